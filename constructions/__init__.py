@@ -1,0 +1,34 @@
+"""WHAT is built: exact weights of hand-built transformers, written once, for symbolic sizes.
+
+Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR 2024) counts from 1, so its token
+``y`` is ``y - 1`` here.
+"""
+
+from constructions.conditional_generation import ConditionalGeneration as ConditionalGeneration
+from constructions.construction import Construction as Construction
+from constructions.construction import Layout as Layout
+from constructions.expressions import UnitRow as UnitRow
+from constructions.formats import FORMATS as FORMATS
+from constructions.formats import Format as Format
+from constructions.formats import get_format as get_format
+from constructions.formats import round_to_format as round_to_format
+from constructions.longer_inputs import LongerInputs as LongerInputs
+from constructions.longer_responses import LongerResponses as LongerResponses
+from constructions.lowering import ExactMatrix as ExactMatrix
+from constructions.lowering import lower as lower
+from constructions.ratios import Ratios as Ratios
+from constructions.selection import selection_mlp as selection_mlp
+from constructions.stream import Stream as Stream
+from constructions.targets import TargetSpace as TargetSpace
+from constructions.temperature import Hardmax as Hardmax
+from constructions.temperature import RationalSoftmax as RationalSoftmax
+from constructions.temperature import Softmax as Softmax
+from constructions.temperature import Temperature as Temperature
+from constructions.temperature import one_hot_gap as one_hot_gap
+from constructions.text import CharacterVocabulary as CharacterVocabulary
+from constructions.transformer import Attention as Attention
+from constructions.transformer import Head as Head
+from constructions.transformer import Linear as Linear
+from constructions.transformer import Transformer as Transformer
+from constructions.unconditional_generation import UnconditionalGeneration as UnconditionalGeneration
+from constructions.validation import InvalidArgument as InvalidArgument

@@ -1,0 +1,97 @@
+"""Theorem 2: one virtual token makes one transformer answer by any of ``V^V`` maps of the user's token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import final
+
+import numpy as np
+import sympy as sp
+
+from constructions.construction import Construction, Layout
+from constructions.expressions import UnitRow, V
+from constructions.formats import Format
+from constructions.ratios import Ratios
+from constructions.selection import selection_mlp
+from constructions.stream import Stream
+from constructions.targets import TargetSpace
+from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
+from constructions.thresholds import conditional_generation_threshold
+from constructions.transformer import Attention, Head, Layer, Transformer
+from constructions.validation import IntArray
+
+#: The virtual token and the user's token.
+_CONTEXT_SIZE = 2
+
+
+@lru_cache(maxsize=1)
+def _layers() -> tuple[Layer, ...]:
+    r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V.
+
+    Head "self" reads the embedding half of its own position, at the user's token ``onehot(X)``; head "first" reads
+    that of position 0, the virtual token ``s``. Their sum is ``onehot(X) + s``, whose coordinate ``X`` the MLP
+    selects.
+    """
+    stream = Stream.of(embedding=V, position=_CONTEXT_SIZE)
+    own_position = Stream.of(code=_CONTEXT_SIZE).reads(stream, {("code", "position"): sp.Identity(_CONTEXT_SIZE)})
+    score = Stream.of(score=1)
+    read_embedding = Stream.of(code=V).reads(stream, {("code", "embedding"): sp.Identity(V)})
+    heads = (
+        Head("self", query=own_position, key=own_position, value=read_embedding),
+        Head(
+            "first",
+            query=score.reads(stream, {("score", "position"): sp.OneMatrix(1, _CONTEXT_SIZE)}),
+            key=score.reads(stream, {("score", "position"): UnitRow(_CONTEXT_SIZE, 0)}),
+            value=read_embedding,
+        ),
+    )
+    return (Attention(heads), *selection_mlp(V))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class ConditionalGeneration(Construction):
+    r"""A transformer that answers the user's token by ANY of ``V^V`` maps, chosen by ``(m(0)/V, ...)``.
+
+    ``n_X = n_Y = 1``, ``N = 2``, ``d_e = V``, one-hot embedding, one attention layer with two heads, a three-layer
+    MLP (paper, Theorem 2).
+
+    Attributes:
+        vocab_size: ``V``.
+
+    """
+
+    vocab_size: int
+
+    @property
+    def layout(self) -> Layout:
+        """One virtual token, one user token, one answer."""
+        return Layout(virtual=1, user=1, response=1)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """The weights of :func:`_layers`, with ``E = I``."""
+        return Transformer(sp.Identity(V), _layers(), _CONTEXT_SIZE, {V: self.vocab_size}, self.mask)
+
+    @property
+    def targets(self) -> TargetSpace:
+        """All maps ``{0..V-1} -> {0..V-1}``, as tables of values."""
+        return TargetSpace(self.vocab_size, (self.vocab_size,))
+
+    def encode(self, targets: IntArray) -> Ratios:
+        """Return ``s_j = m(j) / V``, shape ``(batch, 1, V)``."""
+        return Ratios(targets[:, None, :], self.vocab_size)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        """Return ``m(X)``, shape ``(batch, 1)``."""
+        return np.take_along_axis(targets, user_inputs, axis=1)
+
+    def default_temperature(self, fmt: Format | None) -> Temperature:
+        """Exact arithmetic: the next integer above the threshold, which is 0; floats: one-hot up to rounding."""
+        if fmt is None:
+            return RationalSoftmax(Fraction(conditional_generation_threshold(self.vocab_size) + 1))
+        return one_hot_temperature(
+            fmt, keys=_CONTEXT_SIZE, content_ratio=Fraction(self.vocab_size), largest_key_size=_CONTEXT_SIZE
+        )

@@ -1,0 +1,212 @@
+"""What a construction is: one transformer, a space of targets, and the virtual tokens that select each of them."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, field, fields
+from typing import final
+
+import numpy as np
+
+from constructions.formats import Format
+from constructions.ratios import Ratios
+from constructions.targets import TargetSpace
+from constructions.temperature import Hardmax, Temperature, as_temperature
+from constructions.transformer import Mask, Transformer
+from constructions.typeset import transformer_latex
+from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
+
+#: Largest vocabulary and context accepted. Beyond it not even evenly spaced numbers stay apart in float32 (its integers
+#: end at 2^24), and the matrices, whose number of rows this is, no longer fit a machine.
+LARGEST_SIZE = 2**24
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the context is filled: virtual tokens first, then the user's tokens, then the response.
+
+    The first response token is read at the last position before it, so that the context has
+    ``virtual + user + response - 1`` positions.
+
+    Attributes:
+        virtual: number of virtual tokens, at least 1.
+        user: number of tokens of the user's input (``n_X``), 0 for unconditional generation.
+        response: number of tokens of the response (``n_Y``), at least 1.
+
+    """
+
+    virtual: int
+    user: int
+    response: int
+
+    @property
+    def context_size(self) -> int:
+        """The number of positions in use when the last response token is read."""
+        return self.virtual + self.user + self.response - 1
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Construction(ABC):
+    """One transformer and, for every target, the virtual tokens with which it behaves as the target says.
+
+    The order of quantifiers is in the types: :attr:`transformer` takes no target. To define a construction, subclass
+    this as a frozen dataclass with a field ``vocab_size`` and implement :attr:`layout`, :attr:`transformer`,
+    :attr:`targets`, :meth:`encode` and :meth:`answer`; the two hooks :meth:`default_temperature` and
+    :meth:`check_format` have defaults. Everything else is final.
+
+    Attributes:
+        temperature: hardmax, a finite inverse temperature or an exact ``q``; ``None`` for the computed default of each
+            number format. A plain number counts as ``T``, ``inf`` as hardmax.
+        mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook.
+
+    """
+
+    vocab_size: int = field(init=False)
+    temperature: Temperature | None = None
+    mask: Mask = "causal"
+
+    def __post_init__(self) -> None:
+        check_integer("vocab_size", self.vocab_size, 1, LARGEST_SIZE)
+        if self.temperature is not None:
+            object.__setattr__(self, "temperature", as_temperature(self.temperature))
+        check_choice("mask", self.mask, ("causal", "none"))
+
+    # what a construction defines ------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """How many virtual tokens, user tokens and response tokens there are."""
+
+    @property
+    @abstractmethod
+    def transformer(self) -> Transformer:
+        """The weights; they never depend on a target."""
+
+    @property
+    @abstractmethod
+    def targets(self) -> TargetSpace:
+        """The behaviours that a virtual token can select."""
+
+    @abstractmethod
+    def encode(self, targets: IntArray) -> Ratios:
+        """Return the virtual tokens of a batch of valid targets.
+
+        Args:
+            targets: int64, shape ``(batch, *targets.shape)``.
+
+        Returns:
+            Exact numbers of shape ``(batch, virtual, embedding size)``.
+
+        """
+
+    @abstractmethod
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        """Return what the theorem promises for a batch of valid targets and inputs.
+
+        Args:
+            targets: int64, shape ``(batch, *targets.shape)``.
+            user_inputs: int64, shape ``(batch, user)``.
+
+        Returns:
+            int64 tokens of shape ``(batch, response)``.
+
+        """
+
+    # hooks ----------------------------------------------------------------------------------------------------------
+
+    def default_temperature(self, fmt: Format | None) -> Temperature:
+        """Return the temperature to use when none was given: a hook, hardmax unless overridden.
+
+        Args:
+            fmt: the number format of the forward pass; ``None`` for exact arithmetic.
+
+        """
+        return Hardmax()
+
+    def check_format(self, fmt: Format) -> None:  # noqa: B027 # a hook: silence is the default
+        """Raise :class:`InvalidArgument` when ``fmt`` cannot hold what the weights rely on: a hook, silent by default.
+
+        Args:
+            fmt: the number format of the forward pass.
+
+        """
+
+    # what every construction has ------------------------------------------------------------------------------------
+
+    @final
+    def temperature_for(self, fmt: Format | None) -> Temperature:
+        """Return the temperature of a forward pass: the one given, or the computed default.
+
+        Args:
+            fmt: the number format; ``None`` for exact arithmetic.
+
+        """
+        return self.default_temperature(fmt) if self.temperature is None else self.temperature
+
+    @final
+    def virtual_tokens(self, target: object) -> Ratios:
+        """Return the virtual tokens that select ``target``, exactly.
+
+        Args:
+            target: integers of shape ``(*batch, *targets.shape)``.
+
+        Returns:
+            Exact numbers of shape ``(*batch, virtual, embedding size)``.
+
+        Raises:
+            InvalidArgument: not a target.
+
+        """
+        tokens = check_tokens("target", target, self.vocab_size, self.targets.shape)
+        batch = tokens.shape[: tokens.ndim - len(self.targets.shape)]
+        ratios = self.encode(tokens.reshape(math.prod(batch), *self.targets.shape))
+        shape = (*batch, self.layout.virtual, self.transformer.lowered.embedding_size)
+        return Ratios(ratios.numerators.reshape(shape), ratios.denominator)
+
+    @final
+    def response(self, target: object, user_input: object = ()) -> IntArray:
+        """Return the response that the theorem promises.
+
+        Args:
+            target: integers of shape ``(*batch, *targets.shape)``.
+            user_input: integers of shape ``(*batch, user)``; empty when the layout has no user tokens.
+
+        Returns:
+            int64 tokens of shape ``(*batch, response)``.
+
+        Raises:
+            InvalidArgument: not a target, not a user input, or batches of different shapes.
+
+        """
+        tokens = check_tokens("target", target, self.vocab_size, self.targets.shape)
+        batch = tokens.shape[: tokens.ndim - len(self.targets.shape)]
+        if self.layout.user == 0 and np.size(np.asarray(user_input)) == 0:
+            user_input = np.zeros((*batch, 0), dtype=np.int64)
+        inputs = check_tokens("user_input", user_input, self.vocab_size, (self.layout.user,))
+        if inputs.shape[:-1] != batch:
+            raise InvalidArgument(f"user_input: expected a batch of shape {batch} but got {inputs.shape[:-1]}")
+        count = math.prod(batch)
+        flat = self.answer(tokens.reshape(count, *self.targets.shape), inputs.reshape(count, self.layout.user))
+        return flat.reshape(*batch, self.layout.response)
+
+    @final
+    @property
+    def user_inputs(self) -> TargetSpace:
+        """The space of user inputs, of size ``V ** user``; a single empty input when there are no user tokens."""
+        return TargetSpace(self.vocab_size, (self.layout.user,))
+
+    def __repr__(self) -> str:
+        """Return an expression that rebuilds the construction; options at their defaults are left out."""
+        shown = [
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
+            if item.init and (item.default is MISSING or getattr(self, item.name) != item.default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @final
+    def _repr_latex_(self) -> str:
+        """Return the block matrices in LaTeX, as a notebook renders them."""
+        return f"$$\n{transformer_latex(self.transformer)}\n$$"

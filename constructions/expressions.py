@@ -1,0 +1,96 @@
+"""The symbols and the small matrix expressions that the weights are written in.
+
+Tokens and positions are 0-based; the paper counts from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+from sympy.printing.latex import LatexPrinter
+
+#: Vocabulary size, context size (Theorem 1), response size and input size (the two extensions).
+V = sp.Symbol("V", integer=True, positive=True)
+N = sp.Symbol("N", integer=True, positive=True)
+N0 = sp.Symbol("N_0", integer=True, positive=True)
+n_X = sp.Symbol("n_X", integer=True, positive=True)
+
+#: Indices of a row and a column inside a matrix, a block of layers, and a digit inside a block.
+ROW = sp.Symbol("i", integer=True, nonnegative=True)
+COLUMN = sp.Symbol("j", integer=True, nonnegative=True)
+BLOCK = sp.Symbol("l", integer=True, positive=True)
+DIGIT = sp.Symbol("k", integer=True, positive=True)
+
+
+class UnitRow(MatrixExpr):  # type: ignore[misc] # sympy ships no types
+    """The row vector ``e_index^T`` of a given width: 1 at ``index`` (0-based), 0 elsewhere."""
+
+    def __new__(cls, width: sp.Expr | int, index: sp.Expr | int) -> UnitRow:
+        """Return the row; both arguments may be symbolic."""
+        row: UnitRow = MatrixExpr.__new__(cls, sp.sympify(width), sp.sympify(index))
+        return row
+
+    @property
+    def shape(self) -> tuple[sp.Expr, sp.Expr]:
+        """1 x width."""
+        return (sp.S.One, self.args[0])
+
+    @property
+    def index(self) -> sp.Expr:
+        """The coordinate that is 1."""
+        index: sp.Expr = self.args[1]
+        return index
+
+    def _entry(self, i: sp.Expr, j: sp.Expr, **_: Any) -> sp.Expr:
+        return sp.KroneckerDelta(j, self.index)
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return rf"e_{{{printer.doprint(self.index)}}}^{{\top}}"
+
+
+def entries(
+    rows: sp.Expr | int, columns: sp.Expr | int, entry: Callable[[sp.Symbol, sp.Symbol], sp.Expr]
+) -> sp.FunctionMatrix:
+    """Return the matrix whose entry ``(i, j)``, 0-based, is ``entry(i, j)``.
+
+    Args:
+        rows: number of rows, possibly symbolic.
+        columns: number of columns, possibly symbolic.
+        entry: called once, with the two index symbols.
+
+    """
+    return sp.FunctionMatrix(rows, columns, sp.Lambda((ROW, COLUMN), entry(ROW, COLUMN)))
+
+
+class _PaperPrinter(LatexPrinter):  # type: ignore[misc] # sympy ships no types
+    """LaTeX with the dimensions of the structured blocks, as one would write them in a paper."""
+
+    def _print_Identity(self, expr: sp.Identity) -> str:
+        return rf"I_{{{self._print(expr.shape[0])}}}"
+
+    def _dimensions(self, expr: MatrixExpr) -> str:
+        rows, columns = expr.shape
+        return rf"{{{self._print(rows)} \times {self._print(columns)}}}"
+
+    def _print_ZeroMatrix(self, expr: sp.ZeroMatrix) -> str:
+        return rf"0_{self._dimensions(expr)}"
+
+    def _print_OneMatrix(self, expr: sp.OneMatrix) -> str:
+        return rf"1_{self._dimensions(expr)}"
+
+    def _print_FunctionMatrix(self, expr: sp.FunctionMatrix) -> str:
+        rows, columns = expr.shape
+        row, column = expr.lamda.variables
+        limits = rf"0 \le {self._print(row)} < {self._print(rows)}"
+        if columns != 1:
+            limits += rf",\ 0 \le {self._print(column)} < {self._print(columns)}"
+        return rf"\left[{self._print(expr.lamda.expr)}\right]_{{{limits}}}"
+
+
+def latex(expr: sp.Basic) -> str:
+    """Return LaTeX for a weight expression, with the dimensions of identity, zero and all-ones blocks shown."""
+    text: str = _PaperPrinter().doprint(expr)
+    return text

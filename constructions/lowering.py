@@ -1,0 +1,294 @@
+"""From a symbolic weight expression to exact numbers: the one place where V and N become integers.
+
+Every other form of a weight (numpy, torch, python-flint) is a conversion of the :class:`ExactMatrix` made here, so
+that no weight is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache, reduce
+from itertools import accumulate
+from typing import Any, Literal
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+from sympy.matrices.expressions.matexpr import MatrixExpr
+from sympy.printing.pycode import PythonCodePrinter
+
+from constructions.expressions import UnitRow
+from constructions.formats import Format, round_to_format
+from constructions.validation import InvalidArgument
+
+Bindings = Mapping[sp.Symbol, int]
+
+
+class _FractionPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy ships no types
+    """Python code that stays in exact rationals: numbers print as Fractions, never as float divisions."""
+
+    def _print_Integer(self, expr: sp.Integer) -> str:
+        return f"Fraction({int(expr)})"
+
+    def _print_Rational(self, expr: sp.Rational) -> str:
+        return f"Fraction({int(expr.p)}, {int(expr.q)})"
+
+    _print_One = _print_NegativeOne = _print_Zero = _print_Integer
+    _print_Half = _print_Rational
+
+    def _print_KroneckerDelta(self, expr: sp.KroneckerDelta) -> str:
+        return f"Fraction({self._print(expr.args[0])} == {self._print(expr.args[1])})"
+
+    def _print_floor(self, expr: sp.floor) -> str:
+        return f"Fraction({self._print(expr.args[0])} // 1)"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expr: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., Fraction]:
+    printer = _FractionPrinter({"fully_qualified_modules": False})
+    function: Callable[..., Fraction] = sp.lambdify(symbols, expr, modules=[{"Fraction": Fraction}], printer=printer)
+    return function
+
+
+def _scalar_function(expr: sp.Expr, indices: tuple[sp.Symbol, ...], bindings: Bindings) -> Callable[..., Fraction]:
+    """Return ``expr`` as an exact function of ``indices`` at the given bindings."""
+    bound = tuple(sorted(expr.free_symbols - set(indices), key=str))
+    missing = [str(symbol) for symbol in bound if symbol not in bindings]
+    if missing:
+        raise InvalidArgument(f"bindings: expected a number for {', '.join(missing)} in {expr}")
+    function = _compiled(expr, indices + bound)
+    fixed = tuple(Fraction(bindings[symbol]) for symbol in bound)
+    return lambda *values: Fraction(function(*map(Fraction, values), *fixed))
+
+
+def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
+    """Return the exact value of a scalar expression at the given bindings.
+
+    Raises:
+        InvalidArgument: a symbol without a number.
+
+    """
+    expr = sp.sympify(expr)
+    if expr.is_Rational:
+        return Fraction(int(expr.p), int(expr.q))
+    return _scalar_function(expr, (), bindings)()
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One block of a lowered matrix: a multiple of the identity, a constant, or its non-zero entries.
+
+    Attributes:
+        kind: ``identity`` and ``constant`` are ``scale`` times ``I`` and ``scale`` in every entry.
+        scale: the multiple; 1 for ``entries``.
+        nonzero: for ``entries``, ``(row, column) -> value``, without zeros.
+
+    """
+
+    kind: Literal["identity", "constant", "entries"]
+    scale: Fraction = Fraction(1)
+    nonzero: Mapping[tuple[int, int], Fraction] | None = None
+
+
+@dataclass(frozen=True)
+class ExactMatrix:
+    """A matrix of exact rationals that keeps the block structure it was written with.
+
+    Attributes:
+        row_sizes: sizes of the blocks of rows.
+        column_sizes: sizes of the blocks of columns.
+        leaves: ``(block row, block column) -> leaf``; a block that is absent is zero.
+
+    """
+
+    row_sizes: tuple[int, ...]
+    column_sizes: tuple[int, ...]
+    leaves: Mapping[tuple[int, int], Leaf]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows x columns."""
+        return sum(self.row_sizes), sum(self.column_sizes)
+
+    def nonzero(self) -> Iterator[tuple[int, int, Fraction]]:
+        """Yield ``(row, column, value)`` for every non-zero entry, block by block."""
+        row_starts = [0, *accumulate(self.row_sizes)]
+        column_starts = [0, *accumulate(self.column_sizes)]
+        for (block_row, block_column), leaf in self.leaves.items():
+            top, left = row_starts[block_row], column_starts[block_column]
+            rows, columns = self.row_sizes[block_row], self.column_sizes[block_column]
+            for row, column, value in _leaf_entries(leaf, rows, columns):
+                yield top + row, left + column, value
+
+    def to_fractions(self) -> list[list[Fraction]]:
+        """Return every entry as a list of rows."""
+        rows, columns = self.shape
+        dense = [[Fraction(0)] * columns for _ in range(rows)]
+        for row, column, value in self.nonzero():
+            dense[row][column] = value
+        return dense
+
+    def to_numpy(self, fmt: Format) -> Float[np.ndarray, "rows columns"]:
+        """Return the matrix with every entry correctly rounded to ``fmt``, held as float64 (which holds all formats).
+
+        Raises:
+            OverflowError: an entry is beyond the largest number of the format.
+
+        """
+        dense = np.zeros(self.shape)
+        for row, column, value in self.nonzero():
+            dense[row, column] = round_to_format(value, fmt)
+        return dense
+
+
+def _leaf_entries(leaf: Leaf, rows: int, columns: int) -> Iterator[tuple[int, int, Fraction]]:
+    if leaf.kind == "identity":
+        yield from ((index, index, leaf.scale) for index in range(rows))
+    elif leaf.kind == "constant":
+        yield from ((row, column, leaf.scale) for row in range(rows) for column in range(columns))
+    else:
+        assert leaf.nonzero is not None
+        yield from ((row, column, value) for (row, column), value in leaf.nonzero.items())
+
+
+def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
+    """Return the exact rational matrix of a weight expression at given numbers.
+
+    Args:
+        expr: a sympy matrix expression in the package's vocabulary (blocks, sums and scalar multiples of identities,
+            zeros, ones, unit rows, entry functions, transposes, Kronecker products with an identity and explicit
+            matrices), or an explicit matrix as nested sequences or an array.
+        bindings: the number of every symbol in it.
+
+    Raises:
+        InvalidArgument: a symbol without a number, a size that is not a natural number, or an expression of another
+            kind.
+
+    """
+    if not isinstance(expr, (MatrixExpr, sp.MatrixBase)):
+        expr = explicit_matrix("matrix", expr)
+    if isinstance(expr, sp.BlockMatrix):
+        grid = expr.blocks
+        row_sizes = tuple(_size(grid[row, 0].shape[0], bindings) for row in range(grid.shape[0]))
+        column_sizes = tuple(_size(grid[0, column].shape[1], bindings) for column in range(grid.shape[1]))
+        leaves = {
+            (row, column): leaf
+            for row in range(grid.shape[0])
+            for column in range(grid.shape[1])
+            if (leaf := _lower_leaf(grid[row, column], bindings)) is not None
+        }
+        return ExactMatrix(row_sizes, column_sizes, leaves)
+    rows, columns = (_size(size, bindings) for size in expr.shape)
+    leaf = _lower_leaf(expr, bindings)
+    return ExactMatrix((rows,), (columns,), {} if leaf is None else {(0, 0): leaf})
+
+
+def _size(expr: sp.Expr, bindings: Bindings) -> int:
+    size = evaluate(expr, bindings)
+    if size.denominator != 1 or size < 0:
+        raise InvalidArgument(f"matrix size: expected a natural number but {expr} is {size}")
+    return int(size)
+
+
+def _entries_leaf(nonzero: Mapping[tuple[int, int], Fraction]) -> Leaf | None:
+    kept = {place: value for place, value in nonzero.items() if value}
+    return Leaf("entries", nonzero=kept) if kept else None
+
+
+def _scaled(leaf: Leaf | None, factor: Fraction) -> Leaf | None:
+    if leaf is None or factor == 0:
+        return None
+    if leaf.nonzero is None:
+        return Leaf(leaf.kind, leaf.scale * factor)
+    return _entries_leaf({place: value * factor for place, value in leaf.nonzero.items()})
+
+
+def _lower_leaf(expr: Any, bindings: Bindings) -> Leaf | None:
+    """Return one block at given numbers, ``None`` when it is zero."""
+    rows, columns = (_size(size, bindings) for size in expr.shape)
+    if isinstance(expr, sp.ZeroMatrix) or rows == 0 or columns == 0:
+        return None
+    if isinstance(expr, sp.Identity):
+        return Leaf("identity")
+    if isinstance(expr, sp.OneMatrix):
+        return Leaf("constant")
+    if isinstance(expr, UnitRow):
+        index = _size(expr.index, bindings)
+        return _entries_leaf({(0, index): Fraction(1)}) if index < columns else None
+    if isinstance(expr, sp.FunctionMatrix):
+        entry = _scalar_function(expr.lamda.expr, tuple(expr.lamda.variables), bindings)
+        return _entries_leaf({(row, column): entry(row, column) for row in range(rows) for column in range(columns)})
+    if isinstance(expr, sp.MatMul):
+        scalar, matrices = expr.as_coeff_matrices()
+        if len(matrices) == 1:
+            return _scaled(_lower_leaf(matrices[0], bindings), evaluate(scalar, bindings))
+    if isinstance(expr, sp.MatAdd):
+        parts = [_lower_leaf(part, bindings) for part in expr.args]
+        total: dict[tuple[int, int], Fraction] = {}
+        for part in parts:
+            for row, column, value in _leaf_entries(part, rows, columns) if part else ():
+                total[row, column] = total.get((row, column), Fraction(0)) + value
+        return _entries_leaf(total)
+    if isinstance(expr, sp.Transpose):
+        leaf = _lower_leaf(expr.arg, bindings)
+        if leaf is None or leaf.nonzero is None:
+            return leaf
+        return _entries_leaf({(column, row): value for (row, column), value in leaf.nonzero.items()})
+    if isinstance(expr, sp.KroneckerProduct):
+        return _entries_leaf(reduce(_kronecker, (_dense_leaf(part, bindings) for part in expr.args))[2])
+    if isinstance(expr, sp.MatrixBase):
+        return _entries_leaf({place: evaluate(value, bindings) for place, value in expr.todok().items()})
+    raise InvalidArgument(f"matrix: expected an expression that can be lowered but got {expr} ({type(expr).__name__})")
+
+
+_Sized = tuple[int, int, dict[tuple[int, int], Fraction]]
+
+
+def _dense_leaf(expr: Any, bindings: Bindings) -> _Sized:
+    rows, columns = (_size(size, bindings) for size in expr.shape)
+    leaf = _lower_leaf(expr, bindings)
+    found = _leaf_entries(leaf, rows, columns) if leaf else ()
+    return rows, columns, {(row, column): value for row, column, value in found}
+
+
+def _kronecker(left: _Sized, right: _Sized) -> _Sized:
+    rows, columns = right[:2]
+    product = {
+        (row * rows + below, column * columns + beside): value * factor
+        for (row, column), value in left[2].items()
+        for (below, beside), factor in right[2].items()
+    }
+    return left[0] * rows, left[1] * columns, product
+
+
+def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:
+    """Return numbers as an exact sympy matrix; a float counts as the dyadic rational that it is.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: a two-dimensional nested sequence or array of integers, Fractions, sympy Rationals or finite floats.
+
+    Raises:
+        InvalidArgument: not two-dimensional, or an entry that is not a finite number.
+
+    """
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch; bfloat16 has no numpy dtype
+        value = value.detach().cpu().double().numpy()
+    rows = [list(row) if isinstance(row, (Sequence, np.ndarray)) else None for row in value]
+    if any(row is None or len(row) != len(rows[0] or ()) for row in rows):
+        raise InvalidArgument(f"{name}: expected a two-dimensional matrix but got {type(value).__name__}")
+    return sp.ImmutableDenseMatrix([[_exact_entry(name, entry) for entry in row or ()] for row in rows])
+
+
+def _exact_entry(name: str, entry: Any) -> sp.Expr:
+    if isinstance(entry, sp.Expr):
+        return entry
+    try:
+        fraction = Fraction(entry.item() if isinstance(entry, np.generic) else entry)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidArgument(
+            f"{name}: expected finite numbers but got {entry!r} (type {type(entry).__name__})"
+        ) from None
+    return sp.Rational(fraction.numerator, fraction.denominator)

@@ -1,0 +1,72 @@
+"""Arrays of exact rationals with one common denominator: the contents of virtual tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from constructions.formats import Format, round_to_format
+from constructions.validation import check_integer
+
+#: Up to this denominator the rounded values of 0/d .. d/d are kept as one table, so that a batch is one look-up.
+_LARGEST_TABLE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Ratios:
+    """The array ``numerators / denominator``, exactly.
+
+    Attributes:
+        numerators: integer array, int64 or (for numbers beyond it) Python integers as objects.
+        denominator: a positive integer.
+
+    """
+
+    numerators: np.ndarray[Any, Any]
+    denominator: int
+
+    def __post_init__(self) -> None:
+        check_integer("denominator", self.denominator, 1)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return tuple(self.numerators.shape)
+
+    def __getitem__(self, index: Any) -> Ratios:
+        """Return the part of the array that numpy's indexing selects."""
+        return Ratios(np.asarray(self.numerators[index]), self.denominator)
+
+    def to_fractions(self) -> list[Any]:
+        """Return the numbers as Fractions in nested lists."""
+        exact = np.frompyfunc(lambda numerator: Fraction(int(numerator), self.denominator), 1, 1)
+        nested: list[Any] = np.asarray(exact(self.numerators)).tolist()
+        return nested
+
+    def to_float(self, fmt: Format) -> Float[np.ndarray, ...]:
+        """Return every number correctly rounded to ``fmt``, as float64, which holds all formats.
+
+        Raises:
+            OverflowError: a number is beyond the largest of the format.
+
+        """
+        flat = self.numerators.reshape(-1)
+        if not flat.size:
+            return np.zeros(self.shape)
+        if self.denominator <= _LARGEST_TABLE and flat.min() >= 0 and flat.max() <= self.denominator:
+            return np.asarray(_table(self.denominator, fmt)[self.numerators.astype(np.int64)])
+        values, places = np.unique(flat, return_inverse=True)
+        rounded = np.array([round_to_format(Fraction(int(value), self.denominator), fmt) for value in values])
+        return np.asarray(rounded[places].reshape(self.shape))
+
+
+@lru_cache(maxsize=64)
+def _table(denominator: int, fmt: Format) -> Float[np.ndarray, " values"]:
+    table = np.array([round_to_format(Fraction(value, denominator), fmt) for value in range(denominator + 1)])
+    table.setflags(write=False)
+    return table

@@ -1,0 +1,95 @@
+"""The space of behaviours that virtual tokens select from: its exact size, its order, uniform samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from constructions.validation import IntArray, check_integer, check_tokens
+
+#: Ranks below this are unranked in int64 arithmetic, a whole range at a time.
+_INT64_RANKS = 2**62
+
+
+@dataclass(frozen=True)
+class TargetSpace:
+    """All arrays of a given shape with entries in ``{0..vocab_size-1}``, in lexicographic order.
+
+    A target of Theorem 1 is a sequence (shape ``(N,)``), of Theorem 2 a map as its table of values (shape ``(V,)``).
+
+    Attributes:
+        vocab_size: ``V``.
+        shape: the axes of one target.
+
+    """
+
+    vocab_size: int
+    shape: tuple[int, ...]
+
+    @property
+    def digits(self) -> int:
+        """The number of entries of one target."""
+        return math.prod(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The exact number of targets, ``V ** digits``."""
+        return int(self.vocab_size**self.digits)
+
+    def rank(self, target: object) -> int:
+        """Return the place of ``target`` in lexicographic order, ``0..size-1``.
+
+        Raises:
+            InvalidArgument: not a target of this space.
+
+        """
+        tokens = check_tokens("target", target, self.vocab_size, self.shape)
+        rank = 0
+        for token in tokens.reshape(-1).tolist():
+            rank = rank * self.vocab_size + token
+        return rank
+
+    def unrank(self, rank: int) -> IntArray:
+        """Return the target at ``rank``, an int64 array of the space's shape.
+
+        Raises:
+            InvalidArgument: not an integer in ``0..size-1``.
+
+        """
+        rest = check_integer("rank", rank, 0, self.size - 1)
+        tokens = np.zeros(self.digits, dtype=np.int64)
+        for place in reversed(range(self.digits)):
+            rest, tokens[place] = divmod(rest, self.vocab_size)
+        return tokens.reshape(self.shape)
+
+    def unrank_range(self, start: int, stop: int) -> IntArray:
+        """Return the targets of ranks ``start..stop-1``, an int64 array of shape ``(stop-start, *shape)``.
+
+        Raises:
+            InvalidArgument: not ``0 <= start <= stop <= size``.
+
+        """
+        check_integer("stop", stop, 0, self.size)
+        check_integer("start", start, 0, stop)
+        if stop > _INT64_RANKS:
+            rows = [self.unrank(rank) for rank in range(start, stop)]
+            return np.array(rows, dtype=np.int64).reshape(stop - start, *self.shape)
+        rest = np.arange(start, stop, dtype=np.int64)
+        tokens = np.zeros((stop - start, self.digits), dtype=np.int64)
+        for place in reversed(range(self.digits)):
+            rest, tokens[:, place] = np.divmod(rest, self.vocab_size)
+        return tokens.reshape(stop - start, *self.shape)
+
+    def sample(self, count: int, *, seed: int) -> IntArray:
+        """Return ``count`` targets drawn uniformly and independently, shape ``(count, *shape)``, int64.
+
+        Args:
+            count: how many.
+            seed: the same seed gives the same targets (numpy's PCG64).
+
+        """
+        check_integer("count", count, 0)
+        check_integer("seed", seed, 0)
+        return np.random.default_rng(seed).integers(self.vocab_size, size=(count, *self.shape), dtype=np.int64)

@@ -1,0 +1,99 @@
+r"""How large ``q = exp(T/sqrt(k))`` must be for softmax attention to do what hardmax does, in real arithmetic.
+
+Notation: ``t`` visible keys, ``a = q/(q+t-1)`` the weight of the key of score 1, ``b = 1/(q+t-1)`` that of each
+other key; the same ``q`` in both heads. The readout picks the grid value nearest to the decoded number, so an error
+below half a step ``1/(2V)`` is harmless, and at exactly half a step two tokens tie.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from constructions.validation import check_integer
+
+
+def unconditional_generation_threshold(vocab_size: int, context_size: int) -> int:
+    r"""Return the ``q`` above which, and only above which, Theorem 1's transformer generates EVERY target (``E = 0``).
+
+    ``(N-1)(4V-3)`` for ``V >= 2``. At a position with ``t`` visible keys the selected coordinate is
+    ``a + a y/V - 1 = y/V - (1-a)(1+y/V)``: too small by ``(t-1)(1+y/V)/(q+t-1)``. That is below ``1/(2V)`` iff
+    ``q > (t-1)(2(V+y)-1)``, hardest at ``y = V-1``, ``t = N``. The other coordinates are at most
+    ``b + a (V-1)/V <= 1`` before 1 is taken off, so they vanish. A single token (``V = 1``) needs no temperature.
+
+    Args:
+        vocab_size: ``V``.
+        context_size: ``N``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    check_integer("context_size", context_size, 1)
+    return 0 if vocab_size == 1 else (context_size - 1) * (4 * vocab_size - 3)
+
+
+def conditional_generation_threshold(vocab_size: int) -> int:
+    r"""Return 0: with the same ``q`` in both heads Theorem 2's transformer is right at every ``q > 0``.
+
+    There are exactly two keys. Head "self" gives ``a onehot(X) + b s``, head "first" ``b onehot(X) + a s``, and
+    ``a + b = 1``: the leaks cancel and the sum is ``onehot(X) + s`` whatever ``q`` is.
+
+    Args:
+        vocab_size: ``V``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    return 0
+
+
+def longer_responses_threshold(vocab_size: int, response_size: int) -> int:
+    r"""Return the ``q`` above which, and only above which, longer responses are right for every target and user token.
+
+    ``(4V-3)(2 N0-2) - 1`` for ``V >= 2``, ``N0 >= 2``. With ``t`` visible keys the selected coordinate is at least
+    ``(a+b)(1+s) - 1`` (reached when no other content has a part there), too small by
+    ``(1-(a+b))(1+s) = (t-2)(1+s)/(q+t-1)``, which is below ``1/(2V)`` at ``s = (V-1)/V`` iff
+    ``q > (t-2)(4V-3) - 1``; hardest at the last step, ``t = 2 N0``. Above it the upper error and the other
+    coordinates are harmless too. For ``N0 = 1`` this is Theorem 2, which needs none.
+
+    Args:
+        vocab_size: ``V``.
+        response_size: ``N0``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    check_integer("response_size", response_size, 1)
+    if vocab_size == 1 or response_size == 1:
+        return 0
+    return (4 * vocab_size - 3) * (2 * response_size - 2) - 1
+
+
+def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool, lift: str) -> Fraction:
+    r"""Return a ``q`` from which on longer inputs are right for every target and user input (sufficient, not tight).
+
+    In block ``l`` a position with ``t`` visible keys reads contents whose spread (largest minus smallest) is at most
+    ``c`` in each of two heads, so the selected value is off by at most ``e = 2c(t-1)/(q+t-1)``, and so is every other
+    coordinate. The unpacking tolerates ``B_l e <= 1/4`` with ``B_l = V^(V^(n_X-l))`` (then ``e < 1/B_l``, and the
+    unselected coordinates vanish); the readout of the last block needs ``e < 1/(2V)``; the restored one-hots need
+    ``c(t-1)/(q+t-1) <= 1/4``. Contents are one-hots and numbers in ``[0, 1)``, so ``c = 1``; with the mask lift block
+    1 reads ``onehot - 1``, and ``c = 2`` there. A causal mask lets the position that matters in block ``l`` see
+    ``t = l+1`` keys, and at ``l = 1`` with ``c = 1`` the two heads' leaks cancel as in Theorem 2; without a mask it
+    sees all ``n_X + 1``. The strict bound of the readout is met by adding 1.
+
+    Args:
+        vocab_size: ``V``.
+        input_size: ``n_X``.
+        causal: whether a causal mask hides later positions.
+        lift: ``add`` or ``mask``, see ``LongerInputs``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    check_integer("input_size", input_size, 2)
+    needed = []
+    for block in range(1, input_size + 1):
+        others = block if causal else input_size
+        spread = 2 if lift == "mask" and block == 1 else 1
+        base = vocab_size ** (vocab_size ** (input_size - block))
+        if block == input_size:
+            needed.append(others * (4 * vocab_size * spread - 1) + 1)
+        elif block > 1 or not causal or spread > 1:
+            needed.append(others * (8 * base * spread - 1))
+        needed.append(input_size * (4 * spread - 1))
+    return Fraction(max(needed))

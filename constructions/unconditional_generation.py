@@ -1,0 +1,103 @@
+"""Theorem 1: one virtual token makes one transformer generate any of ``V^N`` sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import final
+
+import numpy as np
+import sympy as sp
+
+from constructions.construction import LARGEST_SIZE, Construction, Layout
+from constructions.expressions import N, UnitRow, V
+from constructions.formats import Format
+from constructions.ratios import Ratios
+from constructions.selection import selection_mlp
+from constructions.stream import Stream
+from constructions.targets import TargetSpace
+from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
+from constructions.thresholds import unconditional_generation_threshold
+from constructions.transformer import Attention, Head, Layer, Transformer
+from constructions.validation import IntArray, check_integer
+
+
+@lru_cache(maxsize=1)
+def _layers() -> tuple[Layer, ...]:
+    r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V and N.
+
+    Head "self" has score ``e_i . e_j``, 1 on itself, and reads its own position code ``e_i``. Head "first" has score
+    ``(sum of e_i) (e_j)_0``, 1 on position 0, and reads the embedding half there, the virtual token ``s``. Their sum
+    is ``e_i + s``, whose coordinate ``i`` the MLP selects.
+    """
+    stream = Stream.of(embedding=N, position=N)
+    own_position = Stream.of(code=N).reads(stream, {("code", "position"): sp.Identity(N)})
+    score = Stream.of(score=1)
+    heads = (
+        Head("self", query=own_position, key=own_position, value=own_position),
+        Head(
+            "first",
+            query=score.reads(stream, {("score", "position"): sp.OneMatrix(1, N)}),
+            key=score.reads(stream, {("score", "position"): UnitRow(N, 0)}),
+            value=Stream.of(code=N).reads(stream, {("code", "embedding"): sp.Identity(N)}),
+        ),
+    )
+    return (Attention(heads), *selection_mlp(N))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class UnconditionalGeneration(Construction):
+    r"""A transformer that generates ANY of ``V^N`` sequences from the single virtual token ``(y_0/V, ..., y_{N-1}/V)``.
+
+    One attention layer with two heads, a three-layer MLP, ``d_e = N``, position codes concatenated (paper, Theorem 1).
+    The token embedding is free in the theorem; here it is 0.
+
+    Attributes:
+        vocab_size: ``V``.
+        context_size: ``N``, the length of the generated sequence and of the context.
+
+    """
+
+    vocab_size: int
+    context_size: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("context_size", self.context_size, 1, LARGEST_SIZE)
+
+    @property
+    def layout(self) -> Layout:
+        """One virtual token, no user tokens, ``N`` generated tokens."""
+        return Layout(virtual=1, user=0, response=self.context_size)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """The weights of :func:`_layers`, with ``E = 0``."""
+        bindings = {V: self.vocab_size, N: self.context_size}
+        return Transformer(sp.ZeroMatrix(N, V), _layers(), N, bindings, self.mask)
+
+    @property
+    def targets(self) -> TargetSpace:
+        """All sequences of ``N`` tokens."""
+        return TargetSpace(self.vocab_size, (self.context_size,))
+
+    def encode(self, targets: IntArray) -> Ratios:
+        """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``."""
+        return Ratios(targets[:, None, :], self.vocab_size)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        """Return the target itself."""
+        return np.asarray(targets)
+
+    def default_temperature(self, fmt: Format | None) -> Temperature:
+        """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
+
+        The contents are 1 and ``y/V``, so the largest is at most ``V`` times the smallest that is not 0.
+        """
+        if fmt is None:
+            return RationalSoftmax(Fraction(unconditional_generation_threshold(self.vocab_size, self.context_size) + 1))
+        return one_hot_temperature(
+            fmt, keys=self.context_size, content_ratio=Fraction(self.vocab_size), largest_key_size=self.context_size
+        )

@@ -1,0 +1,146 @@
+"""Checks at the boundary; every message names the argument, what was expected, the value and its type."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NoReturn
+
+import numpy as np
+from jaxtyping import Int
+
+IntArray = Int[np.ndarray, "..."]
+
+#: Longest ``repr`` of an offending value that a message quotes; the rest is cut, so that a message stays one line.
+_LONGEST_QUOTE = 60
+
+
+class InvalidArgument(ValueError):
+    """An argument that the package cannot accept; the message is one line and says what to pass instead."""
+
+
+def reject(name: str, expected: str, value: object) -> NoReturn:
+    """Raise :class:`InvalidArgument` in the package's one format.
+
+    Args:
+        name: the argument as the caller knows it.
+        expected: what would have been accepted.
+        value: what came instead.
+
+    """
+    try:
+        quote = " ".join(repr(value).split())
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        quote = f"an integer of {value.bit_length()} bits" if isinstance(value, int) else "a value too long to print"
+    if len(quote) > _LONGEST_QUOTE:
+        quote = quote[: _LONGEST_QUOTE - 3] + "..."
+    raise InvalidArgument(f"{name}: expected {expected} but got {quote} (type {type(value).__name__})")
+
+
+def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` as an ``int`` within bounds; booleans and integral floats are refused.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: anything.
+        minimum: smallest accepted value.
+        maximum: largest accepted value, ``None`` for no limit.
+
+    Raises:
+        InvalidArgument: not an integer, or out of bounds.
+
+    """
+    expected = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        reject(name, expected, value)
+    result = int(value)
+    if result < minimum or (maximum is not None and result > maximum):
+        reject(name, expected, value)
+    return result
+
+
+def check_positive_rational(name: str, value: Any) -> Fraction:
+    """Return ``value`` as an exact positive :class:`~fractions.Fraction`; floats count as the dyadic number they are.
+
+    Raises:
+        InvalidArgument: not a number, not finite, or not positive.
+
+    """
+    expected = "a positive rational number, such as 7 or 3/2"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Rational, float, str)):
+        reject(name, expected, value)
+    try:
+        result = Fraction(value)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        reject(name, expected, value)
+    if result <= 0:
+        reject(name, expected, value)
+    return result
+
+
+def check_finite_positive(name: str, value: Any) -> float:
+    """Return ``value`` as a finite positive ``float``.
+
+    Raises:
+        InvalidArgument: not a real number, NaN, infinite, zero or negative.
+
+    """
+    expected = "a finite number > 0 (or inf for hardmax)"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        reject(name, expected, value)
+    try:
+        result = float(value)
+    except OverflowError:
+        reject(name, expected, value)
+    if not math.isfinite(result) or result <= 0:
+        reject(name, expected, value)
+    return result
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """Return ``value`` when it is one of ``choices``.
+
+    Raises:
+        InvalidArgument: anything else; the message lists the choices.
+
+    """
+    if not isinstance(value, str) or value not in choices:
+        reject(name, "one of " + ", ".join(choices), value)
+    return value
+
+
+def check_tokens(name: str, value: Any, vocab_size: int, shape: tuple[int, ...]) -> IntArray:
+    """Return an int64 array of tokens ``0..vocab_size-1`` with leading batch axes and trailing axes ``shape``.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: nested sequences or an array of integers.
+        vocab_size: number of tokens.
+        shape: the trailing axes; every axis before them is a batch axis.
+
+    Returns:
+        int64 array of shape ``(*batch, *shape)``.
+
+    Raises:
+        InvalidArgument: not integers (strings, floats, NaN and booleans included), ragged, of the wrong shape, or out
+            of range.
+
+    """
+    sizes = " x ".join(str(size) for size in shape)
+    expected = f"integers from 0 to {vocab_size - 1} of shape ({sizes})"
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged nesting
+        reject(name, expected, value)
+    if array.size == 0 and 0 in array.shape:
+        array = array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        reject(name, expected, value)
+    batch_axes = array.ndim - len(shape)
+    if batch_axes < 0 or array.shape[batch_axes:] != shape:
+        reject(name, expected, value)
+    if array.size and (array.min() < 0 or array.max() >= vocab_size):
+        reject(name, expected, value)
+    return array.astype(np.int64)

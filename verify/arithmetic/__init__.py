@@ -1,0 +1,44 @@
+"""The number systems of a forward pass. The torch ones are imported only when they are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from constructions.validation import check_choice
+from verify.arithmetic.base import Arithmetic as Arithmetic
+from verify.arithmetic.floating import NumpyArithmetic as NumpyArithmetic
+from verify.arithmetic.rational import RationalArithmetic as RationalArithmetic
+from verify.arithmetic.symbolic import SymbolicArithmetic as SymbolicArithmetic
+
+if TYPE_CHECKING:
+    from verify.arithmetic.tensors import TorchArithmetic
+
+KINDS = ("rational", "symbolic", "numpy", "torch")
+
+
+def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") -> Arithmetic[Any, Any, Any]:
+    """Return an arithmetic by name.
+
+    Args:
+        kind: ``rational``, ``symbolic``, ``numpy`` or ``torch``.
+        dtype: the float format, for the last two.
+        device: where torch runs; the others run on the cpu alone.
+
+    Raises:
+        InvalidArgument: an unknown name, or a device that is not there.
+
+    """
+    check_choice("arithmetic", kind, KINDS)
+    if kind == "torch":
+        return torch_arithmetic(dtype, device)
+    check_choice("device", device, ("cpu",))
+    if kind == "numpy":
+        return NumpyArithmetic(dtype)
+    return RationalArithmetic() if kind == "rational" else SymbolicArithmetic()
+
+
+def torch_arithmetic(dtype: str, device: str) -> TorchArithmetic:
+    """Return the dense torch arithmetic."""
+    from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
+
+    return TorchArithmetic(dtype, device)

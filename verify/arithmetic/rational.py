@@ -1,0 +1,135 @@
+"""Exact rationals (python-flint): hardmax, or softmax at a rational ``q`` wherever the scores are integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias, final
+
+import flint
+import numpy as np
+from jaxtyping import Int
+
+from constructions.lowering import ExactMatrix
+from constructions.ratios import Ratios
+from constructions.temperature import Hardmax, RationalSoftmax, Temperature
+from constructions.validation import InvalidArgument
+from verify.arithmetic.base import Arithmetic, Visible
+
+_Matrix: TypeAlias = flint.fmpq_mat
+
+
+def _rational(value: Fraction) -> flint.fmpq:
+    return flint.fmpq(value.numerator, value.denominator)
+
+
+@final
+class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
+    """Every number an exact rational; one sequence at a time."""
+
+    name = "rational"
+    fmt = None
+    device = "cpu"
+
+    def weight(self, matrix: ExactMatrix) -> _Matrix:
+        """Return the matrix exactly."""
+        dense = _Matrix(*matrix.shape)
+        for row, column, value in matrix.nonzero():
+            dense[row, column] = _rational(value)
+        return dense
+
+    def prompt(self, virtual_tokens: Ratios) -> _Matrix:
+        """Return the virtual tokens exactly."""
+        rows, columns = virtual_tokens.shape
+        denominator = virtual_tokens.denominator
+        entries = [flint.fmpq(int(value), denominator) for value in virtual_tokens.numerators.reshape(-1).tolist()]
+        return _Matrix(rows, columns, entries)
+
+    def embed(self, embedding: _Matrix, tokens: Int[np.ndarray, " length"]) -> _Matrix:
+        """Return the columns of the embedding as rows."""
+        size = embedding.nrows()
+        entries = [embedding[row, token] for token in tokens.tolist() for row in range(size)]
+        return _Matrix(len(tokens), size, entries)
+
+    def positions(self, context_size: int, start: int, stop: int) -> _Matrix:
+        """Return rows of the identity."""
+        codes = _Matrix(stop - start, context_size)
+        for row in range(stop - start):
+            codes[row, start + row] = flint.fmpq(1)
+        return codes
+
+    def beside(self, left: _Matrix, right: _Matrix) -> _Matrix:
+        """Return the rows side by side."""
+        rows = [a + b for a, b in zip(left.tolist(), right.tolist(), strict=True)]
+        return _Matrix(left.nrows(), left.ncols() + right.ncols(), [value for row in rows for value in row])
+
+    def below(self, top: _Matrix, bottom: _Matrix) -> _Matrix:
+        """Return the rows one under the other."""
+        return _Matrix(top.nrows() + bottom.nrows(), top.ncols(), [*top.entries(), *bottom.entries()])
+
+    def last(self, rows: _Matrix) -> _Matrix:
+        """Return the last row."""
+        return _Matrix(1, rows.ncols(), rows.tolist()[-1])
+
+    def linear(self, rows: _Matrix, weight: _Matrix, bias: _Matrix | None = None) -> _Matrix:
+        """Return ``W x + b`` exactly."""
+        product = rows * weight.transpose()
+        return product if bias is None else product + _Matrix(rows.nrows(), 1, [1] * rows.nrows()) * bias.transpose()
+
+    def relu(self, rows: _Matrix) -> _Matrix:
+        """Return ``max(0, .)`` exactly."""
+        zero = flint.fmpq(0)
+        return _Matrix(rows.nrows(), rows.ncols(), [value if value > zero else zero for value in rows.entries()])
+
+    def scores(self, queries: _Matrix, keys: _Matrix) -> _Matrix:
+        """Return the inner products exactly."""
+        return queries * keys.transpose()
+
+    def attention(self, scores: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int) -> _Matrix:
+        """Return the weights exactly; a finite ``T`` has an irrational ``exp(T)`` and is refused."""
+        weights = _Matrix(scores.nrows(), scores.ncols())
+        for row, seen in enumerate(visible):
+            columns = [column for column in range(scores.ncols()) if seen[column]]
+            factors = _factors([scores[row, column] for column in columns], temperature)
+            normaliser = sum(factors, flint.fmpq(0))
+            for column, factor in zip(columns, factors, strict=True):
+                weights[row, column] = factor / normaliser
+        return weights
+
+    def mix(self, attention: _Matrix, values: _Matrix) -> _Matrix:
+        """Return the weighted sums exactly."""
+        return attention * values
+
+    def total(self, parts: Sequence[_Matrix]) -> _Matrix:
+        """Return the exact sum."""
+        return sum(parts[1:], parts[0])
+
+    def argmax(self, logits: _Matrix) -> Int[np.ndarray, " rows"]:
+        """Return the first coordinate of the largest value of every row."""
+        return np.array([row.index(max(row)) for row in logits.tolist()], dtype=np.int64)
+
+    def numbers(self, rows: _Matrix) -> np.ndarray[Any, Any]:
+        """Return an object array of Fractions."""
+        exact = [[Fraction(int(value.p), int(value.q)) for value in row] for row in rows.tolist()]
+        array = np.empty((rows.nrows(), rows.ncols()), dtype=object)
+        array[:] = exact
+        return array
+
+
+def _factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[flint.fmpq]:
+    """Return the unnormalised attention weights of the visible scores, the largest of them 1."""
+    largest = max(scores)
+    if isinstance(temperature, Hardmax):
+        return [flint.fmpq(score == largest) for score in scores]
+    if not isinstance(temperature, RationalSoftmax):
+        raise InvalidArgument(
+            f"temperature: rational arithmetic takes hardmax or an exact q = exp(T/sqrt(k)) but got {temperature!r}"
+        )
+    q = _rational(temperature.q)
+    gaps = [score - largest for score in scores]
+    if any(gap.q != 1 for gap in gaps):
+        raise InvalidArgument(
+            "temperature: rational arithmetic at a finite q takes integer score differences but got"
+            f" {next(gap for gap in gaps if gap.q != 1)}; use hardmax"
+        )
+    return [q ** int(gap.p) for gap in gaps]

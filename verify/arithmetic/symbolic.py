@@ -1,0 +1,123 @@
+"""Symbols (sympy): the forward pass as expressions in ``q = exp(T/sqrt(k))``, for small sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Int
+
+from constructions.lowering import ExactMatrix
+from constructions.ratios import Ratios
+from constructions.temperature import Hardmax, Temperature
+from constructions.validation import InvalidArgument
+from verify.arithmetic.base import Arithmetic, Visible
+
+_Matrix: TypeAlias = sp.ImmutableDenseMatrix
+
+#: ``exp(T/sqrt(k))``, the same in every head.
+q = sp.Symbol("q", positive=True)
+
+
+@final
+class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
+    """Every number a sympy expression; attention weights are rational functions of :data:`q`.
+
+    A ReLU whose argument has no decided sign stays a ``Max``; substitute a number for ``q`` to evaluate.
+    """
+
+    name = "symbolic"
+    fmt = None
+    device = "cpu"
+
+    def weight(self, matrix: ExactMatrix) -> _Matrix:
+        """Return the matrix exactly."""
+        rows = [[sp.Rational(value.numerator, value.denominator) for value in row] for row in matrix.to_fractions()]
+        return _Matrix(*matrix.shape, [value for row in rows for value in row])
+
+    def prompt(self, virtual_tokens: Ratios) -> _Matrix:
+        """Return the virtual tokens exactly."""
+        rows, columns = virtual_tokens.shape
+        values = [sp.Rational(int(value), virtual_tokens.denominator) for value in virtual_tokens.numerators.flat]
+        return _Matrix(rows, columns, values)
+
+    def embed(self, embedding: _Matrix, tokens: Int[np.ndarray, " length"]) -> _Matrix:
+        """Return the columns of the embedding as rows."""
+        size = embedding.rows
+        return _Matrix(len(tokens), size, [embedding[row, token] for token in tokens.tolist() for row in range(size)])
+
+    def positions(self, context_size: int, start: int, stop: int) -> _Matrix:
+        """Return rows of the identity."""
+        return _Matrix(stop - start, context_size, lambda row, column: int(column == start + row))
+
+    def beside(self, left: _Matrix, right: _Matrix) -> _Matrix:
+        """Return the rows side by side."""
+        return left.row_join(right)
+
+    def below(self, top: _Matrix, bottom: _Matrix) -> _Matrix:
+        """Return the rows one under the other."""
+        return top.col_join(bottom)
+
+    def last(self, rows: _Matrix) -> _Matrix:
+        """Return the last row."""
+        return rows[-1, :]
+
+    def linear(self, rows: _Matrix, weight: _Matrix, bias: _Matrix | None = None) -> _Matrix:
+        """Return ``W x + b``."""
+        product = rows * weight.T
+        return product if bias is None else product + sp.ones(rows.rows, 1) * bias.T
+
+    def relu(self, rows: _Matrix) -> _Matrix:
+        """Return ``Max(0, .)``, decided where the sign is plain."""
+        return rows.applyfunc(_relu)
+
+    def scores(self, queries: _Matrix, keys: _Matrix) -> _Matrix:
+        """Return the inner products."""
+        return queries * keys.T
+
+    def attention(self, scores: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int) -> _Matrix:
+        """Return rational functions of ``q``, or hardmax; scores must be numbers."""
+        if any(not score.is_number for score in scores):
+            raise InvalidArgument("scores: symbolic arithmetic takes scores that are numbers, free of q")
+        rows = []
+        for row, seen in enumerate(visible):
+            largest = max(score for score, sees in zip(scores.row(row), seen, strict=True) if sees)
+            factors = []
+            for score, sees in zip(scores.row(row), seen, strict=True):
+                if isinstance(temperature, Hardmax):
+                    factors.append(sp.Integer(int(bool(sees and score == largest))))
+                else:
+                    factors.append(q**score if sees else sp.S.Zero)
+            rows.append([sp.cancel(factor / sp.Add(*factors)) for factor in factors])
+        return _Matrix(rows)
+
+    def mix(self, attention: _Matrix, values: _Matrix) -> _Matrix:
+        """Return the weighted sums."""
+        return attention * values
+
+    def total(self, parts: Sequence[_Matrix]) -> _Matrix:
+        """Return the sum, each entry over one denominator."""
+        return sum(parts[1:], parts[0]).applyfunc(sp.cancel)
+
+    def argmax(self, logits: _Matrix) -> Int[np.ndarray, " rows"]:
+        """Return the first coordinate of the largest value; logits that still hold symbols are undecided."""
+        if any(not value.is_number for value in logits):
+            raise InvalidArgument("logits: the argmax of expressions in q is undecided; use hardmax, or a number for q")
+        rows = [list(logits.row(row)) for row in range(logits.rows)]
+        return np.array([row.index(max(row)) for row in rows], dtype=np.int64)
+
+    def numbers(self, rows: _Matrix) -> np.ndarray[Any, Any]:
+        """Return an object array of expressions."""
+        numbers = np.empty(rows.shape, dtype=object)
+        numbers[:] = rows.tolist()
+        return numbers
+
+
+def _relu(value: sp.Expr) -> sp.Expr:
+    if value.is_nonnegative:
+        return value
+    if value.is_nonpositive:
+        return sp.S.Zero
+    return sp.Max(0, value, evaluate=False)

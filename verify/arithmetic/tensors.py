@@ -1,0 +1,151 @@
+"""Floats with torch: real kernels, any dtype and device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn.functional import linear
+
+from constructions.formats import Format, get_format
+from constructions.lowering import ExactMatrix
+from constructions.ratios import Ratios
+from constructions.temperature import Hardmax, Temperature
+from constructions.validation import InvalidArgument, reject
+from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
+from verify.arithmetic.gaps import score_gap
+
+
+def check_device(name: object) -> torch.device:
+    """Return a torch device that is really there.
+
+    Raises:
+        InvalidArgument: not a device's name, or a device that this machine does not have.
+
+    """
+    if not isinstance(name, (str, torch.device)):
+        reject("device", "the name of a torch device, such as cpu or cuda", name)
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        # torch's own messages differ between builds and run over several lines
+        available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise InvalidArgument(
+            f"device: expected a device of this machine ({', '.join(available)}) but got {str(name)!r}"
+            f" (type {type(name).__name__})"
+        ) from None
+    return device
+
+
+class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
+    """What the dense and the structured arithmetic share: dtype, device, and the attention itself."""
+
+    batched: ClassVar[bool] = True
+
+    fmt: Format
+
+    def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
+        """Hold numbers as ``dtype`` on ``device``."""
+        self.fmt = get_format(dtype)
+        self.name = f"torch {dtype}"
+        self.torch_dtype: torch.dtype = getattr(torch, dtype)
+        self.torch_device = check_device(device)
+        self.device = str(self.torch_device)
+
+    def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
+        # every value is already rounded to the format, so this conversion is exact
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.torch_device, self.torch_dtype)
+
+    def _codes(self, context_size: int, start: int, stop: int) -> Tensor:
+        codes = torch.zeros(1, stop - start, context_size, dtype=self.torch_dtype, device=self.torch_device)
+        codes[0, :, start:stop].fill_diagonal_(1)
+        return codes
+
+    def attention(self, scores: Tensor, visible: Visible, temperature: Temperature, *, key_size: int) -> Tensor:
+        """Return the weights: torch's softmax of the scaled scores, or a uniform choice among the largest."""
+        if not visible.all():
+            hidden = torch.from_numpy(~visible).to(scores.device)
+            scores = scores.masked_fill(hidden, -torch.inf)
+        if isinstance(temperature, Hardmax):
+            largest = (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
+            return largest / largest.sum(-1, keepdim=True)
+        gap = score_gap(temperature, key_size=key_size, length=visible.shape[1])
+        return torch.softmax(scores * gap, dim=-1)
+
+
+def _same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    batch = max(left.shape[0], right.shape[0])
+    return left.expand(batch, -1, -1), right.expand(batch, -1, -1)
+
+
+@final
+class TorchArithmetic(TorchBase[Tensor, Tensor]):
+    """Dense torch tensors of shape batch x rows x width."""
+
+    def weight(self, matrix: ExactMatrix) -> Tensor:
+        """Return the matrix, every entry correctly rounded."""
+        return self._tensor(matrix.to_numpy(self.fmt))
+
+    def prompt(self, virtual_tokens: Ratios) -> Tensor:
+        """Return the virtual tokens, every entry correctly rounded."""
+        return self._tensor(virtual_tokens.to_float(self.fmt))
+
+    def embed(self, embedding: Tensor, tokens: Int[np.ndarray, "*batch length"]) -> Tensor:
+        """Return the columns of the embedding as rows."""
+        return embedding.T[torch.from_numpy(tokens).to(self.torch_device)]
+
+    def positions(self, context_size: int, start: int, stop: int) -> Tensor:
+        """Return rows of the identity, shape 1 x rows x context."""
+        return self._codes(context_size, start, stop)
+
+    def beside(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the rows side by side."""
+        return torch.cat(_same_batch(left, right), dim=-1)
+
+    def below(self, top: Tensor, bottom: Tensor) -> Tensor:
+        """Return the rows one under the other."""
+        return torch.cat(_same_batch(top, bottom), dim=-2)
+
+    def last(self, rows: Tensor) -> Tensor:
+        """Return the last row."""
+        return rows[:, -1:]
+
+    def linear(self, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return ``W x + b``, by torch's linear kernel."""
+        return linear(rows, weight, None if bias is None else bias[:, 0])
+
+    def relu(self, rows: Tensor) -> Tensor:
+        """Return ``max(0, .)``."""
+        return torch.relu(rows)
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the inner products."""
+        return queries @ keys.transpose(-1, -2)
+
+    def mix(self, attention: Tensor, values: Tensor) -> Tensor:
+        """Return the weighted sums."""
+        return attention @ values
+
+    def total(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the sum, head by head."""
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    def argmax(self, logits: Tensor) -> Int[np.ndarray, "batch rows"]:
+        """Return the first coordinate of the largest value of every row.
+
+        ``torch.argmax`` leaves the choice among equal values open; a tie has no margin and never verifies.
+        """
+        return logits.argmax(-1).cpu().numpy()
+
+    def numbers(self, rows: Tensor) -> np.ndarray[Any, Any]:
+        """Return float64, which holds every format."""
+        values: np.ndarray[Any, Any] = rows.detach().to("cpu", torch.float64).numpy()
+        return values
