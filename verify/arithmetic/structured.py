@@ -1,8 +1,9 @@
 """Floats with torch, block by block: an identity block costs nothing, and what no token touches is computed once.
 
 The same numbers as the dense arithmetic up to the order of sums and to fused multiply-adds. A zero block is never
-multiplied, an identity block is never a matrix, and rows that are the same for the whole batch (position codes, and
-with them the attention weights) have a batch axis of 1.
+multiplied, an identity block is never a matrix, rows that are the same for the whole batch (position codes, and with
+them the attention weights) have a batch axis of 1, and rows of zeros at the end (the tokens' embeddings, where the
+embedding is 0) are not stored at all.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import linear, one_hot, pad
 
 from constructions.formats import round_to_format
 from constructions.lowering import ExactMatrix, Leaf
 from constructions.ratios import Ratios
 from verify.arithmetic.tensors import TorchBase
+
+#: What numpy has a vectorised argmax for.
+_NUMPY_ARGMAX = (torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Blocks:
     Attributes:
         length: number of rows.
         sizes: width of each block.
-        parts: tensors of shape batch x rows x size (batch 1: the same for all), ``None`` for a block of zeros.
+        parts: tensors of shape batch x stored x size (batch 1: the same for all), of at most ``length`` stored rows:
+            the rows after them are zero, and ``None`` is a block of zeros.
 
     """
 
@@ -61,6 +66,11 @@ class BlockWeight:
 class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     """Torch tensors, one for each block of the residual stream."""
 
+    def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
+        """Hold numbers as ``dtype`` on ``device``."""
+        super().__init__(dtype, device)
+        self._all_codes: dict[int, Tensor] = {}
+
     def weight(self, matrix: ExactMatrix) -> BlockWeight:
         """Return the weight block by block, every number correctly rounded."""
         leaves = {
@@ -89,15 +99,14 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         places = torch.from_numpy(tokens).to(self.torch_device)
         if len(embedding.row_sizes) == len(embedding.column_sizes) == 1 and leaf and leaf.dense is not None:
             return Blocks(tokens.shape[-1], (rows,), (leaf.dense.T[places],))
-        if len(embedding.row_sizes) == len(embedding.column_sizes) == 1 and leaf and leaf.kind == "identity":
-            codes = torch.nn.functional.one_hot(places, columns).to(self.torch_dtype) * leaf.scale
-            return Blocks(tokens.shape[-1], (rows,), (codes,))
-        one_hot = torch.nn.functional.one_hot(places, columns).to(self.torch_dtype)
-        return self.linear(Blocks(tokens.shape[-1], (columns,), (one_hot,)), embedding)
+        codes = one_hot(places, columns).to(self.torch_dtype)
+        return self.linear(Blocks(tokens.shape[-1], (columns,), (codes,)), embedding)
 
     def positions(self, context_size: int, start: int, stop: int) -> Blocks:
         """Return rows of the identity, the same for the whole batch."""
-        return Blocks(stop - start, (context_size,), (self._codes(context_size, start, stop),))
+        if context_size not in self._all_codes:
+            self._all_codes[context_size] = self._codes(context_size, 0, context_size)
+        return Blocks(stop - start, (context_size,), (self._all_codes[context_size][:, start:stop],))
 
     def beside(self, left: Blocks, right: Blocks) -> Blocks:
         """Return the blocks of both."""
@@ -107,49 +116,32 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         """Return the rows one under the other."""
         bottom = self._split(bottom, top.sizes)
         parts = [
-            self._stack(upper, top.length, lower, bottom.length, size)
+            self._stack(upper, top.length, lower, size)
             for upper, lower, size in zip(top.parts, bottom.parts, top.sizes, strict=True)
         ]
         return Blocks(top.length + bottom.length, top.sizes, tuple(parts))
 
-    def _stack(self, upper: Tensor | None, above: int, lower: Tensor | None, under: int, size: int) -> Tensor | None:
-        if upper is None and lower is None:
-            return None
-        upper = self._zeros(above, size) if upper is None else upper
-        lower = self._zeros(under, size) if lower is None else lower
+    def _stack(self, upper: Tensor | None, above: int, lower: Tensor | None, size: int) -> Tensor | None:
+        if lower is None:
+            return upper
+        upper = self._stored(upper, above, size)
         batch = max(upper.shape[0], lower.shape[0])
         return torch.cat((upper.expand(batch, -1, -1), lower.expand(batch, -1, -1)), dim=1)
 
-    def _zeros(self, length: int, size: int) -> Tensor:
-        return torch.zeros(1, length, size, dtype=self.torch_dtype, device=self.torch_device)
+    def _stored(self, part: Tensor | None, length: int, size: int) -> Tensor:
+        """Return a block with all its rows stored."""
+        if part is None:
+            return torch.zeros(1, length, size, dtype=self.torch_dtype, device=self.torch_device)
+        missing = length - part.shape[1]
+        return pad(part, (0, 0, 0, missing)) if missing else part
 
     def last(self, rows: Blocks) -> Blocks:
         """Return the last row."""
-        return Blocks(1, rows.sizes, tuple(None if part is None else part[:, -1:] for part in rows.parts))
+        parts = (None if part is None or part.shape[1] < rows.length else part[:, -1:] for part in rows.parts)
+        return Blocks(1, rows.sizes, tuple(parts))
 
     def _split(self, rows: Blocks, sizes: tuple[int, ...]) -> Blocks:
-        """Return the same rows cut at other places."""
-        if rows.sizes == sizes:
-            return rows
-        dense = self._dense(rows)
-        return Blocks(rows.length, sizes, tuple(torch.split(dense, list(sizes), dim=-1)))
-
-    def _dense(self, rows: Blocks) -> Tensor:
-        parts = [
-            self._zeros(rows.length, size) if part is None else part
-            for part, size in zip(rows.parts, rows.sizes, strict=True)
-        ]
-        batch = max(part.shape[0] for part in parts)
-        return torch.cat([part.expand(batch, -1, -1) for part in parts], dim=-1)
-
-    def linear(self, rows: Blocks, weight: BlockWeight, bias: BlockWeight | None = None) -> Blocks:
-        """Return ``W x + b``, block by block."""
-        rows = self._refine(rows, weight.column_sizes)
-        parts = [self._written(rows, weight, bias, block) for block in range(len(weight.row_sizes))]
-        return Blocks(rows.length, weight.row_sizes, tuple(parts))
-
-    def _refine(self, rows: Blocks, sizes: tuple[int, ...]) -> Blocks:
-        """Return the rows cut at ``sizes``; blocks that only need to be cut keep their batch axis of 1."""
+        """Return the same rows cut at other places; blocks that only need to be cut keep their batch axis of 1."""
         if rows.sizes == sizes:
             return rows
         parts: list[Tensor | None] = []
@@ -159,38 +151,62 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
             while pending and sum(taken) + pending[0] <= size:
                 taken.append(pending.pop(0))
             if sum(taken) != size:
-                return self._split(rows, sizes)
+                return Blocks(rows.length, sizes, tuple(torch.split(self._dense(rows), list(sizes), dim=-1)))
             parts += [None] * len(taken) if part is None else list(torch.split(part, taken, dim=-1))
         return Blocks(rows.length, sizes, tuple(parts))
 
-    def _written(self, rows: Blocks, weight: BlockWeight, bias: BlockWeight | None, block: int) -> Tensor | None:
-        size = weight.row_sizes[block]
-        total: Tensor | None = None
-        constant: Tensor | None = None
-        for column, part in enumerate(rows.parts):
-            leaf = weight.leaves.get((block, column))
-            if leaf is not None and part is not None:
-                term = _apply(leaf, part, size)
-                total = term if total is None else total + term
-        if bias is None:
-            return total
-        if bias.leaves:
-            constant = torch.split(self._bias(bias), list(weight.row_sizes))[block]
-        if constant is None or not size:
-            return total
-        return self._zeros(rows.length, size) + constant if total is None else total + constant
+    def _dense(self, rows: Blocks) -> Tensor:
+        parts = [self._stored(part, rows.length, size) for part, size in zip(rows.parts, rows.sizes, strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        batch = max(part.shape[0] for part in parts)
+        return torch.cat([part.expand(batch, -1, -1) for part in parts], dim=-1)
 
-    def _bias(self, bias: BlockWeight) -> Tensor:
-        parts = []
-        for block, size in enumerate(bias.row_sizes):
-            leaf = bias.leaves.get((block, 0))
-            if leaf is None:
-                parts.append(self._zeros(1, size)[0, 0])
-            elif leaf.dense is None:
-                parts.append(self._zeros(1, size)[0, 0] + leaf.scale)
+    def linear(self, rows: Blocks, weight: BlockWeight, bias: BlockWeight | None = None) -> Blocks:
+        """Return ``W x + b``, block by block."""
+        rows = self._split(rows, weight.column_sizes)
+        constants = [None] * len(weight.row_sizes) if bias is None else self._constants(bias, weight.row_sizes)
+        parts = [self._written(rows, weight, block, constant) for block, constant in enumerate(constants)]
+        return Blocks(rows.length, weight.row_sizes, tuple(parts))
+
+    def _constants(self, bias: BlockWeight, sizes: tuple[int, ...]) -> list[Tensor | float | None]:
+        """Return what the bias adds to each block: a vector, one number for all coordinates, or nothing."""
+        if not bias.leaves:
+            return [None] * len(sizes)
+        if bias.row_sizes == sizes:
+            return [_constant(bias.leaves.get((block, 0))) for block in range(len(sizes))]
+        column = Blocks(1, (1,), (torch.ones(1, 1, 1, dtype=self.torch_dtype, device=self.torch_device),))
+        whole = self._dense(self.linear(column, bias))[0, 0]  # a user's bias may be cut otherwise than its weight
+        return list(torch.split(whole, list(sizes)))
+
+    def _written(self, rows: Blocks, weight: BlockWeight, block: int, constant: Tensor | float | None) -> Tensor | None:
+        size = weight.row_sizes[block]
+        terms = [
+            (leaf, part)
+            for column, part in enumerate(rows.parts)
+            if part is not None and (leaf := weight.leaves.get((block, column))) is not None
+        ]
+        if constant is None:
+            return self._sum([_apply(leaf, part, size) for leaf, part in terms], size)
+        if not terms:
+            return self._stored(None, rows.length, size) + constant
+        leaf, part = terms[0]
+        if len(terms) == 1 and leaf.dense is not None and isinstance(constant, Tensor):
+            # one pass and one new tensor: for the readout the memory traffic of its V logits is the cost
+            return _affine(leaf.dense, self._stored(part, rows.length, part.shape[2]), constant)
+        total = self._sum([_apply(leaf, part, size) for leaf, part in terms], size)
+        return self._stored(total, rows.length, size) + constant
+
+    def _sum(self, terms: Sequence[Tensor | None], size: int) -> Tensor | None:
+        """Return the sum of blocks, of which each may have rows of zeros after those that it stores."""
+        total: Tensor | None = None
+        for term in terms:
+            if total is None or term is None:
+                total = term if total is None else total
             else:
-                parts.append(leaf.dense[:, 0])
-        return torch.cat(parts)
+                stored = max(total.shape[1], term.shape[1])
+                total = self._stored(total, stored, size) + self._stored(term, stored, size)
+        return total
 
     def relu(self, rows: Blocks) -> Blocks:
         """Return ``max(0, .)``."""
@@ -198,30 +214,38 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
 
     def scores(self, queries: Blocks, keys: Blocks) -> Tensor:
         """Return the inner products, block by block."""
-        total = torch.zeros(1, queries.length, keys.length, dtype=self.torch_dtype, device=self.torch_device)
-        for query, key in zip(queries.parts, self._refine(keys, queries.sizes).parts, strict=True):
-            if query is not None and key is not None:
-                total = total + query @ key.transpose(-1, -2)
-        return total
+        products = [
+            self._stored(query, queries.length, size) @ self._stored(key, keys.length, size).transpose(-1, -2)
+            for query, key, size in zip(
+                queries.parts, self._split(keys, queries.sizes).parts, queries.sizes, strict=True
+            )
+            if query is not None and key is not None
+        ]
+        return self._stored(self._sum(products, keys.length), queries.length, keys.length)
 
     def mix(self, attention: Tensor, values: Blocks) -> Blocks:
-        """Return the weighted sums."""
-        parts = tuple(None if part is None else attention @ part for part in values.parts)
-        return Blocks(attention.shape[1], values.sizes, parts)
+        """Return the weighted sums; rows of zeros have no part in them."""
+        parts: list[Tensor | None] = []
+        for part in values.parts:
+            seen = attention if part is None else attention[..., : part.shape[1]]
+            # over a single row the product is an outer one, which torch multiplies faster than it batches products
+            parts.append(None if part is None else seen * part if part.shape[1] == 1 else seen @ part)
+        return Blocks(attention.shape[1], values.sizes, tuple(parts))
 
     def total(self, parts: Sequence[Blocks]) -> Blocks:
         """Return the sum, head by head."""
         first = parts[0]
-        summed = list(first.parts)
-        for other in parts[1:]:
-            for place, part in enumerate(self._split(other, first.sizes).parts):
-                mine = summed[place]
-                summed[place] = part if mine is None else mine if part is None else mine + part
+        columns = zip(*(self._split(part, first.sizes).parts for part in parts), strict=True)
+        summed = (self._sum(terms, size) for terms, size in zip(columns, first.sizes, strict=True))
         return Blocks(first.length, first.sizes, tuple(summed))
 
     def argmax(self, logits: Blocks) -> Int[np.ndarray, "batch rows"]:
         """Return the first coordinate of the largest value of every row (see the dense arithmetic)."""
-        return self._dense(logits).argmax(-1).cpu().numpy()
+        dense = self._dense(logits)
+        if dense.device.type == "cpu" and dense.dtype in _NUMPY_ARGMAX:
+            # numpy reads the same memory; its argmax is vectorised along a row and torch's is not, three times faster
+            return np.asarray(dense.numpy().argmax(-1))
+        return dense.argmax(-1).cpu().numpy()
 
     def numbers(self, rows: Blocks | Tensor) -> np.ndarray[Any, Any]:
         """Return float64, which holds every format."""
@@ -230,10 +254,20 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         return values
 
 
+def _constant(leaf: BlockLeaf | None) -> Tensor | float | None:
+    if leaf is None:
+        return None
+    return leaf.scale if leaf.dense is None else leaf.dense[:, 0]
+
+
 def _apply(leaf: BlockLeaf, part: Tensor, rows: int) -> Tensor:
     if leaf.dense is not None:
         return part * leaf.dense[:, 0] if leaf.dense.shape[1] == 1 else linear(part, leaf.dense)
     if leaf.kind == "constant":
         part = part.sum(-1, keepdim=True)
-        part = part if rows == 1 else part.expand(-1, -1, rows)
-    return part if leaf.scale == 1 else part * leaf.scale
+    part = part if leaf.scale == 1 else part * leaf.scale
+    return part.expand(-1, -1, rows) if leaf.kind == "constant" and rows > 1 else part
+
+
+def _affine(dense: Tensor, part: Tensor, constant: Tensor) -> Tensor:
+    return torch.addcmul(constant, part, dense[:, 0]) if dense.shape[1] == 1 else linear(part, dense, constant)

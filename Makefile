@@ -1,0 +1,43 @@
+# Every target sets up what it needs: a virtual environment in .venv, installed under constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: verify test test-heavy benchmark lint types figures proofs clean
+
+verify: $(VENV)/installed
+	$(BIN)/prefixproof verify
+	$(BIN)/prefixproof generate "I love transformers!"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 -q
+
+# Minutes long: the sizes and counts that the README's table of evidence states.
+test-heavy: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 -q -m heavy
+
+benchmark: $(VENV)/installed
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark_tier -q -s
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+figures: $(VENV)/installed
+	$(BIN)/python -m verify.figures
+
+# torch first: under the constraint its one pinned build is taken, whatever else would ask for torch later.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("prefixproof needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,240 @@
+"""Commands that gather evidence: ``verify``, ``fuzz``, ``exhaust``, ``check``."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from constructions.formats import FORMATS
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from proofs import CLAIMS, get_claim
+from verify import cli_options as options
+from verify.check import check as check_case
+from verify.commands import command_for
+from verify.exhaust import exhaust as exhaust_construction
+from verify.files import write_atomically
+from verify.suite import fuzz_claim, tasks
+from verify.tables import explanation, verdict_table
+from verify.trace import Trace
+from verify.verdict import Verdict
+
+#: Cases that each fuzzing of the main job draws, so that all of it stays well under a minute on two cores.
+_MAIN_JOB_EXAMPLES = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (verify, fuzz, exhaust, check):
+        app.command()(command)
+
+
+def verify(
+    claims: Annotated[list[str] | None, typer.Argument(metavar="[CLAIM]...", help="all claims by default")] = None,
+    dtype: Annotated[list[str] | None, typer.Option("--dtype", help="float formats; float64 and float32")] = None,
+    device: options.Device = "cpu",
+    examples: Annotated[int, typer.Option("--examples", help="cases of each fuzzing")] = _MAIN_JOB_EXAMPLES,
+    seed: options.Seed = 0,
+    tf32: options.Tf32 = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="write every verdict as JSON into this folder")
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Check every claim by every kind of evidence that fits here: the main job."""
+    chosen = [get_claim(name) for name in claims] if claims else list(CLAIMS.values())
+    dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
+    for name in dtypes:
+        check_choice("dtype", name, tuple(FORMATS))
+    check_integer("examples", examples, 1)
+    check_integer("seed", seed, 0)
+    started = time.perf_counter()
+    verdicts = []
+    for task in tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32):
+        with options.progress_bar(f"{task.claim.id}: {task.label}", quiet=as_json) as progress:
+            verdict = task.run(progress)
+        verdicts.append(verdict)
+        if report is not None:
+            write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
+    _show(verdicts, as_json=as_json, many=True)
+    if not as_json:
+        held = sum(verdict.holds is True for verdict in verdicts)
+        typer.echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")
+    return options.exit_status(verdicts)
+
+
+def fuzz(
+    claim: options.ClaimId,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    examples: Annotated[int, typer.Option("--examples", help="cases to draw")] = 1000,
+    seed: options.Seed = 0,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    tf32: options.Tf32 = False,
+    as_json: options.Json = False,
+) -> int:
+    """Check drawn cases of all sizes UP TO the given ones, and shrink what fails to the smallest counterexample."""
+    chosen = get_claim(claim)
+    bounds = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    options.build(chosen, bounds, temperature=None, mask=mask, lift=lift)  # refuses sizes and options that do not fit
+    set_options = partial(
+        options.with_options,
+        temperature=options.parse_temperature(temperature, q, scaled_by),
+        mask=mask,
+        lift=lift,
+    )
+    with options.progress_bar(f"{claim}: fuzzing", quiet=as_json) as progress:
+        verdict = fuzz_claim(
+            chosen,
+            options.arithmetic_of(arithmetic, dtype, device),
+            bounds=bounds,
+            examples=examples,
+            seed=seed,
+            progress=progress,
+            tf32=tf32,
+            options=set_options,
+        )
+    _show([verdict], as_json=as_json)
+    return options.exit_status([verdict])
+
+
+def exhaust(
+    claim: options.ClaimId,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="stop after this many cases (not shown, then)")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="file to go on from after an interruption")
+    ] = None,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    tf32: options.Tf32 = False,
+    as_json: options.Json = False,
+) -> int:
+    """Check EVERY target with EVERY user input at the given sizes."""
+    chosen = get_claim(claim)
+    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    try:
+        with options.progress_bar(f"{claim}: enumeration", quiet=as_json) as progress:
+            verdict = exhaust_construction(
+                construction,
+                options.arithmetic_of(arithmetic, dtype, device),
+                claim=claim,
+                command=command_for(claim, construction),
+                limit=limit,
+                checkpoint=checkpoint,
+                progress=progress,
+                tf32=tf32,
+            )
+    except KeyboardInterrupt:
+        if checkpoint is not None:
+            typer.echo(f"interrupted; the same command goes on from {checkpoint}", err=True)
+        raise
+    _show([verdict], as_json=as_json)
+    return options.exit_status([verdict])
+
+
+def check(
+    claim: options.ClaimId,
+    rank: Annotated[str, typer.Option("--rank", metavar="R", help="the target's place in its space")],
+    user: Annotated[str, typer.Option("--user", metavar="X,...", help="the user's tokens")] = "",
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    show_trace: Annotated[bool, typer.Option("--trace", help="print every intermediate of the last step")] = False,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    tf32: options.Tf32 = False,
+    as_json: options.Json = False,
+) -> int:
+    """Evaluate one case: how a counterexample is reproduced."""
+    chosen = get_claim(claim)
+    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    trace = Trace(enabled=show_trace)
+    verdict = check_case(
+        construction,
+        rank=_natural("rank", rank),
+        user_input=[_natural("user", token) for token in user.split(",")] if user else [],
+        arithmetic=options.arithmetic_of(arithmetic, dtype, device),
+        claim=claim,
+        command=command_for(claim, construction),
+        trace=trace,
+        tf32=tf32,
+    )
+    if as_json:
+        document = verdict.to_json()
+        if show_trace:
+            document["trace"] = {name: json.loads(_plain(value.tolist())) for name, value in trace.steps.items()}
+        options.print_json(document)
+    else:
+        if show_trace:
+            typer.echo(trace.table())
+        _show([verdict], as_json=False)
+    return options.exit_status([verdict])
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, default=str)
+
+
+def _natural(name: str, text: str) -> int:
+    if not re.fullmatch(r"\s*[0-9]+\s*", text):
+        reject(name, "a natural number", text)
+    try:
+        return int(text)
+    except ValueError:  # Python refuses more than 4,300 digits
+        raise InvalidArgument(f"{name}: expected at most 4300 digits but got {len(text)}") from None
+
+
+def _file_name(verdict: Verdict) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", f"{verdict.claim}-{verdict.method}-{verdict.arithmetic}".lower()).strip("-")
+
+
+def _document(verdict: Verdict) -> str:
+    return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _show(verdicts: list[Verdict], *, as_json: bool, many: bool = False) -> None:
+    if as_json:
+        records = [verdict.to_json() for verdict in verdicts]
+        options.print_json({"verdicts": records} if many else records[0])
+        return
+    console = options.console()
+    console.print(verdict_table(verdicts))
+    for verdict in verdicts:
+        for line in explanation(verdict):
+            console.print(escape(line), soft_wrap=True)

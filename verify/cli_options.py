@@ -1,0 +1,139 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from constructions.construction import Construction
+from constructions.temperature import Hardmax, Softmax, Temperature, as_temperature, parse_q
+from constructions.transformer import Mask
+from constructions.validation import InvalidArgument, check_choice
+from proofs import Claim
+from verify.arithmetic import KINDS, Arithmetic, get_arithmetic
+from verify.verdict import Verdict
+
+#: Width of a table where the terminal does not say; a claim, its evidence and its margin fit.
+_WIDTH = 132
+
+ClaimId = Annotated[
+    str, typer.Argument(metavar="CLAIM", help="theorem-1, theorem-2, longer-responses or longer-inputs")
+]
+Vocab = Annotated[int | None, typer.Option("--vocab", metavar="V", help="vocabulary size")]
+Context = Annotated[int | None, typer.Option("--context", metavar="N", help="context size (theorem-1)")]
+Response = Annotated[int | None, typer.Option("--response", metavar="N0", help="response size (longer-responses)")]
+Input = Annotated[int | None, typer.Option("--input", metavar="NX", help="input size (longer-inputs)")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]
+Kind = Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy or torch")]
+Device = Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")]
+TemperatureOption = Annotated[
+    str | None, typer.Option("--temperature", metavar="T", help="inverse temperature; inf is hardmax")
+]
+ScaledBy = Annotated[
+    str, typer.Option("--scaled-by", help="T is divided by the square root of: key (its size, the paper) or length")
+]
+Q = Annotated[str | None, typer.Option("--q", metavar="P/Q", help="exact exp(T/sqrt(k)), the same in every head")]
+MaskOption = Annotated[str, typer.Option("--mask", help="causal or none")]
+LiftOption = Annotated[str | None, typer.Option("--lift", help="add or mask (longer-inputs)")]
+Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
+Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]
+
+#: Sizes by the names that ``Claim.build`` takes.
+Sizes = dict[str, int]
+
+
+def sizes_of(**given: int | None) -> Sizes:
+    """Return the sizes that were given."""
+    return {name: size for name, size in given.items() if size is not None}
+
+
+def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) -> Temperature | None:
+    """Return the temperature of the options, ``None`` when neither was given.
+
+    Raises:
+        InvalidArgument: both were given, or not a number.
+
+    """
+    check_choice("scaled_by", scaled_by, ("key", "length"))
+    if temperature is not None and q is not None:
+        raise InvalidArgument("temperature: expected either --temperature or --q but got both")
+    if q is not None:
+        return parse_q(q)
+    if temperature is None:
+        if scaled_by != "key":
+            raise InvalidArgument("scaled_by: expected --temperature T with --scaled-by length")
+        return None
+    try:
+        value: float | str = float(temperature)
+    except ValueError:
+        value = temperature
+    parsed = as_temperature(value)
+    if isinstance(parsed, Hardmax) or scaled_by == "key":
+        return parsed
+    assert isinstance(parsed, Softmax)
+    return replace(parsed, scaled_by="length")
+
+
+def with_options(
+    construction: Construction, *, temperature: Temperature | None, mask: str, lift: str | None
+) -> Construction:
+    """Return the construction with the options set.
+
+    Raises:
+        InvalidArgument: an unknown mask or lift, or a lift for a construction that has none.
+
+    """
+    check_choice("mask", mask, ("causal", "none"))
+    changed = replace(construction, temperature=temperature, mask=cast("Mask", mask))
+    if lift is None:
+        return changed
+    if not hasattr(construction, "lift"):
+        raise InvalidArgument(f"lift: expected no --lift for {type(construction).__name__}")
+    return replace(changed, lift=lift)  # type: ignore[arg-type] # a field of LongerInputs alone
+
+
+def build(claim: Claim, sizes: Sizes, *, temperature: Temperature | None, mask: str, lift: str | None) -> Construction:
+    """Return a claim's construction at the sizes and options of a command."""
+    return with_options(claim.build(**sizes), temperature=temperature, mask=mask, lift=lift)
+
+
+def arithmetic_of(kind: str, dtype: str, device: str) -> Arithmetic[Any, Any, Any]:
+    """Return the arithmetic of the options."""
+    check_choice("arithmetic", kind, KINDS)
+    return get_arithmetic(kind, dtype=dtype, device=device)
+
+
+def console() -> Console:
+    """Return a console on standard output that does not fold tables when it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=False, highlight=False)
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while it is a terminal; yield what reports done and total."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output."""
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def exit_status(verdicts: list[Verdict]) -> int:
+    """Return 0 when there is a verdict and all of them hold, 1 otherwise."""
+    return 0 if verdicts and all(verdict.holds is True for verdict in verdicts) else 1

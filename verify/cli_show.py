@@ -1,0 +1,76 @@
+"""The command ``show``: a claim's weight matrices, symbolic or at given numbers, as text or LaTeX."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from constructions.construction import Construction
+from constructions.typeset import numbers_latex, numbers_text, transformer_latex, transformer_text
+from proofs import get_claim
+from verify import cli_options as options
+from verify.commands import SIZE_NAMES
+
+#: Sizes at which every kind of layer is there; the symbolic matrices do not depend on them.
+_ANY_SIZES = {
+    "theorem-1": {"vocab": 2, "context": 2},
+    "theorem-2": {"vocab": 2},
+    "longer-responses": {"vocab": 2, "response": 2},
+    "longer-inputs": {"vocab": 2, "input": 3},
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(show)
+
+
+def show(
+    claim: options.ClaimId,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    latex: Annotated[bool, typer.Option("--latex", help="LaTeX block matrices for a paper")] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Show a claim and its weight matrices: symbolic, or at the sizes given."""
+    chosen = get_claim(claim)
+    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    construction = options.build(chosen, sizes or _ANY_SIZES[claim], temperature=None, mask=mask, lift=lift)
+    if as_json:
+        document: dict[str, object] = {
+            "claim": chosen.id,
+            "statement": chosen.statement,
+            "latex": chosen.latex,
+            "source": chosen.source,
+            "weights_latex": transformer_latex(construction.transformer),
+        }
+        if sizes:
+            document["parameters"] = {SIZE_NAMES[name]: size for name, size in sizes.items()}
+            document["weights"] = {
+                name: [[str(value) for value in row] for row in matrix.to_fractions()]
+                for name, matrix in construction.transformer.lowered.matrices().items()
+            }
+        options.print_json(document)
+        return 0
+    if latex:
+        typer.echo(_latex(construction) if sizes else transformer_latex(construction.transformer))
+        return 0
+    typer.echo(f"{chosen.title}\n{chosen.statement}\n({chosen.source})\n")
+    if not sizes:
+        typer.echo(transformer_text(construction.transformer))
+        return 0
+    typer.echo(repr(construction))
+    for name, matrix in construction.transformer.lowered.matrices().items():
+        typer.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
+    return 0
+
+
+def _latex(construction: Construction) -> str:
+    matrices = construction.transformer.lowered.matrices()
+    lines = [rf"\text{{{name}}} &= {numbers_latex(matrix)}" for name, matrix in matrices.items()]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"

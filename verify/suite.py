@@ -1,0 +1,249 @@
+"""The main job: every claim, by every kind of evidence that fits a minute on two cores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+from constructions.construction import Construction
+from constructions.formats import FORMATS, Format
+from constructions.validation import InvalidArgument
+from proofs import Claim, ObligationError
+from verify import strategies
+from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
+from verify.commands import SIZE_NAMES, command_for
+from verify.exhaust import Progress, exhaust, no_progress
+from verify.fuzz import fuzz
+from verify.sweep import sweep
+from verify.verdict import Verdict
+
+#: Sizes whose whole space is enumerated in rational arithmetic.
+RATIONAL_SIZES: dict[str, tuple[dict[str, int], ...]] = {
+    "theorem-1": ({"vocab": 4, "context": 4},),
+    "theorem-2": ({"vocab": 4},),
+    "longer-responses": ({"vocab": 3, "response": 2},),
+    "longer-inputs": ({"vocab": 2, "input": 2}, {"vocab": 2, "input": 3}),
+}
+#: Sizes whose whole space is enumerated in floats.
+FLOAT_SIZES: dict[str, tuple[dict[str, int], ...]] = {
+    "theorem-1": ({"vocab": 4, "context": 8}, {"vocab": 10, "context": 5}),
+    "theorem-2": ({"vocab": 5},),
+    "longer-responses": ({"vocab": 3, "response": 2}, {"vocab": 2, "response": 4}),
+    "longer-inputs": ({"vocab": 2, "input": 2}, {"vocab": 2, "input": 3}, {"vocab": 3, "input": 2}),
+}
+#: Every vocabulary up to this one is swept; it covers the printable characters, 94 in the paper's notebook.
+SWEPT_VOCABULARY = 128
+#: Other sizes of a sweep.
+SWEPT: dict[str, dict[str, int]] = {
+    "theorem-1": {"context": 8},
+    "theorem-2": {},
+    "longer-responses": {"response": 4},
+    "longer-inputs": {"input": 2},
+}
+#: Largest sizes that the main job fuzzes, in exact arithmetic and in floats.
+FUZZED_EXACT: dict[str, dict[str, int]] = {
+    "theorem-1": {"vocab": 60, "context": 24},
+    "theorem-2": {"vocab": 60},
+    "longer-responses": {"vocab": 20, "response": 6},
+    "longer-inputs": {"vocab": 8, "input": 4},
+}
+FUZZED_FLOATS: dict[str, dict[str, int]] = {
+    "theorem-1": {"vocab": 300, "context": 64},
+    "theorem-2": {"vocab": 300},
+    "longer-responses": {"vocab": 60, "response": 16},
+    "longer-inputs": {"vocab": 13, "input": 4},
+}
+
+AnyArithmetic = Arithmetic[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of evidence to gather.
+
+    Attributes:
+        claim: whose evidence it is.
+        label: what it does, for a progress bar.
+        run: gathers it.
+
+    """
+
+    claim: Claim
+    label: str
+    run: Callable[[Progress], Verdict]
+
+
+def tasks(
+    claims: Sequence[Claim], *, dtypes: Sequence[str], device: str, examples: int, seed: int, tf32: bool
+) -> Iterator[Task]:
+    """Yield the evidence to gather, claim by claim: proved, then exact, then float by float.
+
+    Args:
+        claims: which claims.
+        dtypes: the float formats, run with torch.
+        device: where torch runs; exact arithmetic runs on the cpu.
+        examples: how many cases each fuzzing draws.
+        seed: of the fuzzing.
+        tf32: allow TF32 in torch's float32 products.
+
+    """
+    exact = RationalArithmetic()
+    floats = [torch_arithmetic(dtype, device) for dtype in dtypes]
+    for claim in claims:
+        if claim.obligations:
+            yield Task(claim, "proof obligations", partial(prove, claim))
+        for sizes in RATIONAL_SIZES[claim.id]:
+            yield _exhaust_task(claim, sizes, exact, tf32=False)
+        yield _fuzz_task(claim, exact, examples, seed, tf32=False)
+        for arithmetic in floats:
+            reduced = tf32 and arithmetic.fmt == FORMATS["float32"]
+            for sizes in FLOAT_SIZES[claim.id]:
+                if _fits(claim.build(**sizes), arithmetic.fmt):
+                    yield _exhaust_task(claim, sizes, arithmetic, tf32=reduced)
+            yield Task(claim, f"sweep, {arithmetic.name}", partial(sweep_vocabularies, claim, arithmetic, reduced))
+            yield _fuzz_task(claim, arithmetic, examples, seed, tf32=reduced)
+
+
+def _exhaust_task(claim: Claim, sizes: Mapping[str, int], arithmetic: AnyArithmetic, *, tf32: bool) -> Task:
+    construction = claim.build(**sizes)
+
+    def run(progress: Progress) -> Verdict:
+        return exhaust(
+            construction,
+            arithmetic,
+            claim=claim.id,
+            command=command_for(claim.id, construction),
+            progress=progress,
+            tf32=tf32,
+        )
+
+    return Task(claim, f"enumeration, {arithmetic.name}", run)
+
+
+def _fuzz_task(claim: Claim, arithmetic: AnyArithmetic, examples: int, seed: int, *, tf32: bool) -> Task:
+    bounds = FUZZED_EXACT[claim.id] if arithmetic.fmt is None else FUZZED_FLOATS[claim.id]
+
+    def run(progress: Progress) -> Verdict:
+        return fuzz_claim(claim, arithmetic, bounds=bounds, examples=examples, seed=seed, progress=progress, tf32=tf32)
+
+    return Task(claim, f"fuzzing, {arithmetic.name}", run)
+
+
+def fuzz_claim(
+    claim: Claim,
+    arithmetic: AnyArithmetic,
+    *,
+    bounds: Mapping[str, int],
+    examples: int,
+    seed: int,
+    progress: Progress = no_progress,
+    tf32: bool = False,
+    options: Callable[[Construction], Construction] = lambda construction: construction,
+) -> Verdict:
+    """Fuzz a claim over all sizes up to ``bounds``.
+
+    Args:
+        claim: which claim.
+        arithmetic: the number system.
+        bounds: the largest sizes, by the names that ``Claim.build`` takes.
+        examples: how many cases to draw.
+        seed: the same seed draws the same cases.
+        progress: called with examples done and examples in all.
+        tf32: allow TF32 in torch's float32 products.
+        options: sets a temperature or a mask on a drawn construction.
+
+    """
+    drawn = size_strategy(claim, bounds, arithmetic.fmt).map(options)
+    return fuzz(
+        drawn,
+        arithmetic,
+        examples=examples,
+        seed=seed,
+        claim=claim.id,
+        parameters={
+            SIZE_NAMES[name]: f"1..{bound}" if name != "input" else f"2..{bound}" for name, bound in bounds.items()
+        },
+        command=lambda construction: command_for(claim.id, construction),
+        progress=progress,
+        tf32=tf32,
+    )
+
+
+def size_strategy(claim: Claim, bounds: Mapping[str, int], fmt: Format | None) -> SearchStrategy[Construction]:
+    """Return a strategy for a claim's constructions of sizes up to ``bounds`` that the format can carry."""
+    vocab = bounds["vocab"]
+    if claim.id == "theorem-1":
+        return strategies.unconditional_generations(vocab, bounds["context"])
+    if claim.id == "theorem-2":
+        return strategies.conditional_generations(vocab)
+    if claim.id == "longer-responses":
+        return strategies.longer_responses(vocab, bounds["response"])
+    return strategies.longer_inputs(vocab, bounds["input"], fmt=fmt)
+
+
+def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, tf32: bool, progress: Progress) -> Verdict:  # noqa: FBT001 # bound by partial
+    """Sweep a claim over all vocabularies up to :data:`SWEPT_VOCABULARY` that the format can carry at all.
+
+    For longer inputs the format itself sets the end; the verdict's reason says where and why.
+    """
+    sizes = SWEPT[claim.id]
+    last, refusal = SWEPT_VOCABULARY, None
+    if claim.id == "longer-inputs":
+        carried = strategies.longer_inputs_sizes(SWEPT_VOCABULARY, 2, max_digits=SWEPT_VOCABULARY, fmt=arithmetic.fmt)
+        last = max(vocab for vocab, _ in carried)
+        refusal = f"{arithmetic.name} carries two user tokens up to V = {last}"
+    verdict = sweep(
+        lambda vocab: claim.build(vocab=vocab, **sizes),
+        arithmetic,
+        max_vocab_size=last,
+        claim=claim.id,
+        parameters={SIZE_NAMES[name]: size for name, size in sizes.items()},
+        command=lambda construction: command_for(claim.id, construction),
+        progress=progress,
+        tf32=tf32,
+    )
+    return replace(verdict, reason=verdict.reason or refusal)
+
+
+def prove(claim: Claim, progress: Progress) -> Verdict:
+    """Discharge a claim's obligations with sympy; one that is undecided leaves the claim unknown.
+
+    The verdict is about real arithmetic and all sizes; ``cases`` counts the obligations.
+    """
+    started = time.perf_counter()
+    done, reason = 0, None
+    for obligation in claim.obligations:
+        try:
+            obligation.discharge()
+        except ObligationError as error:
+            reason = f"obligation {obligation.id}: {error}"
+            break
+        done += 1
+        progress(done, len(claim.obligations))
+    return Verdict(
+        claim=claim.id,
+        parameters={"sizes": "all (symbolic)"},
+        method="proved",
+        arithmetic="real",
+        device="cpu",
+        holds=True if done and reason is None else None,
+        cases=done,
+        space=len(claim.obligations),
+        seconds=time.perf_counter() - started,
+        reason=reason,
+    )
+
+
+def _fits(construction: Construction, fmt: Format | None) -> bool:
+    if fmt is None:
+        return True
+    try:
+        construction.check_format(fmt)
+    except InvalidArgument:
+        return False
+    return True

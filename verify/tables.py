@@ -1,0 +1,89 @@
+"""Verdicts as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rich.table import Table
+from rich.text import Text
+
+from verify.verdict import Margin, Verdict, decimal
+
+#: Longest number that is written out; a longer one is written as a power of ten.
+_LONGEST_NUMBER = 15
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return one row for each verdict: claim, parameters, arithmetic, evidence, smallest margin, time, verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("claim", "parameters", "arithmetic", "evidence", "margin", "time", ""):
+        table.add_column(heading, no_wrap=heading not in {"parameters", "evidence"}, overflow="fold")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.claim,
+            parameters(verdict),
+            verdict.arithmetic + ("" if verdict.device == "cpu" else f" on {verdict.device}"),
+            evidence(verdict),
+            "" if verdict.margin is None else margin(verdict.margin),
+            f"{verdict.seconds:.1f} s",
+            outcome(verdict),
+        )
+    return table
+
+
+def parameters(verdict: Verdict) -> str:
+    """Return the parameters in short: ``V = 4, N = 8``."""
+    letters = {"vocab_size": "V", "context_size": "N", "response_size": "N0", "input_size": "n_X"}
+    shown = []
+    for name, value in verdict.parameters.items():
+        if name in letters:
+            shown.append(f"{letters[name]} = {value}".replace("= 1..", "<= ").replace("= 2..", "<= "))
+        elif (name, value) not in {("mask", "causal"), ("lift", "add")} and name != "temperature":
+            shown.append(str(value) if name == "sizes" else f"{name} {value}")
+    return ", ".join(shown)
+
+
+def evidence(verdict: Verdict) -> str:
+    """Return the kind of evidence with its count."""
+    cases = number(verdict.cases)
+    if verdict.method == "proved":
+        return f"proved: {cases} of {number(verdict.space or 0)} obligations (sympy)"
+    if verdict.method == "exhausted":
+        return f"exhausted: {cases} of {number(verdict.space or 0)} cases"
+    if verdict.method == "fuzzed":
+        return f"fuzzed: {cases} distinct cases, seed {verdict.seed}"
+    if verdict.method == "swept":
+        return f"swept: {cases} cases, every V"
+    return f"evaluated: {cases} case{'s' if verdict.cases != 1 else ''}"
+
+
+def outcome(verdict: Verdict) -> Text:
+    """Return the verdict in a word."""
+    words = {True: ("holds", "green"), False: ("FALSIFIED", "bold red"), None: ("not shown", "bold yellow")}
+    word, style = words[verdict.holds]
+    return Text(word, style=style)
+
+
+def explanation(verdict: Verdict) -> list[str]:
+    """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
+    lines = []
+    if verdict.reason:
+        lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
+    if verdict.counterexample:
+        lines += [verdict.counterexample.sentence(), f"  reproduce: {verdict.counterexample.reproduce}"]
+    return lines
+
+
+def margin(value: Margin) -> str:
+    """Return a margin: exact as a fraction where that is short, otherwise in three digits."""
+    if isinstance(value, Fraction):
+        text = str(value)
+        return text if len(text) <= _LONGEST_NUMBER else f"~{float(value):.2e}"
+    return f"{value:.2e}"
+
+
+def number(value: int) -> str:
+    """Return a natural number with thousands marked, or as a power of ten when it is long."""
+    text = decimal(value)
+    return f"{value:,}" if len(text) <= _LONGEST_NUMBER else f"~{text[0]}.{text[1:3]}e{len(text) - 1}"

@@ -1,0 +1,190 @@
+"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import flint
+
+from constructions.validation import InvalidArgument
+
+#: How a verdict was reached. ``proved``: obligations discharged for all sizes; ``exhausted``: every case of the sizes;
+#: ``swept``: a named family of cases for every size of a range; ``fuzzed``: cases drawn with a seed; ``evaluated``:
+#: the cases that were given.
+Method = Literal["proved", "exhausted", "swept", "fuzzed", "evaluated"]
+
+#: A margin is exact in exact arithmetic and a float otherwise.
+Margin = Fraction | float
+
+
+@lru_cache(maxsize=1)
+def library_versions() -> Mapping[str, str]:
+    """Return the versions of Python, this package and the libraries that a verdict rests on."""
+    found = {"python": platform.python_version()}
+    for name in ("prefixproof", "numpy", "torch", "sympy", "hypothesis", "python-flint"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A case that refutes a claim.
+
+    Attributes:
+        construction: an expression that rebuilds the construction.
+        rank: place of the target in its space.
+        target: the target, as nested lists.
+        user_input: the user's tokens.
+        position: place in the response of the first token that is not as promised, 0-based.
+        expected: the token promised there.
+        produced: the token produced there; the same as ``expected`` where it won only by the order of tokens.
+        margin: the logit of ``expected`` minus the largest other one; not positive, or NaN where a logit is not finite.
+        reproduce: one command that shows the case.
+
+    """
+
+    construction: str
+    rank: int
+    target: Any
+    user_input: list[int]
+    position: int
+    expected: int
+    produced: int
+    margin: Margin
+    reproduce: str
+
+    def sentence(self) -> str:
+        """Return the case in one sentence."""
+        given = f" with user input {self.user_input}" if self.user_input else ""
+        return (
+            f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
+            f" {self.position}, but {self.produced} was produced (margin {_show_margin(self.margin)})"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of checking a claim at some parameters, by one method, in one arithmetic.
+
+    Attributes:
+        claim: the claim's id, or the construction's name for one of the user's own.
+        parameters: sizes, temperature and mask, as JSON values.
+        method: see :data:`Method`.
+        arithmetic: ``real`` (proved), ``rational``, ``torch float32``, ...
+        device: where it ran.
+        holds: true on positive evidence alone (every margin is positive); false with a counterexample; ``None``: not
+            shown, for the ``reason`` given.
+        cases: how many cases were checked (for ``proved``, how many obligations).
+        space: how many there are, ``None`` where the notion does not apply.
+        margin: the smallest margin over the cases, ``None`` where there is none to speak of.
+        counterexample: the case that refutes the claim.
+        seed: of what was drawn.
+        seconds: wall time.
+        versions: of Python, this package and the libraries that did the work.
+        reason: why nothing is shown, or what a reader must know with the verdict.
+
+    """
+
+    claim: str
+    parameters: Mapping[str, Any]
+    method: Method
+    arithmetic: str
+    device: str
+    holds: bool | None
+    cases: int
+    space: int | None = None
+    margin: Margin | None = None
+    counterexample: Counterexample | None = None
+    seed: int | None = None
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=library_versions)
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.holds is True and (self.cases < 1 or self.counterexample is not None):
+            raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
+        if self.holds is True and self.margin is not None and not self.margin > 0:
+            raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
+        if self.holds is False and self.counterexample is None:
+            raise InvalidArgument("holds: expected a counterexample for False")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: numbers that can be huge as decimal strings, exact margins as ``"p/q"``."""
+        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record["parameters"], record["versions"] = dict(self.parameters), dict(self.versions)
+        record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
+        record["margin"] = _margin_to_json(self.margin)
+        if self.counterexample is not None:
+            case = {item.name: getattr(self.counterexample, item.name) for item in fields(Counterexample)}
+            case["rank"], case["margin"] = decimal(self.counterexample.rank), _margin_to_json(case["margin"])
+            record["counterexample"] = case
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Verdict:
+        """Return the verdict that :meth:`to_json` wrote.
+
+        Raises:
+            InvalidArgument: a key is missing or unknown, or a value does not parse.
+
+        """
+        known = {item.name for item in fields(cls)}
+        if not isinstance(record, Mapping) or set(record) != known:
+            raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
+        values = dict(record)
+        try:
+            values["cases"] = int(flint.fmpz(values["cases"]))
+            values["space"] = None if values["space"] is None else int(flint.fmpz(values["space"]))
+            values["margin"] = _margin_from_json(values["margin"])
+            if values["counterexample"] is not None:
+                case = dict(values["counterexample"])
+                case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), _margin_from_json(case["margin"])
+                values["counterexample"] = Counterexample(**case)
+        except (TypeError, ValueError, KeyError) as error:
+            raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
+        return cls(**values)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return the verdict as one JSON line."""
+    return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False)
+
+
+def decimal(value: int) -> str:
+    """Return a natural number in decimal, of any length (Python itself stops at 4,300 digits)."""
+    return str(flint.fmpz(value))
+
+
+def _margin_to_json(margin: Margin | None) -> str | float | None:
+    if margin is None:
+        return None
+    if isinstance(margin, Fraction):
+        return str(margin)
+    return margin if math.isfinite(margin) else str(margin)  # JSON has no NaN
+
+
+def _margin_from_json(value: str | float | None) -> Margin | None:
+    if not isinstance(value, str):
+        return value
+    return float(value) if value in {"nan", "inf", "-inf"} else Fraction(value)
+
+
+def _show_margin(margin: Margin) -> str:
+    return str(margin) if isinstance(margin, Fraction) else f"{margin:.3g}"
+
+
+def _short(value: Any) -> str:
+    """Return nested lists in at most a line; the full target is in the record."""
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
