@@ -74,6 +74,32 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class Refutation:
+    """A case that refutes a claim about anything but the tokens of a construction, such as an attention layer.
+
+    Attributes:
+        subject: what the claim is false of, in full.
+        place: where in it, in words.
+        expected: what the claim promises there.
+        produced: what is there instead.
+        margin: how far that is from the promise, where it can be measured.
+        reproduce: one command that shows the case.
+
+    """
+
+    subject: str
+    place: str
+    expected: str
+    produced: str
+    margin: Margin | None
+    reproduce: str
+
+    def sentence(self) -> str:
+        """Return the case in one sentence."""
+        return f"{self.subject}: {self.place} must be {self.expected}, but it is {self.produced}"
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome of checking a claim at some parameters, by one method, in one arithmetic.
 
@@ -105,7 +131,7 @@ class Verdict:
     cases: int
     space: int | None = None
     margin: Margin | None = None
-    counterexample: Counterexample | None = None
+    counterexample: Counterexample | Refutation | None = None
     seed: int | None = None
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=library_versions)
@@ -126,8 +152,10 @@ class Verdict:
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
         record["margin"] = _margin_to_json(self.margin)
         if self.counterexample is not None:
-            case = {item.name: getattr(self.counterexample, item.name) for item in fields(Counterexample)}
-            case["rank"], case["margin"] = decimal(self.counterexample.rank), _margin_to_json(case["margin"])
+            case = {item.name: getattr(self.counterexample, item.name) for item in fields(self.counterexample)}
+            case["margin"] = _margin_to_json(case["margin"])
+            if isinstance(self.counterexample, Counterexample):
+                case["rank"] = decimal(self.counterexample.rank)
             record["counterexample"] = case
         return record
 
@@ -149,8 +177,12 @@ class Verdict:
             values["margin"] = _margin_from_json(values["margin"])
             if values["counterexample"] is not None:
                 case = dict(values["counterexample"])
-                case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), _margin_from_json(case["margin"])
-                values["counterexample"] = Counterexample(**case)
+                case["margin"] = _margin_from_json(case["margin"])
+                if "rank" in case:
+                    case["rank"] = int(flint.fmpz(case["rank"]))
+                    values["counterexample"] = Counterexample(**case)
+                else:
+                    values["counterexample"] = Refutation(**case)
         except (TypeError, ValueError, KeyError) as error:
             raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
         return cls(**values)

@@ -1,0 +1,308 @@
+"""Verdicts on the identities of sections 4 and 6: for a layer of the user's, and for drawn ones."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from constructions.temperature import Hardmax
+from constructions.validation import InvalidArgument, check_choice, check_integer
+from verify.cases import show_temperature
+from verify.prefixes.draw import (
+    MOST_HEADS,
+    MOST_POSITIONS,
+    MOST_PREFIX,
+    draw_case,
+)
+from verify.prefixes.layer import AttentionHead, AttentionLayer, Numbers, hold
+from verify.prefixes.passes import (
+    AnyArithmetic,
+    Passes,
+    attend,
+    bias_sides,
+    numbers,
+    rescaling_sides,
+    second_layer_sides,
+)
+from verify.prefixes.rounding import bias_bound, rescaling_bounds, second_layer_bound
+from verify.verdict import Method, Refutation, Verdict
+
+RESCALING, BIAS, SECOND_LAYER = "attention-rescaling", "attention-bias", "second-layer-attention"
+#: The claims about attention under a prefix.
+LAYER_CLAIMS = (RESCALING, BIAS, SECOND_LAYER)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far an identity is off somewhere, and how far rounding allows it to be.
+
+    Attributes:
+        where: in words, such as ``A^pt of head 0``.
+        left: the left side as computed.
+        right: the right side.
+        bound: the computed bound of ``|left - right|``; ``None`` in exact arithmetic, where it is 0.
+
+    """
+
+    where: str
+    left: Numbers
+    right: Numbers
+    bound: Numbers | None
+
+    def used(self) -> Numbers:
+        """Return entry by entry which part of the bound is used: over 1 is a violation.
+
+        Exact arithmetic gives 0 for equality and infinity otherwise.
+        """
+        off = np.abs(self.left - self.right)
+        if self.bound is None:
+            return np.where(np.asarray(off == 0, dtype=np.bool_), 0.0, np.inf)
+        with np.errstate(all="ignore"):
+            return np.where(off == 0, 0.0, off / self.bound)  # hidden keys have a bound of 0 and no deviation
+
+
+def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = None) -> Iterator[Deviation]:
+    """Yield the deviations of a claim's identity on a layer that was run.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        passes: of the layer without and with a prefix.
+        next_head: a head of the next layer, for ``second-layer-attention``.
+
+    Raises:
+        InvalidArgument: an unknown claim, or no next head where one is needed.
+
+    """
+    check_choice("claim", claim, LAYER_CLAIMS)
+    exact = passes.arithmetic.fmt is None
+    if claim == RESCALING:
+        bounds = None if exact else rescaling_bounds(passes)
+        for head, (left, right) in enumerate(rescaling_sides(passes)):
+            yield Deviation(f"A^pt of head {head}", left, right, None if bounds is None else bounds[head])
+    elif claim == BIAS:
+        yield Deviation("t^pt", *bias_sides(passes), None if exact else bias_bound(passes))
+    else:
+        if next_head is None:
+            raise InvalidArgument("next_head: expected a head of the next layer for second-layer-attention")
+        bound = None
+        if not exact:
+            ar = passes.arithmetic
+            query, key = (numbers(ar, hold(ar, part, rows=False)) for part in (next_head.query, next_head.key))
+            bound = second_layer_bound(passes, next_head, query, key)
+        yield Deviation("the next layer's score", *second_layer_sides(passes, next_head), bound)
+
+
+@dataclass
+class _Tally:
+    """What was found so far.
+
+    Attributes:
+        cases: layers on which the identity was held to a bound that says something.
+        skipped: layers whose bound says nothing: infinite, or 1 or more for an attention weight.
+        used: the largest part of a bound that a deviation used.
+        vacuous: the first skipped layer, in words.
+        broken: the first layer that computed something that is not finite, in words.
+        found: the first violation.
+
+    """
+
+    cases: int = 0
+    skipped: int = 0
+    used: float = 0.0
+    vacuous: str | None = None
+    broken: str | None = None
+    found: Refutation | None = None
+
+    def add(self, claim: str, found: Sequence[Deviation], subject: str, reproduce: str) -> None:
+        """Count one layer."""
+        for deviation in found:
+            if deviation.bound is None:
+                continue
+            if not (np.isfinite(deviation.left).all() and np.isfinite(deviation.right).all()):
+                self.broken = self.broken or f"{subject}: {deviation.where} is not finite"
+                return
+            # a weight is between 0 and 1 and so is its deviation, which a larger bound cannot see
+            if not np.isfinite(deviation.bound).all() or (claim == RESCALING and (deviation.bound >= 1).any()):
+                self.vacuous = self.vacuous or f"{subject}: the bound of {deviation.where} says nothing in this format"
+                self.skipped += 1
+                return
+        self.cases += 1
+        for deviation in found:
+            used = deviation.used()
+            self.used = max(self.used, float(used.max()))
+            if self.found is None and (used > 1).any():
+                place = tuple(int(axis) for axis in np.argwhere(used > 1)[0])
+                self.found = _refutation(deviation, place, subject, reproduce)
+
+
+def _refutation(deviation: Deviation, place: tuple[int, ...], subject: str, reproduce: str) -> Refutation:
+    left, right = deviation.left[place], deviation.right[place]
+    if deviation.bound is None:
+        margin: Fraction | float = -Fraction(str(abs(left - right)))
+        within = ""
+    else:
+        margin = float(deviation.bound[place] - abs(left - right))
+        within = f" within {deviation.bound[place]:.3g}"
+    return Refutation(
+        subject=subject,
+        place=f"{deviation.where} at [{', '.join(map(str, place))}]",
+        expected=f"{right}{within}",
+        produced=str(left),
+        margin=margin,
+        reproduce=reproduce,
+    )
+
+
+def describe(layer: AttentionLayer, positions: int, prefix: int) -> str:
+    """Return a layer's sizes in words."""
+    mask = layer.mask if isinstance(layer.mask, str) else "given"
+    return (
+        f"attention layer ({len(layer.heads)} heads, width {layer.width}, {positions} positions, {prefix} prefix"
+        f" vectors, mask {mask}, {show_temperature(layer.temperature)})"
+    )
+
+
+def check_layer(
+    claim: str,
+    layer: AttentionLayer,
+    content: Any,
+    prefix: Any,
+    arithmetic: AnyArithmetic,
+    *,
+    next_head: AttentionHead | None = None,
+    reproduce: str | None = None,
+) -> Verdict:
+    """Check an identity on a layer of the user's.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        layer: the layer.
+        content: positions x width.
+        prefix: prefix x width, at least one vector.
+        arithmetic: rational: equality; floats: within the bound that is computed for this layer.
+        next_head: a head of the next layer, for ``second-layer-attention``.
+        reproduce: the command that shows the case, for a counterexample.
+
+    Returns:
+        The verdict. Its margin is the part of the bound that is left where it is used most (1 where nothing is used);
+        ``None`` in exact arithmetic, where the sides are equal or not.
+
+    Raises:
+        InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
+
+    """
+    started = time.perf_counter()
+    check_choice("claim", claim, LAYER_CLAIMS)
+    _check_temperature(layer, arithmetic)
+    passes = attend(layer, content, prefix, arithmetic)
+    subject = describe(layer, len(passes.content), len(passes.prefix))
+    tally = _Tally()
+    shown_by = reproduce or f"verify.prefixes.check_layer({claim!r}, layer, content, prefix)"
+    tally.add(claim, list(deviations(claim, passes, next_head)), subject, shown_by)
+    parameters = {
+        "heads": len(layer.heads),
+        "positions": len(passes.content),
+        "prefix_vectors": len(passes.prefix),
+        "temperature": show_temperature(layer.temperature),
+    }
+    return _verdict(claim, arithmetic, tally, parameters=parameters, method="evaluated", started=started)
+
+
+def fuzz_layers(
+    claim: str,
+    arithmetic: AnyArithmetic,
+    *,
+    examples: int = 1000,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Verdict:
+    """Check an identity on drawn layers, see :mod:`verify.prefixes.draw`.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        arithmetic: rational, numpy or torch.
+        examples: how many layers.
+        seed: the same seed draws the same layers.
+        progress: called with layers done and layers in all.
+
+    """
+    started = time.perf_counter()
+    check_choice("claim", claim, LAYER_CLAIMS)
+    check_integer("examples", examples, 1)
+    check_integer("seed", seed, 0)
+    tally = _Tally()
+    for index in range(examples):
+        case = draw_case(seed, index, fmt=arithmetic.fmt)
+        passes = attend(case.layer, case.content, case.prefix, arithmetic)
+        subject = f"drawn {seed}:{index}, {describe(case.layer, len(case.content), len(case.prefix))}"
+        found = list(deviations(claim, passes, case.next_head))
+        tally.add(claim, found, subject, _command(claim, seed, index, arithmetic))
+        progress(index + 1, examples)
+        if tally.found is not None:
+            break
+    parameters = {
+        "heads": f"1..{MOST_HEADS}",
+        "positions": f"1..{MOST_POSITIONS}",
+        "prefix_vectors": f"1..{MOST_PREFIX}",
+    }
+    return _verdict(claim, arithmetic, tally, parameters=parameters, method="fuzzed", started=started, seed=seed)
+
+
+def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:
+    kind, *dtype = arithmetic.name.split()
+    words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", "--arithmetic", kind]
+    if dtype:
+        words += ["--dtype", dtype[0]]
+    if arithmetic.device != "cpu":
+        words += ["--device", arithmetic.device]
+    return shlex.join(words)
+
+
+def _check_temperature(layer: AttentionLayer, arithmetic: AnyArithmetic) -> None:
+    if isinstance(layer.temperature, Hardmax) and arithmetic.fmt is not None:
+        raise InvalidArgument(
+            "temperature: expected a finite one in floats, as no rounding analysis keeps the largest score apart from"
+            " the next, but got hardmax; use rational arithmetic"
+        )
+
+
+def _verdict(
+    claim: str,
+    arithmetic: AnyArithmetic,
+    tally: _Tally,
+    *,
+    parameters: dict[str, Any],
+    method: Method,
+    started: float,
+    seed: int | None = None,
+) -> Verdict:
+    shown = tally.cases > 0 and tally.broken is None
+    holds = False if tally.found is not None else True if shown else None
+    exact = arithmetic.fmt is None
+    reason = None if holds else tally.broken or tally.vacuous
+    if holds and not exact:
+        reason = f"the worst deviation uses {tally.used:.3g} of the bound that is computed for its layer"
+        if tally.skipped:
+            reason += f"; {tally.skipped} layers more do not count, as their bound says nothing in this format"
+    return Verdict(
+        claim=claim,
+        parameters=parameters,
+        method=method,
+        arithmetic=arithmetic.name,
+        device=arithmetic.device,
+        holds=holds,
+        cases=tally.cases,
+        margin=None if exact or holds is None else tally.found.margin if tally.found else 1 - tally.used,
+        counterexample=tally.found,
+        seed=seed,
+        seconds=time.perf_counter() - started,
+        reason=reason,
+    )
