@@ -63,7 +63,7 @@ class Construction(ABC):
     """
 
     vocab_size: int = field(init=False)
-    temperature: Temperature | None = None
+    temperature: Temperature | float | None = None
     mask: Mask = "causal"
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ class Construction(ABC):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        return self.default_temperature(fmt) if self.temperature is None else self.temperature
+        return self.default_temperature(fmt) if self.temperature is None else as_temperature(self.temperature)
 
     @final
     def virtual_tokens(self, target: object) -> Ratios:

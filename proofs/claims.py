@@ -39,6 +39,7 @@ class Claim:
         construction: the class of constructions that the claim is about.
         arithmetics: where evidence is gathered; ``real`` is where the obligations are decided, for all sizes.
         obligations: what sympy must decide; together with the argument in the statement they are the proof.
+        caveat: what the obligations leave to the reader or to another proof; empty when they leave nothing.
 
     """
 
@@ -50,6 +51,7 @@ class Claim:
     construction: type[Construction]
     arithmetics: tuple[str, ...]
     obligations: tuple[Obligation, ...]
+    caveat: str = ""
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -191,6 +193,10 @@ CLAIMS: Mapping[str, Claim] = _registry(
         construction=LongerInputs,
         arithmetics=("real", *_ARITHMETICS),
         obligations=longer_inputs.OBLIGATIONS,
+        caveat=(
+            "at hardmax: the obligations are about one block and one digit for all sizes; that the layers follow each"
+            " other in this order is read off one size"
+        ),
     ),
 )
 

@@ -259,7 +259,7 @@ def prove(claim: Claim, progress: Progress) -> Verdict:
         cases=done,
         space=len(claim.obligations),
         seconds=time.perf_counter() - started,
-        reason=reason,
+        reason=reason or claim.caveat or None,
     )
 
 
