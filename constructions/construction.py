@@ -17,9 +17,9 @@ from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
 
-#: Largest vocabulary and context accepted. Beyond it not even evenly spaced numbers stay apart in float32 (its integers
-#: end at 2^24), and the matrices, whose number of rows this is, no longer fit a machine.
-LARGEST_SIZE = 2**24
+#: Largest vocabulary and context accepted. Weights are lowered entry by entry as exact Fractions of some 100 bytes, and
+#: beyond a million rows the readout alone is gigabytes of them.
+LARGEST_SIZE = 2**20
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,19 @@ class Construction(ABC):
     """
 
     vocab_size: int = field(init=False)
-    temperature: Temperature | None = None
+    temperature: Temperature | float | None = None
     mask: Mask = "causal"
 
     def __post_init__(self) -> None:
-        check_integer("vocab_size", self.vocab_size, 1, LARGEST_SIZE)
+        self._set_size("vocab_size", 1)
         if self.temperature is not None:
             object.__setattr__(self, "temperature", as_temperature(self.temperature))
         check_choice("mask", self.mask, ("causal", "none"))
+
+    @final
+    def _set_size(self, name: str, minimum: int, maximum: int | None = LARGEST_SIZE) -> None:
+        """Check a size and keep it as a plain integer: a numpy one would overflow in exact counts."""
+        object.__setattr__(self, name, check_integer(name, getattr(self, name), minimum, maximum))
 
     # what a construction defines ------------------------------------------------------------------------------------
 
@@ -143,7 +148,7 @@ class Construction(ABC):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        return self.default_temperature(fmt) if self.temperature is None else self.temperature
+        return self.default_temperature(fmt) if self.temperature is None else as_temperature(self.temperature)
 
     @final
     def virtual_tokens(self, target: object) -> Ratios:

@@ -36,7 +36,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
 from constructions.thresholds import longer_inputs_sufficient_q
 from constructions.transformer import Attention, Head, Layer, Linear, Transformer
-from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer
+from constructions.validation import IntArray, InvalidArgument, check_choice
 
 Lift = Literal["add", "mask"]
 
@@ -274,7 +274,8 @@ class LongerInputs(Construction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("input_size", self.input_size, 2)
+        # one token needs no digits, but still a block for each user token
+        self._set_size("input_size", 2, LARGEST_DIGITS if self.vocab_size == 1 else None)
         check_choice("lift", self.lift, ("add", "mask"))
         # the exponent is looked at first, so that no huge power is ever built
         too_long = self.vocab_size > 1 and self.input_size - 1 >= LARGEST_DIGITS.bit_length()

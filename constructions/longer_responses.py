@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 import sympy as sp
 
-from constructions.construction import LARGEST_SIZE, Construction, Layout
+from constructions.construction import Construction, Layout
 from constructions.expressions import N0, UnitRow, V
 from constructions.formats import Format
 from constructions.ratios import Ratios
@@ -20,7 +20,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
 from constructions.thresholds import longer_responses_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
-from constructions.validation import IntArray, check_integer
+from constructions.validation import IntArray
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +74,7 @@ class LongerResponses(Construction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("response_size", self.response_size, 1, LARGEST_SIZE)
+        self._set_size("response_size", 1)
 
     @property
     def layout(self) -> Layout:

@@ -25,6 +25,9 @@ from constructions.validation import InvalidArgument
 
 Bindings = Mapping[sp.Symbol, int]
 
+#: Most entries of a matrix that is held entry by entry: a gibibyte of float64.
+LARGEST_DENSE = 2**27
+
 
 class _FractionPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy ships no types
     """Python code that stays in exact rationals: numbers print as Fractions, never as float divisions."""
@@ -60,7 +63,14 @@ def _scalar_function(expr: sp.Expr, indices: tuple[sp.Symbol, ...], bindings: Bi
         raise InvalidArgument(f"bindings: expected a number for {', '.join(missing)} in {expr}")
     function = _compiled(expr, indices + bound)
     fixed = tuple(Fraction(bindings[symbol]) for symbol in bound)
-    return lambda *values: Fraction(function(*map(Fraction, values), *fixed))
+
+    def exact(*values: int) -> Fraction:
+        value = function(*map(Fraction, values), *fixed)
+        if not isinstance(value, (int, Fraction)):  # a root or a transcendental function leaves the rationals
+            raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
+        return Fraction(value)
+
+    return exact
 
 
 def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
@@ -73,6 +83,8 @@ def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
     expr = sp.sympify(expr)
     if expr.is_Rational:
         return Fraction(int(expr.p), int(expr.q))
+    if expr.is_number:
+        raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
     return _scalar_function(expr, (), bindings)()
 
 
@@ -122,8 +134,23 @@ class ExactMatrix:
             for row, column, value in _leaf_entries(leaf, rows, columns):
                 yield top + row, left + column, value
 
+    def check_dense(self) -> None:
+        """Refuse a matrix that is too large to hold entry by entry.
+
+        Raises:
+            InvalidArgument: more than :data:`LARGEST_DENSE` entries.
+
+        """
+        rows, columns = self.shape
+        if rows * columns > LARGEST_DENSE:
+            raise InvalidArgument(
+                f"sizes: expected weights of at most {LARGEST_DENSE} entries each but one is {rows} x {columns};"
+                " choose a smaller vocabulary or context"
+            )
+
     def to_fractions(self) -> list[list[Fraction]]:
         """Return every entry as a list of rows."""
+        self.check_dense()
         rows, columns = self.shape
         dense = [[Fraction(0)] * columns for _ in range(rows)]
         for row, column, value in self.nonzero():
@@ -135,8 +162,10 @@ class ExactMatrix:
 
         Raises:
             OverflowError: an entry is beyond the largest number of the format.
+            InvalidArgument: too large to hold.
 
         """
+        self.check_dense()
         dense = np.zeros(self.shape)
         for row, column, value in self.nonzero():
             dense[row, column] = round_to_format(value, fmt)
@@ -276,6 +305,8 @@ def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:
     """
     if hasattr(value, "detach"):  # a torch tensor, without importing torch; bfloat16 has no numpy dtype
         value = value.detach().cpu().double().numpy()
+    if not isinstance(value, (Sequence, np.ndarray)):
+        raise InvalidArgument(f"{name}: expected a two-dimensional matrix but got {type(value).__name__}")
     rows = [list(row) if isinstance(row, (Sequence, np.ndarray)) else None for row in value]
     if any(row is None or len(row) != len(rows[0] or ()) for row in rows):
         raise InvalidArgument(f"{name}: expected a two-dimensional matrix but got {type(value).__name__}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from constructions.validation import IntArray, check_integer, check_tokens
+from constructions.validation import IntArray, InvalidArgument, check_integer, check_tokens
 
 #: Ranks below this are unranked in int64 arithmetic, a whole range at a time.
 _INT64_RANKS = 2**62
@@ -46,6 +46,8 @@ class TargetSpace:
 
         """
         tokens = check_tokens("target", target, self.vocab_size, self.shape)
+        if tokens.shape != self.shape:
+            raise InvalidArgument(f"target: expected a single target but got a batch of shape {tokens.shape}")
         rank = 0
         for token in tokens.reshape(-1).tolist():
             rank = rank * self.vocab_size + token

@@ -38,7 +38,8 @@ class Softmax:
     scaled_by: Literal["key", "length"] = "key"
 
     def __post_init__(self) -> None:
-        check_finite_positive("temperature", self.inverse_temperature)
+        finite = check_finite_positive("temperature", self.inverse_temperature)
+        object.__setattr__(self, "inverse_temperature", finite)
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
 
     def gap(self, *, key_size: int, length: int) -> float:

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 import sympy as sp
 
-from constructions.construction import LARGEST_SIZE, Construction, Layout
+from constructions.construction import Construction, Layout
 from constructions.expressions import N, UnitRow, V
 from constructions.formats import Format
 from constructions.ratios import Ratios
@@ -20,7 +20,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
 from constructions.thresholds import unconditional_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
-from constructions.validation import IntArray, check_integer
+from constructions.validation import IntArray
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +65,7 @@ class UnconditionalGeneration(Construction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("context_size", self.context_size, 1, LARGEST_SIZE)
+        self._set_size("context_size", 1)
 
     @property
     def layout(self) -> Layout:

@@ -52,13 +52,12 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
         InvalidArgument: not an integer, or out of bounds.
 
     """
-    expected = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        reject(name, expected, value)
-    result = int(value)
-    if result < minimum or (maximum is not None and result > maximum):
-        reject(name, expected, value)
-    return result
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    if not is_integer or int(value) < minimum:
+        reject(name, f"an integer >= {minimum}", value)
+    if maximum is not None and int(value) > maximum:
+        reject(name, f"an integer <= {maximum}", value)
+    return int(value)
 
 
 def check_positive_rational(name: str, value: Any) -> Fraction:

@@ -1,10 +1,11 @@
 """THAT it works, in a named arithmetic, on a named device: forward pass, evidence, verdicts, the command line.
 
-``to_torch`` and ``TorchTransformer`` are imported on first use, as torch takes seconds to import.
+What needs torch is imported on first use, as torch takes seconds to import.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from verify.arithmetic import Arithmetic as Arithmetic
@@ -26,18 +27,23 @@ from verify.verdict import Counterexample as Counterexample
 from verify.verdict import Verdict as Verdict
 
 if TYPE_CHECKING:
+    from verify.arithmetic.structured import StructuredTorchArithmetic as StructuredTorchArithmetic
+    from verify.arithmetic.tensors import TorchArithmetic as TorchArithmetic
     from verify.torch_module import TorchTransformer as TorchTransformer
     from verify.torch_module import to_torch as to_torch
 
-_LAZY = ("TorchTransformer", "to_torch")
+_LAZY = {
+    "StructuredTorchArithmetic": "verify.arithmetic.structured",
+    "TorchArithmetic": "verify.arithmetic.tensors",
+    "TorchTransformer": "verify.torch_module",
+    "to_torch": "verify.torch_module",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the torch module when it is first asked for."""
+    """Import what needs torch when it is first asked for."""
     if name in _LAZY:
-        from verify import torch_module  # noqa: PLC0415 # torch takes seconds to import
-
-        return getattr(torch_module, name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

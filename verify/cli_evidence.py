@@ -18,6 +18,7 @@ from proofs import CLAIMS, get_claim
 from verify import cli_options as options
 from verify.check import check as check_case
 from verify.commands import command_for
+from verify.coq_record import read_record
 from verify.exhaust import exhaust as exhaust_construction
 from verify.files import write_atomically
 from verify.suite import fuzz_claim, tasks
@@ -55,8 +56,9 @@ def verify(
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
     started = time.perf_counter()
+    record, missing = read_record()
     verdicts = []
-    for task in tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32):
+    for task in tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32, record=record):
         with options.progress_bar(f"{task.claim.id}: {task.label}", quiet=as_json) as progress:
             verdict = task.run(progress)
         verdicts.append(verdict)
@@ -64,6 +66,8 @@ def verify(
             write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
     _show(verdicts, as_json=as_json, many=True)
     if not as_json:
+        if missing:
+            typer.echo(f"\nnot listed: {missing}")
         held = sum(verdict.holds is True for verdict in verdicts)
         typer.echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")
     return options.exit_status(verdicts)

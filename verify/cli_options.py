@@ -98,12 +98,12 @@ def with_options(
         return changed
     if not hasattr(construction, "lift"):
         raise InvalidArgument(f"lift: expected no --lift for {type(construction).__name__}")
-    return replace(changed, lift=lift)  # type: ignore[arg-type] # a field of LongerInputs alone
+    return replace(changed, lift=lift)  # type: ignore[call-arg] # a field of LongerInputs alone
 
 
 def build(claim: Claim, sizes: Sizes, *, temperature: Temperature | None, mask: str, lift: str | None) -> Construction:
     """Return a claim's construction at the sizes and options of a command."""
-    return with_options(claim.build(**sizes), temperature=temperature, mask=mask, lift=lift)
+    return with_options(claim.build(options=None, **sizes), temperature=temperature, mask=mask, lift=lift)
 
 
 def arithmetic_of(kind: str, dtype: str, device: str) -> Arithmetic[Any, Any, Any]:

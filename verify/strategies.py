@@ -25,6 +25,9 @@ from constructions.validation import IntArray, InvalidArgument, check_integer
 #: on their entries. They shrink in their sizes, not entry by entry.
 _LARGEST_DRAWN_TARGET = 256
 
+#: Largest number of packed digits of a drawn construction for longer inputs; every digit is two layers.
+LARGEST_DRAWN_DIGITS = 32
+
 #: Bits of the seeds drawn for such targets.
 _SEED_BITS = 32
 
@@ -118,7 +121,7 @@ def longer_inputs(
     max_vocab_size: int = 5,
     max_input_size: int = 3,
     *,
-    max_digits: int = 32,
+    max_digits: int = LARGEST_DRAWN_DIGITS,
     fmt: Format | None = None,
 ) -> LongerInputs:
     """Draw a construction for longer inputs of at most these sizes that the format can carry.
@@ -139,7 +142,11 @@ def longer_inputs(
 
 
 def longer_inputs_sizes(
-    max_vocab_size: int, max_input_size: int, *, max_digits: int, fmt: Format | None
+    max_vocab_size: int,
+    max_input_size: int,
+    *,
+    max_digits: int = LARGEST_DRAWN_DIGITS,
+    fmt: Format | None = None,
 ) -> list[tuple[int, int]]:
     """Return all ``(vocab_size, input_size)`` up to the given ones that unpack few enough digits and fit the format."""
     found = []

@@ -17,6 +17,7 @@ from proofs import Claim, ObligationError
 from verify import strategies
 from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
 from verify.commands import SIZE_NAMES, command_for
+from verify.coq_record import CoqRecord, coq_verdict
 from verify.exhaust import Progress, exhaust, no_progress
 from verify.fuzz import fuzz
 from verify.sweep import sweep
@@ -79,7 +80,14 @@ class Task:
 
 
 def tasks(
-    claims: Sequence[Claim], *, dtypes: Sequence[str], device: str, examples: int, seed: int, tf32: bool
+    claims: Sequence[Claim],
+    *,
+    dtypes: Sequence[str],
+    device: str,
+    examples: int,
+    seed: int,
+    tf32: bool = False,
+    record: CoqRecord | None = None,
 ) -> Iterator[Task]:
     """Yield the evidence to gather, claim by claim: proved, then exact, then float by float.
 
@@ -90,6 +98,7 @@ def tasks(
         examples: how many cases each fuzzing draws.
         seed: of the fuzzing.
         tf32: allow TF32 in torch's float32 products.
+        record: of the Coq proofs' build, where there is one for these sources.
 
     """
     exact = RationalArithmetic()
@@ -97,20 +106,27 @@ def tasks(
     for claim in claims:
         if claim.obligations:
             yield Task(claim, "proof obligations", partial(prove, claim))
+        in_coq = None if record is None else coq_verdict(claim.id, record)
+        if in_coq is not None:
+            yield Task(claim, "theorems in Coq", partial(_known, in_coq))
         for sizes in RATIONAL_SIZES[claim.id]:
             yield _exhaust_task(claim, sizes, exact, tf32=False)
         yield _fuzz_task(claim, exact, examples, seed, tf32=False)
         for arithmetic in floats:
             reduced = tf32 and arithmetic.fmt == FORMATS["float32"]
             for sizes in FLOAT_SIZES[claim.id]:
-                if _fits(claim.build(**sizes), arithmetic.fmt):
+                if _fits(claim.build(options=None, **sizes), arithmetic.fmt):
                     yield _exhaust_task(claim, sizes, arithmetic, tf32=reduced)
             yield Task(claim, f"sweep, {arithmetic.name}", partial(sweep_vocabularies, claim, arithmetic, reduced))
             yield _fuzz_task(claim, arithmetic, examples, seed, tf32=reduced)
 
 
+def _known(verdict: Verdict, _: Progress) -> Verdict:
+    return verdict
+
+
 def _exhaust_task(claim: Claim, sizes: Mapping[str, int], arithmetic: AnyArithmetic, *, tf32: bool) -> Task:
-    construction = claim.build(**sizes)
+    construction = claim.build(options=None, **sizes)
 
     def run(progress: Progress) -> Verdict:
         return exhaust(
@@ -165,13 +181,21 @@ def fuzz_claim(
         examples=examples,
         seed=seed,
         claim=claim.id,
-        parameters={
-            SIZE_NAMES[name]: f"1..{bound}" if name != "input" else f"2..{bound}" for name, bound in bounds.items()
-        },
+        parameters=_fuzzed_sizes(claim, bounds, arithmetic.fmt),
         command=lambda construction: command_for(claim.id, construction),
         progress=progress,
         tf32=tf32,
     )
+
+
+def _fuzzed_sizes(claim: Claim, bounds: Mapping[str, int], fmt: Format | None) -> dict[str, str]:
+    """Return the sizes that are really drawn: for longer inputs the format and the depth set the vocabulary."""
+    if claim.id != "longer-inputs":
+        return {SIZE_NAMES[name]: f"1..{bound}" for name, bound in bounds.items()}
+    drawn = strategies.longer_inputs_sizes(bounds["vocab"], bounds["input"], fmt=fmt)
+    largest = {inputs: max(vocab for vocab, other in drawn if other == inputs) for _, inputs in drawn}
+    shown = ", ".join(f"1..{largest[inputs]}" for inputs in sorted(largest))
+    return {"vocab_size": shown, "input_size": ", ".join(str(inputs) for inputs in sorted(largest))}
 
 
 def size_strategy(claim: Claim, bounds: Mapping[str, int], fmt: Format | None) -> SearchStrategy[Construction]:
@@ -198,7 +222,7 @@ def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, tf32: bool, prog
         last = max(vocab for vocab, _ in carried)
         refusal = f"{arithmetic.name} carries two user tokens up to V = {last}"
     verdict = sweep(
-        lambda vocab: claim.build(vocab=vocab, **sizes),
+        lambda vocab: claim.build(options=None, vocab=vocab, **sizes),
         arithmetic,
         max_vocab_size=last,
         claim=claim.id,
@@ -227,7 +251,7 @@ def prove(claim: Claim, progress: Progress) -> Verdict:
         progress(done, len(claim.obligations))
     return Verdict(
         claim=claim.id,
-        parameters={"sizes": "all (symbolic)"},
+        parameters={"sizes": "all", "prover": "sympy"},
         method="proved",
         arithmetic="real",
         device="cpu",
@@ -235,7 +259,7 @@ def prove(claim: Claim, progress: Progress) -> Verdict:
         cases=done,
         space=len(claim.obligations),
         seconds=time.perf_counter() - started,
-        reason=reason,
+        reason=reason or claim.caveat or None,
     )
 
 

@@ -38,17 +38,27 @@ def parameters(verdict: Verdict) -> str:
     shown = []
     for name, value in verdict.parameters.items():
         if name in letters:
-            shown.append(f"{letters[name]} = {value}".replace("= 1..", "<= ").replace("= 2..", "<= "))
-        elif (name, value) not in {("mask", "causal"), ("lift", "add")} and name != "temperature":
-            shown.append(str(value) if name == "sizes" else f"{name} {value}")
+            shown.append(_range(letters[name], str(value)))
+        elif name == "sizes":
+            shown.append(f"{value} sizes")
+        elif (name, value) not in {("mask", "causal"), ("lift", "add")} and name not in {"temperature", "prover"}:
+            shown.append(f"{name} {value}")
     return ", ".join(shown)
+
+
+def _range(letter: str, value: str) -> str:
+    if value.startswith("1.."):
+        return f"{letter} <= {value.replace('1..', '')}"
+    return f"{letter} = {value}"
 
 
 def evidence(verdict: Verdict) -> str:
     """Return the kind of evidence with its count."""
     cases = number(verdict.cases)
     if verdict.method == "proved":
-        return f"proved: {cases} of {number(verdict.space or 0)} obligations (sympy)"
+        prover = verdict.parameters.get("prover", "")
+        what = "obligations" if prover == "sympy" else "theorems"
+        return f"proved: {cases} of {number(verdict.space or 0)} {what} ({prover})"
     if verdict.method == "exhausted":
         return f"exhausted: {cases} of {number(verdict.space or 0)} cases"
     if verdict.method == "fuzzed":

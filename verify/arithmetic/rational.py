@@ -33,6 +33,7 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""
+        matrix.check_dense()
         dense = _Matrix(*matrix.shape)
         for row, column, value in matrix.nonzero():
             dense[row, column] = _rational(value)

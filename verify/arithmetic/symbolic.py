@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -109,10 +110,14 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         return np.array([row.index(max(row)) for row in rows], dtype=np.int64)
 
     def numbers(self, rows: _Matrix) -> np.ndarray[Any, Any]:
-        """Return an object array of expressions."""
+        """Return an object array: Fractions where a value is rational, expressions elsewhere."""
         numbers = np.empty(rows.shape, dtype=object)
-        numbers[:] = rows.tolist()
+        numbers[:] = [[_number(value) for value in row] for row in rows.tolist()]
         return numbers
+
+
+def _number(value: sp.Expr) -> Fraction | sp.Expr:
+    return Fraction(int(value.p), int(value.q)) if value.is_Rational else value
 
 
 def _relu(value: sp.Expr) -> sp.Expr:

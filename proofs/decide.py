@@ -1,0 +1,195 @@
+"""Definite answers only: what sympy shows to be true counts, what it shows to be false or cannot decide raises.
+
+Every quantity is written in symbols whose assumptions ARE the hypotheses (``V = y + 1 + z`` with naturals ``y`` and
+``z`` says that ``y`` is a token), so that a statement decided here holds for all numbers that the theorem speaks of.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+#: A sympy expression; sympy ships no types.
+Expr = Any
+
+#: The numbers that are tried for each symbol when a false statement is shown by an example.
+_TRIED = (0, 1, 2, 3)
+#: Longest expression that a decision or a message quotes; the rest is cut.
+_LONGEST_QUOTE = 300
+#: How many combinations of them are tried at most.
+_MOST_TRIED = 64
+
+
+class ObligationError(Exception):
+    """An obligation is not discharged."""
+
+
+class ObligationFailed(ObligationError):
+    """An obligation is FALSE: the message has the offending expression."""
+
+
+class ObligationUndecided(ObligationError):
+    """Sympy could not decide an obligation, so that nothing has been shown; the message has the open expression."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One thing that was decided to be true.
+
+    Attributes:
+        what: the statement, in words or symbols.
+        shown: what sympy decided, as text.
+
+    """
+
+    what: str
+    shown: str
+
+
+def natural(name: str) -> sp.Dummy:
+    """Return a fresh integer >= 0; a dummy, so that it can never be an index bound inside a weight."""
+    return sp.Dummy(name, integer=True, nonnegative=True)
+
+
+def nonnegative(name: str) -> sp.Dummy:
+    """Return a fresh real number >= 0."""
+    return sp.Dummy(name, real=True, nonnegative=True)
+
+
+def positive(name: str) -> sp.Dummy:
+    """Return a fresh real number > 0."""
+    return sp.Dummy(name, real=True, positive=True)
+
+
+def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
+    """Return the decision that two expressions are equal for all values of their symbols.
+
+    Args:
+        what: the statement in words, for messages.
+        left: a scalar expression.
+        right: a scalar expression.
+
+    Raises:
+        ObligationFailed: they differ.
+        ObligationUndecided: sympy cannot tell.
+
+    """
+    _prove(what, sp.sympify(left) - sp.sympify(right), "zero")
+    return Decision(what, f"both sides are {_quote(right)}")
+
+
+def prove_positive(what: str, expr: Expr) -> Decision:
+    """Return the decision that ``expr > 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    return _prove(what, sp.sympify(expr), "positive")
+
+
+def prove_nonnegative(what: str, expr: Expr) -> Decision:
+    """Return the decision that ``expr >= 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    return _prove(what, sp.sympify(expr), "nonnegative")
+
+
+def prove_floor(what: str, expr: Expr, value: Expr) -> Decision:
+    """Return the decision that ``floor(expr) = value``, an integer: ``0 <= expr - value < 1``; raises likewise."""
+    if not sp.sympify(value).is_integer:
+        _undecided(what, value, "an integer")
+    prove_nonnegative(what, expr - value)
+    prove_positive(what, value + 1 - expr)
+    return Decision(what, f"floor({_quote(expr)}) = {_quote(value)}")
+
+
+def relu(what: str, expr: Expr) -> Expr:
+    """Return ``ReLU(expr)`` when the sign of ``expr`` is the same for all values of its symbols.
+
+    Raises:
+        ObligationUndecided: sympy cannot tell the sign, or it varies.
+
+    """
+    expr = sp.sympify(expr)
+    for form in itertools.chain(_cheap_forms(expr), _costly_forms(expr)):
+        if form.is_nonnegative:
+            return form
+        if form.is_nonpositive:
+            return sp.S.Zero
+    return _undecided(what, expr, "of one sign, so that its ReLU is known")
+
+
+def require(what: str, *, holds: bool) -> Decision:
+    """Return the decision that a structural fact holds.
+
+    Raises:
+        ObligationFailed: it does not.
+
+    """
+    if not holds:
+        raise ObligationFailed(f"false: {what}")
+    return Decision(what, "read off the object")
+
+
+def _prove(what: str, expr: Expr, wanted: str) -> Decision:
+    known_false = False
+    for form in _cheap_forms(expr):
+        holds = getattr(form, f"is_{wanted}")
+        if holds:
+            return Decision(what, f"{_quote(form)} is {wanted}")
+        known_false = known_false or holds is False  # for no values of the symbols, not merely for some
+    for values in _assignments(expr):
+        number = _evaluate(expr, values)
+        if number is not None and getattr(number, f"is_{wanted}") is False:
+            shown = ", ".join(f"{_quote(symbol)} = {value}" for symbol, value in values.items())
+            raise ObligationFailed(f"false: {what}: {_quote(expr)} is {number}, not {wanted}, at {_quote(shown)}")
+    for form in () if known_false else _costly_forms(expr):
+        holds = getattr(form, f"is_{wanted}")
+        if holds:
+            return Decision(what, f"{_quote(form)} is {wanted}")
+        known_false = known_false or holds is False
+    if known_false:
+        raise ObligationFailed(f"false: {what}: {_quote(expr)} is not {wanted}")
+    return _undecided(what, expr, wanted)
+
+
+def _undecided(what: str, expr: Expr, wanted: str) -> NoReturn:
+    raise ObligationUndecided(f"undecided: {what}: sympy cannot tell whether {_quote(expr)} is {wanted}")
+
+
+def _quote(expr: Expr) -> str:
+    """Return an expression or text on one line, cut when long, without the underscores that sympy gives dummies."""
+    text = re.sub(r"\b_(\w)", r"\1", str(expr))
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + " ..."
+
+
+def _quotient(expr: Expr) -> Expr:
+    numerator, denominator = sp.fraction(sp.together(expr))
+    return sp.expand(numerator) / sp.factor(denominator)
+
+
+def _cheap_forms(expr: Expr) -> Iterator[Expr]:
+    """Yield the expression in forms that are equal to it, cheapest first."""
+    rewrites: Iterable[Callable[[Expr], Expr]] = (lambda e: e, sp.expand, _quotient)
+    return (rewrite(expr) for rewrite in rewrites)
+
+
+def _costly_forms(expr: Expr) -> Iterator[Expr]:
+    """Yield further forms that are equal to the expression."""
+    return (rewrite(expr) for rewrite in (sp.factor, sp.simplify))
+
+
+def _assignments(expr: Expr) -> Iterator[dict[Expr, int]]:
+    """Yield small numbers for the symbols of an expression that meet their assumptions."""
+    symbols = sorted(expr.free_symbols, key=str)
+    choices = [_TRIED[1:] if symbol.is_positive else _TRIED for symbol in symbols]
+    return (
+        dict(zip(symbols, values, strict=True)) for values in itertools.islice(itertools.product(*choices), _MOST_TRIED)
+    )
+
+
+def _evaluate(expr: Expr, values: dict[Expr, int]) -> Expr | None:
+    """Return the number that an expression is, an undefined function ``f`` read as ``f(n) = n mod 3 + 1``."""
+    number = expr.subs(values)
+    number = number.replace(lambda e: isinstance(e, AppliedUndef), lambda e: sp.Mod(sum(e.args), 3) + 1).doit()
+    return number if number.is_Rational else None
