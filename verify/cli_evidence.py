@@ -14,13 +14,14 @@ from rich.markup import escape
 
 from constructions.formats import FORMATS
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from proofs import CLAIMS, get_claim
+from proofs import CLAIMS, LAYER_CLAIMS, LayerClaim, get_any_claim, get_claim
 from verify import cli_options as options
 from verify.check import check as check_case
 from verify.commands import command_for
 from verify.coq_record import read_record
 from verify.exhaust import exhaust as exhaust_construction
 from verify.files import write_atomically
+from verify.prefixes import fuzz_layers
 from verify.suite import fuzz_claim, tasks
 from verify.tables import explanation, verdict_table
 from verify.trace import Trace
@@ -49,7 +50,7 @@ def verify(
     as_json: options.Json = False,
 ) -> int:
     """Check every claim by every kind of evidence that fits here: the main job."""
-    chosen = [get_claim(name) for name in claims] if claims else list(CLAIMS.values())
+    chosen = [get_any_claim(name) for name in claims] if claims else [*CLAIMS.values(), *LAYER_CLAIMS.values()]
     dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
     for name in dtypes:
         check_choice("dtype", name, tuple(FORMATS))
@@ -93,8 +94,21 @@ def fuzz(
     as_json: options.Json = False,
 ) -> int:
     """Check drawn cases of all sizes UP TO the given ones, and shrink what fails to the smallest counterexample."""
-    chosen = get_claim(claim)
+    chosen = get_any_claim(claim)
     bounds = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    if isinstance(chosen, LayerClaim):
+        if bounds or temperature is not None or q is not None:
+            raise InvalidArgument(f"claim: expected no sizes and no temperature for {claim}, whose layers are drawn")
+        with options.progress_bar(f"{claim}: drawn layers", quiet=as_json) as progress:
+            verdict = fuzz_layers(
+                claim,
+                options.arithmetic_of(arithmetic, dtype, device),
+                examples=examples,
+                seed=seed,
+                progress=progress,
+            )
+        _show([verdict], as_json=as_json)
+        return options.exit_status([verdict])
     options.build(chosen, bounds, temperature=None, mask=mask, lift=lift)  # refuses sizes and options that do not fit
     set_options = partial(
         options.with_options,
