@@ -26,6 +26,7 @@ class LayerClaim:
         source: where in the paper it is.
         arithmetics: where evidence is gathered; ``real`` is where the obligations are decided.
         obligations: what sympy must decide.
+        caveat: what the obligations leave open; empty when they leave nothing.
 
     """
 
@@ -36,6 +37,7 @@ class LayerClaim:
     source: str
     arithmetics: tuple[str, ...]
     obligations: tuple[Obligation, ...]
+    caveat: str = ""
 
     def discharge(self) -> tuple[Proof, ...]:
         """Return the proofs of all obligations; raises as :meth:`Obligation.discharge` does."""

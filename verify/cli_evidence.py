@@ -50,7 +50,8 @@ def verify(
     as_json: options.Json = False,
 ) -> int:
     """Check every claim by every kind of evidence that fits here: the main job."""
-    chosen = [get_any_claim(name) for name in claims] if claims else [*CLAIMS.values(), *LAYER_CLAIMS.values()]
+    names = claims or [*CLAIMS, *LAYER_CLAIMS]
+    chosen = [get_any_claim(name) for name in names]
     dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
     for name in dtypes:
         check_choice("dtype", name, tuple(FORMATS))
@@ -65,7 +66,7 @@ def verify(
         verdicts.append(verdict)
         if report is not None:
             write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
-    _show(verdicts, as_json=as_json, many=True)
+    show_verdicts(verdicts, as_json=as_json, many=True)
     if not as_json:
         if missing:
             typer.echo(f"\nnot listed: {missing}")
@@ -107,7 +108,7 @@ def fuzz(
                 seed=seed,
                 progress=progress,
             )
-        _show([verdict], as_json=as_json)
+        show_verdicts([verdict], as_json=as_json)
         return options.exit_status([verdict])
     options.build(chosen, bounds, temperature=None, mask=mask, lift=lift)  # refuses sizes and options that do not fit
     set_options = partial(
@@ -127,7 +128,7 @@ def fuzz(
             tf32=tf32,
             options=set_options,
         )
-    _show([verdict], as_json=as_json)
+    show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
 
 
@@ -173,7 +174,7 @@ def exhaust(
         if checkpoint is not None:
             typer.echo(f"interrupted; the same command goes on from {checkpoint}", err=True)
         raise
-    _show([verdict], as_json=as_json)
+    show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
 
 
@@ -221,7 +222,7 @@ def check(
     else:
         if show_trace:
             typer.echo(trace.table())
-        _show([verdict], as_json=False)
+        show_verdicts([verdict], as_json=False)
     return options.exit_status([verdict])
 
 
@@ -246,12 +247,23 @@ def _document(verdict: Verdict) -> str:
     return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _show(verdicts: list[Verdict], *, as_json: bool, many: bool = False) -> None:
+def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False, statement: str | None = None) -> None:
+    """Print verdicts: as JSON, one document, or as a table with what a reader needs below it.
+
+    Args:
+        verdicts: at least one.
+        as_json: whether to print JSON.
+        many: whether the JSON is a list of verdicts even if there is one.
+        statement: the claim in words, above the table.
+
+    """
     if as_json:
         records = [verdict.to_json() for verdict in verdicts]
         options.print_json({"verdicts": records} if many else records[0])
         return
     console = options.console()
+    if statement is not None:
+        console.print(escape(statement), soft_wrap=True)
     console.print(verdict_table(verdicts))
     for verdict in verdicts:
         for line in explanation(verdict):

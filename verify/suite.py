@@ -81,7 +81,7 @@ class Task:
 
 
 def tasks(
-    claims: Sequence[Claim],
+    claims: Sequence[Claim | LayerClaim],
     *,
     dtypes: Sequence[str],
     device: str,
@@ -108,8 +108,9 @@ def tasks(
         if claim.obligations:
             yield Task(claim, "proof obligations", partial(prove, claim))
         if isinstance(claim, LayerClaim):
-            for arithmetic in (exact, *floats):
-                yield _layers_task(claim, arithmetic, examples, seed)
+            kinds: tuple[AnyArithmetic, ...] = (exact, *floats)
+            for kind in kinds:
+                yield _layers_task(claim, kind, examples, seed)
             continue
         in_coq = None if record is None else coq_verdict(claim.id, record)
         if in_coq is not None:
