@@ -72,8 +72,8 @@ class _PaperPrinter(LatexPrinter):  # type: ignore[misc] # sympy ships no types
         return rf"I_{{{self._print(expr.shape[0])}}}"
 
     def _dimensions(self, expr: MatrixExpr) -> str:
-        rows, columns = expr.shape
-        return rf"{{{self._print(rows)} \times {self._print(columns)}}}"
+        rows, columns = (rf"({self._print(size)})" if size.is_Add else self._print(size) for size in expr.shape)
+        return rf"{{{rows} \times {columns}}}"
 
     def _print_ZeroMatrix(self, expr: sp.ZeroMatrix) -> str:
         return rf"0_{self._dimensions(expr)}"

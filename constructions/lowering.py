@@ -316,6 +316,8 @@ def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:
 def _exact_entry(name: str, entry: Any) -> sp.Expr:
     if isinstance(entry, sp.Expr):
         return entry
+    if isinstance(entry, (bool, np.bool_, str)):
+        raise InvalidArgument(f"{name}: expected finite numbers but got {entry!r} (type {type(entry).__name__})")
     try:
         fraction = Fraction(entry.item() if isinstance(entry, np.generic) else entry)
     except (TypeError, ValueError, OverflowError):

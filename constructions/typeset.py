@@ -52,17 +52,21 @@ def _flat(expr: Matrix) -> str:
         return "[" + "; ".join(rows) + "]"
     if isinstance(expr, sp.FunctionMatrix):
         rows, columns = expr.shape
-        return f"[{expr.lamda.expr}]({rows} x {columns})"
+        return f"[{expr.lamda.expr}]({_size(rows)} x {_size(columns)})"
     named = {sp.Identity: "I", sp.ZeroMatrix: "0", sp.OneMatrix: "1"}
     for kind, letter in named.items():
         if isinstance(expr, kind):
-            return f"{letter}({expr.shape[0]} x {expr.shape[1]})"
+            return f"{letter}({_size(expr.shape[0])} x {_size(expr.shape[1])})"
     if isinstance(expr, sp.MatMul):
         scalar, matrices = expr.as_coeff_matrices()
         return " ".join([f"({scalar})", *(_flat(part) for part in matrices)])
     if isinstance(expr, sp.MatAdd):
         return " + ".join(_flat(part) for part in expr.args)
     return str(expr)
+
+
+def _size(size: sp.Expr) -> str:
+    return f"({size})" if size.is_Add else str(size)
 
 
 def numbers_text(matrix: ExactMatrix) -> str:

@@ -240,7 +240,8 @@ def generate(
         last = len(tokens) == steps - 1
         rows = forward(model, new, count, cache=cache, trace=trace if last else None)
         logits.append(ar.last(rows))
-        tokens.append(ar.argmax(logits[-1]))
+        # a model whose logits do not depend on its prompt may have computed them once for the whole batch
+        tokens.append(np.broadcast_to(ar.argmax(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
         if last:
             return Generation(np.concatenate(tokens, axis=-1), tuple(logits))
         token = ar.embed(model.embedding, tokens[-1])

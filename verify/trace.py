@@ -53,10 +53,13 @@ class Trace:
         return found
 
     def table(self, *, digits: int = 6) -> str:
-        """Return the trace as text: a line for every step and position.
+        """Return the trace of a single sequence as text: a line for every step and position.
 
         Args:
             digits: significant digits of floats.
+
+        Raises:
+            InvalidArgument: a batch of several sequences.
 
         """
         lines = []
@@ -69,6 +72,8 @@ class Trace:
 
 
 def _single(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if value.ndim == 3 and len(value) != 1:
+        raise InvalidArgument(f"trace: expected a single sequence but got a batch of {len(value)}")
     return value[0] if value.ndim == 3 else value
 
 

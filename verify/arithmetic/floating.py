@@ -112,5 +112,5 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
 
 
 def _same_batch(left: _Array, right: _Array) -> tuple[_Array, _Array]:
-    batch = max(left.shape[0], right.shape[0])
+    batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]  # not the larger: a batch may be empty
     return tuple(np.broadcast_to(part, (batch, *part.shape[1:])) for part in (left, right))  # type: ignore[return-value] # two of them

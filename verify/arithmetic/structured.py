@@ -21,7 +21,7 @@ from torch.nn.functional import linear, one_hot, pad
 from constructions.formats import round_to_format
 from constructions.lowering import ExactMatrix, Leaf
 from constructions.ratios import Ratios
-from verify.arithmetic.tensors import TorchBase
+from verify.arithmetic.tensors import TorchBase, same_batch
 
 #: What numpy has a vectorised argmax for.
 _NUMPY_ARGMAX = (torch.float32, torch.float64)
@@ -125,8 +125,7 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         if lower is None:
             return upper
         upper = self._stored(upper, above, size)
-        batch = max(upper.shape[0], lower.shape[0])
-        return torch.cat((upper.expand(batch, -1, -1), lower.expand(batch, -1, -1)), dim=1)
+        return torch.cat(same_batch(upper, lower), dim=1)
 
     def _stored(self, part: Tensor | None, length: int, size: int) -> Tensor:
         """Return a block with all its rows stored."""
@@ -159,7 +158,7 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         parts = [self._stored(part, rows.length, size) for part, size in zip(rows.parts, rows.sizes, strict=True)]
         if len(parts) == 1:
             return parts[0]
-        batch = max(part.shape[0] for part in parts)
+        batch = next((part.shape[0] for part in parts if part.shape[0] != 1), 1)
         return torch.cat([part.expand(batch, -1, -1) for part in parts], dim=-1)
 
     def linear(self, rows: Blocks, weight: BlockWeight, bias: BlockWeight | None = None) -> Blocks:

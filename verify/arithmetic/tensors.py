@@ -78,8 +78,9 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
         return torch.softmax(scores * gap, dim=-1)
 
 
-def _same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    batch = max(left.shape[0], right.shape[0])
+def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both with one batch axis; what is the same for all sequences has a batch axis of 1."""
+    batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]  # not the larger: a batch may be empty
     return left.expand(batch, -1, -1), right.expand(batch, -1, -1)
 
 
@@ -105,11 +106,11 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     def beside(self, left: Tensor, right: Tensor) -> Tensor:
         """Return the rows side by side."""
-        return torch.cat(_same_batch(left, right), dim=-1)
+        return torch.cat(same_batch(left, right), dim=-1)
 
     def below(self, top: Tensor, bottom: Tensor) -> Tensor:
         """Return the rows one under the other."""
-        return torch.cat(_same_batch(top, bottom), dim=-2)
+        return torch.cat(same_batch(top, bottom), dim=-2)
 
     def last(self, rows: Tensor) -> Tensor:
         """Return the last row."""

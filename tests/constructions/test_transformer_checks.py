@@ -1,0 +1,181 @@
+"""A transformer of one's own: weights given in many forms, and layers that do not fit are refused by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+from constructions import Attention, Head, InvalidArgument, Linear, Transformer, lower
+from constructions.expressions import N, V
+
+ROWS: list[list[Any]] = [[0, Fraction(1, 2)], [-1, 4]]
+
+FORMS: list[Any] = [
+    ROWS,
+    tuple(tuple(row) for row in ROWS),
+    np.array([[0, 0.5], [-1, 4]]),
+    np.array([[0, 0.5], [-1, 4]], dtype=np.float16),
+    list(np.array([[0, 0.5], [-1, 4]], dtype=np.float32)),
+    torch.tensor([[0, 0.5], [-1, 4]], dtype=torch.bfloat16),
+    torch.tensor([[0, 0.5], [-1, 4]], dtype=torch.float64, requires_grad=True),
+    sp.Matrix([[0, sp.Rational(1, 2)], [-1, 4]]),
+    [[sp.Integer(0), sp.Rational(1, 2)], [-1, np.int8(4)]],
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: type(form).__name__)
+def test_weights_in_any_form(form: Any) -> None:
+    assert lower(form, {}).to_fractions() == ROWS
+    head = Head("own", query=form, key=form, value=form)
+    layer = Linear(form, [[1], [2]])
+    assert lower(head.value, {}).to_fractions() == lower(layer.weight, {}).to_fractions() == ROWS
+
+
+def test_a_float_is_the_dyadic_number_that_it_is() -> None:
+    assert lower([[0.1]], {}).to_fractions() == [[Fraction(0.1)]]
+    assert lower(torch.tensor([[0.1]]), {}).to_fractions() == [[Fraction(float(np.float32(0.1)))]]
+
+
+def _transformer(**changes: Any) -> Transformer:
+    """Return one that fits: V = 3, d_e = 2, N = 2, so that 4 coordinates go into the attention."""
+    query, value = [[0, 0, 1, 1]], [[1, 0, 0, 0], [0, 1, 0, 0]]
+    parts: dict[str, Any] = {
+        "embedding": [[1, 0, 0], [0, 1, 0]],
+        "layers": (
+            Attention((Head("a", query=query, key=query, value=value),)),
+            Linear([[1, 1]], [[0]], name="middle"),
+            Linear([[1], [2], [3]], [[0], [0], [0]], relu=False, name="readout"),
+        ),
+        "context_size": 2,
+    }
+    return Transformer(**{**parts, **changes})
+
+
+def _layers(**changes: Any) -> tuple[Any, ...]:
+    names = ("attention", "middle", "readout")
+    return tuple(changes.get(name, layer) for name, layer in zip(names, _transformer().layers, strict=True))
+
+
+def test_one_that_fits() -> None:
+    exact = _transformer().lowered
+    assert (exact.embedding_size, exact.vocab_size, exact.context_size) == (2, 3, 2)
+    assert list(exact.matrices()) == [
+        "embedding",
+        "attention.a.query",
+        "attention.a.key",
+        "attention.a.value",
+        "middle.weight",
+        "middle.bias",
+        "readout.weight",
+        "readout.bias",
+    ]
+
+
+def _head(*, query: int = 4, key: int = 4, value: int = 4, key_rows: int = 1, value_rows: int = 2) -> Head:
+    return Head("b", query=[[0] * query], key=[[0] * key] * key_rows, value=[[0] * value] * value_rows)
+
+
+FITS = "layers: expected {} to fit the layer before it, but its shapes do not"
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((), "layers: expected the last layer to be a Linear without ReLU, the readout"),
+        (_layers()[:1], "layers: expected the last layer to be a Linear without ReLU, the readout"),
+        (_layers()[:2], "layers: expected the last layer to be a Linear without ReLU, the readout"),
+        (
+            _layers(middle=Linear([[1, 1]], [[0]], name="readout")),
+            "layers: expected distinct names but got attention, readout, readout",
+        ),
+        (_layers(attention=Attention(())), "layers: expected attention to have at least one head"),
+        (_layers(attention=Attention((_head(query=3),))), FITS.format("attention")),
+        (_layers(attention=Attention((_head(key=5),))), FITS.format("attention")),
+        (_layers(attention=Attention((_head(value=5),))), FITS.format("attention")),
+        (_layers(attention=Attention((_head(key_rows=2),))), FITS.format("attention")),
+        (_layers(attention=Attention((_head(), _head(value_rows=3)), name="two")), FITS.format("two")),
+        (_layers(attention=Attention((_head(value_rows=3),))), FITS.format("middle")),
+        (_layers(middle=Linear([[1, 1, 1]], [[0]], name="middle")), FITS.format("middle")),
+        (_layers(middle=Linear([[1, 1]], [[0], [0]], name="middle")), FITS.format("middle")),
+        (_layers(middle=Linear([[1, 1]], [[0, 0]], name="middle")), FITS.format("middle")),
+        (_layers(readout=Linear([[1, 1]] * 3, [[0]] * 3, relu=False, name="readout")), FITS.format("readout")),
+        (
+            _layers(readout=Linear([[1]] * 4, [[0]] * 4, relu=False, name="readout")),
+            "layers: expected 3 logits, one for each token, but the readout has 4",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit(layers: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        _ = _transformer(layers=layers).lowered
+    assert str(caught.value) == message
+
+
+def _refused(call: Callable[[], object]) -> str:
+    with pytest.raises(InvalidArgument) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        (math.nan, "nan (type float)"),
+        (math.inf, "inf (type float)"),
+        (np.float32("nan"), "np.float32(nan) (type float32)"),
+        ("x", "'x' (type str)"),
+        (None, "None (type NoneType)"),
+        (1j, "1j (type complex)"),
+    ],
+)
+def test_entries_that_are_not_finite_numbers(entry: Any, shown: str) -> None:
+    assert _refused(lambda: Linear([[0, entry]], [[0]])) == f"weight: expected finite numbers but got {shown}"
+    assert _refused(lambda: Linear([[0]], [[entry]])) == f"bias: expected finite numbers but got {shown}"
+    assert _refused(lambda: _transformer(embedding=[[entry]])) == f"embedding: expected finite numbers but got {shown}"
+    assert _refused(lambda: Head("a", query=[[1]], key=[[entry]], value=[[1]])).startswith("key: expected finite")
+
+
+def test_an_array_or_tensor_with_a_nan_is_refused() -> None:
+    assert _refused(lambda: Linear(np.array([[math.nan]]), [[0]])).startswith("weight: expected finite numbers but got")
+    assert _refused(lambda: Linear([[0]], torch.tensor([[math.nan]]))).startswith("bias: expected finite numbers")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [([[1, 2], [3]], "list"), ([1, 2], "list"), (np.array([1.0]), "ndarray"), (torch.tensor([1.0]), "ndarray")],
+)
+def test_what_is_not_a_matrix(value: Any, kind: str) -> None:
+    assert _refused(lambda: Linear(value, [[0]])) == f"weight: expected a two-dimensional matrix but got {kind}"
+
+
+@pytest.mark.parametrize("value", [5, None, 0.5])
+def test_what_is_not_even_a_sequence(value: Any) -> None:
+    message = _refused(lambda: Linear(value, [[0]]))
+    assert message == f"weight: expected a two-dimensional matrix but got {type(value).__name__}"
+
+
+@pytest.mark.parametrize("entry", [sp.sqrt(2), sp.pi, sp.nan, sp.oo, sp.I])
+def test_sympy_entries_that_are_not_rational(entry: sp.Expr) -> None:
+    """An exact weight is a rational number: an irrational one must not become a float's worth of it."""
+    _refused(lambda: lower([[entry]], {}))
+    _refused(lambda: lower(sp.Matrix([[entry]]), {}))
+
+
+def test_symbols_need_numbers() -> None:
+    transformer = _transformer(embedding=sp.ZeroMatrix(N, V), context_size=N, bindings={V: 3})
+    assert _refused(lambda: transformer.lowered) == "bindings: expected a number for N in N"
+    whole = _transformer(embedding=sp.ZeroMatrix(N, V), context_size=N, bindings={V: 3, N: 2})
+    assert whole.lowered.context_size == 2
+
+
+def test_the_mask_and_the_context() -> None:
+    assert _refused(lambda: _transformer(mask="left")) == "mask: expected one of causal, none but got 'left' (type str)"
+    empty = _transformer(context_size=0)
+    assert _refused(lambda: empty.lowered) == "context_size: expected an integer >= 1 but got 0 (type int)"
