@@ -47,8 +47,9 @@ from verify.verdict import Counterexample, Refutation, Verdict
 
 _EXACT = RationalArithmetic()
 
-#: From this vocabulary on float32 is searched for the first size that fails; see :func:`smallest_float32_failure`.
-FLOAT32_FIRST = 2600
+#: Theorem 1 with N = 1 in torch's float32 was right for every target of every smaller vocabulary (measured on a cpu,
+#: and again in the long tier of the tests). The search starts here, and goes on where another kernel rounds otherwise.
+FLOAT32_FIRST = 2553
 
 
 def refute(claim: str) -> Verdict:

@@ -192,8 +192,8 @@ def check_layer(
         reproduce: the command that shows the case, for a counterexample.
 
     Returns:
-        The verdict. Its margin is the part of the bound that is left where it is used most (1 where nothing is used);
-        ``None`` in exact arithmetic, where the sides are equal or not.
+        The verdict. Where it holds in floats, its margin is the part of the bound that is left where it is used most (1
+        where nothing is used). Where it is false, its margin is how much the deviation is beyond the bound, negative.
 
     Raises:
         InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
@@ -300,7 +300,7 @@ def _verdict(
         device=arithmetic.device,
         holds=holds,
         cases=tally.cases,
-        margin=None if exact or holds is None else tally.found.margin if tally.found else 1 - tally.used,
+        margin=tally.found.margin if tally.found else None if exact or holds is None else 1 - tally.used,
         counterexample=tally.found,
         seed=seed,
         seconds=time.perf_counter() - started,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import flint
 import numpy as np
@@ -24,7 +24,8 @@ from verify.arithmetic import Arithmetic, RationalArithmetic
 #: Real numbers as they were given: float64, or Fractions as objects.
 Numbers = np.ndarray[Any, Any]
 
-Mask = Literal["causal", "none"] | Bool[np.ndarray, "positions positions"]
+#: ``causal``, ``none``, or a square array of 0 and 1.
+Mask = Any
 
 
 def as_matrix(name: str, value: Any) -> Numbers:

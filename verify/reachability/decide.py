@@ -201,7 +201,7 @@ def _line(problem: Problem, rays: _Rays, solved: _Solved, right: Sequence[Fracti
     # beta of a moved position is never 0 on a line that mu runs along
     first, normaliser = rays.moved[0], head.normaliser[rays.moved[0]]
     for exponent in sorted(range(-LARGEST_TRIED, LARGEST_TRIED + 1), key=abs):
-        tau = (problem.prefix_size * problem.q**-exponent * normaliser - alpha[0]) / beta[0]
+        tau = (problem.q**-exponent * normaliser / problem.prefix_size - alpha[0]) / beta[0]
         kappa = tuple(a + tau * b for a, b in zip(alpha, beta, strict=True))
         if min(kappa) > 0:
             moved = zip(problem.targets[first], rays.steps[first], strict=True)
