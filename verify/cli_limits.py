@@ -22,8 +22,8 @@ from verify.commands import command_for
 from verify.counterexamples import refute
 from verify.finder import find_counterexample
 from verify.prefixes import LAYER_CLAIMS, check_layer, draw_case
-from verify.prefixes.evidence import SECOND_LAYER
 from verify.prefixes.files import read_layer
+from verify.prefixes.measured import SECOND_LAYER
 from verify.prefixes.picture import draw_attention
 from verify.reachability import Problem, Reachability, decide, decide_pattern
 

@@ -14,10 +14,10 @@ import torch
 from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
 from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
-from verify.prefixes import evidence as evidence_module
+from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
-from verify.prefixes.evidence import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
 from verify.prefixes.layer import float_gap
+from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
 from verify.prefixes.rounding import Rounding, _attention, _linear, _scores
 
 EXACT = RationalArithmetic()
@@ -180,7 +180,7 @@ def test_a_next_layer_with_another_channel_is_refuted(monkeypatch: pytest.Monkey
         computed, expansion = original(passes, head)
         return computed + SMALL * abs(computed).max(), expansion
 
-    monkeypatch.setattr(evidence_module, "second_layer_sides", sides)
+    monkeypatch.setattr(measured_module, "second_layer_sides", sides)
     assert fuzz_layers(SECOND_LAYER, NumpyArithmetic("float64"), examples=50).holds is False
 
 

@@ -23,7 +23,8 @@ from constructions.counterexamples import (
 from verify import Verdict, exhaust
 from verify import counterexamples as module
 from verify.arithmetic import RationalArithmetic, torch_arithmetic
-from verify.counterexamples import layer_of, refute, smallest_float32_failure, smallest_misread_row
+from verify.counterexamples import layer_of, refute
+from verify.float_counterexamples import FLOAT32_FIRST, smallest_float32_failure, smallest_misread_row
 from verify.prefixes import attend
 from verify.reachability import ChangedRatio, Problem, decide, decide_pattern, pattern_is_impossible, proves_impossible
 from verify.verdict import Counterexample, Refutation
@@ -102,7 +103,7 @@ def test_float32_fails_just_there() -> None:
     verdict = refute("float32-is-enough")
     assert isinstance(verdict.counterexample, Counterexample)
     vocab_size = int(verdict.parameters["vocab_size"])
-    assert vocab_size >= module.FLOAT32_FIRST
+    assert vocab_size >= FLOAT32_FIRST
     assert verdict.counterexample.produced in range(vocab_size)
     construction = UnconditionalGeneration(vocab_size, 1)
     assert exhaust(construction, torch_arithmetic("float64", "cpu")).holds is True
@@ -110,7 +111,7 @@ def test_float32_fails_just_there() -> None:
 
 @pytest.mark.heavy
 def test_float32_holds_for_every_smaller_vocabulary() -> None:
-    assert smallest_float32_failure(1, module.FLOAT32_FIRST - 1).holds is True
+    assert smallest_float32_failure(1, FLOAT32_FIRST - 1).holds is True
 
 
 def test_the_smallest_row_that_floats_misread() -> None:

@@ -29,7 +29,7 @@ from verify.reachability import (
     proves_impossible,
     realises,
 )
-from verify.reachability.decide import coprime_bases
+from verify.reachability.algebra import coprime_bases
 from verify.reachability.problem import exponents
 
 EXACT = RationalArithmetic()
@@ -391,7 +391,8 @@ def test_coprime_bases() -> None:
         ),
         (lambda: decide(Problem(FREE, [[1, 0, 0], [HALF, 0, 0]], [[1, 2], [1, 2]])), "differ by integers"),
         (lambda: decide_pattern(FREE, [[1, 0, 0]], [[[1]], [[1]]]), "pattern: expected 1 heads x 1 x 1 positions"),
-        (lambda: decide_pattern(FREE, [[1, 0, 0]], [[[0]]]), "pattern: expected rows that are not all 0"),
+        (lambda: decide_pattern(FREE, [[1, 0, 0]], [[[0]]]), "pattern: expected rows of numbers >= 0 that are not"),
+        (lambda: decide_pattern(FREE, [[1, 0, 0]], [[[-1]]]), "pattern: expected rows of numbers >= 0 that are not"),
     ],
 )
 def test_bad_input_is_one_line(build: Any, message: str) -> None:

@@ -2,12 +2,12 @@
 
 from verify.prefixes.draw import Case as Case
 from verify.prefixes.draw import draw_case as draw_case
-from verify.prefixes.evidence import LAYER_CLAIMS as LAYER_CLAIMS
 from verify.prefixes.evidence import check_layer as check_layer
-from verify.prefixes.evidence import deviations as deviations
 from verify.prefixes.evidence import fuzz_layers as fuzz_layers
 from verify.prefixes.layer import AttentionHead as AttentionHead
 from verify.prefixes.layer import AttentionLayer as AttentionLayer
+from verify.prefixes.measured import LAYER_CLAIMS as LAYER_CLAIMS
+from verify.prefixes.measured import deviations as deviations
 from verify.prefixes.passes import Passes as Passes
 from verify.prefixes.passes import attend as attend
 from verify.prefixes.rounding import bias_bound as bias_bound

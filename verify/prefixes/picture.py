@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from constructions.validation import InvalidArgument, check_integer
-from verify.prefixes.evidence import RESCALING, deviations
 from verify.prefixes.layer import AttentionLayer
+from verify.prefixes.measured import RESCALING, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 
 

@@ -8,7 +8,7 @@ from verify.reachability.certificates import pattern_is_impossible as pattern_is
 from verify.reachability.certificates import proves_impossible as proves_impossible
 from verify.reachability.decide import Reachability as Reachability
 from verify.reachability.decide import decide as decide
-from verify.reachability.decide import decide_pattern as decide_pattern
+from verify.reachability.pattern import decide_pattern as decide_pattern
 from verify.reachability.problem import Prefix as Prefix
 from verify.reachability.problem import Problem as Problem
 from verify.reachability.problem import realises as realises

@@ -17,16 +17,11 @@ WHAT IS DECIDED, for prefixes of real vectors and softmax at an exact rational `
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-import flint
-
-from constructions.validation import InvalidArgument, reject
-from verify.prefixes.layer import AttentionLayer, exact_gap
+from verify.reachability.algebra import Solved, coprime_bases, integer_log, powers_of, solve
 from verify.reachability.certificates import (
     Certificate,
     ChangedRatio,
@@ -35,7 +30,7 @@ from verify.reachability.certificates import (
     WrongStrength,
     proves_impossible,
 )
-from verify.reachability.problem import HeadFacts, Prefix, Problem, Vector, exponents, head_facts, realises
+from verify.reachability.problem import HeadFacts, Prefix, Problem, Vector, realises
 
 #: Integer score differences that are tried where the place of ``W_V s`` on a line is free.
 LARGEST_TRIED = 24
@@ -60,36 +55,6 @@ class Reachability:
     prefix: Prefix | None = None
     certificate: Certificate | ChangedRatio | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class _Solved:
-    """The solution of ``A x = b``: one ``x``, or a functional ``f`` with ``f A = 0``, ``f b = 1``."""
-
-    x: Vector | None
-    functional: Vector | None
-    free: tuple[int, ...]
-
-
-def _solve(matrix: Sequence[Sequence[Fraction]], right: Sequence[Fraction]) -> _Solved:
-    """Reduce ``[A | b | I]``: a row that is 0 in ``A`` and not in ``b`` tells the combination that leads there."""
-    rows, columns = len(matrix), len(matrix[0])
-    entries = [
-        value
-        for place, (row, entry) in enumerate(zip(matrix, right, strict=True))
-        for value in (*row, entry, *(Fraction(other == place) for other in range(rows)))
-    ]
-    wide = flint.fmpq_mat(rows, columns + 1 + rows, [flint.fmpq(e.numerator, e.denominator) for e in entries])
-    reduced = [[Fraction(int(e.p), int(e.q)) for e in row] for row in wide.rref()[0].tolist()]
-    x, pivots = [_ZERO] * columns, set()
-    for row in reduced:
-        pivot = next((place for place, entry in enumerate(row[: columns + 1]) if entry), None)
-        if pivot == columns:
-            return _Solved(None, tuple(row[columns + 1 :]), ())
-        if pivot is not None:
-            x[pivot] = row[columns]
-            pivots.add(pivot)
-    return _Solved(tuple(x), None, tuple(place for place in range(columns) if place not in pivots))
 
 
 def decide(problem: Problem) -> Reachability:
@@ -118,7 +83,7 @@ def decide(problem: Problem) -> Reachability:
 def _outside_values(problem: Problem) -> Reachability | None:
     values = [[entry for head in problem.heads for entry in head.value[row]] for row in range(len(problem.targets[0]))]
     for position, wanted in enumerate(problem.targets):
-        solved = _solve(values, wanted)
+        solved = solve(values, wanted)
         if solved.functional is not None:
             return Reachability(reachable=False, certificate=OutsideValues(position, solved.functional))
     return None
@@ -155,7 +120,7 @@ class _Rays:
         """Return vectors ``w_i`` of sum 0 with ``w_i . g_i`` as wanted for the moved positions."""
         size = len(self.steps[0])
         transposed = [list(column) for column in zip(*self.matrix, strict=True)]
-        solved = _solve(transposed, [*([_ZERO] * size), *(-value for value in along)])
+        solved = solve(transposed, [*([_ZERO] * size), *(-value for value in along)])
         assert solved.x is not None
         return tuple(solved.x[place : place + size] for place in range(0, len(solved.x), size))
 
@@ -168,7 +133,7 @@ def _decide(problem: Problem) -> Reachability:
     (head,) = problem.heads
     rays = _Rays.of(problem, head)
     right = [entry for wanted in problem.targets for entry in wanted]
-    solved = _solve(rays.matrix, right)
+    solved = solve(rays.matrix, right)
     size = len(problem.targets[0])
     if solved.functional is not None:
         weights = tuple(solved.functional[place : place + size] for place in range(0, len(right), size))
@@ -184,12 +149,12 @@ def _decide(problem: Problem) -> Reachability:
     return _line(problem, rays, solved, right)
 
 
-def _line(problem: Problem, rays: _Rays, solved: _Solved, right: Sequence[Fraction]) -> Reachability:
+def _line(problem: Problem, rays: _Rays, solved: Solved, right: Sequence[Fraction]) -> Reachability:
     """All segments on one line: ``kappa_i = alpha_i + beta_i tau``."""
     size = len(problem.targets[0])
     (free,) = solved.free
     pinned = [[*row] for row in rays.matrix] + [[Fraction(place == free) for place in range(len(rays.matrix[0]))]]
-    at = [_solve(pinned, [*right, Fraction(tau)]).x for tau in (0, 1)]
+    at = [solve(pinned, [*right, Fraction(tau)]).x for tau in (0, 1)]
     assert at[0] is not None
     assert at[1] is not None
     alpha = at[0][size:]
@@ -241,37 +206,30 @@ def _strengths(
     # p copies of s have p times the weight of one
     factors = [head.normaliser[place] / (kappa[number] * problem.prefix_size) for number, place in enumerate(moved)]
     bases = coprime_bases([q, *factors])
-    of_q = _powers(q, bases)
+    of_q = powers_of(q, bases)
     matrix = [list(row) for row in head.value] + [list(head.directions[place]) for place in moved]
-    powers = [_powers(factor, bases) for factor in factors]
+    powers = [powers_of(factor, bases) for factor in factors]
     parts = []
     for number, base in enumerate(bases):
         right = [entry * of_q[number] for entry in value]
         right += [
             head.largest[place] * of_q[number] + power[number] for place, power in zip(moved, powers, strict=True)
         ]
-        solved = _solve(matrix, right)
+        solved = solve(matrix, right)
         if solved.functional is not None:
             if not certify:
                 return Reachability(reachable=None)
             return Reachability(reachable=False, certificate=_wrong_strength(rays, solved.functional, len(value)))
         assert solved.x is not None
         parts.append((Fraction(base), solved.x))
-    logs = [_integer_log(factor, q) for factor in factors]
+    logs = [integer_log(factor, q) for factor in factors]
     rational = None
     if not any(log is None for log in logs):  # every strength is an integer power of q: a rational vector does
         scores = [head.largest[place] + log for place, log in zip(moved, logs, strict=True) if log is not None]
-        rational = _solve(matrix, [*value, *scores]).x
+        rational = solve(matrix, [*value, *scores]).x
     return Reachability(
         reachable=True, prefix=Prefix(((q, rational),) if rational else tuple(parts), problem.prefix_size)
     )
-
-
-def _integer_log(number: Fraction, q: Fraction) -> int | None:
-    guess = round(
-        (math.log(number.numerator) - math.log(number.denominator)) / (math.log(q.numerator) - math.log(q.denominator))
-    )
-    return guess if q**guess == number else None
 
 
 def _wrong_strength(rays: _Rays, functional: Vector, size: int) -> WrongStrength:
@@ -286,63 +244,3 @@ def _wrong_strength(rays: _Rays, functional: Vector, size: int) -> WrongStrength
         multipliers=tuple(multipliers.get(place, _ZERO) for place in range(len(rays.steps))),
         functional=functional[:size],
     )
-
-
-def coprime_bases(numbers: Sequence[Fraction]) -> list[int]:
-    """Return integers above 1, coprime in pairs, of whose powers all given positive rationals are products."""
-    todo = [part for number in numbers for part in (number.numerator, number.denominator) if part > 1]
-    bases: list[int] = []
-    while todo:
-        number = todo.pop()
-        for place, base in enumerate(bases):
-            shared = math.gcd(number, base)
-            if shared > 1:
-                bases.pop(place)
-                todo += [part for part in (number // shared, base // shared, shared) if part > 1]
-                break
-        else:
-            bases.append(number)
-    return sorted(bases)
-
-
-def _powers(number: Fraction, bases: Sequence[int]) -> list[int]:
-    found = exponents(number, [Fraction(base) for base in bases])
-    assert found is not None
-    return found
-
-
-def decide_pattern(layer: AttentionLayer, content: Any, pattern: Any) -> Reachability:
-    """Decide whether a prefix of ANY length gives the content an attention pattern, up to the scale of each row.
-
-    Always decided: a prefix leaves every ratio as it is, so that the answer is yes, for every prefix, if the pattern
-    has the layer's own ratios, and no otherwise.
-
-    Args:
-        layer: at an exact ``q``.
-        content: positions x width.
-        pattern: for every head positions x positions of numbers, not all of a row 0.
-
-    Raises:
-        InvalidArgument: a pattern of another shape.
-
-    """
-    rows = layer.rows("content", content)
-    wanted = [
-        tuple(tuple(Fraction(entry) for entry in row) for row in layer.rows("pattern", one, width=len(rows)).tolist())
-        for one in pattern
-    ]
-    if len(wanted) != len(layer.heads) or any(len(one) != len(rows) for one in wanted):
-        raise InvalidArgument(f"pattern: expected {len(layer.heads)} heads x {len(rows)} x {len(rows)} positions")
-    for number, facts in enumerate(head_facts(layer, rows)):
-        for position, (now, then) in enumerate(zip(facts.attention, wanted[number], strict=True)):
-            if not any(then):
-                reject("pattern", "rows that are not all 0", [str(entry) for entry in then])
-            for first, second in _pairs(len(now)):
-                if then[first] * now[second] != then[second] * now[first]:
-                    return Reachability(reachable=False, certificate=ChangedRatio(number, position, first, second))
-    nothing = Prefix(((exact_gap(layer), (_ZERO,) * layer.width),))
-    return Reachability(reachable=True, prefix=nothing)
-
-
-def _pairs(count: int) -> Iterator[tuple[int, int]]:
-    return ((first, second) for second in range(count) for first in range(second))
