@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import flint
 
@@ -124,10 +124,10 @@ class Verdict:
         record = {item.name: getattr(self, item.name) for item in fields(self)}
         record["parameters"], record["versions"] = dict(self.parameters), dict(self.versions)
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
-        record["margin"] = _margin_to_json(self.margin)
+        record["margin"] = margin_to_json(self.margin)
         if self.counterexample is not None:
             case = {item.name: getattr(self.counterexample, item.name) for item in fields(Counterexample)}
-            case["rank"], case["margin"] = decimal(self.counterexample.rank), _margin_to_json(case["margin"])
+            case["rank"], case["margin"] = decimal(self.counterexample.rank), margin_to_json(case["margin"])
             record["counterexample"] = case
         return record
 
@@ -143,15 +143,22 @@ class Verdict:
         if not isinstance(record, Mapping) or set(record) != known:
             raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
         values = dict(record)
+        kinds_fit = (
+            (values["holds"] is None or isinstance(values["holds"], bool))
+            and values["method"] in get_args(Method)
+            and isinstance(values["parameters"], Mapping)
+        )
+        if not kinds_fit:
+            raise InvalidArgument("verdict: expected holds true, false or null, a known method, and named parameters")
         try:
             values["cases"] = int(flint.fmpz(values["cases"]))
             values["space"] = None if values["space"] is None else int(flint.fmpz(values["space"]))
-            values["margin"] = _margin_from_json(values["margin"])
+            values["margin"] = margin_from_json(values["margin"])
             if values["counterexample"] is not None:
                 case = dict(values["counterexample"])
-                case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), _margin_from_json(case["margin"])
+                case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), margin_from_json(case["margin"])
                 values["counterexample"] = Counterexample(**case)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
         return cls(**values)
 
@@ -166,7 +173,8 @@ def decimal(value: int) -> str:
     return str(flint.fmpz(value))
 
 
-def _margin_to_json(margin: Margin | None) -> str | float | None:
+def margin_to_json(margin: Margin | None) -> str | float | None:
+    """Return a margin as a JSON value: exact ones as ``"p/q"``, what is not finite as a word."""
     if margin is None:
         return None
     if isinstance(margin, Fraction):
@@ -174,7 +182,10 @@ def _margin_to_json(margin: Margin | None) -> str | float | None:
     return margin if math.isfinite(margin) else str(margin)  # JSON has no NaN
 
 
-def _margin_from_json(value: str | float | None) -> Margin | None:
+def margin_from_json(value: str | float | None) -> Margin | None:
+    """Return the margin that :meth:`Verdict.to_json` wrote; raises ValueError and its like for anything else."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+        raise TypeError(f"a margin is {value!r}")
     if not isinstance(value, str):
         return value
     return float(value) if value in {"nan", "inf", "-inf"} else Fraction(value)
