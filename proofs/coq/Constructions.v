@@ -114,8 +114,8 @@ Definition longer_responses_prompt (V K : nat) (m : nat -> nat -> nat) : prompt 
     and unpacks the digits of what it selected. *)
 Section LongerInputs.
 Variables (V n : nat).
-Let N := S n.
-Let W := pred V.                                       (* thresholds per digit *)
+Local Notation N := (S n).
+Local Notation W := (pred V).                          (* thresholds per digit *)
 
 (** Digits of a packed value in block [l], and [B_l = V^(digits l)]. *)
 Definition digits (l : nat) : nat := (V ^ (n - l))%nat.

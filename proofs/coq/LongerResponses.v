@@ -323,7 +323,7 @@ Proof.
           pose proof (responses_range V K map X ys Hmap ltac:(unfold X; lia) ltac:(unfold g in *; lia) (K + k) r Hr) as XR. fold x in XR.
           pose proof (kron_range k 0). nra.
         * pose proof (kron_range k 0). lra.
-      + rewrite Rsum_plus, Rsum_const, (Rsum_single K 0), kron_same; auto; [lra|lia|].
+      + rewrite Rsum_plus, Rsum_const, (Rsum_single K 0), kron_same; auto; [lra|].
         intros. rewrite kron_diff by auto. lra.
     - intros j Hj. destruct (m (K + K)%nat (K + g)%nat j); auto.
       unfold x. rewrite (responses_virtual V K) by (auto; unfold X, g in *; lia). rewrite M0 by auto.
@@ -332,7 +332,7 @@ Proof.
     INR (map g r) / INR V * (1 - (k2 - 2) * b) + 2 * b * rest r <= 1).
   { intros r Hr Hne. rewrite M0 by auto. simpl (INR 0). unfold Rdiv. rewrite Rmult_0_l, Rmult_0_l.
     specialize (R2 r Hr Hne). rewrite K2 in Eb. nra. }
-  rewrite L. eapply argmax_too_low; try (unfold X; lia).
+  eapply argmax_too_low; try (unfold X; lia).
   - intros v Hv. apply LG; auto.
   - change (Rsum_visible _ _ _) with (rest X). rewrite R1.
     assert (EX : INR X = INR V - 1) by (unfold X; rewrite minus_INR by lia; reflexivity).

@@ -153,6 +153,33 @@ Proof.
     rewrite Rsum_visible_const in O. lra.
 Qed.
 
+(** Exactly two visible positions. *)
+Lemma Rsum_visible_two n vis f a b c : (a < n)%nat -> (b < n)%nat -> a <> b ->
+  vis a = true -> vis b = true -> count n vis = 2%nat ->
+  (forall k, (k < n)%nat -> Rabs (f k) <= c) -> Rsum_visible n vis f = f a + f b.
+Proof.
+  intros Ha Hb Hab Va Vb H2 Hc.
+  set (others := fun k => (1 - kron k a) * (1 - kron k b)).
+  assert (C : Rsum_visible n vis others = 0).
+  { pose proof (Rsum_visible_out n vis (fun _ => 1) a Ha Va) as O. cbv beta in O.
+    rewrite (Rsum_visible_out n vis (fun k => (1 - kron k a) * 1) b) in O by auto.
+    rewrite Rsum_visible_const, H2, (kron_diff b a) in O by auto. simpl (INR 2) in O.
+    rewrite (Rsum_visible_ext n vis _ others) in O by (intros; unfold others; ring). lra. }
+  rewrite (Rsum_visible_out n vis f a), (Rsum_visible_out n vis _ b), (kron_diff b a) by auto.
+  rewrite (Rsum_visible_ext n vis _ (fun k => others k * f k)) by (intros; unfold others; ring).
+  assert (Z : Rabs (Rsum_visible n vis (fun k => others k * f k)) <= 0).
+  { apply Rle_trans with (Rsum_visible n vis (fun k => c * others k));
+      [|rewrite Rsum_visible_scal, C; lra].
+    eapply Rle_trans; [apply Rsum_abs|].
+    apply Rsum_le. intros k Hk. cbv beta. destruct (vis k); [|rewrite Rabs_R0; lra].
+    assert (0 <= others k).
+    { unfold others. pose proof (kron_range k a). pose proof (kron_range k b).
+      apply Rmult_le_pos; lra. }
+    rewrite Rabs_mult, (Rabs_pos_eq (others k)), Rmult_comm by auto.
+    apply Rmult_le_compat_r; auto. }
+  apply Rabs_bound in Z. lra.
+Qed.
+
 (** ** Rows as linear forms *)
 Definition form (ts : list term) (x : nat -> R) : R :=
   fold_right (fun '(q, s, k) acc => Q2R q * Rsum k (fun j => x (s + j)%nat) + acc) 0 ts.
