@@ -138,3 +138,22 @@ Proof.
   - apply Rmult_lt_compat_r with (r := q + (t - 1)) in H; auto. rewrite El in H. lra.
   - apply Rmult_lt_reg_r with (q + (t - 1)); auto. rewrite El. lra.
 Qed.
+
+(** [E = 0], both heads alike. *)
+Theorem zero_embedding_iff V N tau m :
+  (2 <= V)%nat -> (1 <= N)%nat -> admissible m -> last_sees_all m ->
+  ((forall y, sequence V N y ->
+      generate real (unconditional_generation V N zero_matrix) (softmax (fun _ _ => tau)) m
+        (unconditional_prompt V y) [] N = map y (seq 0 N))
+   <-> (INR N - 1) * (4 * INR V - 3) < exp tau).
+Proof.
+  intros HV HN Hm Hl.
+  assert (Z : 0 <= Q2R 0) by (rewrite Q2R_0; lra).
+  assert (E : (INR N - 1) * (4 * INR V - 3) = (INR N - 1) * (4 * INR V - 3 + 2 * INR V * Q2R 0))
+    by (rewrite Q2R_0; ring).
+  split; intros H.
+  - rewrite E. apply (leak_equal V N (fun _ _ => tau)); auto; [lia|].
+    apply unconditional_necessary with (m := m); auto; lia.
+  - intros y Hy. rewrite E in H. apply (constant_iff V N 0 tau m); auto.
+    intros r v _ _. unfold zero_matrix. rewrite Q2R_0, Rabs_R0. lra.
+Qed.
