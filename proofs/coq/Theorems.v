@@ -12,10 +12,12 @@
       ([T / sqrt k] in the paper).  [hardmax]: its limit.
     - [sequence V N y]: [y 0, ..., y (N-1)] are tokens, below [V]. *)
 
-From Coq Require Import List Arith ZArith QArith Qreals Reals.
+From Coq Require Import List Arith ZArith QArith Qreals Reals Lia.
+From Flocq Require Import Core BinarySingleNaN.
 From PrefixProof Require Import Model Constructions SumLemmas RealForward
   UnconditionalGeneration UnconditionalTemperature ConditionalGeneration
-  LongerResponses LongerInputs Prefix.
+  LongerResponses LongerInputs Prefix Encodings Floats FloatEncodings FloatSoftmax
+  FloatGeneration.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -209,3 +211,124 @@ Theorem attention_bias_layer : forall T d p n m s x i,
            attention_weight T d (p + n) (prefixed_mask p m) h (prefixed p s x) (p + i) k
            * project real d (W_V h) (s k) r)) + total) 0 hs.
 Proof. exact layer_biased. Qed.
+
+(** ** IEEE floating-point arithmetic
+
+    [ieee prec emax ... o]: [o] rounds every operation to nearest even in the format,
+    and evaluates sums and dot products in any order, fused or not; [binary16],
+    [bfloat16], [binary32], [binary64] are instances.  [*_integers] are the same
+    constructions with tokens encoded as integers instead of multiples of [1/V]. *)
+
+(** Such arithmetics exist. *)
+Theorem ieee_exists : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax),
+  (3 <= emax + prec)%Z -> exists o, ieee prec emax Hp He o.
+Proof. intros. eexists. now apply left_to_right_ieee. Qed.
+
+(** Any usable format: exact as long as [(V-1)^2 <= 2^prec]. *)
+Theorem theorem_1_ieee : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o V N y m,
+  usable prec emax -> ieee prec emax Hp He o ->
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply unconditional_integers_ieee; eauto using hardmax_ok. Qed.
+
+Theorem theorem_2_ieee : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o V f x m,
+  usable prec emax -> ieee prec emax Hp He o ->
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply conditional_integers_ieee; eauto using hardmax_ok. Qed.
+
+Theorem longer_responses_ieee : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o V K f x m,
+  usable prec emax -> ieee prec emax Hp He o ->
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
+  responses V K f -> (x < V)%nat -> sees_prompt K m ->
+  generate o (longer_responses_integers V K) (hardmax o) m (longer_responses_integer_prompt K f) [x] K
+  = map (fun g => f g x) (seq 0 K).
+Proof. intros. eapply responses_integers_ieee; eauto using hardmax_ok. Qed.
+
+Theorem theorem_1_binary16 : forall o V N y m, binary16 o -> (V <= 46)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply theorem_1_ieee; eauto using usable16. eapply (square_bound V 45); [assumption|vm_compute; discriminate]. Qed.
+Theorem theorem_2_binary16 : forall o V f x m, binary16 o -> (V <= 46)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply theorem_2_ieee; eauto using usable16. eapply (square_bound V 45); [assumption|vm_compute; discriminate]. Qed.
+
+Theorem theorem_1_bfloat16 : forall o V N y m, bfloat16 o -> (V <= 17)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply theorem_1_ieee; eauto using usable_bf16. eapply (square_bound V 16); [assumption|vm_compute; discriminate]. Qed.
+Theorem theorem_2_bfloat16 : forall o V f x m, bfloat16 o -> (V <= 17)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply theorem_2_ieee; eauto using usable_bf16. eapply (square_bound V 16); [assumption|vm_compute; discriminate]. Qed.
+
+Theorem theorem_1_binary32 : forall o V N y m, binary32 o -> (V <= 4097)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply theorem_1_ieee; eauto using usable32. eapply (square_bound V 4096); [assumption|vm_compute; discriminate]. Qed.
+Theorem theorem_2_binary32 : forall o V f x m, binary32 o -> (V <= 4097)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply theorem_2_ieee; eauto using usable32. eapply (square_bound V 4096); [assumption|vm_compute; discriminate]. Qed.
+
+Theorem theorem_1_binary64 : forall o V N y m, binary64 o -> (Z.of_nat V <= 94906266)%Z ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply theorem_1_ieee; eauto using usable64. nia. Qed.
+Theorem theorem_2_binary64 : forall o V f x m, binary64 o -> (Z.of_nat V <= 94906266)%Z ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply theorem_2_ieee; eauto using usable64. nia. Qed.
+
+(** The paper's own encoding (multiples of [1/V]), for [V = 2^k]: [k <= 12] in
+    binary32, 26 in binary64, 5 in binary16, 4 in bfloat16. *)
+Theorem theorem_1_powers_of_two : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o V k N y m,
+  usable prec emax -> ieee prec emax Hp He o ->
+  (1 <= k)%Z -> (2 * k <= prec)%Z -> (2 * k <= emax + prec - 3)%Z -> Z.of_nat V = (2 ^ k)%Z ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_generation V N zero_matrix) (hardmax o) m (unconditional_prompt V y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply unconditional_powers_ieee; eauto using hardmax_ok. Qed.
+Theorem theorem_2_powers_of_two : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o V k f x m,
+  usable prec emax -> ieee prec emax Hp He o ->
+  (1 <= k)%Z -> (2 * k <= prec)%Z -> (2 * k <= emax + prec - 3)%Z -> Z.of_nat V = (2 ^ k)%Z ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_generation V) (hardmax o) m (conditional_prompt V f) [x] 1 = [f x].
+Proof. intros. eapply conditional_powers_ieee; eauto using hardmax_ok. Qed.
+
+(** Softmax in floating point (the largest score subtracted before [exp]): exactly
+    one-hot, if [exp] is 1 at 0 and 0 at minus every head's inverse temperature. *)
+Theorem theorem_1_ieee_softmax : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o exp_ T V N y m,
+  usable prec emax -> ieee prec emax Hp He o -> exp_underflows exp_ T ->
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (rounded_softmax o exp_ T) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply unconditional_integers_ieee; eauto using softmax_ok. Qed.
+Theorem theorem_2_ieee_softmax : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) o exp_ T V f x m,
+  usable prec emax -> ieee prec emax Hp He o -> exp_underflows exp_ T ->
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (rounded_softmax o exp_ T) m (conditional_integer_prompt f) [x] 1
+  = [f x].
+Proof. intros. eapply conditional_integers_ieee; eauto using softmax_ok. Qed.
+
+(** binary32, inverse temperatures of at least 105, an [exp] that is correctly
+    rounded at 0 and at [-T]. *)
+Theorem theorem_1_binary32_softmax : forall o exp_ T V N y m,
+  binary32 o -> exp_rounded32 exp_ T -> (forall h, is_finite (T h) = true /\ 105 <= B2R (T h)) ->
+  (V <= 4097)%nat -> sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (rounded_softmax o exp_ T) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. eapply theorem_1_ieee_softmax; eauto using usable32, exp_rounded32_underflows.
+  eapply (square_bound V 4096); [assumption|vm_compute; discriminate].
+Qed.
