@@ -17,7 +17,7 @@ From Flocq Require Import Core BinarySingleNaN.
 From PrefixProof Require Import Model Constructions SumLemmas RealForward
   UnconditionalGeneration UnconditionalTemperature ConditionalGeneration
   LongerResponses LongerInputs Prefix Encodings Floats FloatEncodings FloatSoftmax
-  FloatGeneration.
+  FloatGeneration FloatBounds.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -287,6 +287,15 @@ Theorem theorem_2_binary64 : forall o V f x m, binary64 o -> (Z.of_nat V <= 9490
   sequence V V f -> (x < V)%nat -> admissible m ->
   generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
 Proof. intros. eapply theorem_2_ieee; eauto using usable64. nia. Qed.
+
+(** 4097 is the true bound of binary32: with 4098 tokens, summing left to right,
+    the last token's logit is not above that of the token before it. *)
+Theorem theorem_1_binary32_bound :
+  let o := left_to_right 24 128 eq_refl eq_refl in
+  let logit := logits o (unconditional_integers 4098 1) (hardmax o) causal
+    (unconditional_integer_prompt (fun _ => 4097%nat)) [] 0 in
+  leb o (logit 4097%nat) (logit 4096%nat) = true.
+Proof. exact binary32_4098. Qed.
 
 (** The paper's own encoding (multiples of [1/V]), for [V = 2^k]: [k <= 12] in
     binary32, 26 in binary64, 5 in binary16, 4 in bfloat16. *)
