@@ -1,5 +1,6 @@
 """The Coq development: what can be checked without Coq, and, with Coq, that it notices a wrong weight."""
 
+# ruff: noqa: E501  (a mutant is one line)
 from __future__ import annotations
 
 import hashlib
