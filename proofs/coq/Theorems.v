@@ -220,7 +220,7 @@ Proof. exact layer_biased. Qed.
     constructions with tokens encoded as integers instead of multiples of [1/V]. *)
 
 (** Such arithmetics exist. *)
-Theorem ieee_exists : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax),
+Theorem theorem_1_ieee_exists : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax),
   (3 <= emax + prec)%Z -> exists o, ieee prec emax Hp He o.
 Proof. intros. eexists. now apply left_to_right_ieee. Qed.
 
