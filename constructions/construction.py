@@ -17,9 +17,9 @@ from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
 
-#: Largest vocabulary and context accepted. Weights are lowered entry by entry as exact Fractions of some 100 bytes, and
-#: beyond a million rows the readout alone is gigabytes of them.
-LARGEST_SIZE = 2**20
+#: Largest vocabulary and context accepted: the largest vocabulary of a language model in the theory's scope, 262,144.
+#: Weights are lowered entry by entry as exact Fractions, seconds at this size and minutes beyond it.
+LARGEST_SIZE = 2**18
 
 
 @dataclass(frozen=True)

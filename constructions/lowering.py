@@ -198,6 +198,13 @@ def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
     """
     if not isinstance(expr, (MatrixExpr, sp.MatrixBase)):
         expr = explicit_matrix("matrix", expr)
+    if isinstance(expr, sp.MatMul):
+        scalar, matrices = expr.as_coeff_matrices()
+        if len(matrices) == 1 and isinstance(matrices[0], sp.BlockMatrix):
+            whole, factor = lower(matrices[0], bindings), evaluate(scalar, bindings)
+            scaled = {place: _scaled(leaf, factor) for place, leaf in whole.leaves.items()}
+            kept = {place: leaf for place, leaf in scaled.items() if leaf is not None}
+            return ExactMatrix(whole.row_sizes, whole.column_sizes, kept)
     if isinstance(expr, sp.BlockMatrix):
         grid = expr.blocks
         row_sizes = tuple(_size(grid[row, 0].shape[0], bindings) for row in range(grid.shape[0]))

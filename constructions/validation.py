@@ -39,6 +39,13 @@ def reject(name: str, expected: str, value: object) -> NoReturn:
     raise InvalidArgument(f"{name}: expected {expected} but got {quote} (type {type(value).__name__})")
 
 
+def _number(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        return f"a number of {value.bit_length()} bits"
+
+
 def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """Return ``value`` as an ``int`` within bounds; booleans and integral floats are refused.
 
@@ -56,7 +63,7 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
     if not is_integer or int(value) < minimum:
         reject(name, f"an integer >= {minimum}", value)
     if maximum is not None and int(value) > maximum:
-        reject(name, f"an integer <= {maximum}", value)
+        reject(name, f"an integer <= {_number(maximum)}", value)
     return int(value)
 
 

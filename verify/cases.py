@@ -46,8 +46,10 @@ class Outcome:
         return np.asarray((self.produced != self.expected) | ~positive)
 
     def smallest_margin(self) -> Margin:
-        """Return the smallest margin, NaN if there is one."""
+        """Return the smallest margin; NaN if there is one, or no case at all."""
         margins: list[Margin] = self.margins.reshape(-1).tolist()
+        if not margins:
+            return math.nan
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
 
 
@@ -123,7 +125,8 @@ def _outcome(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any
     else:
         others = logits.copy()
         np.put_along_axis(others, expected[..., None], -math.inf, axis=-1)
-        margins = np.asarray(own - others.max(axis=-1))
+        with np.errstate(invalid="ignore"):  # an infinite logit is told below
+            margins = np.asarray(own - others.max(axis=-1))
     if not exact:
         margins = np.where(np.isfinite(logits).all(axis=-1), margins, np.nan)
     return Outcome(expected, produced, margins)
@@ -174,6 +177,7 @@ def counterexample(
     target: IntArray,
     user_input: IntArray,
     command: Mapping[str, str] | None = None,
+    tf32: bool = False,
 ) -> Counterexample:
     """Return the record of a failing case, with the command that shows it.
 
@@ -185,6 +189,7 @@ def counterexample(
         target: the case's target.
         user_input: the case's user tokens.
         command: ``{"claim": ..., "--vocab": ..., ...}`` when the command line can build the construction.
+        tf32: whether TF32 was allowed in torch's float32 products.
 
     """
     position = int(np.argmax(outcome.failures()[case]))
@@ -200,30 +205,36 @@ def counterexample(
         expected=int(outcome.expected[case, position]),
         produced=int(outcome.produced[case, position]),
         margin=margin if isinstance(margin, Fraction) else float(margin),
-        reproduce=_reproduce(construction, arithmetic, rank, tokens, command),
+        reproduce=_reproduce(construction, arithmetic, target, tokens, command=command, tf32=tf32),
     )
 
 
 def _reproduce(
     construction: Construction,
     arithmetic: Arithmetic[Any, Any, Any],
-    rank: int,
+    target: IntArray,
     user_input: list[int],
+    *,
     command: Mapping[str, str] | None,
+    tf32: bool,
 ) -> str:
     kind, *dtype = arithmetic.name.split()
     if command is None:
         options = f", dtype={dtype[0]!r}, device={arithmetic.device!r}" if dtype else ""
-        return f"verify.check({construction!r}, rank={rank}, user_input={user_input}, arithmetic={kind!r}{options})"
+        options += ", tf32=True" if tf32 else ""
+        case = f"target={target.tolist()}, user_input={user_input}"
+        return f"verify.check({construction!r}, {case}, arithmetic={kind!r}{options})"
     words = ["prefixproof", "check", command["claim"]]
     for name, value in command.items():
         if name != "claim":
             words += [name, value]
-    words += ["--rank", decimal(rank), "--arithmetic", kind]
+    words += ["--rank", decimal(construction.targets.rank(target)), "--arithmetic", kind]
     if user_input:
         words += ["--user", ",".join(map(str, user_input))]
     if dtype:
         words += ["--dtype", dtype[0]]
     if arithmetic.device != "cpu":
         words += ["--device", arithmetic.device]
+    if tf32:
+        words += ["--tf32"]
     return shlex.join(words)

@@ -64,7 +64,7 @@ def evaluate(
     failed = bool(outcome.failures().any())
     margin = outcome.smallest_margin()
     found = (
-        counterexample(construction, ar, outcome, 0, target=tokens, user_input=given, command=command)
+        counterexample(construction, ar, outcome, 0, target=tokens, user_input=given, command=command, tf32=tf32)
         if failed
         else None
     )

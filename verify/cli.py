@@ -16,7 +16,6 @@ from verify import cli_evidence, cli_limits, cli_show, cli_text
 app = typer.Typer(
     name="prefixproof",
     help="Formal verification of hand-built transformers: what one virtual token can make a transformer do.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,7 +32,7 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line on ``arguments`` and return the exit status."""
     try:
-        result = app(arguments, prog_name="prefixproof", standalone_mode=False)
+        result = app(arguments or ["--help"], prog_name="prefixproof", standalone_mode=False)
     except InvalidArgument as error:
         return _refuse(str(error))
     except OSError as error:

@@ -22,7 +22,7 @@ from verify.arithmetic import KINDS, Arithmetic, get_arithmetic
 from verify.verdict import Verdict
 
 #: Width of a table where the terminal does not say; a claim, its evidence and its margin fit.
-_WIDTH = 132
+_WIDTH = 150
 
 ClaimId = Annotated[
     str, typer.Argument(metavar="CLAIM", help="theorem-1, theorem-2, longer-responses or longer-inputs")

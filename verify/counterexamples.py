@@ -87,7 +87,8 @@ def _verdict(
         holds=False if found is not None else None,
         cases=cases,
         margin=None if found is None else found.margin,
-        counterexample=found,
+        counterexample=found if isinstance(found, Counterexample) else None,
+        refutation=found if isinstance(found, Refutation) else None,
         seconds=time.perf_counter() - started,
         reason=REFUTED[claim].instead if found is not None else "the counterexample did not reproduce",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from constructions.validation import IntArray, InvalidArgument, check_integer
 from verify.arithmetic import Arithmetic
 from verify.cases import Outcome, Runner, batch_size, counterexample, parameters_of
 from verify.files import write_atomically
-from verify.verdict import Counterexample, Margin, Verdict, decimal
+from verify.verdict import Counterexample, Margin, Verdict, decimal, margin_from_json, margin_to_json
 
 Progress = Callable[[int, int], None]
 
@@ -88,7 +88,14 @@ def exhaust(
     runner = Runner(construction, arithmetic, tf32=tf32)
     space = construction.targets.size * construction.user_inputs.size
     parameters = parameters_of(construction, arithmetic)
-    key = {"construction": repr(construction), "arithmetic": arithmetic.name, "tf32": tf32}
+    key = {
+        "construction": repr(construction),
+        "weights": weights_sha256(construction),
+        "arithmetic": arithmetic.name,
+        "device": arithmetic.device,
+        "temperature": parameters["temperature"],
+        "tf32": tf32,
+    }
     tally = _resume(checkpoint, key)
     size = batch_size(construction) if arithmetic.batched else _UNBATCHED
     end = space if limit is None else min(space, tally.cases + limit)
@@ -107,6 +114,7 @@ def exhaust(
                 target=targets[case],
                 user_input=inputs[case],
                 command=command,
+                tf32=tf32,
             )
             tally.cases += case + 1
             tally.margin = tally.found.margin
@@ -135,6 +143,16 @@ def exhaust(
     )
 
 
+def weights_sha256(construction: Construction) -> str:
+    """Return a digest of every exact weight: a checkpoint of other weights must not be gone on from."""
+    digest = hashlib.sha256()
+    for name, matrix in construction.transformer.lowered.matrices().items():
+        digest.update(f"{name} {matrix.shape}".encode())
+        for entry in matrix.nonzero():
+            digest.update(repr(entry).encode())
+    return digest.hexdigest()
+
+
 def _cases(construction: Construction, start: int, stop: int) -> tuple[IntArray, IntArray]:
     """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
     inputs = construction.user_inputs.size
@@ -152,20 +170,18 @@ def _resume(checkpoint: Path | None, key: Mapping[str, Any]) -> Tally:
         return Tally()
     try:
         record = json.loads(checkpoint.read_text(encoding="utf-8"))
-        held, cases, margin = record["key"], int(record["cases"]), record["margin"]
-        parsed = None if margin is None else Fraction(margin) if isinstance(margin, str) else float(margin)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+        held, cases, margin = dict(record["key"]), int(record["cases"]), margin_from_json(record["margin"])
+    except (ValueError, TypeError, KeyError, OSError, ZeroDivisionError) as error:
         raise InvalidArgument(f"checkpoint: expected a checkpoint file but {checkpoint} is not: {error}") from None
     if held != key:
         raise InvalidArgument(
             f"checkpoint: expected one of {key['construction']} in {key['arithmetic']} but {checkpoint} is of"
             f" {held.get('construction')} in {held.get('arithmetic')}"
         )
-    return Tally(cases, parsed)
+    return Tally(cases, margin)
 
 
 def _keep(checkpoint: Path | None, key: Mapping[str, Any], tally: Tally) -> None:
     if checkpoint is not None:
-        margin = str(tally.margin) if isinstance(tally.margin, Fraction) else tally.margin
-        record = {"key": key, "cases": str(tally.cases), "margin": margin}
+        record = {"key": key, "cases": str(tally.cases), "margin": margin_to_json(tally.margin)}
         write_atomically(checkpoint, json.dumps(record))

@@ -15,7 +15,7 @@ from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
 
 #: Seed and index of a drawn layer with enough positions and prefix vectors to look at.
-_PREFIX_EXAMPLE = (0, 195)
+_PREFIX_EXAMPLE = (0, 1498)
 #: Where the README looks for pictures.
 _FOLDER = Path(__file__).parent.parent / "proofs" / "figures"
 

@@ -78,6 +78,7 @@ def fuzz(
                 target=case.target,
                 user_input=case.user_input,
                 command=None if command is None else command(construction),
+                tf32=tf32,
             )
             raise _NotShown
         identity = (repr(construction), case.target.tobytes(), case.user_input.tobytes())
@@ -88,17 +89,18 @@ def fuzz(
         progress(min(runs, examples), examples)
 
     reason = _search(cases(constructions), check, examples, seed)
+    if reason is not None:
+        tally.found = None
     if tally.found is not None:
         tally.margin = tally.found.margin
         tally.cases += 1
-    flaky = reason is not None
     return Verdict(
         claim=claim,
         parameters=dict(parameters or {}),
         method="fuzzed",
         arithmetic=arithmetic.name + (" with TF32" if tf32 else ""),
         device=arithmetic.device,
-        holds=False if tally.found is not None and not flaky else True if tally.cases and not flaky else None,
+        holds=False if tally.found is not None else True if tally.cases and reason is None else None,
         cases=tally.cases,
         margin=tally.margin,
         counterexample=tally.found,
@@ -130,7 +132,7 @@ def _search(strategy: SearchStrategy[Case], check: Callable[[Case], None], examp
     except _NotShown:
         return None
     except Flaky as error:
-        return f"the same case gave different results: {str(error).splitlines()[0]}"
+        return f"the same case gave different results ({type(error).__name__})"
     except Unsatisfiable:
         return "no case could be drawn"
     return None

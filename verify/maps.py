@@ -68,6 +68,10 @@ def read_map(path: Path) -> TokenMap:
         raise InvalidArgument(f"map: expected UTF-8 text in {path}") from None
     except json.JSONDecodeError as error:
         raise InvalidArgument(f"map: expected JSON in {path} but line {error.lineno} is not: {error.msg}") from None
+    except InvalidArgument:
+        raise
+    except (ValueError, RecursionError) as error:  # an integer too long for Python, nesting too deep
+        raise InvalidArgument(f"map: expected JSON in {path} but it cannot be read: {error}") from None
     return parse_map(document)
 
 

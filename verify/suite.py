@@ -21,7 +21,7 @@ from verify.coq_record import CoqRecord, coq_verdict
 from verify.exhaust import Progress, exhaust, no_progress
 from verify.fuzz import fuzz
 from verify.prefixes import fuzz_layers
-from verify.sweep import sweep
+from verify.sweep import stopped_at, sweep
 from verify.verdict import Verdict
 
 #: Sizes whose whole space is enumerated in rational arithmetic.
@@ -123,8 +123,11 @@ def tasks(
             for sizes in FLOAT_SIZES[claim.id]:
                 if _fits(claim.build(options=None, **sizes), arithmetic.fmt):
                     yield _exhaust_task(claim, sizes, arithmetic, tf32=reduced)
-            yield Task(claim, f"sweep, {arithmetic.name}", partial(sweep_vocabularies, claim, arithmetic, reduced))
-            yield _fuzz_task(claim, arithmetic, examples, seed, tf32=reduced)
+            swept: list[Verdict] = []
+            yield Task(
+                claim, f"sweep, {arithmetic.name}", partial(_sweep_and_keep, swept, claim, arithmetic, tf32=reduced)
+            )
+            yield _fuzz_task(claim, arithmetic, examples, seed, tf32=reduced, swept=swept)
 
 
 def _known(verdict: Verdict, _: Progress) -> Verdict:
@@ -154,10 +157,23 @@ def _exhaust_task(claim: Claim, sizes: Mapping[str, int], arithmetic: AnyArithme
     return Task(claim, f"enumeration, {arithmetic.name}", run)
 
 
-def _fuzz_task(claim: Claim, arithmetic: AnyArithmetic, examples: int, seed: int, *, tf32: bool) -> Task:
-    bounds = FUZZED_EXACT[claim.id] if arithmetic.fmt is None else FUZZED_FLOATS[claim.id]
+def _fuzz_task(
+    claim: Claim,
+    arithmetic: AnyArithmetic,
+    examples: int,
+    seed: int,
+    *,
+    tf32: bool,
+    swept: Sequence[Verdict] = (),
+) -> Task:
+    largest = FUZZED_EXACT[claim.id] if arithmetic.fmt is None else FUZZED_FLOATS[claim.id]
 
     def run(progress: Progress) -> Verdict:
+        # the sweep before it has told where the format stops; what holds below is worth knowing, the rest is known
+        bounds = dict(largest)
+        for verdict in swept:
+            if verdict.holds is False and verdict.counterexample is not None:
+                bounds["vocab"] = max(1, stopped_at(verdict) - 1)
         return fuzz_claim(claim, arithmetic, bounds=bounds, examples=examples, seed=seed, progress=progress, tf32=tf32)
 
     return Task(claim, f"fuzzing, {arithmetic.name}", run)
@@ -223,7 +239,14 @@ def size_strategy(claim: Claim, bounds: Mapping[str, int], fmt: Format | None) -
     return strategies.longer_inputs(vocab, bounds["input"], fmt=fmt)
 
 
-def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, tf32: bool, progress: Progress) -> Verdict:  # noqa: FBT001 # bound by partial
+def _sweep_and_keep(
+    kept: list[Verdict], claim: Claim, arithmetic: AnyArithmetic, progress: Progress, *, tf32: bool
+) -> Verdict:
+    kept.append(sweep_vocabularies(claim, arithmetic, progress, tf32=tf32))
+    return kept[-1]
+
+
+def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, progress: Progress, *, tf32: bool) -> Verdict:
     """Sweep a claim over all vocabularies up to :data:`SWEPT_VOCABULARY` that the format can carry at all.
 
     For longer inputs the format itself sets the end; the verdict's reason says where and why.

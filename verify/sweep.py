@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -87,6 +88,7 @@ def sweep(
                     target=targets[start + case],
                     user_input=inputs[start + case],
                     command=None if command is None else command(construction),
+                    tf32=tf32,
                 )
                 tally.margin = tally.found.margin
                 tally.cases += case + 1
@@ -110,3 +112,12 @@ def sweep(
         seconds=time.perf_counter() - started,
         reason=reason,
     )
+
+
+def stopped_at(verdict: Verdict) -> int:
+    """Return the vocabulary size at which a falsified sweep stopped: the size of its counterexample."""
+    if verdict.counterexample is None:
+        raise InvalidArgument("verdict: expected a sweep that found a counterexample")
+    found = re.search(r"vocab_size=(\d+)", verdict.counterexample.construction)
+    assert found is not None, "every construction shows its vocabulary size"
+    return int(found[1])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import flint
 
@@ -119,6 +119,7 @@ class Verdict:
         seconds: wall time.
         versions: of Python, this package and the libraries that did the work.
         reason: why nothing is shown, or what a reader must know with the verdict.
+        refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
 
     """
 
@@ -131,31 +132,39 @@ class Verdict:
     cases: int
     space: int | None = None
     margin: Margin | None = None
-    counterexample: Counterexample | Refutation | None = None
+    counterexample: Counterexample | None = None
     seed: int | None = None
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=library_versions)
     reason: str | None = None
+    refutation: Refutation | None = None
 
     def __post_init__(self) -> None:
-        if self.holds is True and (self.cases < 1 or self.counterexample is not None):
+        if self.counterexample is not None and self.refutation is not None:
+            raise InvalidArgument("counterexample: expected one case but got two, one of them a refutation")
+        if self.holds is True and (self.cases < 1 or self.case is not None):
             raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
         if self.holds is True and self.margin is not None and not self.margin > 0:
             raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
-        if self.holds is False and self.counterexample is None:
+        if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
+
+    @property
+    def case(self) -> Counterexample | Refutation | None:
+        """The case that refutes the claim, whatever it is about."""
+        return self.counterexample if self.refutation is None else self.refutation
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values: numbers that can be huge as decimal strings, exact margins as ``"p/q"``."""
-        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "refutation"}
         record["parameters"], record["versions"] = dict(self.parameters), dict(self.versions)
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
-        record["margin"] = _margin_to_json(self.margin)
-        if self.counterexample is not None:
-            case = {item.name: getattr(self.counterexample, item.name) for item in fields(self.counterexample)}
-            case["margin"] = _margin_to_json(case["margin"])
-            if isinstance(self.counterexample, Counterexample):
-                case["rank"] = decimal(self.counterexample.rank)
+        record["margin"] = margin_to_json(self.margin)
+        if self.case is not None:
+            case = {item.name: getattr(self.case, item.name) for item in fields(self.case)}
+            case["margin"] = margin_to_json(case["margin"])
+            if "rank" in case:
+                case["rank"] = decimal(case["rank"])
             record["counterexample"] = case
         return record
 
@@ -167,23 +176,30 @@ class Verdict:
             InvalidArgument: a key is missing or unknown, or a value does not parse.
 
         """
-        known = {item.name for item in fields(cls)}
+        known = {item.name for item in fields(cls)} - {"refutation"}
         if not isinstance(record, Mapping) or set(record) != known:
             raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
         values = dict(record)
+        kinds_fit = (
+            (values["holds"] is None or isinstance(values["holds"], bool))
+            and values["method"] in get_args(Method)
+            and isinstance(values["parameters"], Mapping)
+        )
+        if not kinds_fit:
+            raise InvalidArgument("verdict: expected holds true, false or null, a known method, and named parameters")
         try:
             values["cases"] = int(flint.fmpz(values["cases"]))
             values["space"] = None if values["space"] is None else int(flint.fmpz(values["space"]))
-            values["margin"] = _margin_from_json(values["margin"])
+            values["margin"] = margin_from_json(values["margin"])
             if values["counterexample"] is not None:
                 case = dict(values["counterexample"])
-                case["margin"] = _margin_from_json(case["margin"])
-                if "rank" in case:
+                case["margin"] = margin_from_json(case["margin"])
+                if "subject" in case:
+                    values["counterexample"], values["refutation"] = None, Refutation(**case)
+                else:
                     case["rank"] = int(flint.fmpz(case["rank"]))
                     values["counterexample"] = Counterexample(**case)
-                else:
-                    values["counterexample"] = Refutation(**case)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
         return cls(**values)
 
@@ -198,7 +214,8 @@ def decimal(value: int) -> str:
     return str(flint.fmpz(value))
 
 
-def _margin_to_json(margin: Margin | None) -> str | float | None:
+def margin_to_json(margin: Margin | None) -> str | float | None:
+    """Return a margin as a JSON value: exact ones as ``"p/q"``, what is not finite as a word."""
     if margin is None:
         return None
     if isinstance(margin, Fraction):
@@ -206,7 +223,10 @@ def _margin_to_json(margin: Margin | None) -> str | float | None:
     return margin if math.isfinite(margin) else str(margin)  # JSON has no NaN
 
 
-def _margin_from_json(value: str | float | None) -> Margin | None:
+def margin_from_json(value: str | float | None) -> Margin | None:
+    """Return the margin that :meth:`Verdict.to_json` wrote; raises ValueError and its like for anything else."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+        raise TypeError(f"a margin is {value!r}")
     if not isinstance(value, str):
         return value
     return float(value) if value in {"nan", "inf", "-inf"} else Fraction(value)

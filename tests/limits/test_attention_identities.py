@@ -157,8 +157,8 @@ def _slightly_more_on_the_last(weights: Any, visible: Any) -> Any:
 def test_attention_that_changes_ratios_is_refuted(monkeypatch: pytest.MonkeyPatch, claim: str, change: Any) -> None:
     verdict = fuzz_layers(claim, _patched(monkeypatch, change), examples=100)
     assert verdict.holds is False
-    assert verdict.counterexample is not None
-    assert verdict.counterexample.reproduce.startswith("prefixproof attention --claim attention-rescaling --drawn 0:")
+    assert verdict.case is not None
+    assert verdict.case.reproduce.startswith("prefixproof attention --claim attention-rescaling --drawn 0:")
 
 
 def test_an_output_that_forgets_part_of_the_prefix_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:

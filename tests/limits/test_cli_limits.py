@@ -83,20 +83,20 @@ def test_a_refuted_claim_is_shown_by_its_own_command(claim: str, capsys: pytest.
     assert run(["counterexample", claim, "--json"]) == 1
     verdict = Verdict.from_json(json.loads(capsys.readouterr().out))
     assert verdict.holds is False
-    assert verdict.counterexample is not None
-    assert verdict.counterexample.reproduce == f"prefixproof counterexample {claim}"
+    assert verdict.case is not None
+    assert verdict.case.reproduce == f"prefixproof counterexample {claim}"
 
 
 def test_the_found_case_is_reproduced_by_the_command_it_names(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--size", "vocab=1..3", "--size", "context=1..3"]
     assert run(["counterexample", "theorem-1", *sizes, "--arithmetic", "rational", "--q", "9", "--json"]) == 1
     verdict = Verdict.from_json(json.loads(capsys.readouterr().out))
-    assert verdict.counterexample is not None
-    words = shlex.split(verdict.counterexample.reproduce)
+    assert verdict.case is not None
+    words = shlex.split(verdict.case.reproduce)
     assert words[:3] == ["prefixproof", "check", "theorem-1"]
     assert run([*words[1:], "--json"]) == 1
     again = Verdict.from_json(json.loads(capsys.readouterr().out))
-    assert again.counterexample == verdict.counterexample
+    assert again.case == verdict.case
 
 
 def test_the_finder_takes_a_class_of_the_users(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,9 +39,9 @@ def test_every_refuted_claim_has_its_case(claim: str) -> None:
     assert verdict.claim == claim
     assert verdict.holds is False
     assert verdict.cases >= 1
-    assert verdict.counterexample is not None
-    assert verdict.counterexample.reproduce == f"prefixproof counterexample {claim}"
-    assert "must" in verdict.counterexample.sentence()
+    assert verdict.case is not None
+    assert verdict.case.reproduce == f"prefixproof counterexample {claim}"
+    assert "must" in verdict.case.sentence()
     assert verdict.reason == REFUTED[claim].instead
     assert Verdict.from_json(verdict.to_json()) == verdict
     assert verdict.arithmetic == {"float32-is-enough": "torch float32", "float-digits-are-safe": "torch float64"}.get(
@@ -51,7 +51,7 @@ def test_every_refuted_claim_has_its_case(claim: str) -> None:
 
 def test_a_refutation_is_either_of_tokens_or_of_something_else() -> None:
     assert isinstance(refute("temperature-does-not-matter").counterexample, Counterexample)
-    assert isinstance(refute("prefix-reverses-attention").counterexample, Refutation)
+    assert isinstance(refute("prefix-reverses-attention").refutation, Refutation)
 
 
 def test_no_prefix_reverses_attention_but_the_change_of_rank_one_does() -> None:

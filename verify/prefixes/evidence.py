@@ -229,7 +229,7 @@ def _verdict(
         holds=holds,
         cases=tally.cases,
         margin=tally.found.margin if tally.found else None if exact or holds is None else 1 - tally.used,
-        counterexample=tally.found,
+        refutation=tally.found,
         seed=seed,
         seconds=time.perf_counter() - started,
         reason=reason,

@@ -1,0 +1,210 @@
+"""``verify``, ``fuzz``, ``exhaust``, ``check``: exit status, JSON, reports, and commands that reproduce."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofs import CLAIMS
+from verify import Verdict, suite
+from verify.cli import run
+
+T1 = ["theorem-1", "--vocab", "3", "--context", "3"]
+
+
+def _json(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int) -> Any:
+    assert run([*arguments, "--json"]) == status
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return json.loads(captured.out)
+
+
+def _verdict(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int) -> Verdict:
+    return Verdict.from_json(_json(arguments, capsys, status))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cases"),
+    [
+        (T1, 27),
+        ([*T1, "--arithmetic", "rational"], 27),
+        ([*T1, "--arithmetic", "numpy", "--dtype", "float64", "--mask", "none"], 27),
+        (["theorem-2", "--vocab", "3", "--temperature", "0.001"], 81),  # right at every temperature
+        (["longer-responses", "--vocab", "2", "--response", "2", "--temperature", "inf"], 32),
+        (["longer-inputs", "--vocab", "2", "--input", "2", "--lift", "mask"], 64),
+        (["theorem-1", "--vocab", "1", "--context", "4"], 1),
+    ],
+    ids=str,
+)
+def test_exhaust_holds(arguments: list[str], cases: int, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = _verdict(["exhaust", *arguments], capsys, 0)
+    assert (verdict.holds, verdict.claim, verdict.cases, verdict.space) == (True, arguments[0], cases, cases)
+    assert run(["exhaust", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert arguments[0] in out
+    assert "holds" in out
+
+
+def test_what_is_cut_off_ends_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "run.json"
+    arguments = ["exhaust", *T1, "--limit", "20", "--checkpoint", str(checkpoint)]
+    first = _verdict(arguments, capsys, 1)
+    assert first.holds is None
+    assert first.reason == "cut off after 20 of 27 cases"
+    second = _verdict(arguments, capsys, 0)
+    assert (second.holds, second.cases) == (True, 27)
+    assert not checkpoint.exists()
+    assert run(["exhaust", *T1, "--limit", "5"]) == 1
+    out = capsys.readouterr().out
+    assert "not shown" in out
+    assert "cut off after 5 of 27 cases" in out
+
+
+WRONG = [
+    ["exhaust", *T1, "--q", "18", "--arithmetic", "rational"],
+    ["exhaust", *T1, "--temperature", "1.5"],
+    ["exhaust", *T1, "--temperature", "2", "--scaled-by", "length", "--dtype", "float64"],
+    ["exhaust", *T1, "--temperature", "1.5", "--arithmetic", "numpy", "--mask", "none"],
+    ["exhaust", "longer-inputs", "--vocab", "2", "--input", "2", "--q", "15", "--mask", "none"],
+    ["fuzz", *T1, "--q", "3/2", "--arithmetic", "rational", "--examples", "30"],
+    ["fuzz", "longer-responses", "--vocab", "4", "--response", "3", "--temperature", "0.5", "--examples", "30"],
+    ["check", *T1, "--rank", "2", "--q", "18", "--arithmetic", "rational"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_what_is_falsified_ends_with_status_1_and_is_reproduced(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict = _verdict(arguments, capsys, 1)
+    case = verdict.counterexample
+    assert verdict.holds is False
+    assert case is not None
+    program, *again = shlex.split(case.reproduce)
+    assert program == "prefixproof"
+    assert again[:2] == ["check", verdict.claim]
+    reproduced = _verdict(again, capsys, 1)
+    assert reproduced.counterexample == case
+    assert run(arguments) == 1
+    out = capsys.readouterr().out
+    assert "FALSIFIED" in out
+    assert case.sentence() in out
+    assert f"reproduce: {case.reproduce}" in out
+
+
+def test_fuzz_counts_distinct_cases_and_repeats_them(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["fuzz", "theorem-2", "--vocab", "9", "--examples", "40", "--seed", "5", "--arithmetic", "rational"]
+    first, again = (_verdict(arguments, capsys, 0) for _ in range(2))
+    assert first.holds is True
+    assert 0 < first.cases <= 40
+    assert (first.cases, first.margin, first.seed) == (again.cases, again.margin, 5)
+    assert first.parameters["vocab_size"] == "1..9"
+
+
+def test_check_shows_every_intermediate(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "theorem-2", "--vocab", "2", "--rank", "2", "--user", "0", "--arithmetic", "rational"]
+    document = _json([*arguments, "--trace"], capsys, 0)
+    steps = document.pop("trace")
+    assert Verdict.from_json(document).holds is True
+    assert {"input", "attention.self.weights", "attention.first.output", "select", "sum", "readout"} <= set(steps)
+    assert run([*arguments, "--trace"]) == 0
+    out = capsys.readouterr().out
+    assert "readout[1]" in out or "readout[0]" in out
+
+
+def test_verify_gathers_every_kind_of_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "evidence"
+    arguments = ["verify", "theorem-2", "--dtype", "float32", "--examples", "10", "--report", str(report)]
+    document = _json(arguments, capsys, 0)
+    verdicts = [Verdict.from_json(record) for record in document["verdicts"]]
+    assert set(document) == {"verdicts"}
+    assert {verdict.method for verdict in verdicts} == {"proved", "exhausted", "swept", "fuzzed"}
+    assert {verdict.arithmetic for verdict in verdicts} == {"real", "rational", "torch float32"}
+    assert all(verdict.holds is True and verdict.claim == "theorem-2" for verdict in verdicts)
+    # one file for each verdict, in order, and nothing half-written beside them
+    files = sorted(report.iterdir())
+    assert len(files) == len(verdicts)
+    assert all(file.suffix == ".json" and not file.name.startswith(".") for file in files)
+    assert [Verdict.from_json(json.loads(file.read_text(encoding="utf-8"))) for file in files] == verdicts
+
+
+def test_verify_says_where_a_format_stops(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # bfloat16 carries these sizes: fuzzing has nothing to shrink, which takes long at the largest ones
+    monkeypatch.setitem(suite.FUZZED_FLOATS, "theorem-2", {"vocab": 12})
+    arguments = ["verify", "theorem-2", "--dtype", "bfloat16", "--examples", "5"]
+    document = _json(arguments, capsys, 1)
+    swept = [Verdict.from_json(record) for record in document["verdicts"] if record["method"] == "swept"]
+    assert len(swept) == 1
+    assert swept[0].holds is False
+    assert swept[0].counterexample is not None
+    stop = len(swept[0].counterexample.target)
+    assert swept[0].reason is not None
+    assert swept[0].reason.startswith(f"holds up to vocab_size {stop - 1}, stops at {stop}")
+    _, *again = shlex.split(swept[0].counterexample.reproduce)
+    assert _verdict(again, capsys, 1).counterexample == swept[0].counterexample
+
+
+@pytest.mark.parametrize("claim", list(CLAIMS))
+def test_show_prints_every_claim(claim: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", claim]) == 0
+    out = capsys.readouterr().out
+    assert CLAIMS[claim].statement in out
+    assert "W_Q" in out
+    assert run(["show", claim, "--latex"]) == 0
+    latex = capsys.readouterr().out
+    assert latex.startswith("\\begin{aligned}")
+    assert "V" in latex
+    assert latex.count("{") == latex.count("}")
+    document = _json(["show", claim], capsys, 0)
+    assert (document["claim"], document["statement"], document["source"]) == (
+        claim,
+        CLAIMS[claim].statement,
+        CLAIMS[claim].source,
+    )
+    assert document["weights_latex"].strip() == latex.strip()
+    assert "weights" not in document
+
+
+def test_show_prints_numbers_at_given_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["show", "theorem-1", "--vocab", "3", "--context", "2"]
+    document = _json(sizes, capsys, 0)
+    assert document["parameters"] == {"vocab_size": 3, "context_size": 2}
+    assert document["weights"]["attention.self.query"] == [["0", "0", "1", "0"], ["0", "0", "0", "1"]]
+    assert document["weights"]["readout.weight"] == [["-1"], ["-1/3"], ["1/3"]]
+    assert document["weights"]["readout.bias"] == [["1/4"], ["5/36"], ["-7/36"]]
+    assert run(sizes) == 0
+    out = capsys.readouterr().out
+    assert "UnconditionalGeneration(vocab_size=3, context_size=2)" in out
+    assert "readout.bias (3 x 1)\n[   1/4 ]\n[  5/36 ]\n[ -7/36 ]\n" in out
+    assert run([*sizes, "--latex"]) == 0
+    assert r"\begin{bmatrix}-1 \\ - \frac{1}{3} \\ \frac{1}{3}\end{bmatrix}" in capsys.readouterr().out
+
+
+def _shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from verify.cli import main; main()", *arguments]
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=root, encoding="utf-8")
+
+
+def test_the_real_entry_point_returns_the_status() -> None:
+    made = _shell("generate", "I love transformers! 🙂", "--arithmetic", "rational", "--json")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert json.loads(made.stdout)["generated"] == "I love transformers! 🙂"
+    refused = _shell("generate", "~", "--vocab", "abc")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: text: expected only characters of the vocabulary")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["exhaust", "--help"]], ids=str)
+def test_help_goes_to_standard_output(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.strip().startswith("Usage: prefixproof")

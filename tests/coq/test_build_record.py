@@ -1,0 +1,89 @@
+"""What counts as proved in Coq: a record of a build of these very sources, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from verify.coq_record import SOURCES, CoqRecord, CoqTheorem, coq_verdict, read_record, sources_sha256
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "_CoqProject").write_text("-R . P\n-arg -w\nB.v\nA.v\n", encoding="utf-8")
+    (tmp_path / "A.v").write_text("Definition a := 1.\n", encoding="utf-8")
+    (tmp_path / "B.v").write_text("Definition b := 2.\n", encoding="utf-8")
+    return tmp_path
+
+
+def _write(folder: Path, **changes: Any) -> None:
+    record = {
+        "format": 1,
+        "coq": "8.16.1",
+        "sources_sha256": sources_sha256(folder),
+        "theorems": [{"name": "theorem_1_hardmax", "file": "Theorems.v", "axioms": ["classic"]}],
+    }
+    (folder / "build-record.json").write_text(json.dumps({**record, **changes}), encoding="utf-8")
+
+
+def test_a_record_of_these_sources_is_read(folder: Path) -> None:
+    _write(folder)
+    record, reason = read_record(folder)
+    assert reason is None
+    assert record == CoqRecord("8.16.1", (CoqTheorem("theorem_1_hardmax", ("classic",)),))
+
+
+def test_without_a_build_nothing_is_proved(folder: Path) -> None:
+    assert read_record(folder) == (None, "the Coq proofs are not built here; `make proofs` builds them")
+    assert read_record(folder / "nowhere")[0] is None
+
+
+@pytest.mark.parametrize("name", ["A.v", "B.v"])
+def test_one_changed_character_of_a_source_makes_the_record_worthless(folder: Path, name: str) -> None:
+    _write(folder)
+    path = folder / name
+    path.write_text(path.read_text(encoding="utf-8").replace("1", "3").replace("2", "3"), encoding="utf-8")
+    record, reason = read_record(folder)
+    assert record is None
+    assert reason == "the Coq proofs were built from other sources; `make proofs` builds these"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "has layout 2, not 1"),
+        ({"theorems": [{"name": "theorem_1"}]}, "cannot be read"),
+        ({"theorems": None}, "cannot be read"),
+    ],
+)
+def test_a_record_that_is_not_understood_proves_nothing(folder: Path, changes: dict[str, Any], words: str) -> None:
+    _write(folder, **changes)
+    record, reason = read_record(folder)
+    assert record is None
+    assert words in (reason or "")
+
+
+def test_a_broken_file_proves_nothing(folder: Path) -> None:
+    (folder / "build-record.json").write_text("{", encoding="utf-8")
+    assert read_record(folder)[0] is None
+
+
+def test_a_verdict_names_its_theorems_and_only_those_over_the_reals() -> None:
+    names = ("theorem_1", "theorem_1_hardmax", "theorem_1_binary32", "theorem_1_powers_of_two", "theorem_2_softmax")
+    record = CoqRecord("8.16.1", tuple(CoqTheorem(name, ()) for name in names))
+    verdict = coq_verdict("theorem-1", record)
+    assert verdict is not None
+    assert verdict.holds is True
+    assert (verdict.method, verdict.arithmetic, verdict.cases) == ("proved", "real", 2)
+    assert verdict.reason == "proved in Coq: theorem_1, theorem_1_hardmax; and 2 about IEEE formats, see TRUST.md"
+    assert coq_verdict("longer-inputs", record) is None
+    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_1_ieee", ()),))) is None
+    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_10", ()),))) is None
+
+
+def test_the_digest_is_of_the_sources_that_the_project_lists() -> None:
+    assert (SOURCES / "_CoqProject").exists()
+    assert len(sources_sha256()) == 64
