@@ -38,8 +38,8 @@ FLOAT_SIZES: dict[str, tuple[dict[str, int], ...]] = {
     "longer-responses": ({"vocab": 3, "response": 2}, {"vocab": 2, "response": 4}),
     "longer-inputs": ({"vocab": 2, "input": 2}, {"vocab": 2, "input": 3}, {"vocab": 3, "input": 2}),
 }
-#: Every vocabulary up to this one is swept; it covers the printable characters, 94 in the paper's notebook.
-SWEPT_VOCABULARY = 128
+#: Every vocabulary up to this one is swept: the printable characters, 94 in the paper's notebook.
+SWEPT_VOCABULARY = 94
 #: Other sizes of a sweep.
 SWEPT: dict[str, dict[str, int]] = {
     "theorem-1": {"context": 8},
