@@ -14,6 +14,7 @@ import torch
 from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
 from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
+from verify.prefixes import evidence as evidence_module
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
 from verify.prefixes.layer import float_gap
@@ -326,3 +327,17 @@ def test_bad_input_is_one_line(build: Any, message: str) -> None:
         build()
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_layer_that_is_drawn_again_does_not_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every layer is drawn three times in a row."""
+    indices: list[int] = []
+
+    def again(seed: int, index: int, *, fmt: Any) -> Any:
+        indices.append(index)
+        return draw_case(seed, index // 3, fmt=fmt)
+
+    monkeypatch.setattr(evidence_module, "draw_case", again)
+    verdict = fuzz_layers(RESCALING, EXACT, examples=20)
+    assert verdict.cases == 20
+    assert len(indices) >= 3 * 19 + 1

@@ -25,6 +25,13 @@ class Case:
     prefix: Numbers
     next_head: AttentionHead
 
+    def identity(self) -> str:
+        """Return a text that only the same numbers have."""
+        mask = self.layer.mask if isinstance(self.layer.mask, str) else self.layer.mask.tolist()
+        heads = (*self.layer.heads, self.next_head)
+        matrices = [part.tolist() for head in heads for part in (head.query, head.key, head.value)]
+        return repr((matrices, self.layer.temperature, mask, self.content.tolist(), self.prefix.tolist()))
+
 
 def _size(draw: np.random.Generator, most: int) -> int:
     """Return a size of ``1..most``; small ones come often, so that ten thousand layers take a minute or two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -157,7 +158,7 @@ def fuzz_layers(
     Args:
         claim: one of :data:`LAYER_CLAIMS`.
         arithmetic: rational, numpy or torch.
-        examples: how many layers.
+        examples: how many DISTINCT layers.
         seed: the same seed draws the same layers.
         progress: called with layers done and layers in all.
 
@@ -167,14 +168,19 @@ def fuzz_layers(
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
     tally = _Tally()
-    for index in range(examples):
+    seen: set[str] = set()
+    for index in itertools.count():
         case = draw_case(seed, index, fmt=arithmetic.fmt)
+        identity = case.identity()
+        if identity in seen:  # small layers of small integers come again
+            continue
+        seen.add(identity)
         passes = attend(case.layer, case.content, case.prefix, arithmetic)
         subject = f"drawn {seed}:{index}, {describe(case.layer, len(case.content), len(case.prefix))}"
         found = list(deviations(claim, passes, case.next_head))
         tally.add(claim, found, subject, _command(claim, seed, index, arithmetic))
-        progress(index + 1, examples)
-        if tally.found is not None:
+        progress(len(seen), examples)
+        if tally.found is not None or len(seen) == examples:
             break
     parameters = {
         "heads": f"1..{MOST_HEADS}",
