@@ -239,7 +239,7 @@ def test_another_strength_is_reached_or_refused() -> None:
 
 
 def refused_certificates() -> Iterator[tuple[Problem, Any]]:
-    for seed in range(150):
+    for seed in range(80):
         layer, content, _, wanted = reachable_instance(seed)
         problem = Problem(layer, content, perturbed(wanted, seed))
         answer = decide(problem)
