@@ -11,5 +11,8 @@ from proofs.decide import ObligationUndecided as ObligationUndecided
 from proofs.decide import prove_equal as prove_equal
 from proofs.decide import prove_nonnegative as prove_nonnegative
 from proofs.decide import prove_positive as prove_positive
+from proofs.layer_claims import LAYER_CLAIMS as LAYER_CLAIMS
+from proofs.layer_claims import LayerClaim as LayerClaim
+from proofs.layer_claims import get_any_claim as get_any_claim
 from proofs.obligations import Obligation as Obligation
 from proofs.obligations import Proof as Proof

@@ -19,7 +19,8 @@ from constructions.validation import check_choice, reject
 from proofs import longer_inputs, longer_responses, longer_responses_softmax, theorem_1, theorem_1_softmax, theorem_2
 from proofs.obligations import Obligation, Proof
 
-_PAPER = "Petrov, Torr, Bibi, When Do Prompting and Prefix-Tuning Work?, ICLR 2024, arXiv 2310.19698"
+#: What the sources of claims cite.
+PAPER = "Petrov, Torr, Bibi, When Do Prompting and Prefix-Tuning Work?, ICLR 2024, arXiv 2310.19698"
 
 #: The sizes that a construction can have, as the command line names them.
 SIZES = ("vocab", "context", "response", "input")
@@ -123,7 +124,7 @@ CLAIMS: Mapping[str, Claim] = _registry(
             r" \operatorname{generate}\bigl(\tfrac1V (y_0, \dots, y_{N-1})\bigr) = (y_0, \dots, y_{N-1})"
         ),
         source=(
-            f"{_PAPER}: section 3, Theorem 1 (exponential unconditional generation capacity of a single virtual token)"
+            f"{PAPER}: section 3, Theorem 1 (exponential unconditional generation capacity of a single virtual token)"
             " and Figure 4; the softmax threshold is beyond the paper"
         ),
         construction=UnconditionalGeneration,
@@ -144,7 +145,7 @@ CLAIMS: Mapping[str, Claim] = _registry(
             r"\quad \operatorname{answer}\bigl(\tfrac1V (m(0), \dots, m(V-1)), X\bigr) = m(X)"
         ),
         source=(
-            f"{_PAPER}: section 3, Theorem 2 (conditional generation capacity of a single virtual token, n_X = n_Y ="
+            f"{PAPER}: section 3, Theorem 2 (conditional generation capacity of a single virtual token, n_X = n_Y ="
             " 1); that it holds at every temperature is beyond the paper"
         ),
         construction=ConditionalGeneration,
@@ -165,7 +166,7 @@ CLAIMS: Mapping[str, Claim] = _registry(
             r"\forall V, N_0 \ge 1\ \exists\, \text{transformer}\ \forall m_p \colon \{0..V-1\} \to \{0..V-1\}\ \forall"
             r" X: \quad \operatorname{answer}\bigl((\tfrac1V m_p)_{p < N_0}, X\bigr) = (m_0(X), \dots, m_{N_0-1}(X))"
         ),
-        source=(f"{_PAPER}: appendix, longer responses (n_X = 1, n_Y > 1); the softmax threshold is beyond the paper"),
+        source=(f"{PAPER}: appendix, longer responses (n_X = 1, n_Y > 1); the softmax threshold is beyond the paper"),
         construction=LongerResponses,
         arithmetics=("real", *_ARITHMETICS),
         obligations=(*longer_responses.OBLIGATIONS, *longer_responses_softmax.OBLIGATIONS),
@@ -187,7 +188,7 @@ CLAIMS: Mapping[str, Claim] = _registry(
             r" s(m)_j = \sum_{k=1}^{V^{n-1}} V^{-k}\, m(j, \text{digits}_V(k-1))"
         ),
         source=(
-            f"{_PAPER}: appendix, longer user inputs (n_X > 1, n_Y = 1); that the unpacking of the digits is an"
+            f"{PAPER}: appendix, longer user inputs (n_X > 1, n_Y = 1); that the unpacking of the digits is an"
             " explicit ReLU MLP, and n_X > 2, are beyond the paper"
         ),
         construction=LongerInputs,

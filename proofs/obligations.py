@@ -1,16 +1,16 @@
-"""What an obligation is: a statement about the very weights of a construction that sympy must show to be true."""
+"""What an obligation is: a statement about the very object of a claim that sympy must show to be true."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
-from constructions import Transformer
 from proofs.decide import Decision, ObligationUndecided
 
-Check = Callable[[Transformer], Iterator[Decision]]
+#: Takes what the claim is about: a transformer, or for any attention layer the rule by which it weighs.
+Check = Callable[[Any], Iterator[Decision]]
 
 
 @final
@@ -44,9 +44,9 @@ class Obligation:
         id: the claim's id, a dot, and what it is about.
         statement: in words.
         latex: in LaTeX, without dollar signs.
-        check: yields the decisions that together are the statement, given a transformer; raises when one fails.
-        subject: returns the transformer that the claim is about. Its expressions are symbolic, so that the numbers it
-            was built with play no part.
+        check: yields the decisions that together are the statement, given the subject; raises when one fails.
+        subject: returns what the claim is about, such as a transformer. Its expressions are symbolic, so that the
+            numbers it was built with play no part.
 
     """
 
@@ -54,13 +54,13 @@ class Obligation:
     statement: str
     latex: str
     check: Check
-    subject: Callable[[], Transformer]
+    subject: Callable[[], Any]
 
-    def discharge(self, transformer: Transformer | None = None) -> Proof:
+    def discharge(self, transformer: Any = None) -> Proof:
         """Return the proof.
 
         Args:
-            transformer: other weights to hold to the same statement; those of the claim when ``None``.
+            transformer: another subject (other weights) to hold to the same statement; the claim's own when ``None``.
 
         Raises:
             ObligationFailed: the statement is false of these weights.

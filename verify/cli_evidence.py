@@ -14,14 +14,15 @@ import typer
 from rich.markup import escape
 
 from constructions.formats import FORMATS
-from constructions.validation import check_choice, check_integer, reject
-from proofs import CLAIMS, get_claim
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from proofs import CLAIMS, LAYER_CLAIMS, LayerClaim, get_any_claim, get_claim
 from verify import cli_options as options
 from verify.check import check as check_case
 from verify.commands import command_for
 from verify.coq_record import read_record
 from verify.exhaust import exhaust as exhaust_construction
 from verify.files import write_atomically
+from verify.prefixes import fuzz_layers
 from verify.suite import fuzz_claim, tasks
 from verify.tables import explanation, verdict_table
 from verify.trace import Trace
@@ -50,7 +51,8 @@ def verify(
     as_json: options.Json = False,
 ) -> int:
     """Check every claim by every kind of evidence that fits here: the main job."""
-    chosen = [get_claim(name) for name in claims] if claims else list(CLAIMS.values())
+    names = claims or [*CLAIMS, *LAYER_CLAIMS]
+    chosen = [get_any_claim(name) for name in names]
     dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
     for name in dtypes:
         check_choice("dtype", name, tuple(FORMATS))
@@ -65,7 +67,7 @@ def verify(
         verdicts.append(verdict)
         if report is not None:
             write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
-    _show(verdicts, as_json=as_json, many=True)
+    show_verdicts(verdicts, as_json=as_json, many=True)
     if not as_json:
         if missing:
             typer.echo(f"\nnot listed: {missing}")
@@ -94,8 +96,21 @@ def fuzz(
     as_json: options.Json = False,
 ) -> int:
     """Check drawn cases of all sizes UP TO the given ones, and shrink what fails to the smallest counterexample."""
-    chosen = get_claim(claim)
+    chosen = get_any_claim(claim)
     bounds = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    if isinstance(chosen, LayerClaim):
+        if bounds or temperature is not None or q is not None:
+            raise InvalidArgument(f"claim: expected no sizes and no temperature for {claim}, whose layers are drawn")
+        with options.progress_bar(f"{claim}: drawn layers", quiet=as_json) as progress:
+            verdict = fuzz_layers(
+                claim,
+                options.arithmetic_of(arithmetic, dtype, device),
+                examples=examples,
+                seed=seed,
+                progress=progress,
+            )
+        show_verdicts([verdict], as_json=as_json)
+        return options.exit_status([verdict])
     options.build(chosen, bounds, temperature=None, mask=mask, lift=lift)  # refuses sizes and options that do not fit
     set_options = partial(
         options.with_options,
@@ -114,7 +129,7 @@ def fuzz(
             tf32=tf32,
             options=set_options,
         )
-    _show([verdict], as_json=as_json)
+    show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
 
 
@@ -160,7 +175,7 @@ def exhaust(
         if checkpoint is not None:
             typer.echo(f"interrupted; the same command goes on from {checkpoint}", err=True)
         raise
-    _show([verdict], as_json=as_json)
+    show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
 
 
@@ -208,7 +223,7 @@ def check(
     else:
         if show_trace:
             typer.echo(trace.table())
-        _show([verdict], as_json=False)
+        show_verdicts([verdict], as_json=False)
     return options.exit_status([verdict])
 
 
@@ -230,12 +245,23 @@ def _document(verdict: Verdict) -> str:
     return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _show(verdicts: list[Verdict], *, as_json: bool, many: bool = False) -> None:
+def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False, statement: str | None = None) -> None:
+    """Print verdicts: as JSON, one document, or as a table with what a reader needs below it.
+
+    Args:
+        verdicts: at least one.
+        as_json: whether to print JSON.
+        many: whether the JSON is a list of verdicts even if there is one.
+        statement: the claim in words, above the table.
+
+    """
     if as_json:
         records = [verdict.to_json() for verdict in verdicts]
         options.print_json({"verdicts": records} if many else records[0])
         return
     console = options.console()
+    if statement is not None:
+        console.print(escape(statement), soft_wrap=True)
     console.print(verdict_table(verdicts))
     for verdict in verdicts:
         for line in explanation(verdict):

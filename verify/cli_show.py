@@ -8,7 +8,7 @@ import typer
 
 from constructions.construction import Construction
 from constructions.typeset import numbers_latex, numbers_text, transformer_latex, transformer_text
-from proofs import get_claim
+from proofs import LayerClaim, get_any_claim
 from verify import cli_options as options
 from verify.commands import SIZE_NAMES
 
@@ -38,7 +38,9 @@ def show(
     as_json: options.Json = False,
 ) -> int:
     """Show a claim and its weight matrices: symbolic, or at the sizes given."""
-    chosen = get_claim(claim)
+    chosen = get_any_claim(claim)
+    if isinstance(chosen, LayerClaim):
+        return _show_layer_claim(chosen, latex=latex, as_json=as_json)
     sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
     construction = options.build(chosen, sizes or _ANY_SIZES[claim], temperature=None, mask=mask, lift=lift)
     if as_json:
@@ -67,6 +69,16 @@ def show(
     typer.echo(repr(construction))
     for name, matrix in construction.transformer.lowered.matrices().items():
         typer.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
+    return 0
+
+
+def _show_layer_claim(claim: LayerClaim, *, latex: bool, as_json: bool) -> int:
+    """Show a claim that is about any layer, so that it has no weights of its own."""
+    if as_json:
+        record = {"claim": claim.id, "statement": claim.statement, "latex": claim.latex, "source": claim.source}
+        options.print_json(record)
+    else:
+        typer.echo(claim.latex if latex else f"{claim.title}\n{claim.statement}\n({claim.source})")
     return 0
 
 

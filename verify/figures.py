@@ -7,9 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from constructions.formats import FORMATS
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument, check_integer
+from verify.arithmetic import torch_arithmetic
+from verify.prefixes import draw_case
+from verify.prefixes.picture import draw_attention
 
+#: Seed and index of a drawn layer with enough positions and prefix vectors to look at.
+_PREFIX_EXAMPLE = (0, 1498)
 #: Where the README looks for pictures.
 _FOLDER = Path(__file__).parent.parent / "proofs" / "figures"
 
@@ -63,5 +69,13 @@ def draw_readout(path: Path, *, vocab_size: int = 10) -> None:
     figure.savefig(path, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
+def draw_prefix(path: Path) -> str:
+    """Draw a drawn layer's attention before and after a prefix, as in the paper's Figure 1; return the caption."""
+    case = draw_case(*_PREFIX_EXAMPLE, fmt=FORMATS["float32"])
+    return draw_attention(path, case.layer, case.content, case.prefix, torch_arithmetic("float32", "cpu"))
+
+
 if __name__ == "__main__":
-    draw_readout(Path(sys.argv[1]) if len(sys.argv) > 1 else _FOLDER / "readout.png")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else _FOLDER
+    draw_readout(folder / "readout.png")
+    draw_prefix(folder / "attention.png")

@@ -13,13 +13,14 @@ from hypothesis.strategies import SearchStrategy
 from constructions.construction import Construction
 from constructions.formats import FORMATS, Format
 from constructions.validation import InvalidArgument
-from proofs import Claim, ObligationError
+from proofs import Claim, LayerClaim, ObligationError
 from verify import strategies
 from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
 from verify.commands import SIZE_NAMES, command_for
 from verify.coq_record import CoqRecord, coq_verdict
 from verify.exhaust import Progress, exhaust, no_progress
 from verify.fuzz import fuzz
+from verify.prefixes import fuzz_layers
 from verify.sweep import stopped_at, sweep
 from verify.verdict import Verdict
 
@@ -74,13 +75,13 @@ class Task:
 
     """
 
-    claim: Claim
+    claim: Claim | LayerClaim
     label: str
     run: Callable[[Progress], Verdict]
 
 
 def tasks(
-    claims: Sequence[Claim],
+    claims: Sequence[Claim | LayerClaim],
     *,
     dtypes: Sequence[str],
     device: str,
@@ -106,6 +107,11 @@ def tasks(
     for claim in claims:
         if claim.obligations:
             yield Task(claim, "proof obligations", partial(prove, claim))
+        if isinstance(claim, LayerClaim):
+            kinds: tuple[AnyArithmetic, ...] = (exact, *floats)
+            for kind in kinds:
+                yield _layers_task(claim, kind, examples, seed)
+            continue
         in_coq = None if record is None else coq_verdict(claim.id, record)
         if in_coq is not None:
             yield Task(claim, "theorems in Coq", partial(_known, in_coq))
@@ -126,6 +132,13 @@ def tasks(
 
 def _known(verdict: Verdict, _: Progress) -> Verdict:
     return verdict
+
+
+def _layers_task(claim: LayerClaim, arithmetic: AnyArithmetic, examples: int, seed: int) -> Task:
+    def run(progress: Progress) -> Verdict:
+        return fuzz_layers(claim.id, arithmetic, examples=examples, seed=seed, progress=progress)
+
+    return Task(claim, f"drawn layers, {arithmetic.name}", run)
 
 
 def _exhaust_task(claim: Claim, sizes: Mapping[str, int], arithmetic: AnyArithmetic, *, tf32: bool) -> Task:
@@ -257,7 +270,7 @@ def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, progress: Progre
     return replace(verdict, reason=verdict.reason or refusal)
 
 
-def prove(claim: Claim, progress: Progress) -> Verdict:
+def prove(claim: Claim | LayerClaim, progress: Progress) -> Verdict:
     """Discharge a claim's obligations with sympy; one that is undecided leaves the claim unknown.
 
     The verdict is about real arithmetic and all sizes; ``cases`` counts the obligations.

@@ -80,8 +80,8 @@ def explanation(verdict: Verdict) -> list[str]:
     lines = []
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
-    if verdict.counterexample:
-        lines += [verdict.counterexample.sentence(), f"  reproduce: {verdict.counterexample.reproduce}"]
+    if verdict.case:
+        lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
     return lines
 
 

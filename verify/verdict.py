@@ -74,6 +74,32 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class Refutation:
+    """A case that refutes a claim about anything but the tokens of a construction, such as an attention layer.
+
+    Attributes:
+        subject: what the claim is false of, in full.
+        place: where in it, in words.
+        expected: what the claim promises there.
+        produced: what is there instead.
+        margin: how far that is from the promise, where it can be measured.
+        reproduce: one command that shows the case.
+
+    """
+
+    subject: str
+    place: str
+    expected: str
+    produced: str
+    margin: Margin | None
+    reproduce: str
+
+    def sentence(self) -> str:
+        """Return the case in one sentence."""
+        return f"{self.subject}: {self.place} must be {self.expected}, but it is {self.produced}"
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome of checking a claim at some parameters, by one method, in one arithmetic.
 
@@ -93,6 +119,7 @@ class Verdict:
         seconds: wall time.
         versions: of Python, this package and the libraries that did the work.
         reason: why nothing is shown, or what a reader must know with the verdict.
+        refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
 
     """
 
@@ -110,24 +137,34 @@ class Verdict:
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=library_versions)
     reason: str | None = None
+    refutation: Refutation | None = None
 
     def __post_init__(self) -> None:
-        if self.holds is True and (self.cases < 1 or self.counterexample is not None):
+        if self.counterexample is not None and self.refutation is not None:
+            raise InvalidArgument("counterexample: expected one case but got two, one of them a refutation")
+        if self.holds is True and (self.cases < 1 or self.case is not None):
             raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
         if self.holds is True and self.margin is not None and not self.margin > 0:
             raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
-        if self.holds is False and self.counterexample is None:
+        if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
+
+    @property
+    def case(self) -> Counterexample | Refutation | None:
+        """The case that refutes the claim, whatever it is about."""
+        return self.counterexample if self.refutation is None else self.refutation
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values: numbers that can be huge as decimal strings, exact margins as ``"p/q"``."""
-        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "refutation"}
         record["parameters"], record["versions"] = dict(self.parameters), dict(self.versions)
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
         record["margin"] = margin_to_json(self.margin)
-        if self.counterexample is not None:
-            case = {item.name: getattr(self.counterexample, item.name) for item in fields(Counterexample)}
-            case["rank"], case["margin"] = decimal(self.counterexample.rank), margin_to_json(case["margin"])
+        if self.case is not None:
+            case = {item.name: getattr(self.case, item.name) for item in fields(self.case)}
+            case["margin"] = margin_to_json(case["margin"])
+            if "rank" in case:
+                case["rank"] = decimal(case["rank"])
             record["counterexample"] = case
         return record
 
@@ -139,7 +176,7 @@ class Verdict:
             InvalidArgument: a key is missing or unknown, or a value does not parse.
 
         """
-        known = {item.name for item in fields(cls)}
+        known = {item.name for item in fields(cls)} - {"refutation"}
         if not isinstance(record, Mapping) or set(record) != known:
             raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
         values = dict(record)
@@ -156,8 +193,12 @@ class Verdict:
             values["margin"] = margin_from_json(values["margin"])
             if values["counterexample"] is not None:
                 case = dict(values["counterexample"])
-                case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), margin_from_json(case["margin"])
-                values["counterexample"] = Counterexample(**case)
+                case["margin"] = margin_from_json(case["margin"])
+                if "subject" in case:
+                    values["counterexample"], values["refutation"] = None, Refutation(**case)
+                else:
+                    case["rank"] = int(flint.fmpz(case["rank"]))
+                    values["counterexample"] = Counterexample(**case)
         except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
         return cls(**values)

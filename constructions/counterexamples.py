@@ -1,0 +1,284 @@
+"""Small exact objects that refute over-broad claims about prompting; ``verify.counterexamples`` gives the verdicts.
+
+Each entry of :data:`REFUTED` is a claim that one can read somewhere, in words, with what is true instead. The objects
+are named functions, to be imported and varied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from types import MappingProxyType
+from typing import final
+
+from constructions.construction import Construction, Layout
+from constructions.lowering import explicit_matrix
+from constructions.ratios import Ratios
+from constructions.targets import TargetSpace
+from constructions.temperature import RationalSoftmax
+from constructions.transformer import Attention, Head, Transformer
+from constructions.unconditional_generation import UnconditionalGeneration
+from constructions.validation import IntArray, check_integer, reject
+
+
+@dataclass(frozen=True)
+class RefutedClaim:
+    """A claim that is false.
+
+    Attributes:
+        id: as in ``prefixproof counterexample ID``.
+        statement: the claim, as one can read it.
+        instead: what is true.
+
+    """
+
+    id: str
+    statement: str
+    instead: str
+
+
+#: The refuted claims by their ids.
+REFUTED: Mapping[str, RefutedClaim] = MappingProxyType(
+    {
+        claim.id: claim
+        for claim in (
+            RefutedClaim(
+                "prefix-reverses-attention",
+                "Some prefix makes attention over the content whatever fine-tuning can make it.",
+                "No prefix of any length changes a ratio of content attention; a rank-one change of W_K does.",
+            ),
+            RefutedClaim(
+                "prefix-equals-fine-tuning",
+                "A soft prompt is as expressive as full fine-tuning with as many parameters.",
+                "Two parameters of W_V swap two outputs; no prefix vector of two parameters does.",
+            ),
+            RefutedClaim(
+                "temperature-does-not-matter",
+                "The temperature of the softmax does not matter for what one virtual token can select.",
+                "Theorem 1's transformer needs q = exp(T/sqrt(k)) > (N-1)(4V-3); at equality two tokens tie.",
+            ),
+            RefutedClaim(
+                "embedding-does-not-matter",
+                "The token embedding of Theorem 1 is free.",
+                "It is free at hardmax; with softmax entries of size M need q > (N-1)(4V-3+2VM).",
+            ),
+            RefutedClaim(
+                "float32-is-enough",
+                "float32 carries Theorem 1 for any vocabulary.",
+                "The readout's logits of neighbouring tokens are 1/V^2 apart, and float32 runs out of bits.",
+            ),
+            RefutedClaim(
+                "hard-token-equals-virtual-token",
+                "One hard token can do what one virtual token does.",
+                "With any embedding V hard tokens select at most V of the V^N sequences.",
+            ),
+            RefutedClaim(
+                "prefix-changes-no-pattern",
+                "A prefix cannot change any attention pattern anywhere.",
+                "It changes the inputs of layer 2, and with them the ratios of its attention over the content.",
+            ),
+            RefutedClaim(
+                "float-digits-are-safe",
+                "Unpacking base-V digits by division and remainder in float64 is safe.",
+                "At V = 10 it reads wrong digits from the smallest maps on; the ReLU construction reads all of them.",
+            ),
+        )
+    }
+)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LayerExample:
+    """An attention layer, what is wanted of it, and fine-tuned weights that give it.
+
+    Attributes:
+        attention: the layer.
+        fine_tuned: the same layer after fine-tuning.
+        q: ``exp(T/sqrt(k))``.
+        mask: ``causal`` or ``none``.
+        content: positions x width.
+        wanted: the outputs, positions x output width; or the pattern of the one head, positions x positions, up to the
+            scale of each row.
+
+    """
+
+    attention: Attention
+    fine_tuned: Attention
+    q: Fraction
+    mask: str
+    content: tuple[tuple[int, ...], ...]
+    wanted: tuple[tuple[Fraction, ...], ...]
+
+
+def attention_reversal(q: Fraction = Fraction(2)) -> LayerExample:
+    """Return a layer that prefers content 0 to content 1 by ``q : 1``, of which ``1 : q`` is wanted.
+
+    Scores are ``x_j . (1, 0)``. The rank-one change ``W_K + (-1, 1)`` reverses the pattern; no prefix does.
+
+    Args:
+        q: a positive rational that is not 1.
+
+    """
+    if q in {0, 1} or q < 0:
+        reject("q", "a positive rational number that is not 1", q)
+    query, value = [[1, 1]], [[1, 0], [0, 1]]
+    return LayerExample(
+        attention=Attention((Head("prefer", query, [[1, 0]], value),)),
+        fine_tuned=Attention((Head("prefer", query, [[0, 1]], value),)),
+        q=q,
+        mask="none",
+        content=((1, 0), (0, 1)),
+        wanted=((Fraction(1), q), (Fraction(1), q)),
+    )
+
+
+def swapped_values() -> LayerExample:
+    """Return a layer of uniform attention with outputs ``0, 1/2``, of which ``1, 1/2`` is wanted.
+
+    The second output is to stay, so that ``W_V s = 1/2``; but the first is to move from 0 to 1, beyond it. The two
+    entries of ``W_V``, as many as one prefix vector has, swapped give it.
+    """
+    key = [[0, 0]]
+    return LayerExample(
+        attention=Attention((Head("mean", key, key, [[0, 1]]),)),
+        fine_tuned=Attention((Head("mean", key, key, [[1, 0]]),)),
+        q=Fraction(2),
+        mask="causal",
+        content=((1, 0), (0, 1)),
+        wanted=((Fraction(1),), (Fraction(1, 2),)),
+    )
+
+
+def blunt_temperature(vocab_size: int = 2, context_size: int = 2) -> UnconditionalGeneration:
+    """Return Theorem 1's construction AT its threshold of ``q``, where the hardest case ties.
+
+    Args:
+        vocab_size: ``V``, at least 2.
+        context_size: ``N``, at least 2.
+
+    """
+    check_integer("vocab_size", vocab_size, 2)
+    check_integer("context_size", context_size, 2)
+    q = Fraction((context_size - 1) * (4 * vocab_size - 3))
+    return UnconditionalGeneration(vocab_size, context_size, temperature=RationalSoftmax(q))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class EmbeddedGeneration(Construction):
+    r"""Theorem 1's construction with an embedding whose entries are all ``-M``, which pulls softmax the hardest.
+
+    At a position with ``t`` visible keys head "first" adds ``-M (t-1)/(q+t-1)`` to every coordinate, so that the
+    selected one is too small by ``(t-1)(1 + M + y/V)/(q+t-1)``: below half a step iff ``q > (N-1)(4V-3+2VM)``.
+
+    Attributes:
+        vocab_size: ``V``.
+        context_size: ``N``.
+        magnitude: ``M``, not negative.
+
+    """
+
+    vocab_size: int
+    context_size: int
+    magnitude: Fraction
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.magnitude, (int, Fraction)) or self.magnitude < 0:
+            reject("magnitude", "a Fraction that is not negative", self.magnitude)
+
+    @cached_property
+    def _plain(self) -> UnconditionalGeneration:
+        return UnconditionalGeneration(self.vocab_size, self.context_size, mask=self.mask)
+
+    @property
+    def layout(self) -> Layout:
+        """As in Theorem 1."""
+        return self._plain.layout
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """Theorem 1's weights with another embedding."""
+        entries = [[-Fraction(self.magnitude)] * self.vocab_size for _ in range(self.context_size)]
+        return replace(self._plain.transformer, embedding=explicit_matrix("embedding", entries))
+
+    @property
+    def targets(self) -> TargetSpace:
+        """All sequences of ``N`` tokens."""
+        return self._plain.targets
+
+    def encode(self, targets: IntArray) -> Ratios:
+        """Return ``s_j = y_j / V``."""
+        return self._plain.encode(targets)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        """Return the target itself."""
+        return self._plain.answer(targets, user_inputs)
+
+
+def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) -> Fraction:
+    """Return the smallest ``M`` at which :class:`EmbeddedGeneration` fails: ``(q/(N-1) - (4V-3)) / (2V)``.
+
+    Args:
+        vocab_size: ``V``, at least 2.
+        context_size: ``N``, at least 2.
+        q: above the threshold ``(N-1)(4V-3)`` of ``E = 0``.
+
+    """
+    check_integer("vocab_size", vocab_size, 2)
+    check_integer("context_size", context_size, 2)
+    found = (Fraction(q) / (context_size - 1) - (4 * vocab_size - 3)) / (2 * vocab_size)
+    if found <= 0:
+        reject("q", f"more than {(context_size - 1) * (4 * vocab_size - 3)}, where E = 0 works", q)
+    return found
+
+
+def harmful_embedding(vocab_size: int = 2, context_size: int = 2) -> EmbeddedGeneration:
+    """Return the smallest harmful embedding at the default ``q`` of Theorem 1, one above the threshold of ``E = 0``."""
+    check_integer("vocab_size", vocab_size, 2)
+    check_integer("context_size", context_size, 2)
+    q = Fraction((context_size - 1) * (4 * vocab_size - 3) + 1)
+    magnitude = smallest_harmful_magnitude(vocab_size, context_size, q)
+    return EmbeddedGeneration(vocab_size, context_size, magnitude, temperature=RationalSoftmax(q))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TwoLayerExample:
+    """Two attention layers and a prefix of the first that changes the pattern of the second.
+
+    Attributes:
+        first: a layer in which every position attends to itself alone.
+        second: the layer whose pattern changes.
+        q: ``exp(T/sqrt(k))`` of both.
+        content: positions x width.
+        prefix: one vector, in front of the first layer.
+
+    """
+
+    first: Attention
+    second: Attention
+    q: Fraction
+    content: tuple[tuple[int, ...], ...]
+    prefix: tuple[tuple[int, ...], ...]
+
+
+def changed_second_layer() -> TwoLayerExample:
+    """Return two layers of width 2 where a prefix flattens the second pattern.
+
+    In layer 1 all scores are 0 and ``W_V = 2 I``; each position sees itself and the prefix, so that
+    ``t_i = 2 e_i`` becomes ``e_i + s``. Layer 2 scores by inner products: ``4, 0`` without a prefix, so that position 0
+    prefers itself by ``q^4 : 1``; with ``s = e_1`` both scores of position 0 are 2, and it prefers nothing.
+    """
+    one = [[1, 0], [0, 1]]
+    zero = [[0, 0]]
+    return TwoLayerExample(
+        first=Attention((Head("self", zero, zero, [[2, 0], [0, 2]]),), name="first"),
+        second=Attention((Head("compare", one, one, one),), name="second"),
+        q=Fraction(2),
+        content=((1, 0), (0, 1)),
+        prefix=((0, 1),),
+    )

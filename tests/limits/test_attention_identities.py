@@ -1,0 +1,328 @@
+"""The identities of sections 4 and 6 on drawn layers and on given ones, and layers that break them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import flint
+import numpy as np
+import pytest
+import torch
+
+from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
+from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
+from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
+from verify.prefixes import measured as measured_module
+from verify.prefixes import passes as passes_module
+from verify.prefixes.layer import float_gap
+from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
+from verify.prefixes.rounding import Rounding, _attention, _linear, _scores
+
+EXACT = RationalArithmetic()
+EACH_CLAIM = pytest.mark.parametrize("claim", LAYER_CLAIMS)
+FLOATS = [("numpy", "float64"), ("numpy", "float32"), ("torch", "float64"), ("torch", "float32")]
+HALVES = [("torch", "bfloat16"), ("torch", "float16")]
+#: Far below what a comparison with a usual tolerance would see, and far above the roundings of float64.
+SMALL = 2.0**-40
+
+
+def small_layer(mask: Any = "causal", temperature: Any = None) -> AttentionLayer:
+    one = [[1, 0], [0, 1]]
+    heads = (AttentionHead(one, one, [[1, 2]]), AttentionHead([[1, 1]], [[0, 1]], [["1/3", -1]]))
+    return AttentionLayer(heads, temperature or RationalSoftmax(Fraction(3, 2)), mask)
+
+
+OF32 = Rounding.of(FORMATS["float32"])
+CONTENT = [[1, 0], [0, 1], [1, 1]]
+PREFIX = [[2, -1], [0, 3]]
+
+
+@EACH_CLAIM
+def test_exact_on_drawn_layers(claim: str) -> None:
+    verdict = fuzz_layers(claim, EXACT, examples=120)
+    assert verdict.holds is True
+    assert (verdict.cases, verdict.margin, verdict.arithmetic) == (120, None, "rational")
+
+
+@EACH_CLAIM
+@pytest.mark.parametrize(("kind", "dtype"), FLOATS)
+def test_within_the_bound_and_the_bound_says_something(claim: str, kind: str, dtype: str) -> None:
+    verdict = fuzz_layers(claim, get_arithmetic(kind, dtype=dtype), examples=120)
+    assert verdict.holds is True
+    assert verdict.cases == 120
+    assert isinstance(verdict.margin, float)
+    assert 0 < verdict.margin < 1 - 1 / 100  # the worst deviation uses a hundredth of its bound at least
+
+
+@EACH_CLAIM
+@pytest.mark.parametrize(("kind", "dtype"), HALVES)
+def test_half_precision_counts_only_what_its_bound_says_something_about(claim: str, kind: str, dtype: str) -> None:
+    verdict = fuzz_layers(claim, get_arithmetic(kind, dtype=dtype), examples=100)
+    assert verdict.holds is True
+    assert 90 <= verdict.cases <= 100
+    assert ("do not count" in str(verdict.reason)) == (verdict.cases < 100)
+
+
+@pytest.mark.heavy
+@EACH_CLAIM
+def test_ten_thousand_exact_layers(claim: str) -> None:
+    verdict = fuzz_layers(claim, EXACT, examples=10_000, seed=1)
+    assert (verdict.holds, verdict.cases) == (True, 10_000)
+
+
+@pytest.mark.heavy
+@EACH_CLAIM
+@pytest.mark.parametrize(("kind", "dtype"), FLOATS)
+def test_ten_thousand_float_layers(claim: str, kind: str, dtype: str) -> None:
+    verdict = fuzz_layers(claim, get_arithmetic(kind, dtype=dtype), examples=10_000, seed=1)
+    assert (verdict.holds, verdict.cases) == (True, 10_000)
+    assert isinstance(verdict.margin, float)
+    assert 0 < verdict.margin < 1 - 1 / 100
+
+
+@pytest.mark.gpu
+@EACH_CLAIM
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_on_a_gpu(claim: str, dtype: str) -> None:
+    verdict = fuzz_layers(claim, get_arithmetic("torch", dtype=dtype, device="cuda"), examples=500)
+    assert verdict.holds is True
+
+
+def test_the_largest_sizes_are_drawn() -> None:
+    cases = [draw_case(1, index, fmt=None) for index in range(1_500)]
+    assert {len(case.layer.heads) for case in cases} == {1, 2, 3, 4}
+    assert {len(case.prefix) for case in cases} == set(range(1, 9))
+    assert {len(case.content) for case in cases} == set(range(1, 33))
+
+
+@pytest.mark.parametrize("mask", ["causal", "none", np.eye(3, dtype=np.bool_)], ids=["causal", "none", "given"])
+@pytest.mark.parametrize("temperature", [Hardmax(), RationalSoftmax(Fraction(1)), RationalSoftmax(Fraction(1, 7))])
+@EACH_CLAIM
+def test_given_layers_exactly(claim: str, mask: Any, temperature: Any) -> None:
+    next_head = AttentionHead([[2]], [[3]], [[1]])
+    layer = small_layer(mask, temperature)
+    assert check_layer(claim, layer, CONTENT, PREFIX, EXACT, next_head=next_head).holds is True
+
+
+def test_against_numbers_worked_out_by_hand() -> None:
+    """Two positions of scores 1 and 0 at q = 2, one prefix vector of score 2: weights 2 : 1, and 4 : 2 : 1."""
+    head = AttentionHead([[1]], [[1]], [[1]])
+    layer = AttentionLayer((head,), RationalSoftmax(Fraction(2)), "none")
+    passes = attend(layer, [[1], [0]], [[2]], EXACT)
+    third = flint.fmpq(1, 3)
+    assert passes.heads[0].attention[0].tolist() == [2 * third, third]
+    assert passes.heads[0].with_prefix[0].tolist() == [flint.fmpq(part, 7) for part in (4, 2, 1)]
+    assert passes.strengths()[0].tolist() == [flint.fmpq(4, 7), third]
+    assert passes.output[0, 0] == flint.fmpq(4 * 2 + 2 * 1, 7)
+
+
+def test_a_torch_module_gives_its_weights() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(4, 4, generator=generator, dtype=torch.bfloat16) for _ in range(3))
+    linear = torch.nn.Linear(4, 4, bias=False)
+    layer = AttentionLayer((AttentionHead(query, key, value), AttentionHead(query, linear.weight, value)), Softmax(1.0))
+    rows = torch.randn(7, 4, generator=generator)
+    for claim in (RESCALING, BIAS):
+        for dtype in ("float64", "float32"):
+            verdict = check_layer(claim, layer, rows[2:], rows[:2], get_arithmetic("torch", dtype=dtype))
+            assert verdict.holds is True
+
+
+def _patched(monkeypatch: pytest.MonkeyPatch, change: Any) -> NumpyArithmetic:
+    original = NumpyArithmetic.attention
+
+    def attention(self: Any, scores: Any, visible: Any, temperature: Any, *, key_size: int) -> Any:
+        weights = original(self, scores, visible, temperature, key_size=key_size)
+        return change(weights, visible) if visible.shape[1] > visible.shape[0] else weights
+
+    monkeypatch.setattr(NumpyArithmetic, "attention", attention)
+    return NumpyArithmetic("float64")
+
+
+def _no_prefix_in_the_normaliser(weights: Any, visible: Any) -> Any:
+    count = visible.shape[1] - visible.shape[0]
+    return weights / weights[..., count:].sum(axis=-1, keepdims=True)
+
+
+def _slightly_more_on_the_last(weights: Any, visible: Any) -> Any:
+    changed = weights.copy()
+    changed[..., -1] *= 1 + SMALL
+    return changed
+
+
+@pytest.mark.parametrize("change", [_no_prefix_in_the_normaliser, _slightly_more_on_the_last])
+@pytest.mark.parametrize("claim", [RESCALING])
+def test_attention_that_changes_ratios_is_refuted(monkeypatch: pytest.MonkeyPatch, claim: str, change: Any) -> None:
+    verdict = fuzz_layers(claim, _patched(monkeypatch, change), examples=100)
+    assert verdict.holds is False
+    assert verdict.case is not None
+    assert verdict.case.reproduce.startswith("prefixproof attention --claim attention-rescaling --drawn 0:")
+
+
+def test_an_output_that_forgets_part_of_the_prefix_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = NumpyArithmetic.mix
+
+    def mix(self: Any, attention: Any, values: Any) -> Any:
+        made = original(self, attention, values)
+        return made + SMALL if attention.shape[-1] > attention.shape[-2] else made
+
+    monkeypatch.setattr(NumpyArithmetic, "mix", mix)
+    assert fuzz_layers(BIAS, NumpyArithmetic("float64"), examples=100).holds is False
+    assert fuzz_layers(RESCALING, NumpyArithmetic("float64"), examples=20).holds is True
+
+
+def test_a_next_layer_with_another_channel_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = passes_module.second_layer_sides
+
+    def sides(passes: Any, head: Any) -> Any:
+        computed, expansion = original(passes, head)
+        return computed + SMALL * abs(computed).max(), expansion
+
+    monkeypatch.setattr(measured_module, "second_layer_sides", sides)
+    assert fuzz_layers(SECOND_LAYER, NumpyArithmetic("float64"), examples=50).holds is False
+
+
+def test_exact_arithmetic_sees_any_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = RationalArithmetic.attention
+
+    def attention(self: Any, scores: Any, visible: Any, temperature: Any, *, key_size: int) -> Any:
+        length = Fraction(visible.shape[1], 10**12)  # a scale by the length, which a prefix changes
+        sharper = replace(temperature, q=temperature.q + length)
+        return original(self, scores, visible, sharper, key_size=key_size)
+
+    monkeypatch.setattr(RationalArithmetic, "attention", attention)
+    verdict = fuzz_layers(RESCALING, EXACT, examples=100)
+    assert verdict.holds is False
+    assert verdict.margin is not None
+    assert verdict.margin < 0
+
+
+def test_a_result_that_is_not_finite_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    arithmetic = _patched(monkeypatch, lambda weights, visible: weights * np.nan)
+    verdict = fuzz_layers(RESCALING, arithmetic, examples=3)
+    assert verdict.holds is None
+    assert "not finite" in str(verdict.reason)
+
+
+def test_a_bound_that_says_nothing_is_not_a_pass() -> None:
+    head = AttentionHead([[1000.0]], [[1000.0]], [[1.0]])
+    layer = AttentionLayer((head,), Softmax(1.0), "none")
+    rows = np.linspace(0, 1, 5)[:, None]
+    verdict = check_layer(RESCALING, layer, rows, [[0.5]], get_arithmetic("torch", dtype="bfloat16"))
+    assert verdict.holds is None
+    assert verdict.cases == 0
+    assert "says nothing" in str(verdict.reason)
+
+
+def test_at_the_bound_and_just_beyond() -> None:
+    right, bound = np.array([[1.0]]), np.array([[0.25]])
+    assert Deviation("here", right + bound, right, bound).used().tolist() == [[1.0]]
+    assert (Deviation("here", np.nextafter(right + bound, 2), right, bound).used() > 1).all()
+    exact = np.array([[flint.fmpq(1)]], dtype=object)
+    assert Deviation("here", exact, exact, None).used().tolist() == [[0.0]]
+    assert Deviation("here", exact + flint.fmpq(1, 10**30), exact, None).used().tolist() == [[np.inf]]
+
+
+def test_hidden_keys_have_no_allowance() -> None:
+    layer = AttentionLayer(small_layer().heads, Softmax(1.0))
+    (first, _) = deviations(RESCALING, attend(layer, CONTENT, PREFIX, NumpyArithmetic("float64")))
+    assert first.bound is not None
+    assert (first.bound[np.triu_indices(3, 1)] == 0).all()
+    assert (first.bound[np.tril_indices(3)] > 0).all()
+
+
+def _softmax_in_balls(scores: list[flint.arb], visible: list[bool]) -> list[flint.arb]:
+    factors = [score.exp() if seen else flint.arb(0) for score, seen in zip(scores, visible, strict=True)]
+    total = sum(factors, flint.arb(0))
+    return [factor / total for factor in factors]
+
+
+def test_float32_weights_are_within_their_part_of_the_bound() -> None:
+    """The kernel's weights against softmax in balls of 200 bits, on the very numbers that the kernel held."""
+    arithmetic = get_arithmetic("torch", dtype="float32")
+    worst = 0.0
+    with flint.ctx.workprec(200):
+        for index in range(12):
+            case = draw_case(2, index, fmt=arithmetic.fmt)
+            passes = attend(case.layer, case.content, case.prefix, arithmetic)
+            rows = np.concatenate([passes.prefix, passes.content])
+            visible = case.layer.visible(len(passes.content), len(passes.prefix))
+            for made, head in zip(passes.heads, case.layer.heads, strict=True):
+                gap = float_gap(case.layer, head)
+                scores = _scores(_linear(passes.content, made.query, OF32), _linear(rows, made.key, OF32), OF32)
+                allowed = _attention(scores, gap, visible, OF32).error
+                exact = [flint.arb_mat(matrix.tolist()) for matrix in (passes.content, made.query, rows, made.key)]
+                table = (exact[0] * exact[1].transpose() * (exact[2] * exact[3].transpose()).transpose()).tolist()
+                for i, row in enumerate(table):
+                    weights = _softmax_in_balls([gap * score for score in row], visible[i].tolist())
+                    for j, weight in enumerate(weights):
+                        off = float(abs(weight - made.with_prefix[i, j]))
+                        assert off <= allowed[i, j]
+                        worst = max(worst, off / allowed[i, j] if off else 0.0)
+    assert 1 / 100 < worst < 1
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: AttentionHead([[1, 2]], [[1]], [[1, 2]]), "expected query and key of one shape"),
+        (lambda: AttentionHead([[1, 2]], [[1, 2]], [[1]]), "a value that reads the same width"),
+        (lambda: AttentionHead([[float("nan")]], [[1]], [[1]]), "query: expected finite numbers but got nan"),
+        (lambda: AttentionHead([[1.0]], np.array([[np.inf]]), [[1]]), "key: expected finite numbers but got inf"),
+        (lambda: AttentionHead([[1], [1, 2]], [[1]], [[1]]), "query: expected a matrix of finite numbers"),
+        (lambda: AttentionHead([[True]], [[1]], [[1]]), "query: expected finite numbers but got True"),
+        (lambda: AttentionHead([["x"]], [[1]], [[1]]), "query: expected finite numbers but got 'x'"),
+        (
+            lambda: AttentionHead(torch.tensor([[torch.nan]]), [[1]], [[1]]),
+            "query: expected finite numbers but got nan",
+        ),
+        (lambda: AttentionLayer((), Softmax(1.0)), "heads: expected at least one"),
+        (
+            lambda: small_layer(np.zeros((3, 3), dtype=np.bool_)),
+            "mask: expected every position to see some content but",
+        ),
+        (lambda: small_layer(np.ones((2, 3))), "mask: expected causal, none or a square array"),
+        (lambda: small_layer("acausal"), "mask: expected causal, none or a square array"),
+        (lambda: small_layer(temperature=Softmax(1.0, scaled_by="length")), "a scale that a prefix does not change"),
+        (lambda: attend(small_layer(), CONTENT, [], EXACT), "prefix: expected at least one row but got none"),
+        (lambda: attend(small_layer(), CONTENT, np.zeros((0, 2)), EXACT), "prefix: expected at least one row but got"),
+        (lambda: attend(small_layer(), CONTENT, [[1, 2, 3]], EXACT), "prefix: expected rows of width 2 but got 3"),
+        (lambda: attend(small_layer(np.eye(2)), CONTENT, PREFIX, EXACT), "mask: expected one for 3 positions but got"),
+        (lambda: attend(small_layer(), [["1/2", 0]], [[1, "1/3"]], EXACT), "integer score differences"),
+        (
+            lambda: check_layer(RESCALING, small_layer(temperature=Hardmax()), CONTENT, PREFIX, NumpyArithmetic()),
+            "temperature: expected a finite one in floats",
+        ),
+        (lambda: check_layer(SECOND_LAYER, small_layer(), CONTENT, PREFIX, EXACT), "next_head: expected a head of the"),
+        (
+            lambda: check_layer(
+                SECOND_LAYER,
+                small_layer(),
+                CONTENT,
+                PREFIX,
+                EXACT,
+                next_head=AttentionHead([[1, 1]], [[1, 1]], [[1, 1]]),
+            ),
+            "head: expected one that reads width 1 but got 2",
+        ),
+        (lambda: check_layer("theorem-1", small_layer(), CONTENT, PREFIX, EXACT), "claim: expected one of attention-"),
+        (lambda: fuzz_layers(RESCALING, EXACT, examples=0), "examples: expected an integer >= 1"),
+        (
+            lambda: check_layer(
+                RESCALING,
+                AttentionLayer((AttentionHead([[1e30]], [[1.0]], [[1.0]]),), Softmax(1.0)),
+                [[1.0]],
+                [[1.0]],
+                get_arithmetic("torch", dtype="float16"),
+            ),
+            "weights: expected numbers that float16 holds",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(build: Any, message: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        build()
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)

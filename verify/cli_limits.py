@@ -1,0 +1,213 @@
+"""Commands about what a prefix cannot do: ``attention``, ``reach``, ``counterexample``."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from constructions.construction import Construction
+from constructions.counterexamples import REFUTED
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from proofs import CLAIMS, get_claim
+from verify import cli_options as options
+from verify.cli_evidence import show_verdicts
+from verify.commands import command_for
+from verify.counterexamples import refute
+from verify.finder import find_counterexample
+from verify.prefixes import LAYER_CLAIMS, check_layer, draw_case
+from verify.prefixes.files import read_layer
+from verify.prefixes.measured import SECOND_LAYER
+from verify.prefixes.picture import draw_attention
+from verify.reachability import Problem, Reachability, decide, decide_pattern
+
+_File = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSON file with the layer, its content, its prefix")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (attention, reach, counterexample):
+        app.command()(command)
+
+
+def attention(
+    file: _File = None,
+    claim: Annotated[
+        list[str] | None, typer.Option("--claim", help="which identities; all that fit by default")
+    ] = None,
+    drawn: Annotated[
+        str | None, typer.Option("--drawn", metavar="SEED:INDEX", help="a layer that fuzzing drew")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
+    head: Annotated[int, typer.Option("--head", help="which head the picture shows")] = 0,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    as_json: options.Json = False,
+) -> int:
+    """Check the identities of attention under a prefix on a layer of your own."""
+    kind = options.arithmetic_of(arithmetic, dtype, device)
+    if (file is None) == (drawn is None):
+        raise InvalidArgument("layer: expected either a FILE or --drawn SEED:INDEX")
+    if file is not None:
+        given = read_layer(file)
+        given.needs("prefix")
+        layer, content, prefix, next_head = given.layer, given.content, given.prefix, given.next_head
+        where = str(file)
+    else:
+        assert drawn is not None
+        case = draw_case(*_drawn(drawn), fmt=kind.fmt)
+        layer, content, prefix, next_head = case.layer, case.content, case.prefix, case.next_head
+        where = f"--drawn {drawn}"
+    names = claim or [name for name in LAYER_CLAIMS if name != SECOND_LAYER or next_head is not None]
+    command = f"prefixproof attention {where} --arithmetic {arithmetic} --dtype {dtype} --device {device}"
+    verdicts = [
+        check_layer(name, layer, content, prefix, kind, next_head=next_head, reproduce=f"{command} --claim {name}")
+        for name in names
+    ]
+    caption = None if picture is None else draw_attention(picture, layer, content, prefix, kind, head=head)
+    show_verdicts(verdicts, as_json=as_json, many=True)
+    if caption is not None and not as_json:
+        typer.echo(f"{picture}: {caption}")
+    return options.exit_status(verdicts)
+
+
+def _drawn(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"[0-9]{1,18}:[0-9]{1,18}", text):
+        reject("drawn", "SEED:INDEX, two natural numbers", text)
+    seed, index = text.split(":")
+    return int(seed), int(index)
+
+
+def reach(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file with the layer and its wanted outputs")],
+    prefix_size: Annotated[int | None, typer.Option("--prefix-size", metavar="p", help="length of the prefix")] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Decide whether SOME prefix gives the wanted outputs (or pattern): a prefix, a certificate, or unknown."""
+    given = read_layer(file)
+    if (given.outputs is None) == (given.pattern is None):
+        raise InvalidArgument("outputs: expected either outputs or pattern in the file")
+    if given.pattern is not None:
+        answer = decide_pattern(given.layer, given.content, given.pattern)
+        size: int | None = None
+    else:
+        size = check_integer("prefix_size", given.prefix_size if prefix_size is None else prefix_size, 1)
+        answer = decide(Problem(given.layer, given.content, given.outputs, size))
+    if as_json:
+        options.print_json(_record(answer, size))
+    else:
+        words = {True: "reachable", False: "impossible", None: "unknown"}
+        length = "any length" if size is None else f"{size}"
+        typer.echo(f"{words[answer.reachable]} (prefix vectors: {length})")
+        for line in (answer.prefix, answer.certificate, answer.reason):
+            if line is not None:
+                typer.echo(_plain(line))
+    return 0 if answer.reachable else 1
+
+
+def _plain(value: object) -> str:
+    return re.sub(r"Fraction\((-?\d+), (\d+)\)", lambda m: m[1] if m[2] == "1" else f"{m[1]}/{m[2]}", str(value))
+
+
+def _record(answer: Reachability, size: int | None) -> dict[str, Any]:
+    return {
+        "reachable": answer.reachable,
+        "prefix_size": size,
+        "prefix": None if answer.prefix is None else _json(vars(answer.prefix)),
+        "certificate": None
+        if answer.certificate is None
+        else {"kind": type(answer.certificate).__name__, **_json(vars(answer.certificate))},
+        "reason": answer.reason,
+    }
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _json(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [_json(part) for part in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def counterexample(
+    claim: Annotated[
+        str, typer.Argument(metavar="CLAIM", help="a claim, a refuted claim, or module:Class of your own construction")
+    ],
+    size: Annotated[
+        list[str] | None, typer.Option("--size", metavar="NAME=A..B", help="range of a size, such as vocab=1..6")
+    ] = None,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    as_json: options.Json = False,
+) -> int:
+    """Find the smallest failing case of a construction in a range of sizes, or show one that refutes a false claim."""
+    if claim in REFUTED:
+        if size or temperature is not None or q is not None:
+            raise InvalidArgument(f"size: expected no sizes and no temperature, as {claim} has one counterexample")
+        show_verdicts([refute(claim)], as_json=as_json, statement=REFUTED[claim].statement)
+        return 1
+    make, names, owner = _construction(claim)
+    ranges = _ranges(size or [], names)
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+
+    def build(**sizes: int) -> Construction:
+        return options.with_options(make(**sizes), temperature=parsed, mask=mask, lift=lift)
+
+    with options.progress_bar(f"{claim}: search", quiet=as_json) as progress:
+        verdict = find_counterexample(
+            build,
+            ranges,
+            options.arithmetic_of(arithmetic, dtype, device),
+            claim=claim,
+            command=partial(command_for, claim) if owner else None,
+            progress=progress,
+        )
+    show_verdicts([verdict], as_json=as_json)
+    return options.exit_status([verdict])
+
+
+def _construction(claim: str) -> tuple[Callable[..., Construction], tuple[str, ...], bool]:
+    """Return what builds a construction, the names of its sizes, and whether it is the package's own."""
+    if ":" not in claim:
+        check_choice("claim", claim, (*CLAIMS, *REFUTED))
+        chosen = get_claim(claim)
+        return lambda **sizes: chosen.build(options=None, **sizes), chosen.sizes, True
+    module, _, name = claim.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgument(f"claim: expected module:Class that can be imported but {claim}: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, Construction)):
+        reject("claim", "module:Class of a Construction", found)
+    names = tuple(item for item in found.__dataclass_fields__ if item not in {"temperature", "mask"})
+    return found, names, False
+
+
+def _ranges(texts: list[str], names: tuple[str, ...]) -> dict[str, range]:
+    ranges: dict[str, range] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)=([0-9]{1,9})\.\.([0-9]{1,9})", text)
+        if match is None:
+            reject("size", "NAME=A..B, such as vocab=1..6", text)
+        name, first, last = match[1], int(match[2]), int(match[3])
+        check_choice("size", name, names)
+        ranges[name] = range(first, check_integer(name, last, first) + 1)
+    missing = [name for name in names if name not in ranges]
+    if missing:
+        raise InvalidArgument(
+            f"size: expected a range for each of {', '.join(names)} but {', '.join(missing)} has none"
+        )
+    return {name: ranges[name] for name in names}

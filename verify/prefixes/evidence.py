@@ -1,0 +1,236 @@
+"""Verdicts on the identities of sections 4 and 6: for a layer of the user's, and for drawn ones."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from constructions.temperature import Hardmax
+from constructions.validation import InvalidArgument, check_choice, check_integer
+from verify.cases import show_temperature
+from verify.prefixes.draw import (
+    MOST_HEADS,
+    MOST_POSITIONS,
+    MOST_PREFIX,
+    draw_case,
+)
+from verify.prefixes.layer import AttentionHead, AttentionLayer
+from verify.prefixes.measured import LAYER_CLAIMS, RESCALING, Deviation, deviations
+from verify.prefixes.passes import AnyArithmetic, attend
+from verify.verdict import Method, Refutation, Verdict
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class _Tally:
+    """What was found so far.
+
+    Attributes:
+        cases: layers on which the identity was held to a bound that says something.
+        skipped: layers whose bound says nothing: infinite, or 1 or more for an attention weight.
+        used: the largest part of a bound that a deviation used.
+        vacuous: the first skipped layer, in words.
+        broken: the first layer that computed something that is not finite, in words.
+        found: the first violation.
+
+    """
+
+    cases: int = 0
+    skipped: int = 0
+    used: float = 0.0
+    vacuous: str | None = None
+    broken: str | None = None
+    found: Refutation | None = None
+
+    def add(self, claim: str, found: Sequence[Deviation], subject: str, reproduce: str) -> None:
+        """Count one layer."""
+        for deviation in found:
+            if deviation.bound is None:
+                continue
+            if not (np.isfinite(deviation.left).all() and np.isfinite(deviation.right).all()):
+                self.broken = self.broken or f"{subject}: {deviation.where} is not finite"
+                return
+            # a weight is between 0 and 1 and so is its deviation, which a larger bound cannot see
+            if not np.isfinite(deviation.bound).all() or (claim == RESCALING and (deviation.bound >= 1).any()):
+                self.vacuous = self.vacuous or f"{subject}: the bound of {deviation.where} says nothing in this format"
+                self.skipped += 1
+                return
+        self.cases += 1
+        for deviation in found:
+            used = deviation.used()
+            self.used = max(self.used, float(used.max()))
+            if self.found is None and (used > 1).any():
+                place = tuple(int(axis) for axis in np.argwhere(used > 1)[0])
+                self.found = _refutation(deviation, place, subject, reproduce)
+
+
+def _refutation(deviation: Deviation, place: tuple[int, ...], subject: str, reproduce: str) -> Refutation:
+    left, right = deviation.left[place], deviation.right[place]
+    if deviation.bound is None:
+        margin: Fraction | float = -Fraction(str(abs(left - right)))
+        within = ""
+    else:
+        margin = float(deviation.bound[place] - abs(left - right))
+        within = f" within {deviation.bound[place]:.3g}"
+    return Refutation(
+        subject=subject,
+        place=f"{deviation.where} at [{', '.join(map(str, place))}]",
+        expected=f"{right}{within}",
+        produced=str(left),
+        margin=margin,
+        reproduce=reproduce,
+    )
+
+
+def describe(layer: AttentionLayer, positions: int, prefix: int) -> str:
+    """Return a layer's sizes in words."""
+    mask = layer.mask if isinstance(layer.mask, str) else "given"
+    return (
+        f"attention layer ({len(layer.heads)} heads, width {layer.width}, {positions} positions, {prefix} prefix"
+        f" vectors, mask {mask}, {show_temperature(layer.temperature)})"
+    )
+
+
+def check_layer(
+    claim: str,
+    layer: AttentionLayer,
+    content: Any,
+    prefix: Any,
+    arithmetic: AnyArithmetic,
+    *,
+    next_head: AttentionHead | None = None,
+    reproduce: str | None = None,
+) -> Verdict:
+    """Check an identity on a layer of the user's.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        layer: the layer.
+        content: positions x width.
+        prefix: prefix x width, at least one vector.
+        arithmetic: rational: equality; floats: within the bound that is computed for this layer.
+        next_head: a head of the next layer, for ``second-layer-attention``.
+        reproduce: the command that shows the case, for a counterexample.
+
+    Returns:
+        The verdict. Where it holds in floats, its margin is the part of the bound that is left where it is used most (1
+        where nothing is used). Where it is false, its margin is how much the deviation is beyond the bound, negative.
+
+    Raises:
+        InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
+
+    """
+    started = time.perf_counter()
+    check_choice("claim", claim, LAYER_CLAIMS)
+    _check_temperature(layer, arithmetic)
+    passes = attend(layer, content, prefix, arithmetic)
+    subject = describe(layer, len(passes.content), len(passes.prefix))
+    tally = _Tally()
+    shown_by = reproduce or f"verify.prefixes.check_layer({claim!r}, layer, content, prefix)"
+    tally.add(claim, list(deviations(claim, passes, next_head)), subject, shown_by)
+    parameters = {
+        "heads": len(layer.heads),
+        "positions": len(passes.content),
+        "prefix_vectors": len(passes.prefix),
+        "temperature": show_temperature(layer.temperature),
+    }
+    return _verdict(claim, arithmetic, tally, parameters=parameters, method="evaluated", started=started)
+
+
+def fuzz_layers(
+    claim: str,
+    arithmetic: AnyArithmetic,
+    *,
+    examples: int = 1000,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Verdict:
+    """Check an identity on drawn layers, see :mod:`verify.prefixes.draw`.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        arithmetic: rational, numpy or torch.
+        examples: how many layers.
+        seed: the same seed draws the same layers.
+        progress: called with layers done and layers in all.
+
+    """
+    started = time.perf_counter()
+    check_choice("claim", claim, LAYER_CLAIMS)
+    check_integer("examples", examples, 1)
+    check_integer("seed", seed, 0)
+    tally = _Tally()
+    for index in range(examples):
+        case = draw_case(seed, index, fmt=arithmetic.fmt)
+        passes = attend(case.layer, case.content, case.prefix, arithmetic)
+        subject = f"drawn {seed}:{index}, {describe(case.layer, len(case.content), len(case.prefix))}"
+        found = list(deviations(claim, passes, case.next_head))
+        tally.add(claim, found, subject, _command(claim, seed, index, arithmetic))
+        progress(index + 1, examples)
+        if tally.found is not None:
+            break
+    parameters = {
+        "heads": f"1..{MOST_HEADS}",
+        "positions": f"1..{MOST_POSITIONS}",
+        "prefix_vectors": f"1..{MOST_PREFIX}",
+    }
+    return _verdict(claim, arithmetic, tally, parameters=parameters, method="fuzzed", started=started, seed=seed)
+
+
+def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:
+    kind, *dtype = arithmetic.name.split()
+    words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", "--arithmetic", kind]
+    if dtype:
+        words += ["--dtype", dtype[0]]
+    if arithmetic.device != "cpu":
+        words += ["--device", arithmetic.device]
+    return shlex.join(words)
+
+
+def _check_temperature(layer: AttentionLayer, arithmetic: AnyArithmetic) -> None:
+    if isinstance(layer.temperature, Hardmax) and arithmetic.fmt is not None:
+        raise InvalidArgument(
+            "temperature: expected a finite one in floats, as no rounding analysis keeps the largest score apart from"
+            " the next, but got hardmax; use rational arithmetic"
+        )
+
+
+def _verdict(
+    claim: str,
+    arithmetic: AnyArithmetic,
+    tally: _Tally,
+    *,
+    parameters: dict[str, Any],
+    method: Method,
+    started: float,
+    seed: int | None = None,
+) -> Verdict:
+    shown = tally.cases > 0 and tally.broken is None
+    holds = False if tally.found is not None else True if shown else None
+    exact = arithmetic.fmt is None
+    reason = None if holds else tally.broken or tally.vacuous
+    if holds and not exact:
+        reason = f"the worst deviation uses {tally.used:.3g} of the bound that is computed for its layer"
+        if tally.skipped:
+            reason += f"; {tally.skipped} layers more do not count, as their bound says nothing in this format"
+    return Verdict(
+        claim=claim,
+        parameters=parameters,
+        method=method,
+        arithmetic=arithmetic.name,
+        device=arithmetic.device,
+        holds=holds,
+        cases=tally.cases,
+        margin=tally.found.margin if tally.found else None if exact or holds is None else 1 - tally.used,
+        refutation=tally.found,
+        seed=seed,
+        seconds=time.perf_counter() - started,
+        reason=reason,
+    )

@@ -1,0 +1,257 @@
+"""An attention layer of the user's own, its content and its prefix, held in any arithmetic.
+
+Nothing here assumes the architecture of the constructions: the rows of the content are vectors of the residual
+stream, whatever was put into them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import flint
+import numpy as np
+from jaxtyping import Bool
+
+from constructions.formats import Format, round_to_format
+from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature, as_temperature
+from constructions.validation import InvalidArgument, reject
+from verify.arithmetic import Arithmetic, RationalArithmetic
+
+#: Real numbers as they were given: float64, or Fractions as objects.
+Numbers = np.ndarray[Any, Any]
+
+#: ``causal``, ``none``, or a square array of 0 and 1.
+Mask = Any
+
+
+def as_matrix(name: str, value: Any) -> Numbers:
+    """Return a two-dimensional array of real numbers: float64 where all came as floats, Fractions otherwise.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: nested sequences or an array of numbers (integers, Fractions, floats, strings such as ``"2/3"``), or a
+            torch tensor of any dtype on any device.
+
+    Raises:
+        InvalidArgument: not two-dimensional and at least 1 x 1, or an entry that is not a finite number.
+
+    """
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch; float64 holds every format
+        value = value.detach().cpu().double().numpy()
+    try:
+        array = np.asarray(value) if isinstance(value, np.ndarray) else np.array(value, dtype=object)
+    except ValueError:  # ragged nesting
+        reject(name, "a matrix of finite numbers", value)
+    if array.ndim != 2 or 0 in array.shape:
+        reject(name, "a matrix of finite numbers, at least 1 x 1", value)
+    if np.issubdtype(array.dtype, np.floating):
+        array = np.asarray(array, dtype=np.float64)
+        if not np.isfinite(array).all():
+            reject(name, "finite numbers", float(array[~np.isfinite(array)][0]))
+        return array
+    entries = [_number(name, entry) for entry in array.reshape(-1).tolist()]
+    if all(isinstance(entry, float) for entry in entries):
+        return np.array(entries, dtype=np.float64).reshape(array.shape)
+    exact = np.empty(len(entries), dtype=object)
+    exact[:] = [Fraction(entry) for entry in entries]
+    return exact.reshape(array.shape)
+
+
+def _number(name: str, entry: Any) -> Fraction | float:
+    if isinstance(entry, (bool, np.bool_)):
+        reject(name, "finite numbers", entry)
+    try:
+        exact = Fraction(entry)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        reject(name, "finite numbers", entry)
+    return float(entry) if isinstance(entry, float) else exact
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionHead:
+    """One head's weights.
+
+    Attributes:
+        query: ``W_Q``, key size x width.
+        key: ``W_K``, key size x width.
+        value: ``W_V``, output width x width.
+
+    """
+
+    query: Any
+    key: Any
+    value: Any
+
+    def __post_init__(self) -> None:
+        for part in ("query", "key", "value"):
+            object.__setattr__(self, part, as_matrix(part, getattr(self, part)))
+        if self.query.shape != self.key.shape or self.value.shape[1] != self.query.shape[1]:
+            raise InvalidArgument(
+                "head: expected query and key of one shape, and a value that reads the same width, but got query"
+                f" {self.query.shape}, key {self.key.shape} and value {self.value.shape}"
+            )
+
+    @property
+    def key_size(self) -> int:
+        """``k``, the number of rows of ``W_Q``."""
+        return int(self.query.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionLayer:
+    """Heads whose outputs are added up, one inverse temperature and a mask.
+
+    Attributes:
+        heads: at least one, all of one width and one output width.
+        temperature: hardmax, softmax at ``T/sqrt(k)`` or at an exact ``q``; a number counts as ``T``. A softmax that
+            is scaled by the length of the input is refused: a prefix changes the length, and with it the scale.
+        mask: ``causal``, ``none``, or for every position (row) which positions it sees (columns). Every position sees
+            the whole prefix.
+
+    """
+
+    heads: tuple[AttentionHead, ...]
+    temperature: Temperature
+    mask: Mask = "causal"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", tuple(self.heads))
+        object.__setattr__(self, "temperature", as_temperature(self.temperature))
+        shapes = {(head.value.shape[0], head.value.shape[1]) for head in self.heads}
+        if len(shapes) != 1:
+            raise InvalidArgument(f"heads: expected at least one, all of one width and output width, but got {shapes}")
+        if isinstance(self.temperature, Softmax) and self.temperature.scaled_by != "key":
+            raise InvalidArgument(
+                "temperature: expected a scale that a prefix does not change but got one by the length of the input"
+            )
+        if isinstance(self.mask, str):
+            if self.mask not in {"causal", "none"}:
+                reject("mask", "causal, none or a square array of booleans", self.mask)
+            return
+        mask = np.asarray(self.mask)
+        if mask.ndim != 2 or mask.shape[0] != mask.shape[1] or not np.isin(mask, (0, 1)).all():
+            reject("mask", "causal, none or a square array of booleans", self.mask)
+        mask = mask.astype(np.bool_)
+        if not mask.any(axis=1).all():
+            empty = int(np.argmin(mask.any(axis=1)))
+            raise InvalidArgument(f"mask: expected every position to see some content but row {empty} sees none")
+        object.__setattr__(self, "mask", mask)
+
+    @property
+    def width(self) -> int:
+        """The width of the rows that the layer reads."""
+        return int(self.heads[0].value.shape[1])
+
+    @property
+    def output_width(self) -> int:
+        """The width of the rows that the layer writes."""
+        return int(self.heads[0].value.shape[0])
+
+    def visible(self, positions: int, prefix: int = 0) -> Bool[np.ndarray, "positions keys"]:
+        """Return which keys each content position sees: the prefix first, all of it, then the content by the mask.
+
+        Raises:
+            InvalidArgument: the mask is for another number of positions.
+
+        """
+        if isinstance(self.mask, str):
+            square = np.ones((positions, positions), dtype=np.bool_)
+            content = np.tril(square) if self.mask == "causal" else square
+        else:
+            content = np.asarray(self.mask)
+        if content.shape[0] != positions:
+            raise InvalidArgument(f"mask: expected one for {positions} positions but got one for {content.shape[0]}")
+        return np.concatenate([np.ones((positions, prefix), dtype=np.bool_), content], axis=1)
+
+    def rows(self, name: str, value: Any, *, width: int | None = None) -> Numbers:
+        """Return rows of this layer's width (or of another), at least one.
+
+        Raises:
+            InvalidArgument: not such rows.
+
+        """
+        if not hasattr(value, "shape") and isinstance(value, Sequence) and len(value) == 0:
+            raise InvalidArgument(f"{name}: expected at least one row but got none")
+        if hasattr(value, "shape") and len(value.shape) == 2 and value.shape[0] == 0:
+            raise InvalidArgument(f"{name}: expected at least one row but got none")
+        matrix = as_matrix(name, value)
+        wanted = self.width if width is None else width
+        if matrix.shape[1] != wanted:
+            raise InvalidArgument(f"{name}: expected rows of width {wanted} but got {matrix.shape[1]}")
+        return matrix
+
+
+def hold(arithmetic: Arithmetic[Any, Any, Any], numbers: Numbers, *, rows: bool) -> Any:
+    """Return numbers in an arithmetic, rounded once where it rounds.
+
+    Args:
+        arithmetic: rational, numpy or torch.
+        numbers: a matrix.
+        rows: whether it holds rows of a sequence (with a batch axis where the arithmetic has one) or is a weight.
+
+    """
+    if isinstance(arithmetic, RationalArithmetic):
+        entries = [_fmpq(entry) for entry in numbers.reshape(-1).tolist()]
+        return flint.fmpq_mat(numbers.shape[0], numbers.shape[1], entries)
+    assert arithmetic.fmt is not None
+    rounded = rounded_to(numbers, arithmetic.fmt)
+    if rows:
+        rounded = rounded[None]
+    if arithmetic.name.startswith("torch"):
+        import torch  # noqa: PLC0415 # torch takes seconds to import
+
+        return torch.from_numpy(np.ascontiguousarray(rounded)).to(
+            arithmetic.device, getattr(torch, arithmetic.fmt.name)
+        )
+    return rounded.astype(arithmetic.fmt.name)
+
+
+def rounded_to(numbers: Numbers, fmt: Format) -> Numbers:
+    """Return every number rounded to a format, as float64, which holds all formats; refuses what overflows."""
+    if numbers.dtype != object and fmt.name != "bfloat16":  # numpy rounds float64 once, to nearest even
+        with np.errstate(over="ignore"):
+            rounded = numbers.astype(fmt.name).astype(np.float64)
+        if not np.isfinite(rounded).all():
+            raise InvalidArgument(f"weights: expected numbers that {fmt.name} holds but got {numbers.max()!r}")
+        return np.asarray(rounded)
+    try:
+        flat = [round_to_format(Fraction(entry), fmt) for entry in numbers.reshape(-1).tolist()]
+    except OverflowError as error:
+        raise InvalidArgument(f"weights: expected numbers that {fmt.name} holds: {error}") from None
+    return np.array(flat, dtype=np.float64).reshape(numbers.shape)
+
+
+def _fmpq(entry: Fraction | float) -> flint.fmpq:
+    exact = Fraction(entry)
+    return flint.fmpq(exact.numerator, exact.denominator)
+
+
+def exact_gap(layer: AttentionLayer) -> Fraction:
+    """Return the exact ``q`` of a layer.
+
+    Raises:
+        InvalidArgument: its temperature is not an exact softmax.
+
+    """
+    if not isinstance(layer.temperature, RationalSoftmax):
+        raise InvalidArgument(f"temperature: expected an exact q = exp(T/sqrt(k)) but got {layer.temperature!r}")
+    return layer.temperature.q
+
+
+def float_gap(layer: AttentionLayer, head: AttentionHead) -> float:
+    """Return what a score of 1 adds to a head's exponent, as float64.
+
+    Raises:
+        InvalidArgument: hardmax, whose largest score no rounding analysis keeps apart from the next.
+
+    """
+    if isinstance(layer.temperature, Hardmax):
+        raise InvalidArgument("temperature: expected a finite one in floats but got hardmax; use rational arithmetic")
+    if isinstance(layer.temperature, Softmax):
+        return layer.temperature.gap(key_size=head.key_size, length=0)
+    q = layer.temperature.q
+    return math.log(q.numerator) - math.log(q.denominator)

@@ -1,0 +1,77 @@
+"""How far the identities are off on a layer that was run, and how far rounding allows them to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from constructions.validation import InvalidArgument, check_choice
+from verify.prefixes.layer import AttentionHead, Numbers, hold
+from verify.prefixes.passes import Passes, bias_sides, numbers, rescaling_sides, second_layer_sides
+from verify.prefixes.rounding import bias_bound, rescaling_bounds, second_layer_bound
+
+RESCALING, BIAS, SECOND_LAYER = "attention-rescaling", "attention-bias", "second-layer-attention"
+#: The claims about attention under a prefix.
+LAYER_CLAIMS = (RESCALING, BIAS, SECOND_LAYER)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far an identity is off somewhere, and how far rounding allows it to be.
+
+    Attributes:
+        where: in words, such as ``A^pt of head 0``.
+        left: the left side as computed.
+        right: the right side.
+        bound: the computed bound of ``|left - right|``; ``None`` in exact arithmetic, where it is 0.
+
+    """
+
+    where: str
+    left: Numbers
+    right: Numbers
+    bound: Numbers | None
+
+    def used(self) -> Numbers:
+        """Return entry by entry which part of the bound is used: over 1 is a violation.
+
+        Exact arithmetic gives 0 for equality and infinity otherwise.
+        """
+        off = np.abs(self.left - self.right)
+        if self.bound is None:
+            return np.where(np.asarray(off == 0, dtype=np.bool_), 0.0, np.inf)
+        with np.errstate(all="ignore"):
+            return np.where(off == 0, 0.0, off / self.bound)  # hidden keys have a bound of 0 and no deviation
+
+
+def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = None) -> Iterator[Deviation]:
+    """Yield the deviations of a claim's identity on a layer that was run.
+
+    Args:
+        claim: one of :data:`LAYER_CLAIMS`.
+        passes: of the layer without and with a prefix.
+        next_head: a head of the next layer, for ``second-layer-attention``.
+
+    Raises:
+        InvalidArgument: an unknown claim, or no next head where one is needed.
+
+    """
+    check_choice("claim", claim, LAYER_CLAIMS)
+    exact = passes.arithmetic.fmt is None
+    if claim == RESCALING:
+        bounds = None if exact else rescaling_bounds(passes)
+        for head, (left, right) in enumerate(rescaling_sides(passes)):
+            yield Deviation(f"A^pt of head {head}", left, right, None if bounds is None else bounds[head])
+    elif claim == BIAS:
+        yield Deviation("t^pt", *bias_sides(passes), None if exact else bias_bound(passes))
+    else:
+        if next_head is None:
+            raise InvalidArgument("next_head: expected a head of the next layer for second-layer-attention")
+        bound = None
+        if not exact:
+            ar = passes.arithmetic
+            query, key = (numbers(ar, hold(ar, part, rows=False)) for part in (next_head.query, next_head.key))
+            bound = second_layer_bound(passes, next_head, query, key)
+        yield Deviation("the next layer's score", *second_layer_sides(passes, next_head), bound)

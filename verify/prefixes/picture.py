@@ -1,0 +1,90 @@
+"""The argument of the paper's Figure 1 as a picture, for a layer of the user's. Needs the extra ``plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from constructions.validation import InvalidArgument, check_integer
+from verify.prefixes.layer import AttentionLayer
+from verify.prefixes.measured import RESCALING, deviations
+from verify.prefixes.passes import AnyArithmetic, attend
+
+
+def draw_attention(
+    path: Path, layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArithmetic, *, head: int = 0
+) -> str:
+    """Draw attention over the content without a prefix, with it, and renormalised; return the caption.
+
+    The last two panels of content show the claim: renormalised, attention is what it was. The caption states the
+    largest deviation and the bound that was computed for the layer there.
+
+    Args:
+        path: the picture's file; its ending chooses the format.
+        layer: the attention layer.
+        content: positions x width.
+        prefix: prefix x width.
+        arithmetic: the number system.
+        head: which head.
+
+    Raises:
+        InvalidArgument: matplotlib is not installed, no such head, or rows that do not fit.
+
+    """
+    check_integer("head", head, 0, len(layer.heads) - 1)
+    passes = attend(layer, content, prefix, arithmetic)
+    found = list(deviations(RESCALING, passes))[head]
+    caption = _caption(found.left, found.right, found.bound, arithmetic.name)
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
+        from matplotlib.figure import Figure  # noqa: PLC0415 # the same
+    except ImportError:
+        raise InvalidArgument(
+            "picture: expected matplotlib; install it with: pip install 'prefixproof[plot]'"
+        ) from None
+    made, count = passes.heads[head], len(passes.prefix)
+    joined = _floats(made.with_prefix)
+    shares = joined[:, count:].sum(axis=1, keepdims=True)
+    renormalised = np.divide(joined[:, count:], shares, out=np.zeros_like(joined[:, count:]), where=shares > 0)
+    panels = (
+        ("without a prefix: $A$", _floats(made.attention), 0),
+        ("with a prefix: $A^{pt}$", joined, count),
+        ("content renormalised: $A^{pt} / (1 - \\alpha)$", renormalised, 0),
+    )
+    figure = Figure(figsize=(10.5, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(1, len(panels), width_ratios=[values.shape[1] for _, values, _ in panels])
+    for axes, (title, values, before) in zip(all_axes, panels, strict=True):
+        image = axes.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+        if before:
+            axes.axvline(before - 0.5, color="white", linewidth=2)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("key" if not before else f"key ({before} prefix, then content)")
+        axes.set_xticks([])
+        axes.set_yticks(range(len(values)))
+    all_axes[0].set_ylabel("query")
+    figure.colorbar(image, ax=all_axes, shrink=0.8)
+    figure.suptitle(caption, fontsize=9, y=-0.02, va="top")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Software": None} if path.suffix == ".png" else None)
+    return caption
+
+
+def _caption(left: Any, right: Any, bound: Any, arithmetic: str) -> str:
+    off = np.abs(left - right)
+    if bound is None:
+        largest = max(off.reshape(-1).tolist())
+        return f"A^pt = (1 - alpha) A: the largest deviation is {largest} in {arithmetic} arithmetic, exactly"
+    place = np.unravel_index(int(np.argmax(off)), off.shape)
+    return (
+        f"A^pt = (1 - alpha) A: the largest deviation is {off[place]:.2e} in {arithmetic}; the computed bound there is"
+        f" {bound[place]:.2e}"
+    )
+
+
+def _floats(values: Any) -> Any:
+    if values.dtype != object:
+        return values
+    return np.array([[float(entry.p) / float(entry.q) for entry in row] for row in values.tolist()])

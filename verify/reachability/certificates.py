@@ -1,0 +1,189 @@
+r"""Certificates of impossibility: a few exact numbers that a reader can check without trusting the solver.
+
+With ``g_i = y_i - t_i``: a single prefix vector of one head reaches ``y_i`` only if its value ``mu = W_V s`` is
+``y_i + kappa_i g_i`` with ``kappa_i > 0``, the odds against it: ``kappa_i = Z_i q^(m_i - h_i . s)`` (where ``g_i = 0``,
+``mu = t_i``, whatever the odds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import flint
+
+from verify.reachability.problem import Problem, Vector, dot, head_facts
+
+#: Bits of the balls in which two logarithms are told apart; twice as many each time, as long as they overlap.
+_PRECISIONS = (64, 256, 1024, 4096)
+
+
+@dataclass(frozen=True)
+class OutsideValues:
+    """For EVERY prefix length and number of heads: a wanted output is not a combination of values at all.
+
+    Attributes:
+        position: of the wanted output ``y``.
+        functional: ``f`` with ``f W_V = 0`` in every head, but ``f . y != 0``.
+
+    """
+
+    position: int
+    functional: Vector
+
+
+@dataclass(frozen=True)
+class NoCommonValue:
+    """For one head and one prefix vector: the segments do not lead to one common ``W_V s``.
+
+    Attributes:
+        weights: a vector ``w_i`` for each position, with sum 0, ``w_i . g_i >= 0`` and ``sum_i w_i . y_i >= 0``, not
+            all of these 0. But ``0 = sum_i w_i . mu = sum_i w_i . y_i + sum_i kappa_i w_i . g_i`` for a common ``mu``.
+
+    """
+
+    weights: tuple[Vector, ...]
+
+
+@dataclass(frozen=True)
+class WrongStrength:
+    """For one head and one prefix vector: the strengths that the outputs need contradict the key of ``s``.
+
+    Attributes:
+        anchor: a position whose ``mu`` is used.
+        forced: for positions ``i``, vectors ``w_l`` with sum 0 and ``w_l . g_l = 1`` for ``l = i`` and 0 otherwise,
+            which force ``kappa_i = -sum_l w_l . y_l``.
+        multipliers: ``n_i`` for each position, 0 where nothing is forced.
+        functional: ``f`` with ``sum_i n_i h_i + f W_V = 0``, so that ``sum_i n_i (h_i . s) + f . mu = 0`` for every
+            ``s``; but ``h_i . s = m_i + log_q(Z_i / kappa_i)``, and with these numbers it is not 0.
+
+    """
+
+    anchor: int
+    forced: tuple[tuple[int, tuple[Vector, ...]], ...]
+    multipliers: Vector
+    functional: Vector
+
+
+@dataclass(frozen=True)
+class ChangedRatio:
+    """For EVERY prefix length: a wanted attention pattern changes a ratio over the content, which no prefix does.
+
+    Attributes:
+        head: which head.
+        position: the query.
+        first: a content position.
+        second: another: ``wanted_first A_second != wanted_second A_first``.
+
+    """
+
+    head: int
+    position: int
+    first: int
+    second: int
+
+
+Certificate = OutsideValues | NoCommonValue | WrongStrength
+
+
+def proves_impossible(problem: Problem, certificate: Certificate) -> bool:
+    """Say whether a certificate shows that no prefix of the problem's size reaches the wanted outputs."""
+    try:
+        if isinstance(certificate, OutsideValues):
+            return _outside_values(problem, certificate)
+        if len(problem.heads) != 1 or problem.prefix_size != 1:
+            return False
+        if isinstance(certificate, NoCommonValue):
+            return _no_common_value(problem, certificate)
+        return _wrong_strength(problem, certificate)
+    except (IndexError, ValueError, KeyError):  # vectors of other lengths, positions that are not there
+        return False
+
+
+def _outside_values(problem: Problem, certificate: OutsideValues) -> bool:
+    f, position = certificate.functional, certificate.position
+    columns = [column for head in problem.heads for column in zip(*head.value, strict=True)]
+    return position >= 0 and all(dot(f, c) == 0 for c in columns) and dot(f, problem.targets[position]) != 0
+
+
+def _steps(problem: Problem) -> list[Vector]:
+    return [
+        tuple(b - a for a, b in zip(before, after, strict=True))
+        for before, after in zip(problem.heads[0].outputs, problem.targets, strict=True)
+    ]
+
+
+def _adds_up_to_zero(weights: Sequence[Vector]) -> bool:
+    return all(sum(column) == 0 for column in zip(*weights, strict=True))
+
+
+def _no_common_value(problem: Problem, certificate: NoCommonValue) -> bool:
+    w = certificate.weights
+    along = [dot(*pair) for pair in zip(w, _steps(problem), strict=True)]
+    total = sum((dot(*pair) for pair in zip(w, problem.targets, strict=True)), Fraction(0))
+    return _adds_up_to_zero(w) and total >= 0 and min(along) >= 0 and (total > 0 or max(along) > 0)
+
+
+def _wrong_strength(problem: Problem, certificate: WrongStrength) -> bool:
+    (head,) = problem.heads
+    g, y, n, f = _steps(problem), problem.targets, certificate.multipliers, certificate.functional
+    kappa = {}
+    for i, w in certificate.forced:
+        along = [dot(*pair) for pair in zip(w, g, strict=True)]
+        if not _adds_up_to_zero(w) or along != [Fraction(place == i) for place in range(len(y))]:
+            return False
+        kappa[i] = -sum((dot(*pair) for pair in zip(w, y, strict=True)), Fraction(0))
+    anchor = certificate.anchor
+    if anchor < 0 or len(n) != len(y) or any(value <= 0 for value in kappa.values()):
+        return False
+    step = kappa[anchor] if any(g[anchor]) else Fraction(0)
+    mu = [a + step * b for a, b in zip(y[anchor], g[anchor], strict=True)]
+    combined = [
+        sum((n[i] * h[place] for i, h in enumerate(head.directions)), Fraction(0)) + dot(f, column)
+        for place, column in enumerate(zip(*head.value, strict=True))
+    ]
+    if any(combined):
+        return False
+    rational = dot(f, mu) + sum((n[i] * head.largest[i] for i in range(len(n))), Fraction(0))
+    logs = [(n[i], head.normaliser[i] / kappa[i]) for i in range(len(n)) if n[i]]  # KeyError: not forced
+    return _is_not_zero([*logs, (rational, problem.q)])
+
+
+def _is_not_zero(terms: Sequence[tuple[Fraction, Fraction]]) -> bool:
+    """Say whether ``sum of a ln b`` is certainly not 0, in balls."""
+    before = flint.ctx.prec
+    try:
+        for flint.ctx.prec in _PRECISIONS:
+            total = sum(
+                (flint.arb(_fmpq(factor)) * flint.arb(_fmpq(number)).log() for factor, number in terms), flint.arb(0)
+            )
+            if not total.contains(0):
+                return True
+    finally:
+        flint.ctx.prec = before
+    return False
+
+
+def _fmpq(value: Fraction) -> flint.fmpq:
+    return flint.fmpq(value.numerator, value.denominator)
+
+
+def pattern_is_impossible(
+    layer: object, content: object, pattern: Sequence[Sequence[Sequence[Fraction]]], certificate: ChangedRatio
+) -> bool:
+    """Say whether a certificate shows that no prefix of any length gives a pattern, up to each row's scale.
+
+    Args:
+        layer: an :class:`~verify.prefixes.AttentionLayer` at an exact ``q``.
+        content: its content, positions x width.
+        pattern: heads x positions x positions.
+        certificate: what is claimed.
+
+    """
+    facts = head_facts(layer, layer.rows("content", content))  # type: ignore[attr-defined,arg-type] # see Args
+    i, j, k = certificate.position, certificate.first, certificate.second
+    if min(certificate.head, i, j, k) < 0 or certificate.head >= len(facts) or max(i, j, k) >= len(facts[0].outputs):
+        return False
+    now, wanted = facts[certificate.head].attention[i], pattern[certificate.head][i]
+    return wanted[j] * now[k] != wanted[k] * now[j]
