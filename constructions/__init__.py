@@ -7,6 +7,7 @@ Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR
 from constructions.conditional_generation import ConditionalGeneration as ConditionalGeneration
 from constructions.construction import Construction as Construction
 from constructions.construction import Layout as Layout
+from constructions.exact_matrix import ExactMatrix as ExactMatrix
 from constructions.expressions import UnitRow as UnitRow
 from constructions.formats import FORMATS as FORMATS
 from constructions.formats import Format as Format
@@ -14,7 +15,6 @@ from constructions.formats import get_format as get_format
 from constructions.formats import round_to_format as round_to_format
 from constructions.longer_inputs import LongerInputs as LongerInputs
 from constructions.longer_responses import LongerResponses as LongerResponses
-from constructions.lowering import ExactMatrix as ExactMatrix
 from constructions.lowering import lower as lower
 from constructions.ratios import Ratios as Ratios
 from constructions.selection import selection_mlp as selection_mlp

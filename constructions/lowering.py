@@ -6,27 +6,21 @@ that no weight is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache, reduce
-from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import sympy as sp
-from jaxtyping import Float
 from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.printing.pycode import PythonCodePrinter
 
+from constructions.exact_matrix import ExactMatrix, Leaf, leaf_entries
 from constructions.expressions import UnitRow
-from constructions.formats import Format, round_to_format
 from constructions.validation import InvalidArgument
 
 Bindings = Mapping[sp.Symbol, int]
-
-#: Most entries of a matrix that is held entry by entry: a gibibyte of float64.
-LARGEST_DENSE = 2**27
 
 
 class _FractionPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy ships no types
@@ -86,100 +80,6 @@ def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
     if expr.is_number:
         raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
     return _scalar_function(expr, (), bindings)()
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One block of a lowered matrix: a multiple of the identity, a constant, or its non-zero entries.
-
-    Attributes:
-        kind: ``identity`` and ``constant`` are ``scale`` times ``I`` and ``scale`` in every entry.
-        scale: the multiple; 1 for ``entries``.
-        nonzero: for ``entries``, ``(row, column) -> value``, without zeros.
-
-    """
-
-    kind: Literal["identity", "constant", "entries"]
-    scale: Fraction = Fraction(1)
-    nonzero: Mapping[tuple[int, int], Fraction] | None = None
-
-
-@dataclass(frozen=True)
-class ExactMatrix:
-    """A matrix of exact rationals that keeps the block structure it was written with.
-
-    Attributes:
-        row_sizes: sizes of the blocks of rows.
-        column_sizes: sizes of the blocks of columns.
-        leaves: ``(block row, block column) -> leaf``; a block that is absent is zero.
-
-    """
-
-    row_sizes: tuple[int, ...]
-    column_sizes: tuple[int, ...]
-    leaves: Mapping[tuple[int, int], Leaf]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows x columns."""
-        return sum(self.row_sizes), sum(self.column_sizes)
-
-    def nonzero(self) -> Iterator[tuple[int, int, Fraction]]:
-        """Yield ``(row, column, value)`` for every non-zero entry, block by block."""
-        row_starts = [0, *accumulate(self.row_sizes)]
-        column_starts = [0, *accumulate(self.column_sizes)]
-        for (block_row, block_column), leaf in self.leaves.items():
-            top, left = row_starts[block_row], column_starts[block_column]
-            rows, columns = self.row_sizes[block_row], self.column_sizes[block_column]
-            for row, column, value in _leaf_entries(leaf, rows, columns):
-                yield top + row, left + column, value
-
-    def check_dense(self) -> None:
-        """Refuse a matrix that is too large to hold entry by entry.
-
-        Raises:
-            InvalidArgument: more than :data:`LARGEST_DENSE` entries.
-
-        """
-        rows, columns = self.shape
-        if rows * columns > LARGEST_DENSE:
-            raise InvalidArgument(
-                f"sizes: expected weights of at most {LARGEST_DENSE} entries each but one is {rows} x {columns};"
-                " choose a smaller vocabulary or context"
-            )
-
-    def to_fractions(self) -> list[list[Fraction]]:
-        """Return every entry as a list of rows."""
-        self.check_dense()
-        rows, columns = self.shape
-        dense = [[Fraction(0)] * columns for _ in range(rows)]
-        for row, column, value in self.nonzero():
-            dense[row][column] = value
-        return dense
-
-    def to_numpy(self, fmt: Format) -> Float[np.ndarray, "rows columns"]:
-        """Return the matrix with every entry correctly rounded to ``fmt``, held as float64 (which holds all formats).
-
-        Raises:
-            OverflowError: an entry is beyond the largest number of the format.
-            InvalidArgument: too large to hold.
-
-        """
-        self.check_dense()
-        dense = np.zeros(self.shape)
-        for row, column, value in self.nonzero():
-            dense[row, column] = round_to_format(value, fmt)
-        return dense
-
-
-def _leaf_entries(leaf: Leaf, rows: int, columns: int) -> Iterator[tuple[int, int, Fraction]]:
-    if leaf.kind == "identity":
-        yield from ((index, index, leaf.scale) for index in range(rows))
-    elif leaf.kind == "constant":
-        yield from ((row, column, leaf.scale) for row in range(rows) for column in range(columns))
-    else:
-        assert leaf.nonzero is not None
-        yield from ((row, column, value) for (row, column), value in leaf.nonzero.items())
 
 
 def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
@@ -264,7 +164,7 @@ def _lower_leaf(expr: Any, bindings: Bindings) -> Leaf | None:
         parts = [_lower_leaf(part, bindings) for part in expr.args]
         total: dict[tuple[int, int], Fraction] = {}
         for part in parts:
-            for row, column, value in _leaf_entries(part, rows, columns) if part else ():
+            for row, column, value in leaf_entries(part, rows, columns) if part else ():
                 total[row, column] = total.get((row, column), Fraction(0)) + value
         return _entries_leaf(total)
     if isinstance(expr, sp.Transpose):
@@ -285,7 +185,7 @@ _Sized = tuple[int, int, dict[tuple[int, int], Fraction]]
 def _dense_leaf(expr: Any, bindings: Bindings) -> _Sized:
     rows, columns = (_size(size, bindings) for size in expr.shape)
     leaf = _lower_leaf(expr, bindings)
-    found = _leaf_entries(leaf, rows, columns) if leaf else ()
+    found = leaf_entries(leaf, rows, columns) if leaf else ()
     return rows, columns, {(row, column): value for row, column, value in found}
 
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from constructions.lowering import Bindings, ExactMatrix, explicit_matrix, lower
+from constructions.exact_matrix import ExactMatrix
+from constructions.lowering import Bindings, explicit_matrix, lower
 from constructions.validation import InvalidArgument, check_choice, check_integer
 
 #: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.

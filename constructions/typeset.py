@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import sympy as sp
 
+from constructions.exact_matrix import ExactMatrix
 from constructions.expressions import latex
-from constructions.lowering import ExactMatrix
 from constructions.transformer import Attention, Matrix, Transformer
 
 

@@ -9,8 +9,9 @@ import pytest
 import sympy as sp
 
 from constructions import FORMATS, ExactMatrix, InvalidArgument, UnitRow, lower
+from constructions.exact_matrix import Leaf
 from constructions.expressions import N, V, entries
-from constructions.lowering import Leaf, evaluate
+from constructions.lowering import evaluate
 
 SIZES = {V: 3, N: 2}
 EXPRESSIONS: list[tuple[Any, list[list[Any]]]] = [

@@ -37,7 +37,7 @@ def test_all_obligations_are_discharged_in_seconds() -> None:
     assert seconds < 20
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (5, 7), (10**6, 10**6)])
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 7), (200_000, 10**5)])
 def test_the_numbers_that_a_transformer_was_built_with_play_no_part(sizes: tuple[int, int]) -> None:
     transformer = UnconditionalGeneration(*sizes).transformer
     for obligation in get_claim("theorem-1").obligations[:6]:

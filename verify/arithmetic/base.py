@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from jaxtyping import Bool, Int
 
+from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format
-from constructions.lowering import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 from jaxtyping import Float, Int
 
+from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format
-from constructions.lowering import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import check_choice

@@ -10,7 +10,7 @@ import flint
 import numpy as np
 from jaxtyping import Int
 
-from constructions.lowering import ExactMatrix
+from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument

@@ -18,8 +18,8 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.functional import linear, one_hot, pad
 
+from constructions.exact_matrix import ExactMatrix, Leaf
 from constructions.formats import round_to_format
-from constructions.lowering import ExactMatrix, Leaf
 from constructions.ratios import Ratios
 from verify.arithmetic.tensors import TorchBase, same_batch
 

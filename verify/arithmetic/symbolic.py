@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Int
 
-from constructions.lowering import ExactMatrix
+from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument

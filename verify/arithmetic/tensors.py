@@ -11,8 +11,8 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.functional import linear
 
+from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format
-from constructions.lowering import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument, reject
