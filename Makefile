@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-heavy benchmark lint types figures proofs clean
+.PHONY: verify test test-heavy test-long benchmark lint types figures proofs clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -17,6 +17,10 @@ test: $(VENV)/installed
 # Minutes long: the sizes and counts that the README's table of evidence states.
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q -m heavy
+
+# Minutes for a single test.
+test-long: $(VENV)/installed
+	$(BIN)/python -m pytest -q -m long
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark_tier -q -s

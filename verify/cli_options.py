@@ -25,7 +25,7 @@ from verify.verdict import Verdict
 _WIDTH = 150
 
 ClaimId = Annotated[
-    str, typer.Argument(metavar="CLAIM", help="theorem-1, theorem-2, longer-responses or longer-inputs")
+    str, typer.Argument(metavar="CLAIM", help="theorem-1, theorem-2, longer-responses, longer-inputs, ...")
 ]
 Vocab = Annotated[int | None, typer.Option("--vocab", metavar="V", help="vocabulary size")]
 Context = Annotated[int | None, typer.Option("--context", metavar="N", help="context size (theorem-1)")]

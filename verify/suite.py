@@ -107,14 +107,14 @@ def tasks(
     for claim in claims:
         if claim.obligations:
             yield Task(claim, "proof obligations", partial(prove, claim))
+        in_coq = None if record is None else coq_verdict(claim.id, record)
+        if in_coq is not None:
+            yield Task(claim, "theorems in Coq", partial(_known, in_coq))
         if isinstance(claim, LayerClaim):
             kinds: tuple[AnyArithmetic, ...] = (exact, *floats)
             for kind in kinds:
                 yield _layers_task(claim, kind, examples, seed)
             continue
-        in_coq = None if record is None else coq_verdict(claim.id, record)
-        if in_coq is not None:
-            yield Task(claim, "theorems in Coq", partial(_known, in_coq))
         for sizes in RATIONAL_SIZES[claim.id]:
             yield _exhaust_task(claim, sizes, exact, tf32=False)
         yield _fuzz_task(claim, exact, examples, seed, tf32=False)

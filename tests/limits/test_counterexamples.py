@@ -109,7 +109,7 @@ def test_float32_fails_just_there() -> None:
     assert exhaust(construction, torch_arithmetic("float64", "cpu")).holds is True
 
 
-@pytest.mark.heavy
+@pytest.mark.long
 def test_float32_holds_for_every_smaller_vocabulary() -> None:
     assert smallest_float32_failure(1, FLOAT32_FIRST - 1).holds is True
 
