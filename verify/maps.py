@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from constructions.conditional_generation import ConditionalGeneration
 from constructions.longer_responses import LongerResponses
 from constructions.validation import IntArray, InvalidArgument, check_tokens
+from verify.files import read_json
 
 #: Names quoted in a message before the rest is counted.
 _QUOTED = 3
@@ -62,17 +62,7 @@ def read_map(path: Path) -> TokenMap:
         InvalidArgument: not JSON, none of the forms, a token without an answer or an answer outside the vocabulary.
 
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_repetition)
-    except UnicodeDecodeError:
-        raise InvalidArgument(f"map: expected UTF-8 text in {path}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidArgument(f"map: expected JSON in {path} but line {error.lineno} is not: {error.msg}") from None
-    except InvalidArgument:
-        raise
-    except (ValueError, RecursionError) as error:  # an integer too long for Python, nesting too deep
-        raise InvalidArgument(f"map: expected JSON in {path} but it cannot be read: {error}") from None
-    return parse_map(document)
+    return parse_map(read_json(path, "map", pairs=_no_repetition))
 
 
 def parse_map(document: Any) -> TokenMap:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from constructions.temperature import Softmax, Temperature, parse_q
 from constructions.validation import InvalidArgument, check_finite_positive, reject
+from verify.files import read_json
 from verify.prefixes.layer import AttentionHead, AttentionLayer
 
 _REQUIRED = {"heads", "content"}
@@ -60,12 +60,7 @@ def read_layer(path: Path) -> LayerFile:
         InvalidArgument: not JSON, unknown or missing keys, or parts that do not fit.
 
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise InvalidArgument(f"layer: expected UTF-8 text in {path}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidArgument(f"layer: expected JSON in {path} but line {error.lineno} is not: {error.msg}") from None
+    record = read_json(path, "layer")
     if not isinstance(record, Mapping) or not _REQUIRED <= set(record) <= _REQUIRED | _OPTIONAL:
         raise InvalidArgument(
             f"layer: expected a JSON object with {', '.join(sorted(_REQUIRED))} and, where needed,"
