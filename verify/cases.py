@@ -56,7 +56,7 @@ class Outcome:
 class Runner:
     """A construction in an arithmetic, ready to run batches of cases.
 
-    The torch arithmetic runs as the :class:`~verify.torch_module.TorchTransformer` that a user would get.
+    The dense torch arithmetic runs as the :class:`~verify.torch_module.TorchTransformer` that a user would get.
     """
 
     def __init__(self, construction: Construction, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool = False):
@@ -75,12 +75,13 @@ class Runner:
         self.arithmetic = arithmetic
         self._module: Any = None
         if arithmetic.name.startswith("torch"):
-            from verify.torch_module import to_torch  # noqa: PLC0415 # torch takes seconds to import
+            from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
+            from verify.torch_module import to_torch  # noqa: PLC0415 # the same
 
-            assert arithmetic.fmt is not None
-            precision: Literal["high", "highest"] = "high" if tf32 else "highest"
-            self._module = to_torch(construction, arithmetic.fmt.name, arithmetic.device, precision=precision)
-        else:
+            if isinstance(arithmetic, TorchArithmetic):
+                precision: Literal["high", "highest"] = "high" if tf32 else "highest"
+                self._module = to_torch(construction, arithmetic.fmt.name, arithmetic.device, precision=precision)
+        if self._module is None:
             self._model = bind_construction(construction, arithmetic)
 
     def run(self, targets: IntArray, user_inputs: IntArray, trace: Trace | None = None) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +21,7 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.thresholds import unconditional_generation_threshold
-from verify import Runner, exhaust, get_arithmetic
+from verify import Runner, StructuredTorchArithmetic, exhaust, get_arithmetic
 from verify.cases import Outcome
 
 EXACT = get_arithmetic("rational")
@@ -153,3 +154,16 @@ def test_the_runner_leaves_torch_s_settings_alone() -> None:
     runner = Runner(construction, get_arithmetic("torch", dtype="float32"), tf32=True)
     assert not runner.run(np.array([[1, 0]]), np.array([[1]])).failures().any()
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_the_structured_arithmetic_runs_as_itself() -> None:
+    construction = UnconditionalGeneration(5, 4)
+    verdict = exhaust(construction, StructuredTorchArithmetic("float32"))
+    assert verdict.holds is True
+    assert verdict.cases == 5**4
+    assert verdict.arithmetic == "torch float32 structured"
+    blunt = replace(construction, temperature=RationalSoftmax(Fraction(50)))  # the threshold is (N-1)(4V-3) = 51
+    wrong = exhaust(blunt, StructuredTorchArithmetic("float64"))
+    assert wrong.holds is False
+    assert wrong.counterexample is not None
+    assert wrong.counterexample.reproduce.endswith("arithmetic='torch', dtype='float64', device='cpu')")

@@ -69,6 +69,7 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
         """Hold numbers as ``dtype`` on ``device``."""
         super().__init__(dtype, device)
+        self.name = f"torch {dtype} structured"
         self._all_codes: dict[int, Tensor] = {}
 
     def weight(self, matrix: ExactMatrix) -> BlockWeight:
