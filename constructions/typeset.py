@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.expressions import latex
+from constructions.expressions import UnitRow, latex
 from constructions.transformer import Attention, Matrix, Transformer
 
 
@@ -53,6 +53,8 @@ def _flat(expr: Matrix) -> str:
     if isinstance(expr, sp.FunctionMatrix):
         rows, columns = expr.shape
         return f"[{expr.lamda.expr}]({_size(rows)} x {_size(columns)})"
+    if isinstance(expr, UnitRow):
+        return f"e_{expr.index}^T({_size(expr.shape[0])} x {_size(expr.shape[1])})"
     named = {sp.Identity: "I", sp.ZeroMatrix: "0", sp.OneMatrix: "1"}
     for kind, letter in named.items():
         if isinstance(expr, kind):

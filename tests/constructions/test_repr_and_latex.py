@@ -146,7 +146,7 @@ def test_plain_text() -> None:
         'attention, head "self": W_K = [0(N x N), I(N x N)]',
         'attention, head "self": W_V = [0(N x N), I(N x N)]',
         'attention, head "first": W_Q = [0(1 x N), 1(1 x N)]',
-        'attention, head "first": W_K = [0(1 x N), UnitRow(N, 0)]',
+        'attention, head "first": W_K = [0(1 x N), e_0^T(1 x N)]',
         'attention, head "first": W_V = [I(N x N), 0(N x N)]',
         "select: W = I(N x N)",
         "select: b = (-1) 1(N x 1)",
