@@ -73,9 +73,14 @@ def test_ten_thousand_exact_layers(claim: str) -> None:
     assert (verdict.holds, verdict.cases) == (True, 10_000)
 
 
-@pytest.mark.heavy
 @EACH_CLAIM
-@pytest.mark.parametrize(("kind", "dtype"), FLOATS)
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        pytest.param(kind, dtype, marks=pytest.mark.heavy if kind == "torch" else pytest.mark.long)
+        for kind, dtype in FLOATS
+    ],
+)
 def test_ten_thousand_float_layers(claim: str, kind: str, dtype: str) -> None:
     verdict = fuzz_layers(claim, get_arithmetic(kind, dtype=dtype), examples=10_000, seed=1)
     assert (verdict.holds, verdict.cases) == (True, 10_000)
