@@ -95,7 +95,7 @@ class LongerInputs(Construction):
     def encode(self, targets: IntArray) -> Ratios:
         """Return ``s_j = r_j / V^(V^(n_X-1))``, where ``r_j`` has the sub-table of first token j as its digits."""
         rows = targets.reshape(len(targets), self.vocab_size, self.vocab_size ** (self.input_size - 1))
-        dtype = np.int64 if self.packed_size < 2**62 else object
+        dtype = np.int64 if self.packed_size < 2**62 and rows.dtype != object else object
         packed = np.zeros(rows.shape[:2], dtype=dtype)
         for digit in range(rows.shape[2]):
             packed = packed * self.vocab_size + rows[:, :, digit].astype(dtype)

@@ -154,6 +154,7 @@ def forward(
     *,
     cache: Cache[RowsT] | None = None,
     trace: Trace | None = None,
+    last_only: bool = False,
 ) -> RowsT:
     """Return the logits at ``count`` new positions.
 
@@ -164,6 +165,8 @@ def forward(
         cache: keys and values of the positions before them, extended in place; needs a causal mask. ``None``: the new
             positions are all there are.
         trace: records every intermediate.
+        last_only: return the logits at the last position alone. Its keys and values are all that the last attention
+            layer needs of the others, so that their own queries and what follows are left out.
 
     Raises:
         InvalidArgument: more positions than the context has.
@@ -179,7 +182,12 @@ def forward(
     rows = ar.beside(embedded, ar.positions(model.context_size, start, start + count))
     trace.record("input", ar, rows)
     visible = _visible(model.mask, start, count)
-    for layer in model.layers:
+    attentions = [index for index, layer in enumerate(model.layers) if isinstance(layer, BoundAttention)]
+    narrowed = max(attentions, default=0) if last_only else None
+    for index, layer in enumerate(model.layers):
+        asking = ar.last(rows) if index == narrowed else rows
+        if index == narrowed:
+            visible = visible[-1:]
         if isinstance(layer, BoundAttention):
             outputs = []
             for head in layer.heads:
@@ -189,7 +197,7 @@ def forward(
                     if held is not None:
                         keys, values = ar.below(held[0], keys), ar.below(held[1], values)
                     cache.held[layer.name, head.name] = (keys, values)
-                scores = ar.scores(ar.linear(rows, head.query), keys)
+                scores = ar.scores(ar.linear(asking, head.query), keys)
                 weights = ar.attention(scores, visible, model.temperature, key_size=head.key_size)
                 outputs.append(ar.mix(weights, values))
                 trace.record(f"{layer.name}.{head.name}.scores", ar, scores)
@@ -197,7 +205,7 @@ def forward(
                 trace.record(f"{layer.name}.{head.name}.output", ar, outputs[-1])
             rows = ar.total(outputs)
         else:
-            rows = ar.linear(rows, layer.weight, layer.bias)
+            rows = ar.linear(asking, layer.weight, layer.bias)
             rows = ar.relu(rows) if layer.relu else rows
         trace.record(layer.name, ar, rows)
     if cache is not None:

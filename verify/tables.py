@@ -65,6 +65,8 @@ def evidence(verdict: Verdict) -> str:
         return f"fuzzed: {cases} distinct cases, seed {verdict.seed}"
     if verdict.method == "swept":
         return f"swept: {cases} cases, every V"
+    if verdict.method == "certified":
+        return f"certified: all {cases} cases at once" if verdict.holds else "certified: not all cases"
     return f"evaluated: {cases} case{'s' if verdict.cases != 1 else ''}"
 
 

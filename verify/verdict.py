@@ -18,8 +18,8 @@ from constructions.validation import InvalidArgument
 
 #: How a verdict was reached. ``proved``: obligations discharged for all sizes; ``exhausted``: every case of the sizes;
 #: ``swept``: a named family of cases for every size of a range; ``fuzzed``: cases drawn with a seed; ``evaluated``:
-#: the cases that were given.
-Method = Literal["proved", "exhausted", "swept", "fuzzed", "evaluated"]
+#: the cases that were given; ``certified``: bounds that hold for every case of the sizes at once.
+Method = Literal["proved", "certified", "exhausted", "swept", "fuzzed", "evaluated"]
 
 #: A margin is exact in exact arithmetic and a float otherwise.
 Margin = Fraction | float

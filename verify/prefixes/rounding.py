@@ -5,7 +5,8 @@ Model. ``u`` is the unit roundoff of the format, ``eta`` its smallest normal num
 bounds the relative error of ``n`` roundings, and of the terms of a sum of ``n`` products IN ANY ORDER, with or without
 fused multiply-add, and a kernel that rounds less often (half precision with float32 inside) stays within it
 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
-ASSUMED, as IEEE 754 does not say it: ``exp`` is right within 2 units in the last place, ``4u``, or underflows.
+ASSUMED, as IEEE 754 does not say it: ``exp`` is right within ``EXP_ULPS`` units in the last place (numpy's float32 is
+off by up to 2.52), each at most ``2u``, or underflows.
 
 The reference is the exact layer on the rounded weights and rows, where both identities hold exactly. So a deviation is
 the sum of the errors of its parts:
@@ -17,9 +18,9 @@ the sum of the errors of its parts:
    ``g``, of the product, of the difference) is relative to ``|z|`` or to ``max z - z``. A kernel takes off the SAME
    number from all exponents of a row, which changes nothing, whatever it is. So up to that number an exponent is off by
    ``tau = g E_s + gamma_3 (|z| + max z - z) + 3 eta``.
-4. Unnormalised weights have a relative error of at most ``r = (1 + 4u) e^tau - 1``. The normaliser is a sum of positive
-   terms, one of which is 1: its relative error is the MEAN of ``r`` under the attention itself, ``rbar``, times
-   ``gamma_(n-1)``; a division or a product with a reciprocal adds two roundings. So each weight is off by
+4. Unnormalised weights have a relative error of at most ``r = (1 + 2 EXP_ULPS u) e^tau - 1``. The normaliser is a sum
+   of positive terms, one of which is 1: its relative error is the MEAN of ``r`` under the attention itself, ``rbar``,
+   times ``gamma_(n-1)``; a division or a product with a reciprocal adds two roundings. So each weight is off by
    ``rho A + 4 eta``, ``rho = (1 + r) (1 + gamma_(n+2) + n eta) / (1 - rbar) - 1``.
 5. With ``e`` (``e'``) such errors of ``A`` (``A^pt``) and ``e_alpha`` the sum of ``e'`` over the prefix, the rescaling
    identity is off by at most ``e' + (1 - alpha) e + e_alpha (A + e)``.
@@ -44,13 +45,14 @@ from jaxtyping import Float
 
 from constructions.formats import FORMATS, Format
 from constructions.validation import InvalidArgument
+from verify.certificates.kernel import EXP_ULPS
 from verify.prefixes.layer import AttentionHead, Numbers, float_gap
 from verify.prefixes.passes import HeadPasses, Passes
 
 _Array = Float[np.ndarray, "..."]
 
-#: ``exp`` is assumed right within this many units of roundoff: 2 units in the last place.
-EXP_ERROR = 4
+#: ``exp`` is assumed right within this many units of roundoff, two for each unit in the last place.
+EXP_ERROR = 2 * EXP_ULPS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""The claim that NOTHING rounds: for all targets, every number of the float pass is that of the exact pass at hardmax.
+
+Then a float forward pass, in any order of summation, with or without fused multiply-add, IS exact arithmetic, and what
+is proved of the one holds of the other. It needs weights and virtual tokens that the format holds, a temperature at
+which ``exp`` of every lower score underflows to 0, and sums of integers (or of multiples of one power of two) whose
+magnitudes add up to at most ``2^p`` of them. All of that is read off bounds of all targets at once, so that it takes
+one pass for each step of the response, whatever the vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from constructions.construction import Construction
+from verify.cases import parameters_of
+from verify.certificates.cells import CellsError, everything
+from verify.certificates.certify import bind_for_certificate, readout_input
+from verify.certificates.rounded import RoundedArithmetic
+from verify.trace import Trace
+from verify.verdict import Verdict
+
+
+@dataclass
+class _FirstRounding(Trace):
+    """Keeps the name of the first intermediate that may be rounded, and nothing else."""
+
+    name: str | None = None
+
+    def record(self, name: str, arithmetic: Any, value: Any) -> None:  # the signature of Trace
+        """Look whether a value is exact."""
+        if self.name is None and not value.exact:
+            self.name = name
+
+
+def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, claim: str | None = None) -> Verdict:
+    """Certify that no operation of the float forward pass rounds, for any target and user input.
+
+    Args:
+        construction: with its weights as they are.
+        arithmetic: the floats.
+        claim: the claim's id; the construction's name by default. The verdict's claim is that id and ``.bit-exact``.
+
+    Returns:
+        ``holds`` true when every intermediate of every step, the logits included, equals the exact number at hardmax;
+        unknown otherwise, with the first intermediate that may be rounded. ``cases`` counts targets and user inputs.
+
+    Raises:
+        InvalidArgument: the format cannot hold what the weights rely on.
+
+    """
+    started = time.perf_counter()
+    steps, reason = construction.layout.response, None
+    with np.errstate(all="ignore"):  # what is not finite is never exact
+        bound = bind_for_certificate(construction, arithmetic)
+        for step in range(steps):
+            try:
+                reason = _rounded_at(construction, arithmetic, bound, step)
+            except CellsError as error:
+                reason = str(error)
+            if reason is not None:
+                break
+    space = construction.targets.size * construction.user_inputs.size
+    return Verdict(
+        claim=f"{claim or type(construction).__name__}.bit-exact",
+        parameters=parameters_of(construction, arithmetic),
+        method="certified",
+        arithmetic=arithmetic.name,
+        device=arithmetic.device,
+        holds=True if reason is None and steps > 0 else None,
+        cases=space if reason is None else 0,
+        space=space,
+        seconds=time.perf_counter() - started,
+        reason=reason or f"every intermediate equals the exact one at hardmax; {arithmetic.kernel.assumptions()}",
+    )
+
+
+def _rounded_at(construction: Construction, arithmetic: RoundedArithmetic, bound: Any, step: int) -> str | None:
+    trace = _FirstRounding()
+    rows = readout_input(bound, everything(construction, step), trace=trace)
+    if trace.name is None:
+        terms, exact = arithmetic.linear_terms(rows, bound.readout.weight, bound.readout.bias)
+        if exact and arithmetic.error(terms)[1].all():
+            return None
+        trace.name = bound.readout.name
+    return f"{trace.name} may be rounded at response position {step}"

@@ -1,0 +1,216 @@
+"""All targets and user inputs of a construction, cut into polynomially many cells that share one answer.
+
+At a step of the response, with a given user input, the promised token depends on few entries of the target, often on a
+single one. A cell fixes these entries; every other entry may be anything. The bounds of the prompt over a cell, and of
+the response tokens fed back before the step, come from the construction's own code, see
+:mod:`verify.certificates.between`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from constructions.construction import Construction
+from constructions.ratios import Ratios
+from verify.certificates.between import Between, bounds, dependence
+
+#: Numbers in the input rows of one batch of cells.
+_BATCH_NUMBERS = 2**22
+
+
+class CellsError(Exception):
+    """A construction's targets cannot be cut into cells: nothing is shown, for the reason given."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A batch of cells of one step of the response.
+
+    Attributes:
+        step: which response token, 0-based.
+        low: the smallest prompts, shape ``(cells, virtual, embedding size)``.
+        high: the largest prompts.
+        user_low: the smallest user tokens, shape ``(cells, user)``.
+        user_high: the largest ones.
+        fed_low: the smallest response tokens before the step, shape ``(cells, step)``.
+        fed_high: the largest ones.
+        expected: the promised token at the step, shape ``(cells,)``.
+        witness: one target of each cell, with 0 in the entries that are not fixed.
+
+    """
+
+    step: int
+    low: Ratios
+    high: Ratios
+    user_low: Int[np.ndarray, "cells user"]
+    user_high: Int[np.ndarray, "cells user"]
+    fed_low: Int[np.ndarray, "cells step"]
+    fed_high: Int[np.ndarray, "cells step"]
+    expected: Int[np.ndarray, " cells"]
+    witness: Int[np.ndarray, cells * target]
+
+
+def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
+    """Yield batches of cells that together are all pairs of a target and a user input, at every step.
+
+    Args:
+        construction: what to cut up.
+        budget: the largest number of cells, a bound of the work and not of what is true.
+
+    Raises:
+        CellsError: more cells than that, or code that cannot run on bounds.
+
+    """
+    for step, cut in enumerate(_cuts(construction, budget)):
+        yield from _step_cells(construction, step, cut)
+
+
+def everything(construction: Construction, step: int) -> Cells:
+    """Return one cell that is all targets and user inputs at a step, with no promise about its answer.
+
+    Raises:
+        CellsError: code that cannot run on bounds.
+
+    """
+    vocab, layout = construction.vocab_size, construction.layout
+    targets = np.full((1, *construction.targets.shape), Between(0, vocab - 1), dtype=object)
+    prompt = _encode(construction, targets)
+    low, high = bounds(prompt.numerators)
+    users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
+    return Cells(
+        step,
+        Ratios(low, prompt.denominator),
+        Ratios(high, prompt.denominator),
+        users,
+        users + vocab - 1,
+        fed,
+        fed + vocab - 1,
+        np.zeros(1, dtype=np.int64),
+        np.zeros((1, *construction.targets.shape), dtype=np.int64),
+    )
+
+
+#: For each user input, the entries that its cells fix.
+_Cut = list[tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def _cuts(construction: Construction, budget: int) -> list[_Cut]:
+    """Return for every step and user input the entries that decide, and those packed into one number with them."""
+    layout, vocab = construction.layout, construction.vocab_size
+    inputs = vocab**layout.user
+    if inputs > budget:
+        raise CellsError(f"there are {inputs} user inputs, more than the budget of {budget} cells")
+    size = math.prod(construction.targets.shape)
+    free = np.empty((1, size), dtype=object)
+    free[0] = [Between(0, vocab - 1, frozenset((entry,))) for entry in range(size)]
+    free = free.reshape(1, *construction.targets.shape)
+    users = np.array(list(product(range(vocab), repeat=layout.user)), dtype=np.int64).reshape(inputs, layout.user)
+    packed = _packed_together(_encode(construction, free), size)
+    found: list[_Cut] = [[] for _ in range(layout.response)]
+    total = 0
+    for user in users:
+        answers = _answer(construction, free, user[None])
+        for step in range(layout.response):
+            fixed = dependence(answers[0, step])
+            fixed = fixed.union(*(packed[entry] for entry in fixed))
+            total += vocab ** len(fixed)
+            if total > budget:
+                raise CellsError(
+                    f"the answers depend on so many entries of the target at once that there are more cells than the"
+                    f" budget of {budget}"
+                )
+            found[step].append((tuple(int(token) for token in user), tuple(sorted(fixed))))
+    return found
+
+
+def _packed_together(prompt: Ratios, size: int) -> list[frozenset[int]]:
+    """Return for every entry of the target the entries that share a coordinate of the prompt with it."""
+    together = [frozenset((entry,)) for entry in range(size)]
+    for number in {dependence(value) for value in prompt.numerators.reshape(-1)}:
+        for entry in number:
+            together[entry] |= number
+    return together
+
+
+def _encode(construction: Construction, targets: np.ndarray[Any, Any]) -> Ratios:
+    try:
+        return construction.encode(targets)
+    except (TypeError, AttributeError, ValueError, IndexError) as error:
+        raise CellsError(f"encode cannot run on tokens of which only bounds are known: {error}") from None
+
+
+def _answer(construction: Construction, targets: np.ndarray[Any, Any], users: Any) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(construction.answer(targets, users))
+    except (TypeError, AttributeError, ValueError, IndexError) as error:
+        raise CellsError(f"answer cannot run on tokens of which only bounds are known: {error}") from None
+
+
+def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Cells]:
+    vocab, shape = construction.vocab_size, construction.targets.shape
+    size = math.prod(shape)
+    tokens = np.array([Between(token, token) for token in range(vocab)], dtype=object)
+    unknown = Between(0, vocab - 1)
+    width = construction.transformer.lowered.embedding_size + construction.layout.context_size
+    chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
+    pending = _assignments(cut, vocab)
+    while True:
+        users, places, values = [], [], []
+        for (user, entries), assignment in pending:
+            users.append(user)
+            places.append(entries)
+            values.append(assignment)
+            if len(users) == chunk:
+                break
+        if not users:
+            return
+        count = len(users)
+        targets = np.full((count, size), unknown, dtype=object)
+        witness = np.zeros((count, size), dtype=np.int64)
+        row = np.repeat(np.arange(count), [len(entries) for entries in places])
+        column = np.array([entry for entries in places for entry in entries], dtype=np.int64)
+        fixed = np.array([value for assignment in values for value in assignment], dtype=np.int64)
+        targets[row, column] = tokens[fixed]
+        witness[row, column] = fixed
+        inputs = np.array(users, dtype=np.int64).reshape(count, construction.layout.user)
+        yield _batch(construction, step, targets.reshape(count, *shape), inputs, witness.reshape(count, *shape))
+
+
+def _assignments(cut: _Cut, vocab: int) -> Iterator[tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]]]:
+    for place in cut:
+        for assignment in product(range(vocab), repeat=len(place[1])):
+            yield place, assignment
+
+
+def _batch(
+    construction: Construction,
+    step: int,
+    targets: np.ndarray[Any, Any],
+    inputs: Int[np.ndarray, "cells user"],
+    witness: Int[np.ndarray, cells * target],
+) -> Cells:
+    prompt = _encode(construction, targets)
+    low, high = bounds(prompt.numerators)
+    answer_low, answer_high = bounds(_answer(construction, targets, inputs))
+    if (answer_low[:, step] != answer_high[:, step]).any():
+        raise CellsError("answer depends on entries of the target that it did not show to depend on")
+    if answer_low.min() < 0 or answer_high.max() >= construction.vocab_size:
+        raise CellsError("answer promises tokens outside the vocabulary")
+    return Cells(
+        step,
+        Ratios(low, prompt.denominator),
+        Ratios(high, prompt.denominator),
+        inputs,
+        inputs,
+        answer_low[:, :step],
+        answer_high[:, :step],
+        answer_low[:, step],
+        witness,
+    )

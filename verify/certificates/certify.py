@@ -1,0 +1,188 @@
+"""One proof for ALL targets and user inputs, in time polynomial in the sizes, on the weights that are given.
+
+The forward pass runs on bounds: the entries of the target that decide the answer are exact, every other entry of the
+virtual token may be anything, and so may the response tokens that were fed back before, which are as promised by
+induction. Nothing here knows a construction's closed form.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_args
+
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.formats import get_format
+from constructions.validation import InvalidArgument, check_choice, check_integer
+from verify.arithmetic.base import Arithmetic
+from verify.cases import parameters_of
+from verify.certificates.ball_margins import ball_margins
+from verify.certificates.balls import BallArithmetic, ball_precision
+from verify.certificates.cells import Cells, CellsError, cells
+from verify.certificates.kernel import Kernel, Products
+from verify.certificates.margins import Margins, rounded_margins
+from verify.certificates.rounded import RoundedArithmetic
+from verify.exhaust import Progress, no_progress
+from verify.forward import BoundLinear, Model, bind_construction, forward
+from verify.trace import Trace
+from verify.verdict import Verdict
+
+#: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
+BUDGET = 2**20
+#: Floats of one box that are tried one by one before a pair of tokens is left undecided.
+POINTS = 2**12
+
+
+def certificate_arithmetic(
+    kind: str, dtype: str = "float32", *, products: str = "either", tf32: bool = False
+) -> BallArithmetic | RoundedArithmetic:
+    """Return the arithmetic of a certificate.
+
+    Args:
+        kind: ``ball`` for the real numbers, ``rounded`` for floats.
+        dtype: the float format of ``rounded``.
+        products: whether products are rounded before they are added, see :class:`~verify.certificates.kernel.Kernel`.
+        tf32: whether factors may be rounded to TF32.
+
+    Raises:
+        InvalidArgument: an unknown arithmetic, format or option.
+
+    """
+    check_choice("arithmetic", kind, ("ball", "rounded"))
+    if kind == "rounded":
+        check_choice("products", products, get_args(Products))
+        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+    if tf32 or products != "either":
+        raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
+    return BallArithmetic()
+
+
+def certify(
+    construction: Construction,
+    arithmetic: BallArithmetic | RoundedArithmetic,
+    *,
+    claim: str | None = None,
+    budget: int = BUDGET,
+    points: int = POINTS,
+    progress: Progress = no_progress,
+) -> Verdict:
+    """Certify that EVERY target is generated, with every user input.
+
+    Args:
+        construction: with its weights as they are.
+        arithmetic: of :func:`certificate_arithmetic`.
+        claim: the claim's id; the construction's name by default.
+        budget: the most cells to look at.
+        points: the most floats of a box to try one by one.
+        progress: called with response steps done and in all.
+
+    Returns:
+        ``holds`` true when every margin is certain; unknown otherwise, with the first token and position that could
+        not be decided. Never false: a certificate does not look at any single target.
+
+    Raises:
+        InvalidArgument: the format cannot hold what the weights rely on.
+
+    """
+    check_integer("budget", budget, 1)
+    check_integer("points", points, 1)
+    started = time.perf_counter()
+    found = _Found()
+    with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
+        bound = bind_for_certificate(construction, arithmetic)
+        try:
+            for batch in cells(construction, budget=budget):
+                _certify_batch(construction, bound, batch, found, points)
+                progress(batch.step, construction.layout.response)
+                if found.reason is not None:
+                    break
+        except CellsError as error:
+            found.reason = str(error)
+    done = found.count > 0 and found.reason is None
+    space = construction.targets.size * construction.user_inputs.size
+    return Verdict(
+        claim=claim or type(construction).__name__,
+        parameters=parameters_of(construction, arithmetic),
+        method="certified",
+        arithmetic=arithmetic.name,
+        device=arithmetic.device,
+        holds=True if done and found.margin > 0 else None,
+        cases=space if done else found.count,
+        space=space,
+        margin=found.margin if found.count else None,
+        seconds=time.perf_counter() - started,
+        reason=found.reason
+        or (f"{found.count} cells; {_assumptions(arithmetic)}" if done else "no cell was looked at"),
+    )
+
+
+@dataclass
+class _Found:
+    count: int = 0
+    margin: float = np.inf
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
+
+    arithmetic: BallArithmetic | RoundedArithmetic
+    model: Model[Any, Any, Any]
+    readout: BoundLinear[Any]
+
+
+def bind_for_certificate(construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic) -> Bound:
+    """Return the model without its readout, and the readout."""
+    held: Arithmetic[Any, Any, Any] = arithmetic
+    model = bind_construction(construction, held)
+    readout = model.layers[-1]
+    assert isinstance(readout, BoundLinear), "a transformer ends with a readout"
+    return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
+
+
+def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
+    """Return bounds of the readout's input at the last position.
+
+    Args:
+        bound: the construction.
+        batch: cells of one step.
+        trace: records every intermediate.
+
+    """
+    arithmetic: Any = bound.arithmetic  # one of two that have bounds of prompts and of embeddings
+    rows = arithmetic.prompt_between(batch.low, batch.high)
+    count = batch.low.shape[1]
+    for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
+        if low.shape[1]:
+            rows = arithmetic.below(rows, arithmetic.embed_between(bound.model.embedding, low, high))
+            count += low.shape[1]
+    return forward(bound.model, rows, count, last_only=True, trace=trace)
+
+
+def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
+    rows = readout_input(bound, batch)
+    margins: Margins
+    weight, bias = bound.readout.weight, bound.readout.bias
+    if isinstance(bound.arithmetic, RoundedArithmetic):
+        margins = rounded_margins(bound.arithmetic, rows, weight, bias, batch.expected, points=points)
+    else:
+        margins = ball_margins(rows, weight, bias, batch.expected)
+    found.count += len(batch.expected)
+    found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
+    undecided = np.flatnonzero(~margins.certain)
+    if len(undecided):
+        first = undecided[0]
+        given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
+        found.reason = (
+            f"not decided: token {batch.expected[first]} at response position {batch.step}{given}, whose margin is at"
+            f" least {margins.lower[first]:.3g}"
+        )
+
+
+def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic) -> str:
+    if isinstance(arithmetic, RoundedArithmetic):
+        return arithmetic.kernel.assumptions()
+    return "true exp"

@@ -1,0 +1,234 @@
+r"""Does the promised token's logit beat every other one, for everything in a box? Three sieves, each finer.
+
+1. *Coarse*, all tokens at once: with ``c`` the centre and ``r`` the radius of the readout's input,
+   ``L_v - L_w >= L_v(c) - L_w(c) - sum_k 2 max|W_k| r_k`` minus twice the largest rounding error of any logit.
+2. *Relational*, for the pairs that are left: ``L_v - L_w`` is affine in ``x``, its minimum over the box is at a corner,
+   ``sum_k min(d_k low_k, d_k high_k) + b_v - b_w`` with ``d = W_v - W_w``; minus the rounding errors of the two.
+3. *Enumerated*, for floats that are still left: the box holds finitely many floats; at each the bounds of both logits
+   are rounded, products with and without fused multiply-add.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from verify.certificates.boxes import Box
+from verify.certificates.rounded import RoundedArithmetic, RoundedWeight, Terms
+from verify.certificates.rounding import (
+    EVERYTHING,
+    from_ordinal,
+    is_power_of_two,
+    next_down,
+    next_up,
+    ordinal,
+    round_array,
+    two_sum,
+)
+
+_Array = Float[np.ndarray, "..."]
+#: Logits that are held at once.
+_BATCH_LOGITS = 2**22
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What is known of a batch of cells.
+
+    Attributes:
+        lower: for every cell a lower bound of the smallest margin, the promised token's logit minus any other's;
+            positive where the promised token is certain, ``inf`` where there is no other token.
+
+    """
+
+    lower: Float[np.ndarray, " cells"]
+
+    @property
+    def certain(self) -> Bool[np.ndarray, " cells"]:
+        """Where the promised token is certain; false for NaN."""
+        return np.asarray(self.lower > 0)
+
+
+def rounded_margins(
+    arithmetic: RoundedArithmetic,
+    rows: Box,
+    weight: RoundedWeight,
+    bias: RoundedWeight,
+    expected: Int[np.ndarray, " cells"],
+    *,
+    points: int,
+) -> Margins:
+    """Return bounds of the margins of computed logits.
+
+    Args:
+        arithmetic: the float arithmetic.
+        rows: the readout's input, cells x 1 x width (a batch of 1 stands for all cells).
+        weight: of the readout, V x width.
+        bias: of the readout, V x 1.
+        expected: the promised tokens.
+        points: the most floats of a box that are tried one by one; beyond it a pair stays undecided.
+
+    """
+    cells, vocab = len(expected), weight.values.shape[0]
+    if vocab == 1:
+        return Margins(np.full(cells, np.inf))
+    low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (rows.low, rows.high))
+    # equal boxes that promise the same token, at other steps or user inputs, are one case
+    keys = np.concatenate([low.astype(np.float64), high.astype(np.float64), expected[:, None]], axis=1)
+    _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    place = place.reshape(-1)
+    sieve = _Sieve(arithmetic, rows.grid, weight, bias, points)
+    chunk = max(1, _BATCH_LOGITS // vocab)
+    lower = np.empty(len(first))
+    for start in range(0, len(first), chunk):
+        chosen = first[start : start + chunk]
+        lower[start : start + chunk] = sieve.lower(low[chosen], high[chosen], expected[chosen])
+    return Margins(lower[place])
+
+
+class _Sieve:
+    def __init__(
+        self,
+        arithmetic: RoundedArithmetic,
+        grid: Int[np.ndarray, " width"],
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        points: int,
+    ):
+        self.arithmetic, self.points = arithmetic, points
+        self.dtype = weight.values.dtype
+        self.weight, self.weight_grid, self.grid = weight.values, weight.grid, grid
+        self.bias, self.bias_grid = bias.values[:, 0], bias.grid[:, 0]
+        self.heaviest = np.abs(self.weight).max(axis=0)
+        self.unit = 2 * np.finfo(self.dtype).eps
+
+    def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
+        """Return lower bounds of the margins of some cells."""
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            return np.full(len(expected), -np.inf)
+        cell = np.arange(len(expected))
+        centre, radius = (low + high) / 2, next_up((high - low) / 2)
+        used = np.flatnonzero((np.maximum(np.abs(low), np.abs(high)) != 0).any(axis=0))
+        logits = centre[:, used] @ self.weight[:, used].T + self.bias
+        size = np.maximum(np.abs(low), np.abs(high))
+        most = size @ self.heaviest + np.abs(self.bias).max()
+        terms = self._terms_of(np.zeros_like(most), most, size @ self.heaviest, (size != 0).sum(axis=1) + 1)
+        error, _ = self.arithmetic.error(terms)
+        each = error + self.arithmetic.last_rounding(most + error) + (len(used) + 3) * self.unit * most
+        allowed = (2 * each + 2 * (radius @ self.heaviest)) * (1 + 8 * self.unit)
+        gaps = logits[cell, expected][:, None] - logits
+        close = gaps <= allowed[:, None]
+        close[cell, expected] = False
+        gaps[cell, expected] = np.inf
+        gaps[close] = np.inf
+        lower = np.asarray(gaps.min(axis=1) - allowed, dtype=np.float64)
+        where, other = np.nonzero(close)
+        if len(where):
+            found = self._pairs(low[where], high[where], expected[where], other)
+            np.minimum.at(lower, where, found)
+        return lower
+
+    def _terms_of(self, low: _Array, high: _Array, magnitude: _Array, count: _Array) -> Terms:
+        """Return terms of which nothing is known but their magnitude."""
+        nothing = np.asarray(-EVERYTHING)
+        reduced = np.zeros_like(magnitude)
+        if self.arithmetic.kernel.tf32:
+            reduced = magnitude * self.dtype.type(2.0) ** -9  # two factors, 2^-10 each
+        return Terms(low, high, high, count, magnitude, nothing, reduced)
+
+    def _pair_terms(self, low: _Array, high: _Array, token: Int[np.ndarray, " pairs"]) -> Terms:
+        """Return the terms of one logit for each pair."""
+        weight, shift = self.weight[token], self.bias[token]
+        ends = (weight * low, weight * high)
+        least, most = np.minimum(*ends), np.maximum(*ends)
+        size = np.maximum(np.abs(least), np.abs(most))
+        simple = is_power_of_two(weight) | ((low == high) & is_power_of_two(low))
+        simple |= self.arithmetic.kernel.products == "fused"
+        grid = np.where(size != 0, self.weight_grid[token] + self.grid, EVERYTHING).min(axis=1, initial=EVERYTHING)
+        reduced = np.zeros(len(token), dtype=self.dtype)
+        if self.arithmetic.kernel.tf32:
+            reduced = size.sum(axis=1) * self.dtype.type(2.0) ** -9
+        return Terms(
+            least.sum(axis=1) + shift,
+            most.sum(axis=1) + shift,
+            size.sum(axis=1) + np.abs(shift),
+            (size != 0).sum(axis=1) + (shift != 0),
+            np.where(simple, 0, size).sum(axis=1),
+            np.minimum(grid, self.bias_grid[token]),
+            reduced,
+        )
+
+    def _pairs(
+        self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
+    ) -> _Array:
+        difference = self.weight[own] - self.weight[other]
+        least = np.minimum(difference * low, difference * high)
+        shift = self.bias[own] - self.bias[other]
+        heavy = np.abs(self.weight[own]) + np.abs(self.weight[other])
+        size = (heavy * np.maximum(np.abs(low), np.abs(high))).sum(axis=1)
+        size += np.abs(self.bias[own]) + np.abs(self.bias[other])
+        lower = least.sum(axis=1) + shift
+        exact = np.ones(len(own), dtype=np.bool_)
+        for token in (own, other):
+            terms = self._pair_terms(low, high, token)
+            error, whole = self.arithmetic.error(terms)
+            rounding = self.arithmetic.last_rounding(np.maximum(np.abs(terms.low), np.abs(terms.high)) + error)
+            lower = lower - np.where(whole, 0, error + rounding)
+            exact &= whole
+        # where both logits are exact so is their difference, one bit larger, if the wide dtype has that bit
+        exact &= self.arithmetic.fmt.precision + 1 <= np.finfo(self.dtype).nmant + 1
+        lower = np.where(exact, lower, lower - (low.shape[1] + 6) * self.unit * size)
+        left = np.flatnonzero(~(lower > 0))
+        if len(left):
+            lower[left] = np.maximum(lower[left], self._enumerated(low[left], high[left], own[left], other[left]))
+        return np.asarray(lower, dtype=np.float64)
+
+    def _enumerated(
+        self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
+    ) -> _Array:
+        """Return the smallest margin over all floats of each pair's box; ``-inf`` where they are too many."""
+        fmt = self.arithmetic.fmt
+        first = ordinal(low, fmt)
+        counts = ordinal(high, fmt) - first + 1
+        total = np.where(counts > self.points, self.points + 1, counts).astype(np.float64).prod(axis=1)
+        lower = np.where(total > self.points, -np.inf, np.inf)
+        active = np.flatnonzero(total <= self.points)
+        step = 0
+        while len(active):
+            rest = np.full(len(active), step, dtype=np.int64)
+            places = np.empty((len(active), low.shape[1]), dtype=np.int64)
+            for column in range(low.shape[1]):
+                rest, digit = np.divmod(rest, counts[active, column])
+                places[:, column] = first[active, column] + digit
+            x = from_ordinal(places, fmt).astype(self.dtype)
+            own_low, _ = self._logit(x, own[active])
+            _, other_high = self._logit(x, other[active])
+            lower[active] = np.minimum(lower[active], own_low - other_high)
+            step += 1
+            active = active[(lower[active] > 0) & (step < total[active])]
+        return lower
+
+    def _logit(self, x: _Array, token: Int[np.ndarray, " pairs"]) -> tuple[_Array, _Array]:
+        """Return bounds of a computed logit at a known input: rounded bounds of the sum, see ``rounded``."""
+        arithmetic = self.arithmetic
+        terms = self._pair_terms(x, x, token)
+        error, whole = arithmetic.error(terms)
+        low, high = arithmetic.rounded(terms.low - error, up=False), arithmetic.rounded(terms.high + error, up=True)
+        # one product and the bias: the product is rounded or not, and one addition follows
+        products = (self.weight[token] * x).sum(axis=1)
+        rounded = round_array(products, arithmetic.fmt)
+        allowed = {"fused": (products,), "separate": (rounded,), "either": (products, rounded)}
+        bounds = [self._added(product, self.bias[token]) for product in allowed[arithmetic.kernel.products]]
+        single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
+        single &= not arithmetic.kernel.tf32 and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
+        low = np.where(single, np.minimum.reduce([bound[0] for bound in bounds]), low)
+        high = np.where(single, np.maximum.reduce([bound[1] for bound in bounds]), high)
+        return np.where(whole, terms.low, low), np.where(whole, terms.high, high)
+
+    def _added(self, product: _Array, shift: _Array) -> tuple[_Array, _Array]:
+        total, error = two_sum(product, shift)
+        below = np.where(error < 0, next_down(total), total)
+        above = np.where(error > 0, next_up(total), total)
+        return self.arithmetic.rounded(below, up=False), self.arithmetic.rounded(above, up=True)

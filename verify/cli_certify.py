@@ -1,0 +1,64 @@
+"""The command that proves a claim for ALL targets of given sizes: ``certify``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from constructions.validation import InvalidArgument
+from proofs import get_claim
+from verify import cli_options as options
+from verify.certificates import BUDGET, POINTS, RoundedArithmetic, bit_exact, certificate_arithmetic
+from verify.certificates import certify as certify_construction
+from verify.cli_evidence import show_verdicts
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(certify)
+
+
+def certify(
+    claim: options.ClaimId,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    arithmetic: Annotated[
+        str, typer.Option("--arithmetic", help="rounded (floats) or ball (real numbers)")
+    ] = "rounded",
+    dtype: options.Dtype = "float32",
+    products: Annotated[
+        str, typer.Option("--products", help="rounded before they are added: separate, fused (no) or either")
+    ] = "either",
+    tf32: options.Tf32 = False,
+    exact: Annotated[
+        bool, typer.Option("--bit-exact", help="certify that nothing rounds at all, instead of the tokens")
+    ] = False,
+    budget: Annotated[int, typer.Option("--budget", help="the most cells to look at")] = BUDGET,
+    points: Annotated[int, typer.Option("--points", help="the most floats of an interval to try one by one")] = POINTS,
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = "causal",
+    lift: options.LiftOption = None,
+    as_json: options.Json = False,
+) -> int:
+    """Prove the claim for EVERY target and user input of the given sizes at once, or say what could not be decided."""
+    chosen = get_claim(claim)
+    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    kind = certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32)
+    if exact:
+        if not isinstance(kind, RoundedArithmetic):
+            raise InvalidArgument("arithmetic: expected rounded with --bit-exact, which is about floats")
+        verdict = bit_exact(construction, kind, claim=claim)
+    else:
+        with options.progress_bar(f"{claim}: certificate", quiet=as_json) as progress:
+            verdict = certify_construction(
+                construction, kind, claim=claim, budget=budget, points=points, progress=progress
+            )
+    show_verdicts([verdict], as_json=as_json)
+    return options.exit_status([verdict])
