@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated
 
 import typer
 
-from constructions.validation import InvalidArgument
+from constructions.validation import InvalidArgument, reject
 from proofs import get_claim
 from verify import cli_options as options
 from verify.certificates import BUDGET, POINTS, RoundedArithmetic, bit_exact, certificate_arithmetic
@@ -36,6 +37,9 @@ def certify(
     exact: Annotated[
         bool, typer.Option("--bit-exact", help="certify that nothing rounds at all, instead of the tokens")
     ] = False,
+    any_embedding: Annotated[
+        str | None, typer.Option("--any-embedding", metavar="M", help="every embedding with |E| <= M (theorem-1)")
+    ] = None,
     budget: Annotated[int, typer.Option("--budget", help="the most cells to look at")] = BUDGET,
     points: Annotated[int, typer.Option("--points", help="the most floats of an interval to try one by one")] = POINTS,
     temperature: options.TemperatureOption = None,
@@ -58,7 +62,20 @@ def certify(
     else:
         with options.progress_bar(f"{claim}: certificate", quiet=as_json) as progress:
             verdict = certify_construction(
-                construction, kind, claim=claim, budget=budget, points=points, progress=progress
+                construction,
+                kind,
+                claim=claim,
+                budget=budget,
+                points=points,
+                any_embedding=None if any_embedding is None else _rational("any_embedding", any_embedding),
+                progress=progress,
             )
     show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
+
+
+def _rational(name: str, text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        reject(name, "a rational number, such as 1 or 3/2", text)

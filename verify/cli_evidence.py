@@ -23,8 +23,9 @@ from verify.coq_record import read_record
 from verify.exhaust import exhaust as exhaust_construction
 from verify.files import write_atomically
 from verify.prefixes import fuzz_layers
+from verify.strongest import strongest_json, strongest_table
 from verify.suite import fuzz_claim, tasks
-from verify.tables import explanation, verdict_table
+from verify.tables import assumptions, explanation, verdict_table
 from verify.trace import Trace
 from verify.verdict import Verdict
 
@@ -69,6 +70,8 @@ def verify(
             write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
     show_verdicts(verdicts, as_json=as_json, many=True)
     if not as_json:
+        typer.echo("\nthe strongest evidence, claim by claim:")
+        options.console().print(strongest_table(verdicts))
         if missing:
             typer.echo(f"\nnot listed: {missing}")
         held = sum(verdict.holds is True for verdict in verdicts)
@@ -257,7 +260,7 @@ def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False,
     """
     if as_json:
         records = [verdict.to_json() for verdict in verdicts]
-        options.print_json({"verdicts": records} if many else records[0])
+        options.print_json({"verdicts": records, "strongest": strongest_json(verdicts)} if many else records[0])
         return
     console = options.console()
     if statement is not None:
@@ -266,3 +269,5 @@ def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False,
     for verdict in verdicts:
         for line in explanation(verdict):
             console.print(escape(line), soft_wrap=True)
+    for line in assumptions(verdicts):
+        console.print(escape(line), soft_wrap=True)

@@ -12,10 +12,12 @@ from hypothesis.strategies import SearchStrategy
 
 from constructions.construction import Construction
 from constructions.formats import FORMATS, Format
+from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from proofs import Claim, LayerClaim, ObligationError
 from verify import strategies
 from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
+from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
 from verify.commands import SIZE_NAMES, command_for
 from verify.coq_record import CoqRecord, coq_verdict
 from verify.exhaust import Progress, exhaust, no_progress
@@ -60,6 +62,17 @@ FUZZED_FLOATS: dict[str, dict[str, int]] = {
     "longer-responses": {"vocab": 60, "response": 16},
     "longer-inputs": {"vocab": 13, "input": 4},
 }
+
+#: Sizes whose every target is certified at once: in real numbers, and in floats, at the notebook's 94 characters.
+CERTIFIED: dict[str, dict[str, int]] = {
+    "theorem-1": {"vocab": 94, "context": 20},
+    "theorem-2": {"vocab": 94},
+    "longer-responses": {"vocab": 30, "response": 4},
+    "longer-inputs": {"vocab": 4, "input": 2},
+}
+#: Where the real-number certificate needs another temperature than the default: longer inputs are claimed at hardmax,
+#: and at the default ``q``, just above what is proved to be enough, bounds of each coordinate alone are too wide.
+CERTIFIED_TEMPERATURE: dict[str, Temperature] = {"longer-inputs": Hardmax()}
 
 AnyArithmetic = Arithmetic[Any, Any, Any]
 
@@ -115,6 +128,7 @@ def tasks(
             for kind in kinds:
                 yield _layers_task(claim, kind, examples, seed)
             continue
+        yield _certify_task(claim, BallArithmetic(), ())
         for sizes in RATIONAL_SIZES[claim.id]:
             yield _exhaust_task(claim, sizes, exact, tf32=False)
         yield _fuzz_task(claim, exact, examples, seed, tf32=False)
@@ -127,6 +141,7 @@ def tasks(
             yield Task(
                 claim, f"sweep, {arithmetic.name}", partial(_sweep_and_keep, swept, claim, arithmetic, tf32=reduced)
             )
+            yield _certify_task(claim, certificate_arithmetic("rounded", arithmetic.fmt.name, tf32=reduced), swept)
             yield _fuzz_task(claim, arithmetic, examples, seed, tf32=reduced, swept=swept)
 
 
@@ -139,6 +154,33 @@ def _layers_task(claim: LayerClaim, arithmetic: AnyArithmetic, examples: int, se
         return fuzz_layers(claim.id, arithmetic, examples=examples, seed=seed, progress=progress)
 
     return Task(claim, f"drawn layers, {arithmetic.name}", run)
+
+
+def _certify_task(claim: Claim, arithmetic: BallArithmetic | RoundedArithmetic, swept: Sequence[Verdict]) -> Task:
+    def run(progress: Progress) -> Verdict:
+        sizes = _below(swept, CERTIFIED[claim.id])
+        real = isinstance(arithmetic, BallArithmetic) and claim.id in CERTIFIED_TEMPERATURE
+        options = {"temperature": CERTIFIED_TEMPERATURE[claim.id]} if real else None
+        verdict = certify(claim.build(options=options, **sizes), arithmetic, claim=claim.id, progress=progress)
+        # a sweep runs one kernel and a certificate is about all of them: it may stop a little earlier
+        while swept and not verdict.holds and sizes["vocab"] > 1:
+            sizes["vocab"] -= 1
+            verdict = certify(claim.build(options=options, **sizes), arithmetic, claim=claim.id, progress=progress)
+        return verdict
+
+    return Task(claim, f"certificate, {arithmetic.name}", run)
+
+
+def _below(swept: Sequence[Verdict], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return sizes with a vocabulary below the one at which a sweep stopped.
+
+    The sweep before has told where the format stops; what holds below is worth knowing, the rest is known.
+    """
+    bounds = dict(sizes)
+    for verdict in swept:
+        if verdict.holds is False and verdict.counterexample is not None:
+            bounds["vocab"] = min(bounds["vocab"], max(1, stopped_at(verdict) - 1))
+    return bounds
 
 
 def _exhaust_task(claim: Claim, sizes: Mapping[str, int], arithmetic: AnyArithmetic, *, tf32: bool) -> Task:
@@ -169,11 +211,7 @@ def _fuzz_task(
     largest = FUZZED_EXACT[claim.id] if arithmetic.fmt is None else FUZZED_FLOATS[claim.id]
 
     def run(progress: Progress) -> Verdict:
-        # the sweep before it has told where the format stops; what holds below is worth knowing, the rest is known
-        bounds = dict(largest)
-        for verdict in swept:
-            if verdict.holds is False and verdict.counterexample is not None:
-                bounds["vocab"] = max(1, stopped_at(verdict) - 1)
+        bounds = _below(swept, largest)
         return fuzz_claim(claim, arithmetic, bounds=bounds, examples=examples, seed=seed, progress=progress, tf32=tf32)
 
     return Task(claim, f"fuzzing, {arithmetic.name}", run)

@@ -80,11 +80,20 @@ def outcome(verdict: Verdict) -> Text:
 def explanation(verdict: Verdict) -> list[str]:
     """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
     lines = []
+    if verdict.method == "certified" and verdict.holds:
+        return []  # what it rests on is the same for many, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
     if verdict.case:
         lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
     return lines
+
+
+def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the certificates of a table rest on, each once."""
+    held = [verdict for verdict in verdicts if verdict.method == "certified" and verdict.holds and verdict.reason]
+    lines = [f"certified, {verdict.arithmetic.split()[0]}: {verdict.reason}" for verdict in held]
+    return list(dict.fromkeys(lines))
 
 
 def margin(value: Margin) -> str:

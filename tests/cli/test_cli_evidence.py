@@ -123,9 +123,17 @@ def test_verify_gathers_every_kind_of_evidence(tmp_path: Path, capsys: pytest.Ca
     arguments = ["verify", "theorem-2", "--dtype", "float32", "--examples", "10", "--report", str(report)]
     document = _json(arguments, capsys, 0)
     verdicts = [Verdict.from_json(record) for record in document["verdicts"]]
-    assert set(document) == {"verdicts"}
-    assert {verdict.method for verdict in verdicts} == {"proved", "exhausted", "swept", "fuzzed"}
-    assert {verdict.arithmetic for verdict in verdicts} == {"real", "rational", "torch float32"}
+    assert set(document) == {"verdicts", "strongest"}
+    assert {verdict.method for verdict in verdicts} == {"proved", "certified", "exhausted", "swept", "fuzzed"}
+    assert {verdict.arithmetic for verdict in verdicts} == {
+        "real",
+        "ball",
+        "rational",
+        "torch float32",
+        "rounded float32",
+    }
+    best = {numbers: found["method"] for numbers, found in document["strongest"]["theorem-2"].items()}
+    assert best == {"real": "proved", "rational": "exhausted", "float32": "certified"}
     assert all(verdict.holds is True and verdict.claim == "theorem-2" for verdict in verdicts)
     # one file for each verdict, in order, and nothing half-written beside them
     files = sorted(report.iterdir())

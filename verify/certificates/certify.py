@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, cast, get_args
 
 import numpy as np
 
 from constructions.construction import Construction
 from constructions.formats import get_format
-from constructions.validation import InvalidArgument, check_choice, check_integer
+from constructions.ratios import Ratios
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic
 from verify.cases import parameters_of
 from verify.certificates.ball_margins import ball_margins
@@ -66,6 +68,7 @@ def certify(
     claim: str | None = None,
     budget: int = BUDGET,
     points: int = POINTS,
+    any_embedding: Fraction | None = None,
     progress: Progress = no_progress,
 ) -> Verdict:
     """Certify that EVERY target is generated, with every user input.
@@ -76,6 +79,8 @@ def certify(
         claim: the claim's id; the construction's name by default.
         budget: the most cells to look at.
         points: the most floats of a box to try one by one.
+        any_embedding: certify every token embedding ``E`` with ``|E| <= any_embedding`` at once, whatever the
+            construction's own is; for constructions without user tokens, whose embedding is free (Theorem 1).
         progress: called with response steps done and in all.
 
     Returns:
@@ -88,10 +93,15 @@ def certify(
     """
     check_integer("budget", budget, 1)
     check_integer("points", points, 1)
+    if any_embedding is not None:
+        if any_embedding < 0:
+            reject("any_embedding", "a bound >= 0", any_embedding)
+        if construction.layout.user:
+            raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
     started = time.perf_counter()
     found = _Found()
     with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
-        bound = bind_for_certificate(construction, arithmetic)
+        bound = replace(bind_for_certificate(construction, arithmetic), any_embedding=any_embedding)
         try:
             for batch in cells(construction, budget=budget):
                 _certify_batch(construction, bound, batch, found, points)
@@ -104,7 +114,8 @@ def certify(
     space = construction.targets.size * construction.user_inputs.size
     return Verdict(
         claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction, arithmetic),
+        parameters=parameters_of(construction, arithmetic)
+        | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
         method="certified",
         arithmetic=arithmetic.name,
         device=arithmetic.device,
@@ -113,8 +124,7 @@ def certify(
         space=space,
         margin=found.margin if found.count else None,
         seconds=time.perf_counter() - started,
-        reason=found.reason
-        or (f"{found.count} cells; {_assumptions(arithmetic)}" if done else "no cell was looked at"),
+        reason=found.reason or (_assumptions(arithmetic, any_embedding) if done else "no cell was looked at"),
     )
 
 
@@ -132,6 +142,7 @@ class Bound:
     arithmetic: BallArithmetic | RoundedArithmetic
     model: Model[Any, Any, Any]
     readout: BoundLinear[Any]
+    any_embedding: Fraction | None = None
 
 
 def bind_for_certificate(construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic) -> Bound:
@@ -156,9 +167,14 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
-        if low.shape[1]:
+        if low.shape[1] and bound.any_embedding is not None:
+            largest = bound.any_embedding
+            numerators = np.full((1, low.shape[1], batch.low.shape[2]), largest.numerator)
+            ends = (Ratios(-numerators, largest.denominator), Ratios(numerators, largest.denominator))
+            rows = arithmetic.below(rows, arithmetic.prompt_between(*ends))
+        elif low.shape[1]:
             rows = arithmetic.below(rows, arithmetic.embed_between(bound.model.embedding, low, high))
-            count += low.shape[1]
+        count += low.shape[1]
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
@@ -182,7 +198,8 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
         )
 
 
-def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic) -> str:
-    if isinstance(arithmetic, RoundedArithmetic):
-        return arithmetic.kernel.assumptions()
-    return "true exp"
+def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:
+    kernels = (
+        arithmetic.kernel.assumptions() if isinstance(arithmetic, RoundedArithmetic) else "nothing assumed: true exp"
+    )
+    return kernels + (f"; for EVERY token embedding with |E| <= {any_embedding}" if any_embedding is not None else "")
