@@ -15,7 +15,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, Temperature, as_temperature
 from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
+from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice, check_integer, check_tokens
 
 #: Largest vocabulary and context accepted: the largest vocabulary of a language model in the theory's scope, 262,144.
 #: Weights are lowered entry by entry as exact Fractions, seconds at this size and minutes beyond it.
@@ -95,11 +95,14 @@ class Construction(ABC):
         """The behaviours that a virtual token can select."""
 
     @abstractmethod
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return the virtual tokens of a batch of valid targets.
 
+        A certificate runs this very code on ALL targets at once: on an object array of numbers of which only bounds
+        are known, which can be added, subtracted, multiplied, and divided by integers (``//``, ``%``), not compared.
+
         Args:
-            targets: int64, shape ``(batch, *targets.shape)``.
+            targets: int64 (or such objects), shape ``(batch, *targets.shape)``.
 
         Returns:
             Exact numbers of shape ``(batch, virtual, embedding size)``.
@@ -107,11 +110,13 @@ class Construction(ABC):
         """
 
     @abstractmethod
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return what the theorem promises for a batch of valid targets and inputs.
 
+        A certificate runs this on bounds too, see :meth:`encode`.
+
         Args:
-            targets: int64, shape ``(batch, *targets.shape)``.
+            targets: int64 (or such objects), shape ``(batch, *targets.shape)``.
             user_inputs: int64, shape ``(batch, user)``.
 
         Returns:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from verify.strongest import arithmetic_family, strongest, strongest_json, strongest_table
-from verify.verdict import Method, Verdict
+from verify.verdict import Method, Refutation, Verdict
 
 
 def _verdict(
@@ -22,6 +23,7 @@ def _verdict(
         holds=holds,
         cases=cases,
         reason=None if holds else "the reason",
+        refutation=Refutation("it", "here", "1", "2", None, "a command") if holds is False else None,
     )
 
 
@@ -44,7 +46,7 @@ def test_numbers_are_told_apart_from_what_computed_them(arithmetic: str, family:
 
 def test_the_order_is_proof_certificate_enumeration_and_then_cases() -> None:
     methods: list[Method] = ["evaluated", "fuzzed", "swept", "exhausted", "certified", "proved"]
-    for weaker, stronger in zip(methods, methods[1:], strict=False):
+    for weaker, stronger in pairwise(methods):
         for order in ([weaker, stronger], [stronger, weaker]):
             # more cases do not make up for a weaker method
             verdicts = [_verdict(method, cases=10**9 if method == weaker else 1) for method in order]
