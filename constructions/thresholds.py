@@ -154,6 +154,12 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
     ``t = l+1`` keys, and at ``l = 1`` with ``c = 1`` the two heads' leaks cancel as in Theorem 2; without a mask it
     sees all ``n_X + 1``. The strict bound of the readout is met by adding 1.
 
+    How far it is from what is needed is known where all maps can be run. For two user tokens, causal mask and add lift
+    :func:`two_inputs_threshold` is exact: 10 at ``V = 2``, where this is 15. Elsewhere only enclosures by bisection in
+    exact arithmetic are known, at ``V = 2`` (all maps are right at the upper end and one is wrong at the lower): two
+    tokens without a mask 17.56..17.58 against 62 here, with the mask lift as well 22.17..22.19 against 126; three
+    tokens, causal, 31.28..31.32 against 62.
+
     Args:
         vocab_size: ``V``.
         input_size: ``n_X``.
@@ -174,3 +180,23 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
             needed.append(others * (8 * base * spread - 1))
         needed.append(input_size * (4 * spread - 1))
     return Fraction(max(needed))
+
+
+def two_inputs_threshold(vocab_size: int) -> int:
+    r"""Return the ``q >= 6`` above which, and only above which, two user tokens are right (causal mask, add lift).
+
+    ``2(4V-3)`` for ``V >= 2``; from 6 on the one-hots are restored exactly. In block 1 the leaks of the two heads
+    cancel as in Theorem 2, so its digits are exact. In block 2 the answer's position sees three keys and coordinate
+    ``r`` is ``((q-1)(o_r + c_r) + A_r)/(q+2)``: ``o`` its own token's one-hot, ``c`` the candidates looked for, whose
+    entries are at most ``(V-1)/V``, and ``A >= o + c`` the sum of the one-hots and rows of all three. The selected
+    coordinate (``o_r = 1``) is too small by at most ``2(1+c_r)/(q+2)``, below ``1/(2V)`` at ``c_r = (V-1)/V`` iff
+    ``q > 2(4V-3)``; too large by at most ``2((V-1)/V)/(q+2)``; and every other one is at most
+    ``(V-1)/V + 2/(q+2) <= 1`` before 1 is taken off. The first is reached by the map that is ``V-1`` at the input
+    ``0, 1`` and 0 everywhere else, where ``A`` has no more than ``o + c`` in coordinate 1: ``V-1`` ties with ``V-2``.
+
+    Args:
+        vocab_size: ``V``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    return 0 if vocab_size == 1 else 2 * (4 * vocab_size - 3)
