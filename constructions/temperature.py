@@ -89,7 +89,7 @@ class PerHeadSoftmax:
 
     """
 
-    q: Mapping[str, Fraction] | tuple[tuple[str, Fraction], ...]
+    q: Mapping[str, Fraction | int] | tuple[tuple[str, Fraction | int], ...]
 
     def __post_init__(self) -> None:
         expected = "a q for each head by its name, such as {'self': 7, 'first': Fraction(9, 2)},"
@@ -108,7 +108,7 @@ class PerHeadSoftmax:
 
     def for_head(self, name: str) -> RationalSoftmax:
         """Return the temperature of a head, which must be one of those named."""
-        return RationalSoftmax(dict(self.q)[name])
+        return RationalSoftmax(Fraction(dict(self.q)[name]))
 
     def check_heads(self, names: Iterable[str]) -> None:
         """Refuse a model whose heads are not exactly those named.

@@ -169,7 +169,7 @@ def show_temperature(temperature: Temperatures) -> str:
     return f"T = {temperature.inverse_temperature:.6g}, over sqrt({under})"
 
 
-def _exact(number: Fraction) -> str:
+def _exact(number: Fraction | int) -> str:
     whole = decimal(number.numerator)
     return whole if number.denominator == 1 else f"{whole}/{decimal(number.denominator)}"
 

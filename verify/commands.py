@@ -53,5 +53,5 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str] | N
     return words
 
 
-def _ratio(number: Fraction) -> str:
+def _ratio(number: Fraction | int) -> str:
     return f"{decimal(number.numerator)}/{decimal(number.denominator)}"
