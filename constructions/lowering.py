@@ -236,8 +236,10 @@ def exact_rows(name: str, value: Any, shape: tuple[int, int]) -> tuple[tuple[Fra
     if matrix.shape != shape:
         wanted, found = (" x ".join(map(str, sizes)) for sizes in (shape, matrix.shape))
         raise InvalidArgument(f"{name}: expected a matrix of {wanted} numbers but got one of {found}")
-    rows, columns = shape
-    return tuple(tuple(evaluate(matrix[row, column], {}) for column in range(columns)) for row in range(rows))
+    for entry in matrix:
+        if not entry.is_Rational:
+            raise InvalidArgument(f"{name}: expected rational numbers but got {entry}")
+    return tuple(tuple(evaluate(entry, {}) for entry in row) for row in matrix.tolist())
 
 
 def _exact_entry(name: str, entry: Any) -> sp.Expr:

@@ -46,24 +46,26 @@ def scaled_generation_holds(vocab_size: int, context_size: int, temperature: Sof
     threshold = embedding_threshold(vocab_size, context_size, lowest=-magnitude, highest=magnitude)
     if threshold == 0:  # a single token, or a single position
         return True
-    inverse_temperature, before = Fraction(temperature.inverse_temperature), flint.ctx.prec
-    try:
-        for doubled in count():
-            flint.ctx.prec = _FIRST_PRECISION << doubled
-            exact = _ball(inverse_temperature)
-            blunt = (exact / flint.arb(context_size).sqrt()).exp()
-            if temperature.scaled_by == "length":
-                holds = _decided(blunt - _ball(threshold))
-            else:
-                others = context_size - 1
-                reads = Fraction(vocab_size - 1, vocab_size) + magnitude
-                leaks = others / (blunt + others) + others / (exact.exp() + others) * _ball(reads)
-                holds = _decided(_ball(Fraction(1, 2 * vocab_size)) - leaks)
-            if holds is not None:
-                return holds
-    finally:
-        flint.ctx.prec = before
+    for doubled in count():
+        with flint.ctx.workprec(_FIRST_PRECISION << doubled):
+            holds = _holds(vocab_size, context_size, temperature, magnitude, threshold)
+        if holds is not None:
+            return holds
     raise AssertionError("a count has no end")
+
+
+def _holds(
+    vocab_size: int, context_size: int, temperature: Softmax, magnitude: Fraction, threshold: Fraction
+) -> bool | None:
+    """Say whether the criterion holds, ``None`` when the balls of the working precision cannot tell."""
+    exact = _ball(Fraction(temperature.inverse_temperature))
+    blunt = (exact / flint.arb(context_size).sqrt()).exp()
+    if temperature.scaled_by == "length":
+        return _decided(blunt - _ball(threshold))
+    others = context_size - 1
+    reads = _ball(Fraction(vocab_size - 1, vocab_size) + magnitude)
+    leaks = others / (blunt + others) + others / (exact.exp() + others) * reads
+    return _decided(_ball(Fraction(1, 2 * vocab_size)) - leaks)
 
 
 def smallest_temperature(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -22,7 +21,7 @@ from constructions.stream import Stream
 from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
 from constructions.thresholds import embedding_threshold
-from constructions.transformer import Attention, Head, Layer, Transformer
+from constructions.transformer import Attention, Head, Layer, Matrix, Transformer
 from constructions.validation import IntArray
 
 
@@ -67,7 +66,7 @@ class UnconditionalGeneration(Construction):
 
     vocab_size: int
     context_size: int
-    embedding: Sequence[Sequence[Fraction]] | None = field(default=None, kw_only=True)
+    embedding: Matrix | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

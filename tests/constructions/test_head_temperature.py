@@ -57,7 +57,7 @@ def test_each_head_gets_its_own() -> None:
     assert head_temperature(BOTH, "first") == RationalSoftmax(F(9, 2))
     assert head_temperature(Hardmax(), "first") == Hardmax()
     assert as_temperature(BOTH) is BOTH
-    assert PerHeadSoftmax({"self": 2, "first": "1/3"}).for_head("first") == RationalSoftmax(F(1, 3))
+    assert PerHeadSoftmax({"self": 2, "first": F(1, 3)}).for_head("first") == RationalSoftmax(F(1, 3))
 
 
 def test_it_is_part_of_what_a_construction_is() -> None:

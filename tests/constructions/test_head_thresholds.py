@@ -47,8 +47,8 @@ def run(construction: Construction, targets: Any = None) -> Outcome:
     targets = construction.targets.unrank_range(0, construction.targets.size) if targets is None else targets
     inputs = construction.user_inputs.unrank_range(0, construction.user_inputs.size)
     pairs = [(target, user) for target in targets for user in inputs]
-    arrays = (np.array(part, dtype=np.int64) for part in zip(*pairs, strict=True))
-    return Runner(construction, RationalArithmetic()).run(*arrays)
+    all_targets, all_inputs = (np.array(part, dtype=np.int64) for part in zip(*pairs, strict=True))
+    return Runner(construction, RationalArithmetic()).run(all_targets, all_inputs)
 
 
 def is_right(construction: Construction, targets: Any = None) -> bool:
@@ -75,7 +75,7 @@ def test_a_token_at_its_threshold(vocab_size: int, mask: Mask) -> None:
         if token == 0:
             assert margin(NUDGE)[0] > 0
             continue
-        assert margin(F(threshold)) == (0, token - 1)  # the two tie and the first wins
+        assert margin(F(threshold)) == (F(0), token - 1)  # the two tie and the first wins
         assert margin(threshold + NUDGE)[0] > 0
         below, produced = margin(threshold - NUDGE)
         assert below < 0
