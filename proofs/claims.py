@@ -18,6 +18,7 @@ from constructions import (
 from constructions.validation import check_choice, reject
 from proofs import (
     longer_inputs,
+    longer_inputs_softmax,
     longer_responses,
     longer_responses_softmax,
     theorem_1,
@@ -190,9 +191,10 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V >= 1, n_X >= 2 there is a transformer with vocabulary V, context n_X + 1, embedding size V and"
             " n_X attention layers of two heads with MLPs between them that answers every user input (x_1, ..., x_n)"
             " with m(x_1, ..., x_n), for ANY map m, when its context starts with the single virtual token whose"
-            " coordinate j packs the table of m for a first token j into base-V digits after the point. At hardmax. The"
-            " obligations are about every layer's weights for all sizes; the order of the layers, whose number depends"
-            " on V, is read off one size."
+            " coordinate j packs the table of m for a first token j into base-V digits after the point. At hardmax; two"
+            " user tokens also with softmax, the causal mask, the add lift and one q >= 6 if and only if q > 2(4V-3)."
+            " The obligations are about every layer's weights for all sizes; the order of the layers, whose number"
+            " depends on V, is read off one size."
         ),
         latex=(
             r"\forall V \ge 1, n \ge 2\ \exists\, \text{transformer}\ \forall m \colon \{0..V-1\}^n \to \{0..V-1\}\ "
@@ -205,10 +207,11 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         construction=LongerInputs,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=longer_inputs.OBLIGATIONS,
+        obligations=(*longer_inputs.OBLIGATIONS, *longer_inputs_softmax.OBLIGATIONS),
         caveat=(
-            "at hardmax: the obligations are about one block and one digit for all sizes; that the layers follow each"
-            " other in this order is read off one size"
+            "the obligations are about one block and one digit for all sizes; that the layers follow each other in this"
+            " order is read off one size, and what the blocks of two user tokens do together at a finite q is put"
+            " together in two_inputs_threshold"
         ),
     ),
 )

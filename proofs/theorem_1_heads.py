@@ -36,7 +36,7 @@ from proofs.selection import logit_gap
 from proofs.symbolic import Given, Vector, affine, only, position, softmax_read, substituted, total, trichotomy
 
 #: Sizes and numbers at which the formulas are compared with the functions that the package uses.
-COMPARED = range(2, 5)
+COMPARED = (2, 5)
 NUMBERS = (Fraction(0), Fraction(1, 3), Fraction(7, 2))
 
 

@@ -1,4 +1,4 @@
-"""The obligations about a q for each head and any embedding fail on weights and on formulas that are wrong."""
+"""The obligations about a q for each head, any embedding and longer inputs fail on what is wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 import sympy as sp
 
 from constructions import Attention, Transformer
-from constructions.expressions import V
-from proofs import ObligationError, ObligationFailed, theorem_1_heads, theorem_2_heads
+from constructions.expressions import BLOCK, V
+from proofs import ObligationError, ObligationFailed, longer_inputs_softmax, theorem_1_heads, theorem_2_heads
 from tests.proofs.test_mutants import (
     ELSEWHERE,
     HALF_SLOPE,
+    KIND,
     OBLIGATIONS,
     OFF_BY_ONE,
     Mutation,
@@ -43,6 +44,7 @@ def swapped_heads(transformer: Transformer) -> Transformer:
     return replace(transformer, layers=(replace(attention, heads=renamed), *transformer.layers[1:]))
 
 
+FIRST, LAST = (KIND.format(kind) for kind in ("first", "last"))
 SELECT = [linear("select", bias=doubled), linear("select", bias=zeros), linear("select", weight=doubled)]
 MUTANTS: dict[str, list[Mutation]] = {
     "theorem-1.head-leaks": [
@@ -84,6 +86,22 @@ MUTANTS: dict[str, list[Mutation]] = {
         linear("readout", weight=HALF_SLOPE),
         swapped_heads,
         embedding(2 * sp.Identity(V)),
+    ],
+    "longer-inputs.softmax-first-block": [
+        embedding(2 * sp.Identity(V)),
+        embedding(sp.Identity(V) - sp.OneMatrix(V, V)),
+        head(FIRST, "look", "key", block(0, 1, at(BLOCK))),
+        head(FIRST, "self", "key", block(0, 1, ones)),
+        head(FIRST, "look", "value", block(0, 0, doubled)),
+    ],
+    "longer-inputs.softmax-last-block": [
+        linear("block3.select", bias=doubled),
+        linear("block3.select", relu=False),
+        linear("block3.readout", bias=OFF_BY_ONE),
+        head(LAST, "look", "key", block(0, 2, at(0))),
+        head(LAST, "look", "value", block(0, 0, zeros)),
+        head(LAST, "self", "value", swapped),
+        head(LAST, "self", "value", block(0, 1, doubled)),
     ],
 }
 
@@ -136,6 +154,7 @@ def always(_: Callable[..., Any]) -> Callable[..., Any]:
         (theorem_1_heads, "theorem-1.embedding-threshold", "embedding_threshold"),
         (theorem_2_heads, "theorem-2.head-threshold", "conditional_generation_difference"),
         (theorem_2_heads, "theorem-2.head-threshold", "conditional_generation_holds"),
+        (longer_inputs_softmax, "longer-inputs.softmax-last-block", "two_inputs_threshold"),
     ],
 )
 def test_a_function_that_is_not_what_is_proved_is_caught(
