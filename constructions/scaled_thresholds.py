@@ -17,7 +17,7 @@ import flint
 
 from constructions.temperature import Softmax
 from constructions.thresholds import embedding_threshold
-from constructions.validation import check_choice, check_integer, check_rational
+from constructions.validation import check_choice, check_integer, check_rational, reject
 
 #: Bits of the first try; any number would do.
 _FIRST_PRECISION = 64
@@ -42,6 +42,8 @@ def scaled_generation_holds(vocab_size: int, context_size: int, temperature: Sof
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
+    if not isinstance(temperature, Softmax):
+        reject("temperature", "a Softmax, such as Softmax(50, 'length')", temperature)
     magnitude = check_rational("magnitude", magnitude, minimum=0)
     threshold = embedding_threshold(vocab_size, context_size, lowest=-magnitude, highest=magnitude)
     if threshold == 0:  # a single token, or a single position

@@ -17,6 +17,7 @@ from proofs.decide import (
     Expr,
     ObligationFailed,
     natural,
+    nonnegative,
     positive,
     prove_equal,
     prove_nonnegative,
@@ -117,9 +118,21 @@ def _threshold(transformer: Transformer) -> Iterator[Decision]:
     _, select, _, readout = one_layer(block)
     yield require("layer select has a ReLU", holds=select.relu)
     n, y, rest, q, excess = natural("n") + 2, natural("y"), natural("v"), positive("q"), positive("e")
+    one, zero = sp.S.One, sp.S.Zero
+    token = natural("m") + 1
+    vocabulary = token + 1
+    x = _before(block, n, own=one, looked=token / vocabulary, others=zero, q=q)
+    yield prove_equal(
+        "logit_(V-1) - logit_(V-2) = (q - n(4V-3)) / (V^2 (q+n)) with no other part",
+        logit_gap(readout, x, token, token - 1, vocabulary),
+        (q - n * (4 * vocabulary - 3)) / (vocabulary**2 * (q + n)),
+    )
+    clipped = logit_gap(readout, zero, token, token - 1, vocabulary)
+    yield prove_positive("V-2 beats V-1 where the ReLU clips x to 0", -clipped)
+    most_leaked = n / (3 * n + nonnegative("f") + n)
+    yield prove_nonnegative("a one-hot leaks at most 1/4 from q = 3 n_X on", sp.Rational(1, 4) - most_leaked)
     size = y + 1 + rest
     share, largest, half = y / size, (size - 1) / size, 1 / (2 * size)
-    one, zero = sp.S.One, sp.S.Zero
     least = _before(block, n, own=one, looked=share, others=zero, q=q)
     yield prove_equal("x = c - n(1+c)/(q+n) with no other part", least, share - n * (1 + share) / (q + n))
     grown = _before(block, n, own=one, looked=share, others=excess, q=q) - least
@@ -134,16 +147,6 @@ def _threshold(transformer: Transformer) -> Iterator[Decision]:
     )
     other = _before(block, n, own=zero, looked=share, others=everything, q=q)
     yield prove_nonnegative("every other coordinate is clipped to 0 above n(4V-3)", -other.subs(above))
-    token = natural("m") + 1
-    vocabulary = token + 1
-    x = _before(block, n, own=one, looked=token / vocabulary, others=zero, q=q)
-    yield prove_equal(
-        "logit_(V-1) - logit_(V-2) = (q - n(4V-3)) / (V^2 (q+n)) with no other part",
-        logit_gap(readout, x, token, token - 1, vocabulary),
-        (q - n * (4 * vocabulary - 3)) / (vocabulary**2 * (q + n)),
-    )
-    clipped = logit_gap(readout, zero, token, token - 1, vocabulary)
-    yield prove_positive("V-2 beats V-1 where the ReLU clips x to 0", -clipped)
 
 
 OBLIGATIONS: tuple[Obligation, ...] = (

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructions import (
@@ -60,7 +60,7 @@ def is_right(construction: Construction, targets: Any = None) -> bool:
 
 
 @WITH_AND_WITHOUT_MASK
-@pytest.mark.parametrize("vocab_size", [2, 4])
+@pytest.mark.parametrize("vocab_size", [2, 3])
 def test_a_token_at_its_threshold(vocab_size: int, mask: Mask) -> None:
     """With and without a mask the last of t positions sees t keys."""
     for token, visible in itertools.product(range(vocab_size), (2, 3)):
@@ -93,9 +93,8 @@ def test_the_hardest_token_sets_the_threshold() -> None:
 RANGES = [(F(0), F(0)), (F(-1), F(1)), (F(-1, 3), F(0)), (F(-5, 2), F(7)), (F(0), F(1)), (F(0), F(4)), (F(-1, 4), F(6))]
 
 
-@WITH_AND_WITHOUT_MASK
 @pytest.mark.parametrize(("lowest", "highest"), RANGES)
-@pytest.mark.parametrize(("vocab_size", "length"), [(2, 2), (3, 3)])
+@pytest.mark.parametrize(("vocab_size", "length", "mask"), [(2, 2, "none"), (3, 3, "causal")])
 def test_the_hardest_embedding_fails_at_and_below_the_threshold(
     vocab_size: int, length: int, lowest: Fraction, highest: Fraction, mask: Mask
 ) -> None:
@@ -114,7 +113,7 @@ def test_the_hardest_embedding_fails_at_and_below_the_threshold(
     assert margin(threshold + NUDGE) > 0
 
 
-@pytest.mark.parametrize(("lowest", "highest"), RANGES)
+@pytest.mark.parametrize(("lowest", "highest"), [(F(-1), F(1)), (F(-1, 4), F(6))])
 def test_no_embedding_fails_above_the_threshold(lowest: Fraction, highest: Fraction) -> None:
     """All 16 embeddings of the two extreme entries with all targets at V = N = 2, and the middle one."""
     q = RationalSoftmax(embedding_threshold(2, 2, lowest=lowest, highest=highest) + NUDGE)
@@ -123,6 +122,7 @@ def test_no_embedding_fails_above_the_threshold(lowest: Fraction, highest: Fract
         assert is_right(UnconditionalGeneration(2, 2, embedding=(entries[:2], entries[2:]), temperature=q))
 
 
+@settings(max_examples=15)
 @given(st.data(), st.integers(2, 4), st.integers(2, 4), st.sampled_from(RANGES))
 def test_no_drawn_embedding_fails_above_the_threshold(
     data: st.DataObject, vocab_size: int, length: int, bounds: tuple[Fraction, Fraction]
@@ -162,10 +162,8 @@ def q_first_at_equality(vocab_size: int, length: int, q_self: Fraction, magnitud
     return (length - 1) * (1 / leak - 1)
 
 
-@WITH_AND_WITHOUT_MASK
-@pytest.mark.parametrize("magnitude", [F(0), F(2, 3)])
-@pytest.mark.parametrize("sharper", [F(1, 5), F(10**4)])
-@pytest.mark.parametrize(("vocab_size", "length"), [(3, 2), (2, 3)])
+@pytest.mark.parametrize(("sharper", "magnitude"), [(F(1, 5), F(0)), (F(10**4), F(0)), (F(3), F(2, 3))])
+@pytest.mark.parametrize(("vocab_size", "length", "mask"), [(3, 2, "none"), (2, 3, "causal")])
 def test_theorem_1_at_the_criterion_of_its_heads(
     vocab_size: int, length: int, sharper: Fraction, magnitude: Fraction, mask: Mask
 ) -> None:
@@ -186,16 +184,16 @@ def test_theorem_1_at_the_criterion_of_its_heads(
         assert (worst.margins[0, -1] == 0) is (q_first == equal)
 
 
-@WITH_AND_WITHOUT_MASK
-@given(st.data())
+@settings(max_examples=20)
+@given(st.sampled_from(MASKS), st.data())
 def test_theorem_1_is_right_iff_the_criterion_says_so(mask: Mask, data: st.DataObject) -> None:
     """Any q of each head, both below 1 included: where the criterion fails, all targets are not right."""
-    V, N = data.draw(st.sampled_from([(2, 2), (3, 2), (2, 3), (4, 2), (1, 3), (4, 1)]))
+    V, N = data.draw(st.sampled_from([(2, 2), (3, 2), (2, 3), (1, 3), (4, 1)]))
     qs = st.one_of(st.fractions(F(1, 50), 60, max_denominator=50), st.sampled_from([F(1, 10**6), F(10**6)]))
     q_self, q_first = data.draw(qs), data.draw(qs)
     temperature = PerHeadSoftmax({"self": q_self, "first": q_first})
     holds = unconditional_generation_holds(V, N, q_self=q_self, q_first=q_first)
-    assert is_right(UnconditionalGeneration(V, N, temperature=temperature, mask=mask)) is (holds or N == 1)
+    assert is_right(UnconditionalGeneration(V, N, temperature=temperature, mask=mask)) is holds
 
 
 def test_a_single_position_has_no_leaks() -> None:
@@ -231,7 +229,7 @@ def q_self_of(difference: Fraction, q_first: Fraction) -> Fraction:
 
 
 @WITH_AND_WITHOUT_MASK
-@pytest.mark.parametrize("vocab_size", [2, 3])
+@pytest.mark.parametrize("vocab_size", [2, 5])
 def test_theorem_2_at_the_criterion_of_its_heads(vocab_size: int, mask: Mask) -> None:
     V = vocab_size
     upper, lower = F(1, 2 * (V - 1)), F(-1, 2 * V)
@@ -248,11 +246,13 @@ def test_theorem_2_at_the_criterion_of_its_heads(vocab_size: int, mask: Mask) ->
         assert conditional_generation_difference(q_self=q_self, q_first=q_first) == d
         assert conditional_generation_holds(V, q_self=q_self, q_first=q_first) is holds
         temperature = PerHeadSoftmax({"self": q_self, "first": q_first})
-        outcome = run(ConditionalGeneration(V, temperature=temperature, mask=mask))
+        maps = None if V == 2 else [[1] + [0] * (V - 1), [0] + [V - 1] * (V - 1), [V - 1] * V]  # None: all of them
+        outcome = run(ConditionalGeneration(V, temperature=temperature, mask=mask), maps)
         assert (not outcome.failures().any()) is holds
         assert (outcome.margins.min() == 0) is (d in {upper, lower})
 
 
+@settings(max_examples=20)
 @given(st.sampled_from([1, 2, 3]), st.fractions(F(1, 99), 99), st.fractions(F(1, 99), 99))
 def test_theorem_2_is_right_iff_the_criterion_says_so(vocab_size: int, q_self: Fraction, q_first: Fraction) -> None:
     temperature = PerHeadSoftmax({"self": q_self, "first": q_first})
