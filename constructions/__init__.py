@@ -21,9 +21,11 @@ from constructions.selection import selection_mlp as selection_mlp
 from constructions.stream import Stream as Stream
 from constructions.targets import TargetSpace as TargetSpace
 from constructions.temperature import Hardmax as Hardmax
+from constructions.temperature import PerHeadSoftmax as PerHeadSoftmax
 from constructions.temperature import RationalSoftmax as RationalSoftmax
 from constructions.temperature import Softmax as Softmax
 from constructions.temperature import Temperature as Temperature
+from constructions.temperature import Temperatures as Temperatures
 from constructions.temperature import one_hot_gap as one_hot_gap
 from constructions.text import CharacterVocabulary as CharacterVocabulary
 from constructions.transformer import Attention as Attention

@@ -12,7 +12,7 @@ import numpy as np
 from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.targets import TargetSpace
-from constructions.temperature import Hardmax, Temperature, as_temperature
+from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
 from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice, check_integer, check_tokens
@@ -56,14 +56,14 @@ class Construction(ABC):
     :meth:`check_format` have defaults. Everything else is final.
 
     Attributes:
-        temperature: hardmax, a finite inverse temperature or an exact ``q``; ``None`` for the computed default of each
-            number format. A plain number counts as ``T``, ``inf`` as hardmax.
+        temperature: hardmax, a finite inverse temperature, an exact ``q`` or one for each head; ``None`` for the
+            computed default of each number format. A plain number counts as ``T``, ``inf`` as hardmax.
         mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook.
 
     """
 
     vocab_size: int = field(init=False)
-    temperature: Temperature | float | None = None
+    temperature: Temperatures | float | None = None
     mask: Mask = "causal"
 
     def __post_init__(self) -> None:
@@ -146,7 +146,7 @@ class Construction(ABC):
     # what every construction has ------------------------------------------------------------------------------------
 
     @final
-    def temperature_for(self, fmt: Format | None) -> Temperature:
+    def temperature_for(self, fmt: Format | None) -> Temperatures:
         """Return the temperature of a forward pass: the one given, or the computed default.
 
         Args:

@@ -220,6 +220,28 @@ def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:
     return sp.ImmutableDenseMatrix([[_exact_entry(name, entry) for entry in row or ()] for row in rows])
 
 
+def exact_rows(name: str, value: Any, shape: tuple[int, int]) -> tuple[tuple[Fraction, ...], ...]:
+    """Return a matrix of rational numbers as rows of Fractions, which compare and hash by their entries.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: as :func:`explicit_matrix` takes it.
+        shape: rows and columns that it must have.
+
+    Raises:
+        InvalidArgument: another shape, or an entry that is not a finite rational number.
+
+    """
+    matrix = explicit_matrix(name, value)
+    if matrix.shape != shape:
+        wanted, found = (" x ".join(map(str, sizes)) for sizes in (shape, matrix.shape))
+        raise InvalidArgument(f"{name}: expected a matrix of {wanted} numbers but got one of {found}")
+    for entry in matrix:
+        if not entry.is_Rational:
+            raise InvalidArgument(f"{name}: expected rational numbers but got {entry}")
+    return tuple(tuple(evaluate(entry, {}) for entry in row) for row in matrix.tolist())
+
+
 def _exact_entry(name: str, entry: Any) -> sp.Expr:
     if isinstance(entry, sp.Expr):
         return entry

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from constructions.formats import Format
-from constructions.validation import check_choice, check_finite_positive, check_integer, check_positive_rational, reject
+from constructions.validation import (
+    InvalidArgument,
+    check_choice,
+    check_finite_positive,
+    check_integer,
+    check_positive_rational,
+    reject,
+)
 
 
 @dataclass(frozen=True)
@@ -70,17 +78,74 @@ class RationalSoftmax:
         object.__setattr__(self, "q", check_positive_rational("q", self.q))
 
 
+@dataclass(frozen=True, repr=False)
+class PerHeadSoftmax:
+    """Softmax with an exact rational ``q`` for each head, by the head's name.
+
+    A model that has heads of one name in several layers gives all of them the same ``q``.
+
+    Attributes:
+        q: head name -> positive ``q``, in any order; kept as pairs sorted by name, so that it can be hashed.
+
+    """
+
+    q: Mapping[str, Fraction | int] | tuple[tuple[str, Fraction | int], ...]
+
+    def __post_init__(self) -> None:
+        expected = "a q for each head by its name, such as {'self': 7, 'first': Fraction(9, 2)},"
+        pairs = tuple(self.q.items()) if isinstance(self.q, Mapping) else self.q
+        is_pairs = isinstance(pairs, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
+        if not is_pairs or not pairs or any(not isinstance(name, str) or not name for name, _ in pairs):
+            reject("q", expected, self.q)
+        if len({name for name, _ in pairs}) != len(pairs):
+            reject("q", "each head once", self.q)
+        checked = ((name, check_positive_rational(f"q of head {name}", q)) for name, q in pairs)
+        object.__setattr__(self, "q", tuple(sorted(checked)))
+
+    def __repr__(self) -> str:
+        """Return an expression that rebuilds it."""
+        return f"{type(self).__name__}({dict(self.q)!r})"
+
+    def for_head(self, name: str) -> RationalSoftmax:
+        """Return the temperature of a head, which must be one of those named."""
+        return RationalSoftmax(Fraction(dict(self.q)[name]))
+
+    def check_heads(self, names: Iterable[str]) -> None:
+        """Refuse a model whose heads are not exactly those named.
+
+        Args:
+            names: the names of the heads of the model.
+
+        Raises:
+            InvalidArgument: a head without a ``q``, or a ``q`` for a head that is not there.
+
+        """
+        heads, named = dict.fromkeys(names), dict(self.q)
+        if set(heads) != set(named):
+            raise InvalidArgument(
+                f"q: expected a q for each of the heads {', '.join(heads)} but got one for {', '.join(named)}"
+            )
+
+
+#: The temperature of a head.
 Temperature = Hardmax | Softmax | RationalSoftmax
+#: The temperature of a model: one for all heads (``T`` is divided by each head's own ``sqrt(k)``), or one for each.
+Temperatures = Temperature | PerHeadSoftmax
 
 
-def as_temperature(value: Any) -> Temperature:
-    """Return a temperature from what a user may write: a :data:`Temperature`, or a number ``T`` (``inf`` is hardmax).
+def head_temperature(temperature: Temperatures, head: str) -> Temperature:
+    """Return what a model's temperature is for one head."""
+    return temperature.for_head(head) if isinstance(temperature, PerHeadSoftmax) else temperature
+
+
+def as_temperature(value: Any) -> Temperatures:
+    """Return a temperature from what a user may write: a :data:`Temperatures`, or a number ``T`` (``inf`` is hardmax).
 
     Raises:
         InvalidArgument: not a number, NaN, zero or negative.
 
     """
-    if isinstance(value, (Hardmax, Softmax, RationalSoftmax)):
+    if isinstance(value, (Hardmax, Softmax, RationalSoftmax, PerHeadSoftmax)):
         return value
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and value == math.inf:
         return Hardmax()
@@ -139,3 +204,11 @@ def parse_q(text: str) -> RationalSoftmax:
         return RationalSoftmax(Fraction(text))
     except (ValueError, ZeroDivisionError):
         reject("q", "a positive rational number, such as 7 or 3/2", text)
+
+
+def parse_head_q(text: str) -> RationalSoftmax | PerHeadSoftmax:
+    """Return the exact softmax of ``P/Q`` for all heads, or of ``NAME=P/Q,NAME=P/Q,...`` for each."""
+    if "=" not in text:
+        return parse_q(text)
+    pairs = [part.partition("=")[::2] for part in text.split(",")]
+    return PerHeadSoftmax(tuple((name.strip(), parse_q(q).q) for name, q in pairs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from constructions.validation import check_integer
+from constructions.validation import check_integer, check_rational
 
 
 def unconditional_generation_threshold(vocab_size: int, context_size: int) -> int:
@@ -27,7 +27,84 @@ def unconditional_generation_threshold(vocab_size: int, context_size: int) -> in
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
-    return 0 if vocab_size == 1 else (context_size - 1) * (4 * vocab_size - 3)
+    return int(embedding_threshold(vocab_size, context_size, lowest=Fraction(0), highest=Fraction(0)))
+
+
+def token_threshold(vocab_size: int, token: int, visible: int) -> int:
+    r"""Return the ``q`` above which, and only above which, Theorem 1 decodes one token at one position (``E = 0``).
+
+    ``(t-1)(2(V+y)-1)`` for ``y >= 1``, see :func:`unconditional_generation_threshold`; at equality (``t >= 2``) the
+    tokens ``y`` and ``y-1`` tie. Token 0 needs no temperature: what is too small by ``1-a`` is clipped to 0 exactly.
+
+    Args:
+        vocab_size: ``V``.
+        token: ``y``.
+        visible: ``t``, the number of visible keys.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    check_integer("token", token, 0, vocab_size - 1)
+    check_integer("visible", visible, 1)
+    return 0 if token == 0 else (visible - 1) * (2 * (vocab_size + token) - 1)
+
+
+def embedding_threshold(vocab_size: int, context_size: int, *, lowest: Fraction, highest: Fraction) -> Fraction:
+    r"""Return the ``q`` above which, and only above which, Theorem 1 is right for EVERY embedding and target.
+
+    For all embeddings with entries from ``lowest = -m <= 0`` to ``highest = M >= 0`` it is, for ``V >= 2``,
+
+    ``(N-1) max(4V-3 + 2Vm, 2V(M-1) - 1)``,
+
+    for ``|E| <= M`` thus ``(N-1)(4V-3+2VM)``, and for ``0 <= E <= M`` the same as for ``E = 0`` as long as
+    ``M <= 3 - 1/V``. With ``c = t-1`` other keys and ``l = c/(q+c)``, the embeddings of the tokens before add between
+    ``-lm`` and ``lM`` to every coordinate. The selected one is too small by at most ``l(1 + y/V + m)`` and too large
+    by at most ``l(M - 1 - y/V)``, worst at ``y = V-1`` and at ``y = 0``; each is below half a step iff ``q`` is above
+    its part of the maximum. Above both the other coordinates, ``l/c + (1-l)(V-1)/V + lM`` before 1 is taken off,
+    vanish: they do from ``q = Vc(M-1) + V`` on. That is at most ``c(4V-3)`` where ``M <= 3 - 1/V``, and at most
+    ``c(2V(M-1)-1)`` where ``M >= 3 - 1/V``. All this grows with ``t``, so ``t = N`` decides. :func:`hardest_embedding`
+    ties at the threshold.
+
+    Args:
+        vocab_size: ``V``.
+        context_size: ``N``.
+        lowest: the smallest entry, at most 0.
+        highest: the largest entry, at least 0.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    check_integer("context_size", context_size, 1)
+    lowest, highest = check_rational("lowest", lowest, maximum=0), check_rational("highest", highest, minimum=0)
+    if vocab_size == 1:
+        return Fraction(0)
+    too_small = 4 * vocab_size - 3 - 2 * vocab_size * lowest
+    too_large = 2 * vocab_size * (highest - 1) - 1
+    return (context_size - 1) * max(too_small, too_large)
+
+
+#: An embedding as rows of numbers, and a target.
+HardestCase = tuple[tuple[tuple[Fraction, ...], ...], tuple[int, ...]]
+
+
+def hardest_embedding(vocab_size: int, context_size: int, *, lowest: Fraction, highest: Fraction) -> HardestCase:
+    r"""Return an embedding with entries in the range, and a target, that fail at the :func:`embedding_threshold`.
+
+    Where too small a value is what decides, all entries are ``lowest`` and the target is ``0, ..., 0, V-1``: at the
+    threshold ``V-1`` ties with ``V-2``, which is decoded just below it. Otherwise all are ``highest`` and the target is
+    ``0, ..., 0``: at the threshold the last 0 ties with 1, which is decoded just below it.
+
+    Args:
+        vocab_size: ``V``, at least 2: a single token is always right.
+        context_size: ``N``, at least 2: the first token needs no temperature.
+        lowest: the smallest entry, at most 0.
+        highest: the largest entry, at least 0.
+
+    """
+    check_integer("vocab_size", vocab_size, 2)
+    check_integer("context_size", context_size, 2)
+    decisive = embedding_threshold(vocab_size, context_size, lowest=lowest, highest=highest)
+    too_small = decisive == embedding_threshold(vocab_size, context_size, lowest=lowest, highest=Fraction(0))
+    entry, token = (Fraction(lowest), vocab_size - 1) if too_small else (Fraction(highest), 0)
+    return ((entry,) * vocab_size,) * context_size, (*(0,) * (context_size - 1), token)
 
 
 def conditional_generation_threshold(vocab_size: int) -> int:
@@ -77,6 +154,12 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
     ``t = l+1`` keys, and at ``l = 1`` with ``c = 1`` the two heads' leaks cancel as in Theorem 2; without a mask it
     sees all ``n_X + 1``. The strict bound of the readout is met by adding 1.
 
+    How far it is from what is needed is known where all maps can be run. For two user tokens, causal mask and add lift
+    :func:`two_inputs_threshold` is exact: 10 at ``V = 2``, where this is 15. Elsewhere only enclosures by bisection in
+    exact arithmetic are known, at ``V = 2`` (all maps are right at the upper end and one is wrong at the lower): two
+    tokens without a mask 17.56..17.58 against 62 here, with the mask lift as well 22.17..22.19 against 126; three
+    tokens, causal, 31.28..31.32 against 62.
+
     Args:
         vocab_size: ``V``.
         input_size: ``n_X``.
@@ -97,3 +180,23 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
             needed.append(others * (8 * base * spread - 1))
         needed.append(input_size * (4 * spread - 1))
     return Fraction(max(needed))
+
+
+def two_inputs_threshold(vocab_size: int) -> int:
+    r"""Return the ``q >= 6`` above which, and only above which, two user tokens are right (causal mask, add lift).
+
+    ``2(4V-3)`` for ``V >= 2``; from 6 on the one-hots are restored exactly. In block 1 the leaks of the two heads
+    cancel as in Theorem 2, so its digits are exact. In block 2 the answer's position sees three keys and coordinate
+    ``r`` is ``((q-1)(o_r + c_r) + A_r)/(q+2)``: ``o`` its own token's one-hot, ``c`` the candidates looked for, whose
+    entries are at most ``(V-1)/V``, and ``A >= o + c`` the sum of the one-hots and rows of all three. The selected
+    coordinate (``o_r = 1``) is too small by at most ``2(1+c_r)/(q+2)``, below ``1/(2V)`` at ``c_r = (V-1)/V`` iff
+    ``q > 2(4V-3)``; too large by at most ``2((V-1)/V)/(q+2)``; and every other one is at most
+    ``(V-1)/V + 2/(q+2) <= 1`` before 1 is taken off. The first is reached by the map that is ``V-1`` at the input
+    ``0, 1`` and 0 everywhere else, where ``A`` has no more than ``o + c`` in coordinate 1: ``V-1`` ties with ``V-2``.
+
+    Args:
+        vocab_size: ``V``.
+
+    """
+    check_integer("vocab_size", vocab_size, 1)
+    return 0 if vocab_size == 1 else 2 * (4 * vocab_size - 3)

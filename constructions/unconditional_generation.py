@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from math import floor
 from typing import final
 
 import numpy as np
@@ -13,13 +14,14 @@ import sympy as sp
 from constructions.construction import Construction, Layout
 from constructions.expressions import N, UnitRow, V
 from constructions.formats import Format
+from constructions.lowering import exact_rows, explicit_matrix
 from constructions.ratios import Ratios
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
-from constructions.thresholds import unconditional_generation_threshold
-from constructions.transformer import Attention, Head, Layer, Transformer
+from constructions.thresholds import embedding_threshold
+from constructions.transformer import Attention, Head, Layer, Matrix, Transformer
 from constructions.validation import IntArray, TokenArray
 
 
@@ -52,20 +54,27 @@ class UnconditionalGeneration(Construction):
     r"""A transformer that generates ANY of ``V^N`` sequences from the single virtual token ``(y_0/V, ..., y_{N-1}/V)``.
 
     One attention layer with two heads, a three-layer MLP, ``d_e = N``, position codes concatenated (paper, Theorem 1).
-    The token embedding is free in the theorem; here it is 0.
+    The token embedding is free in the theorem; here it is 0 unless one is given.
 
     Attributes:
         vocab_size: ``V``.
         context_size: ``N``, the length of the generated sequence and of the context.
+        embedding: ``E``, an N x V matrix of exact numbers (a float counts as the dyadic rational it is), kept as a
+            tuple of rows of Fractions; ``None`` for 0, as which a matrix of zeros counts too.
 
     """
 
     vocab_size: int
     context_size: int
+    embedding: Matrix | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set_size("context_size", 1)
+        if self.embedding is not None:
+            rows = exact_rows("embedding", self.embedding, (self.context_size, self.vocab_size))
+            # constructions of the same weights are equal
+            object.__setattr__(self, "embedding", rows if any(any(row) for row in rows) else None)
 
     @property
     def layout(self) -> Layout:
@@ -74,9 +83,10 @@ class UnconditionalGeneration(Construction):
 
     @cached_property
     def transformer(self) -> Transformer:
-        """The weights of :func:`_layers`, with ``E = 0``."""
+        """The weights of :func:`_layers`, with ``E`` as given or 0."""
         bindings = {V: self.vocab_size, N: self.context_size}
-        return Transformer(sp.ZeroMatrix(N, V), _layers(), N, bindings, self.mask)
+        embedding = sp.ZeroMatrix(N, V) if self.embedding is None else explicit_matrix("embedding", self.embedding)
+        return Transformer(embedding, _layers(), N, bindings, self.mask)
 
     @property
     def targets(self) -> TargetSpace:
@@ -94,10 +104,19 @@ class UnconditionalGeneration(Construction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
 
-        The contents are 1 and ``y/V``, so the largest is at most ``V`` times the smallest that is not 0.
+        For an embedding that is given, the threshold is that of all embeddings in the smallest range with it and 0.
+        Head "self" reads 1 and head "first" ``y/V`` and the embedding, which set the ratio of the largest magnitude to
+        the smallest one that is not 0.
         """
+        entries = [entry for row in self.embedding or () for entry in row]
         if fmt is None:
-            return RationalSoftmax(Fraction(unconditional_generation_threshold(self.vocab_size, self.context_size) + 1))
+            lowest, highest = min([Fraction(0), *entries]), max([Fraction(0), *entries])
+            threshold = embedding_threshold(self.vocab_size, self.context_size, lowest=lowest, highest=highest)
+            return RationalSoftmax(Fraction(floor(threshold) + 1))
+        magnitudes = [Fraction(1), Fraction(1, self.vocab_size), *(abs(entry) for entry in entries if entry)]
         return one_hot_temperature(
-            fmt, keys=self.context_size, content_ratio=Fraction(self.vocab_size), largest_key_size=self.context_size
+            fmt,
+            keys=self.context_size,
+            content_ratio=max(magnitudes) / min(magnitudes),
+            largest_key_size=self.context_size,
         )

@@ -77,15 +77,41 @@ def check_positive_rational(name: str, value: Any) -> Fraction:
 
     """
     expected = "a positive rational number, such as 7 or 3/2"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Rational, float, str)):
-        reject(name, expected, value)
-    try:
-        result = Fraction(value)
-    except (ValueError, OverflowError, ZeroDivisionError):
-        reject(name, expected, value)
+    result = _rational(name, value, expected)
     if result <= 0:
         reject(name, expected, value)
     return result
+
+
+def check_rational(name: str, value: Any, *, minimum: int | None = None, maximum: int | None = None) -> Fraction:
+    """Return ``value`` as an exact :class:`~fractions.Fraction`; floats count as the dyadic number they are.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: anything.
+        minimum: smallest accepted value, ``None`` for no limit.
+        maximum: largest accepted value, ``None`` for no limit.
+
+    Raises:
+        InvalidArgument: not a number, not finite, or out of bounds.
+
+    """
+    expected = "a rational number"
+    expected += "" if minimum is None else f" >= {minimum}"
+    expected += "" if maximum is None else f" <= {maximum}"
+    result = _rational(name, value, expected)
+    if (minimum is not None and result < minimum) or (maximum is not None and result > maximum):
+        reject(name, expected, value)
+    return result
+
+
+def _rational(name: str, value: Any, expected: str) -> Fraction:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Rational, float, str)):
+        reject(name, expected, value)
+    try:
+        return Fraction(value)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        reject(name, expected, value)
 
 
 def check_finite_positive(name: str, value: Any) -> float:

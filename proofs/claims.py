@@ -16,7 +16,17 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.validation import check_choice, reject
-from proofs import longer_inputs, longer_responses, longer_responses_softmax, theorem_1, theorem_1_softmax, theorem_2
+from proofs import (
+    longer_inputs,
+    longer_inputs_softmax,
+    longer_responses,
+    longer_responses_softmax,
+    theorem_1,
+    theorem_1_heads,
+    theorem_1_softmax,
+    theorem_2,
+    theorem_2_heads,
+)
 from proofs.obligations import Obligation, Proof
 
 #: What the sources of claims cite.
@@ -117,7 +127,9 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V, N >= 1 there is a transformer with vocabulary V, context N, embedding size N, one attention"
             " layer of two heads and a three-layer MLP that generates ANY sequence (y_0, ..., y_{N-1}) when its context"
             " starts with the single virtual token (y_0/V, ..., y_{N-1}/V). At hardmax, and with softmax, E = 0 and the"
-            " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2)."
+            " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2). For every"
+            " embedding |E| <= M if and only if q > (N-1)(4V-3+2VM); with a q for each head, which leaks"
+            " l = (N-1)/(q+N-1), if and only if l_self + l_first ((V-1)/V + M) < 1/(2V)."
         ),
         latex=(
             r"\forall V, N \ge 1\ \exists\, \text{transformer}\ \forall y \in \{0..V-1\}^N:\quad"
@@ -125,11 +137,11 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         source=(
             f"{PAPER}: section 3, Theorem 1 (exponential unconditional generation capacity of a single virtual token)"
-            " and Figure 4; the softmax threshold is beyond the paper"
+            " and Figure 4; the softmax thresholds are beyond the paper"
         ),
         construction=UnconditionalGeneration,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=(*theorem_1.OBLIGATIONS, *theorem_1_softmax.OBLIGATIONS),
+        obligations=(*theorem_1.OBLIGATIONS, *theorem_1_softmax.OBLIGATIONS, *theorem_1_heads.OBLIGATIONS),
     ),
     Claim(
         id="theorem-2",
@@ -138,7 +150,8 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V >= 1 there is a transformer with vocabulary V, context 2, embedding size V, one attention layer"
             " of two heads and a three-layer MLP that answers every user token X with m(X), for ANY map m, when its"
             " context starts with the single virtual token (m(0)/V, ..., m(V-1)/V). At hardmax, and with softmax at"
-            " every temperature that is the same in both heads."
+            " every temperature that is the same in both heads; with a q for each if and only if"
+            " -1/(2V) < d < 1/(2(V-1)), d = 1/(1+q_self) - 1/(1+q_first) (V >= 2)."
         ),
         latex=(
             r"\forall V \ge 1\ \exists\, \text{transformer}\ \forall m \colon \{0..V-1\} \to \{0..V-1\}\ \forall X:"
@@ -146,11 +159,11 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         source=(
             f"{PAPER}: section 3, Theorem 2 (conditional generation capacity of a single virtual token, n_X = n_Y ="
-            " 1); that it holds at every temperature is beyond the paper"
+            " 1); what it says of temperatures is beyond the paper"
         ),
         construction=ConditionalGeneration,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=theorem_2.OBLIGATIONS,
+        obligations=(*theorem_2.OBLIGATIONS, *theorem_2_heads.OBLIGATIONS),
     ),
     Claim(
         id="longer-responses",
@@ -178,9 +191,10 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V >= 1, n_X >= 2 there is a transformer with vocabulary V, context n_X + 1, embedding size V and"
             " n_X attention layers of two heads with MLPs between them that answers every user input (x_1, ..., x_n)"
             " with m(x_1, ..., x_n), for ANY map m, when its context starts with the single virtual token whose"
-            " coordinate j packs the table of m for a first token j into base-V digits after the point. At hardmax. The"
-            " obligations are about every layer's weights for all sizes; the order of the layers, whose number depends"
-            " on V, is read off one size."
+            " coordinate j packs the table of m for a first token j into base-V digits after the point. At hardmax; two"
+            " user tokens also with softmax, the causal mask, the add lift and one q >= 6 if and only if q > 2(4V-3)."
+            " The obligations are about every layer's weights for all sizes; the order of the layers, whose number"
+            " depends on V, is read off one size."
         ),
         latex=(
             r"\forall V \ge 1, n \ge 2\ \exists\, \text{transformer}\ \forall m \colon \{0..V-1\}^n \to \{0..V-1\}\ "
@@ -193,10 +207,11 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         construction=LongerInputs,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=longer_inputs.OBLIGATIONS,
+        obligations=(*longer_inputs.OBLIGATIONS, *longer_inputs_softmax.OBLIGATIONS),
         caveat=(
-            "at hardmax: the obligations are about one block and one digit for all sizes; that the layers follow each"
-            " other in this order is read off one size"
+            "the obligations are about one block and one digit for all sizes; that the layers follow each other in this"
+            " order is read off one size, and what the blocks of two user tokens do together at a finite q is put"
+            " together in two_inputs_threshold"
         ),
     ),
 )

@@ -87,28 +87,43 @@ def _reads(transformer: Transformer) -> Iterator[Decision]:
         yield prove_equal(f"the heads add up to onehot(X) + s, {r}", one_hot + prompt, mixed(token)(place))
 
 
-def _softmax(transformer: Transformer) -> Iterator[Decision]:
+def hidden(transformer: Transformer, token: Expr, place: Expr, qs: tuple[Expr, Expr], *, given: Given) -> Expr:
+    """Return coordinate ``place`` of the attention layer's output at the user's token, softmax.
+
+    Args:
+        transformer: the weights.
+        token: the user's.
+        place: below V.
+        qs: those of heads "self" and "first".
+        given: what the symbols of the weights stand for.
+
+    """
     attention, *_ = one_layer(transformer)
+    embedding = substituted(transformer.embedding, given)
+
+    def key(j: Expr) -> Vector:
+        def content(row: Expr) -> Expr:
+            virtual = sp.KroneckerDelta(j, _VIRTUAL)
+            return virtual * SHARE(row) + (1 - virtual) * embedding[row, token]
+
+        return position(transformer, j, Piece(embedding.shape[0], content), given)
+
+    at = _anywhere(transformer, _USER, given)
+    return sp.Add(
+        *(
+            softmax_read(head, at, key, place, q, visible=_USER + 1, given=given)
+            for head, q in zip(heads(attention, "self", "first"), qs, strict=True)
+        )
+    )
+
+
+def _softmax(transformer: Transformer) -> Iterator[Decision]:
     q = positive("q")
     for order, token, place, given in trichotomy(V):
-        embedding = substituted(transformer.embedding, given)
-
-        def key(j: Expr, token: Expr = token, given: Given = given, embedding: Expr = embedding) -> Vector:
-            def content(row: Expr) -> Expr:
-                virtual = sp.KroneckerDelta(j, _VIRTUAL)
-                return virtual * SHARE(row) + (1 - virtual) * embedding[row, token]
-
-            return position(transformer, j, Piece(embedding.shape[0], content), given)
-
-        at = _anywhere(transformer, _USER, given)
-        hidden = sp.Add(
-            *(
-                softmax_read(head, at, key, place, q, visible=_USER + 1, given=given)
-                for head in heads(attention, "self", "first")
-            )
-        )
         r = order.replace("j", "r").replace("i", "X")
-        yield prove_equal(f"h_r = (onehot(X) + s)_r at every q > 0, {r}", hidden, mixed(token)(place))
+        wanted = mixed(token)(place)
+        found = hidden(transformer, token, place, (q, q), given=given)
+        yield prove_equal(f"h_r = (onehot(X) + s)_r at every q > 0, {r}", found, wanted)
 
 
 OBLIGATIONS: tuple[Obligation, ...] = (

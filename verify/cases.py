@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from constructions.construction import Construction
-from constructions.temperature import Hardmax, RationalSoftmax, Temperature
+from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures
 from constructions.transformer import ExactAttention
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
@@ -150,23 +150,28 @@ def parameters_of(construction: Construction, arithmetic: Arithmetic[Any, Any, A
     found: dict[str, Any] = {}
     for item in sorted(fields(construction), key=lambda item: bool(item.kw_only)):  # sizes first
         value = getattr(construction, item.name)
-        if item.name != "temperature":
+        if item.name != "temperature" and value is not None:  # None: an option that was not given
             found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
     if arithmetic is not None:
         found["temperature"] = show_temperature(construction.temperature_for(arithmetic.fmt))
     return found
 
 
-def show_temperature(temperature: Temperature) -> str:
-    """Return a temperature in words: ``hardmax``, ``q = 7``, ``T = 50 / sqrt(k)``."""
+def show_temperature(temperature: Temperatures) -> str:
+    """Return a temperature in words: ``hardmax``, ``q = 7``, ``q = 7 (first), 2 (self)``, ``T = 50, over sqrt(k)``."""
     if isinstance(temperature, Hardmax):
         return "hardmax"
     if isinstance(temperature, RationalSoftmax):
-        return f"q = {decimal(temperature.q.numerator)}" + (
-            f"/{decimal(temperature.q.denominator)}" if temperature.q.denominator != 1 else ""
-        )
+        return f"q = {_exact(temperature.q)}"
+    if isinstance(temperature, PerHeadSoftmax):
+        return "q = " + ", ".join(f"{_exact(q)} ({head})" for head, q in dict(temperature.q).items())
     under = {"key": "k", "length": "length"}[temperature.scaled_by]
     return f"T = {temperature.inverse_temperature:.6g}, over sqrt({under})"
+
+
+def _exact(number: Fraction | int) -> str:
+    whole = decimal(number.numerator)
+    return whole if number.denominator == 1 else f"{whole}/{decimal(number.denominator)}"
 
 
 def counterexample(

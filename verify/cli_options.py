@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from constructions.construction import Construction
-from constructions.temperature import Hardmax, Softmax, Temperature, as_temperature, parse_q
+from constructions.temperature import Hardmax, Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.transformer import Mask
 from constructions.validation import InvalidArgument, check_choice
 from proofs import Claim
@@ -40,7 +40,10 @@ TemperatureOption = Annotated[
 ScaledBy = Annotated[
     str, typer.Option("--scaled-by", help="T is divided by the square root of: key (its size, the paper) or length")
 ]
-Q = Annotated[str | None, typer.Option("--q", metavar="P/Q", help="exact exp(T/sqrt(k)), the same in every head")]
+Q = Annotated[
+    str | None,
+    typer.Option("--q", metavar="P/Q", help="exact exp(T/sqrt(k)) of all heads, or of each: self=7,first=9/2"),
+]
 MaskOption = Annotated[str, typer.Option("--mask", help="causal or none")]
 LiftOption = Annotated[str | None, typer.Option("--lift", help="add or mask (longer-inputs)")]
 Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
@@ -56,7 +59,7 @@ def sizes_of(**given: int | None) -> Sizes:
     return {name: size for name, size in given.items() if size is not None}
 
 
-def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) -> Temperature | None:
+def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) -> Temperatures | None:
     """Return the temperature of the options, ``None`` when neither was given.
 
     Raises:
@@ -67,7 +70,7 @@ def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) ->
     if temperature is not None and q is not None:
         raise InvalidArgument("temperature: expected either --temperature or --q but got both")
     if q is not None:
-        return parse_q(q)
+        return parse_head_q(q)
     if temperature is None:
         if scaled_by != "key":
             raise InvalidArgument("scaled_by: expected --temperature T with --scaled-by length")
@@ -84,7 +87,7 @@ def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) ->
 
 
 def with_options(
-    construction: Construction, *, temperature: Temperature | None, mask: str, lift: str | None
+    construction: Construction, *, temperature: Temperatures | None, mask: str, lift: str | None
 ) -> Construction:
     """Return the construction with the options set.
 
@@ -101,7 +104,7 @@ def with_options(
     return replace(changed, lift=lift)  # type: ignore[call-arg] # a field of LongerInputs alone
 
 
-def build(claim: Claim, sizes: Sizes, *, temperature: Temperature | None, mask: str, lift: str | None) -> Construction:
+def build(claim: Claim, sizes: Sizes, *, temperature: Temperatures | None, mask: str, lift: str | None) -> Construction:
     """Return a claim's construction at the sizes and options of a command."""
     return with_options(claim.build(options=None, **sizes), temperature=temperature, mask=mask, lift=lift)
 

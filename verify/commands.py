@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from constructions.construction import Construction
-from constructions.temperature import Hardmax, RationalSoftmax, Softmax
+from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Softmax
 from verify.verdict import decimal
 
 #: Option and ``Claim.build`` argument -> the construction's field.
@@ -16,10 +17,20 @@ SIZE_NAMES: dict[str, str] = {
     "response": "response_size",
     "input": "input_size",
 }
+#: Further fields that are options of the same name.
+_CHOICES = ("mask", "lift")
 
 
-def command_for(claim_id: str, construction: Construction) -> dict[str, str]:
-    """Return the words that build a construction on the command line: the claim, then option -> value."""
+def command_for(claim_id: str, construction: Construction) -> dict[str, str] | None:
+    """Return the words that build a construction on the command line: the claim, then option -> value.
+
+    ``None`` when the command line cannot build it, as it has no option for something that was given, such as an
+    embedding.
+    """
+    options = {*SIZE_NAMES.values(), "temperature", *_CHOICES}
+    for name, item in construction.__dataclass_fields__.items():
+        if name not in options and getattr(construction, name) != item.default:
+            return None
     words: dict[str, str] = {"claim": claim_id}
     for option, name in SIZE_NAMES.items():
         if hasattr(construction, name) and name in type(construction).__dataclass_fields__:
@@ -28,13 +39,19 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str]:
     if isinstance(temperature, Hardmax):
         words["--temperature"] = "inf"
     elif isinstance(temperature, RationalSoftmax):
-        words["--q"] = f"{decimal(temperature.q.numerator)}/{decimal(temperature.q.denominator)}"
+        words["--q"] = _ratio(temperature.q)
+    elif isinstance(temperature, PerHeadSoftmax):
+        words["--q"] = ",".join(f"{head}={_ratio(q)}" for head, q in dict(temperature.q).items())
     elif isinstance(temperature, Softmax):
         words["--temperature"] = repr(temperature.inverse_temperature)
         if temperature.scaled_by != "key":
             words["--scaled-by"] = temperature.scaled_by
     defaults: Mapping[str, Any] = {name: item.default for name, item in construction.__dataclass_fields__.items()}
-    for option in ("mask", "lift"):
+    for option in _CHOICES:
         if option in defaults and getattr(construction, option) != defaults[option]:
             words[f"--{option}"] = getattr(construction, option)
     return words
+
+
+def _ratio(number: Fraction | int) -> str:
+    return f"{decimal(number.numerator)}/{decimal(number.denominator)}"

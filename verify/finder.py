@@ -27,7 +27,7 @@ def find_counterexample(
     arithmetic: Arithmetic[Any, Any, Any],
     *,
     claim: str,
-    command: Callable[[Construction], Mapping[str, str]] | None = None,
+    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
     limit: int = LARGEST_ENUMERATED,
     progress: Progress = no_progress,
 ) -> Verdict:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from constructions.construction import Construction
-from constructions.temperature import Temperature
+from constructions.temperature import PerHeadSoftmax, Temperature, Temperatures, head_temperature
 from constructions.transformer import ExactAttention, ExactTransformer, Mask
 from constructions.validation import InvalidArgument, check_integer
 from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, Visible, WeightT
@@ -19,13 +19,14 @@ from verify.trace import Trace
 
 @dataclass(frozen=True)
 class BoundHead(Generic[WeightT]):
-    """A head's weights in an arithmetic."""
+    """A head's weights in an arithmetic, and its temperature."""
 
     name: str
     query: WeightT
     key: WeightT
     value: WeightT
     key_size: int
+    temperature: Temperature
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
         layers: from the input to the logits.
         context_size: number of positions.
         mask: ``causal`` or ``none``.
-        temperature: the inverse temperature of every head.
+        temperature: as it was given, for all heads or for each; every head holds its own.
 
     """
 
@@ -65,7 +66,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
     layers: tuple[BoundAttention[WeightT] | BoundLinear[WeightT], ...]
     context_size: int
     mask: Mask
-    temperature: Temperature
+    temperature: Temperatures
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Generation(Generic[RowsT]):
 def bind(
     transformer: ExactTransformer,
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
-    temperature: Temperature,
+    temperature: Temperatures,
     weights: Mapping[str, WeightT] | None = None,
 ) -> Model[WeightT, RowsT, ScoresT]:
     """Return the model of a transformer in an arithmetic.
@@ -101,11 +102,23 @@ def bind(
     Args:
         transformer: exact weights.
         arithmetic: the number system.
-        temperature: of every head.
+        temperature: of all heads, or of each by its name.
         weights: the weights by name if they are held already (as the buffers of a torch module are); otherwise each
             is made from its exact matrix.
 
+    Raises:
+        InvalidArgument: temperatures for other heads than the transformer has, or in an arithmetic that has one for
+            all.
+
     """
+    if isinstance(temperature, PerHeadSoftmax):
+        attentions = [layer for layer in transformer.layers if isinstance(layer, ExactAttention)]
+        temperature.check_heads(head.name for layer in attentions for head in layer.heads)
+        if not arithmetic.per_head:
+            raise InvalidArgument(
+                f"q: expected one for all heads in {arithmetic.name} arithmetic, which has one symbol for it, but got"
+                f" {temperature!r}"
+            )
     if weights is None:
         weights = {name: arithmetic.weight(matrix) for name, matrix in transformer.matrices().items()}
     layers: list[BoundAttention[WeightT] | BoundLinear[WeightT]] = []
@@ -118,6 +131,7 @@ def bind(
                     weights[f"{layer.name}.{head.name}.key"],
                     weights[f"{layer.name}.{head.name}.value"],
                     head.key_size,
+                    head_temperature(temperature, head.name),
                 )
                 for head in layer.heads
             )
@@ -198,7 +212,7 @@ def forward(
                         keys, values = ar.below(held[0], keys), ar.below(held[1], values)
                     cache.held[layer.name, head.name] = (keys, values)
                 scores = ar.scores(ar.linear(asking, head.query), keys)
-                weights = ar.attention(scores, visible, model.temperature, key_size=head.key_size)
+                weights = ar.attention(scores, visible, head.temperature, key_size=head.key_size)
                 outputs.append(ar.mix(weights, values))
                 trace.record(f"{layer.name}.{head.name}.scores", ar, scores)
                 trace.record(f"{layer.name}.{head.name}.weights", ar, weights)

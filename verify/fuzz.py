@@ -35,7 +35,7 @@ def fuzz(
     seed: int = 0,
     claim: str,
     parameters: Mapping[str, Any] | None = None,
-    command: Callable[[Construction], Mapping[str, str]] | None = None,
+    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
     progress: Progress = no_progress,
     tf32: bool = False,
 ) -> Verdict:

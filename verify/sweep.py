@@ -40,7 +40,7 @@ def sweep(
     max_vocab_size: int,
     claim: str,
     parameters: Mapping[str, Any] | None = None,
-    command: Callable[[Construction], Mapping[str, str]] | None = None,
+    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
     progress: Progress = no_progress,
     tf32: bool = False,
 ) -> Verdict:

@@ -41,6 +41,8 @@ def parameters(verdict: Verdict) -> str:
             shown.append(_range(letters[name], str(value)))
         elif name == "sizes":
             shown.append(f"{value} sizes")
+        elif name == "embedding":  # a matrix is too long for a table
+            shown.append("E given")
         elif (name, value) not in {("mask", "causal"), ("lift", "add")} and name not in {"temperature", "prover"}:
             shown.append(f"{name} {value}")
     return ", ".join(shown)

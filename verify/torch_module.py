@@ -46,7 +46,7 @@ class TorchTransformer(nn.Module):
     Attributes:
         construction: what the module was made from.
         arithmetic: dtype and device at construction.
-        temperature: the inverse temperature of every head.
+        temperature: the inverse temperature of all heads, or of each.
         precision: torch's precision of float32 products during a call.
 
     """

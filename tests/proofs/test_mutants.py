@@ -17,12 +17,18 @@ from proofs import (
     ObligationError,
     ObligationFailed,
     ObligationUndecided,
+    longer_inputs_softmax,
     longer_responses_softmax,
+    theorem_1_heads,
     theorem_1_softmax,
+    theorem_2_heads,
 )
 
 Mutation = Callable[[Transformer], Transformer]
 OBLIGATIONS = {obligation.id: obligation for claim in CLAIMS.values() for obligation in claim.obligations}
+#: Those whose mutants are in test_softmax_mutants.py.
+OTHERS = (theorem_1_heads, theorem_2_heads, longer_inputs_softmax)
+ELSEWHERE = {item.id for module in OTHERS for item in module.OBLIGATIONS}
 
 
 def head(layer: str, name: str, part: str, change: Callable[[Any], Any]) -> Mutation:
@@ -316,7 +322,7 @@ def cases() -> Iterator[Any]:
 
 
 def test_every_obligation_has_a_mutant() -> None:
-    assert {obligation for obligation, mutations in MUTANTS.items() if mutations} == set(OBLIGATIONS)
+    assert {obligation for obligation, mutations in MUTANTS.items() if mutations} == set(OBLIGATIONS) - ELSEWHERE
 
 
 @pytest.mark.parametrize(("obligation", "mutation"), list(cases()))

@@ -34,6 +34,7 @@ class Arithmetic(ABC, Generic[WeightT, RowsT, ScoresT]):
         fmt: the floating-point format that weights and prompts are rounded to, ``None`` in exact arithmetic.
         device: where it runs.
         batched: whether rows carry a batch axis in front.
+        per_head: whether heads may have temperatures of their own.
 
     """
 
@@ -41,6 +42,7 @@ class Arithmetic(ABC, Generic[WeightT, RowsT, ScoresT]):
     fmt: Format | None
     device: str
     batched: ClassVar[bool] = False
+    per_head: ClassVar[bool] = True
 
     @abstractmethod
     def weight(self, matrix: ExactMatrix) -> WeightT:

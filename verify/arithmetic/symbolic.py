@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import sympy as sp
@@ -32,6 +32,7 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     name = "symbolic"
     fmt = None
     device = "cpu"
+    per_head: ClassVar[bool] = False
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""
