@@ -5,39 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from math import floor
 from typing import final
 
 import numpy as np
 import sympy as sp
 
-from constructions.construction import Construction, Layout
+from constructions.construction import Layout
+from constructions.encodings import PAPER, Coding
 from constructions.expressions import N, UnitRow, V
 from constructions.formats import Format
 from constructions.lowering import exact_rows, explicit_matrix
 from constructions.ratios import Ratios
+from constructions.selecting import SelectingConstruction
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.targets import TargetSpace
-from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
-from constructions.thresholds import embedding_threshold
+from constructions.temperature import Temperature, above, one_hot_temperature
+from constructions.thresholds import coded_generation_threshold, embedding_threshold
 from constructions.transformer import Attention, Head, Layer, Matrix, Transformer
-from constructions.validation import IntArray, TokenArray
+from constructions.validation import IntArray, InvalidArgument, TokenArray
 
 
-@lru_cache(maxsize=1)
-def _layers() -> tuple[Layer, ...]:
+@lru_cache
+def _layers(coding: Coding) -> tuple[Layer, ...]:
     r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V and N.
 
     Head "self" has score ``e_i . e_j``, 1 on itself, and reads its own position code ``e_i``. Head "first" has score
     ``(sum of e_i) (e_j)_0``, 1 on position 0, and reads the embedding half there, the virtual token ``s``. Their sum
-    is ``e_i + s``, whose coordinate ``i`` the MLP selects.
+    is ``e_i + s``, whose coordinate ``i`` the MLP selects. Other codings read another multiple of
+    ``e_i``, or of ``e_i - 1``.
     """
     stream = Stream.of(embedding=N, position=N)
     own_position = Stream.of(code=N).reads(stream, {("code", "position"): sp.Identity(N)})
+    lifted = Stream.of(code=N).reads(stream, {("code", "position"): coding.lifted(N)})
     score = Stream.of(score=1)
     heads = (
-        Head("self", query=own_position, key=own_position, value=own_position),
+        Head("self", query=own_position, key=own_position, value=lifted),
         Head(
             "first",
             query=score.reads(stream, {("score", "position"): sp.OneMatrix(1, N)}),
@@ -45,12 +48,12 @@ def _layers() -> tuple[Layer, ...]:
             value=Stream.of(code=N).reads(stream, {("code", "embedding"): sp.Identity(N)}),
         ),
     )
-    return (Attention(heads), *selection_mlp(N))
+    return (Attention(heads), *selection_mlp(N, coding))
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class UnconditionalGeneration(Construction):
+class UnconditionalGeneration(SelectingConstruction):
     r"""A transformer that generates ANY of ``V^N`` sequences from the single virtual token ``(y_0/V, ..., y_{N-1}/V)``.
 
     One attention layer with two heads, a three-layer MLP, ``d_e = N``, position codes concatenated (paper, Theorem 1).
@@ -75,6 +78,8 @@ class UnconditionalGeneration(Construction):
             rows = exact_rows("embedding", self.embedding, (self.context_size, self.vocab_size))
             # constructions of the same weights are equal
             object.__setattr__(self, "embedding", rows if any(any(row) for row in rows) else None)
+        if self.embedding is not None and self.coding != PAPER:
+            raise InvalidArgument("embedding: expected none with an encoding, lift or readout other than the paper's")
 
     @property
     def layout(self) -> Layout:
@@ -84,9 +89,9 @@ class UnconditionalGeneration(Construction):
     @cached_property
     def transformer(self) -> Transformer:
         """The weights of :func:`_layers`, with ``E`` as given or 0."""
-        bindings = {V: self.vocab_size, N: self.context_size}
+        bindings = {**self.coding_bindings, N: self.context_size}
         embedding = sp.ZeroMatrix(N, V) if self.embedding is None else explicit_matrix("embedding", self.embedding)
-        return Transformer(embedding, _layers(), N, bindings, self.mask)
+        return Transformer(embedding, _layers(self.coding), N, bindings, self.mask)
 
     @property
     def targets(self) -> TargetSpace:
@@ -94,8 +99,8 @@ class UnconditionalGeneration(Construction):
         return TargetSpace(self.vocab_size, (self.context_size,))
 
     def encode(self, targets: TokenArray) -> Ratios:
-        """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``."""
-        return Ratios(targets[:, None, :], self.vocab_size)
+        """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``; in other encodings another multiple of ``y_j``."""
+        return Ratios(targets[:, None, :], self.coding.denominator(self.vocab_size))
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
@@ -105,18 +110,20 @@ class UnconditionalGeneration(Construction):
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
 
         For an embedding that is given, the threshold is that of all embeddings in the smallest range with it and 0.
-        Head "self" reads 1 and head "first" ``y/V`` and the embedding, which set the ratio of the largest magnitude to
-        the smallest one that is not 0.
+        In units of a token the contents are the lift (``V`` for the paper: 1 and ``y/V``) and the tokens below it, so
+        that the largest is at most that many times the smallest that is not 0, unless an embedding is given.
         """
         entries = [entry for row in self.embedding or () for entry in row]
         if fmt is None:
+            if self.embedding is None:
+                return above(coded_generation_threshold(self.decoding_demand, self.context_size))
             lowest, highest = min([Fraction(0), *entries]), max([Fraction(0), *entries])
-            threshold = embedding_threshold(self.vocab_size, self.context_size, lowest=lowest, highest=highest)
-            return RationalSoftmax(Fraction(floor(threshold) + 1))
-        magnitudes = [Fraction(1), Fraction(1, self.vocab_size), *(abs(entry) for entry in entries if entry)]
+            return above(embedding_threshold(self.vocab_size, self.context_size, lowest=lowest, highest=highest))
+        magnitudes = [Fraction(1), Fraction(1, self.coding.steps(self.vocab_size)), *(abs(entry) for entry in entries)]
+        read = [magnitude for magnitude in magnitudes if magnitude]
         return one_hot_temperature(
             fmt,
             keys=self.context_size,
-            content_ratio=max(magnitudes) / min(magnitudes),
+            content_ratio=max(read) / min(read),
             largest_key_size=self.context_size,
         )

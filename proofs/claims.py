@@ -17,6 +17,7 @@ from constructions import (
 )
 from constructions.validation import check_choice, reject
 from proofs import (
+    codings,
     longer_inputs,
     longer_inputs_softmax,
     longer_responses,
@@ -129,7 +130,8 @@ CLAIMS: Mapping[str, Claim] = _registry(
             " starts with the single virtual token (y_0/V, ..., y_{N-1}/V). At hardmax, and with softmax, E = 0 and the"
             " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2). For every"
             " embedding |E| <= M if and only if q > (N-1)(4V-3+2VM); with a q for each head, which leaks"
-            " l = (N-1)/(q+N-1), if and only if l_self + l_first ((V-1)/V + M) < 1/(2V)."
+            " l = (N-1)/(q+N-1), if and only if l_self + l_first ((V-1)/V + M) < 1/(2V). The same shape works at"
+            " hardmax with other encodings, lifts and readouts of a token."
         ),
         latex=(
             r"\forall V, N \ge 1\ \exists\, \text{transformer}\ \forall y \in \{0..V-1\}^N:\quad"
@@ -141,7 +143,12 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         construction=UnconditionalGeneration,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=(*theorem_1.OBLIGATIONS, *theorem_1_softmax.OBLIGATIONS, *theorem_1_heads.OBLIGATIONS),
+        obligations=(
+            *theorem_1.OBLIGATIONS,
+            *theorem_1_softmax.OBLIGATIONS,
+            *theorem_1_heads.OBLIGATIONS,
+            *codings.OBLIGATIONS,
+        ),
     ),
     Claim(
         id="theorem-2",

@@ -17,8 +17,15 @@ SIZE_NAMES: dict[str, str] = {
     "response": "response_size",
     "input": "input_size",
 }
-#: Further fields that are options of the same name.
-_CHOICES = ("mask", "lift")
+
+#: Option -> the construction's field, for what is not a size.
+OPTION_NAMES: dict[str, str] = {
+    "mask": "mask",
+    "lift": "lift",
+    "encoding": "encoding",
+    "readout": "readout",
+    "band": "band_size",
+}
 
 
 def command_for(claim_id: str, construction: Construction) -> dict[str, str] | None:
@@ -27,7 +34,7 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str] | N
     ``None`` when the command line cannot build it, as it has no option for something that was given, such as an
     embedding.
     """
-    options = {*SIZE_NAMES.values(), "temperature", *_CHOICES}
+    options = {*SIZE_NAMES.values(), "temperature", *OPTION_NAMES.values()}
     for name, item in construction.__dataclass_fields__.items():
         if name not in options and getattr(construction, name) != item.default:
             return None
@@ -47,9 +54,9 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str] | N
         if temperature.scaled_by != "key":
             words["--scaled-by"] = temperature.scaled_by
     defaults: Mapping[str, Any] = {name: item.default for name, item in construction.__dataclass_fields__.items()}
-    for option in _CHOICES:
-        if option in defaults and getattr(construction, option) != defaults[option]:
-            words[f"--{option}"] = getattr(construction, option)
+    for option, name in OPTION_NAMES.items():
+        if name in defaults and getattr(construction, name) != defaults[name]:
+            words[f"--{option}"] = str(getattr(construction, name))
     return words
 
 

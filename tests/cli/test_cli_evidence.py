@@ -38,6 +38,10 @@ def _verdict(arguments: list[str], capsys: pytest.CaptureFixture[str], status: i
         (["theorem-2", "--vocab", "3", "--temperature", "0.001"], 81),  # right at every temperature
         (["longer-responses", "--vocab", "2", "--response", "2", "--temperature", "inf"], 32),
         (["longer-inputs", "--vocab", "2", "--input", "2", "--lift", "mask"], 64),
+        (["theorem-1", "--vocab", "5", "--context", "2", "--readout", "banded", "--band", "2"], 25),
+        (["theorem-1", "--vocab", "5", "--context", "2", "--encoding", "integer", "--lift", "mask"], 25),
+        (["theorem-2", "--vocab", "3", "--encoding", "dyadic", "--readout", "split"], 81),
+        (["longer-responses", "--vocab", "2", "--response", "2", "--encoding", "integer", "--readout", "hat"], 32),
         (["theorem-1", "--vocab", "1", "--context", "4"], 1),
     ],
     ids=str,
