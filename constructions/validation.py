@@ -6,14 +6,22 @@ import math
 import numbers
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import AbstractDtype, Int, Shaped
 
 IntArray = Int[np.ndarray, "..."]
-#: Tokens as a construction's own code sees them: int64, or objects of which only bounds are known, for a certificate.
-TokenArray = Shaped[np.ndarray, "..."]
+if TYPE_CHECKING:
+    TokenArray = Shaped[np.ndarray, "..."]
+else:
+
+    class _Tokens(AbstractDtype):
+        dtypes: ClassVar = [*Int.dtypes, "object"]
+
+    #: Tokens as a construction's own code sees them: integers, or objects of which only bounds are known, for a
+    #: certificate.
+    TokenArray = _Tokens[np.ndarray, "..."]
 
 #: Longest ``repr`` of an offending value that a message quotes; the rest is cut, so that a message stays one line.
 _LONGEST_QUOTE = 60
