@@ -44,6 +44,14 @@ FORMAT_OF_FLOAT32: Format = NumpyArithmetic("float32").fmt
 
 
 @FLOAT32
+def test_tf32_fails_where_float32_holds(arithmetic: AnyArithmetic) -> None:
+    for size, holds in ((TF32_FAILS_AT - 1, True), (TF32_FAILS_AT, False)):
+        assert exhaust(UnconditionalGeneration(size, 1), tf32(arithmetic)).holds is holds
+        assert exhaust(UnconditionalGeneration(size, 1), arithmetic).holds is True
+
+
+@pytest.mark.heavy
+@FLOAT32
 @pytest.mark.parametrize("build", BUILDS, ids=["theorem-1", "theorem-2", "longer-responses"])
 def test_tf32_first_fails_at_the_size_that_is_named(
     build: Callable[[int], Construction], arithmetic: AnyArithmetic

@@ -1,6 +1,6 @@
 """No hole: every method of evidence rejects the faulty mutants that it claims, and accepts the harmless ones.
 
-Everything is in the heavy tier; a systematic part of it, of every family, is in the default one.
+Everything is in the heavy tier; one mutant in so many is in the default one.
 """
 
 from __future__ import annotations
@@ -13,42 +13,40 @@ import pytest
 from tests.mutation import document
 from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
 from tests.mutation.methods import METHODS, Outcome
-from tests.mutation.sections import SECTIONS, bugs_section, forged_section, parts_cover_everything
+from tests.mutation.sections import SECTIONS, forged_section, parts_cover_everything
 from tests.mutation.semantics import semantic_mutants, semantic_section
 from tests.mutation.table import Section, weights_section
-from tests.mutation.verifier_bugs import BUGS
+from tests.mutation.verifier_bugs import accepted
 
 #: The default tier takes one mutant in so many.
-STRIDE = 61
+STRIDE = 31
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_no_method_has_a_hole_on_a_part_of_the_weights(name: str) -> None:
-    chosen = [mutant for family in FAMILIES if family != "tolerances" for mutant in mutants(name, family)][::STRIDE]
+def test_no_method_has_a_hole_on_a_part_of_the_weights() -> None:
+    chosen = [mutant for family in ("entries", "symbolic weights") for mutant in mutants("theorem-1", family)][::STRIDE]
     section = weights_section("part", chosen)
     assert section.wrong == []
     assert sum(row.mutants for row in section.rows) == len(chosen) > 1
 
 
 def test_no_method_has_a_hole_on_a_part_of_the_forward_pass() -> None:
-    section = semantic_section("part", islice(semantic_mutants(), 0, None, 17))
+    chosen = (mutant for mutant in semantic_mutants() if mutant.id.startswith("theorem-2/hardmax/"))
+    section = semantic_section("part", islice(chosen, 0, None, 9))
     assert section.wrong == []
-    assert sum(row.mutants for row in section.rows) > 10
+    assert sum(row.mutants for row in section.rows) == 4
 
 
 def test_forged_evidence_never_holds() -> None:
     assert forged_section("all").wrong == []
 
 
-def test_some_bugs_of_the_verifier_are_resisted_or_shown() -> None:
-    section = bugs_section("part", bugs=range(0, len(BUGS), 8))
-    assert section.wrong == []
-    assert len(section.rows) == 3
+def test_without_a_bug_every_canary_is_refused() -> None:
+    assert accepted() == []
 
 
 def test_a_survivor_and_a_harmless_mutant_that_is_rejected_are_reported() -> None:
     """The table itself must be able to fail: methods of the wrong polarity have holes everywhere."""
-    chosen = list(mutants("theorem-2", "matrices, layers, virtual tokens"))[:8]
+    chosen = list(islice(mutants("theorem-2", "matrices, layers, virtual tokens"), 8))
     kinds = {mutant.truth.kind for mutant in chosen}
     assert kinds == {"broken", "harmless"}
     right = METHODS["exhaust, rational"]
@@ -66,6 +64,7 @@ def test_every_mutant_of_meaning_is_in_one_table() -> None:
     assert list(parts_cover_everything()) == []
 
 
+@pytest.mark.heavy
 def test_ids_are_unique() -> None:
     for name in SUBJECTS:
         ids = [mutant.id for family in FAMILIES if family != "tolerances" for mutant in mutants(name, family)]

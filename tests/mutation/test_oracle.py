@@ -9,9 +9,10 @@ import pytest
 
 from constructions import Construction, Hardmax, RationalSoftmax, UnconditionalGeneration, get_format
 from constructions.thresholds import longer_responses_threshold, unconditional_generation_threshold
-from tests.mutation.corpus import SUBJECTS, Subject, temperatures, tolerances
+from tests.mutation.corpus import SUBJECTS, Subject, temperatures
 from tests.mutation.mutated import Mutated, with_matrix
 from tests.mutation.oracle import cases, rounding_slack, violations_and_margin
+from tests.mutation.tolerance import probe, tolerance
 from tests.mutation.truth import truth_of
 from verify import NumpyArithmetic, RationalArithmetic, exhaust
 from verify.arithmetic.tensors import TorchArithmetic
@@ -87,8 +88,9 @@ def test_every_case_is_there(subject: Subject) -> None:
 
 def test_tolerances_have_their_closed_forms() -> None:
     """The decoded number may be off by half a step, 1/(2V), and a logit by the margin 1/V^2; ties end both."""
-    found = {(item.name, item.sign, item.found) for item in tolerances("theorem-2") if item.name.endswith("bias")}
-    vocab_size = SUBJECTS["theorem-2"].construction.vocab_size
-    half_step, margin = Fraction(1, 2 * vocab_size), Fraction(1, vocab_size**2)
-    assert {("select.bias", 1, half_step), ("select.bias", -1, half_step)} <= found
-    assert {limit for name, _, limit in found if name == "readout.bias"} == {margin}
+    construction = replace(SUBJECTS["theorem-2"].construction, temperature=Hardmax())
+    vocab_size = construction.vocab_size
+    for name, wanted in (("select.bias", Fraction(1, 2 * vocab_size)), ("readout.bias", Fraction(1, vocab_size**2))):
+        for row in range(vocab_size):
+            kept = probe(construction, name, row, 0)
+            assert [tolerance(kept, sign) for sign in (1, -1)] == [wanted, wanted]
