@@ -25,6 +25,10 @@ Progress = Callable[[int, int], None]
 _UNBATCHED = 64
 
 
+#: Cases whose virtual tokens and promised responses are part of the digest of a run.
+_SAMPLED = 64
+
+
 def no_progress(done: int, total: int) -> None:
     """Ignore progress."""
 
@@ -88,14 +92,7 @@ def exhaust(
     runner = Runner(construction, arithmetic, tf32=tf32)
     space = construction.targets.size * construction.user_inputs.size
     parameters = parameters_of(construction, arithmetic)
-    key = {
-        "construction": repr(construction),
-        "weights": weights_sha256(construction),
-        "arithmetic": arithmetic.name,
-        "device": arithmetic.device,
-        "temperature": parameters["temperature"],
-        "tf32": tf32,
-    }
+    key = {} if checkpoint is None else _key(construction, arithmetic, temperature=parameters["temperature"], tf32=tf32)
     tally = _resume(checkpoint, key)
     size = batch_size(construction) if arithmetic.batched else _UNBATCHED
     end = space if limit is None else min(space, tally.cases + limit)
@@ -143,13 +140,41 @@ def exhaust(
     )
 
 
-def weights_sha256(construction: Construction) -> str:
-    """Return a digest of every exact weight: a checkpoint of other weights must not be gone on from."""
+def _key(
+    construction: Construction, arithmetic: Arithmetic[Any, Any, Any], *, temperature: str, tf32: bool
+) -> Mapping[str, Any]:
+    """Return what a checkpoint is of, as JSON values."""
+    return {
+        "construction": repr(construction),
+        "run": run_sha256(construction),
+        "arithmetic": arithmetic.name,
+        "device": arithmetic.device,
+        "temperature": temperature,
+        "tf32": tf32,
+    }
+
+
+def run_sha256(construction: Construction) -> str:
+    """Return a digest of what is run: a checkpoint of another run must not be gone on from.
+
+    Every exact weight, where there are ReLUs, the mask, and, for :data:`_SAMPLED` cases drawn with a fixed seed, the
+    virtual tokens and the promised response.
+    """
+    lowered = construction.transformer.lowered
     digest = hashlib.sha256()
-    for name, matrix in construction.transformer.lowered.matrices().items():
+    for name, matrix in lowered.matrices().items():
         digest.update(f"{name} {matrix.shape}".encode())
         for entry in matrix.nonzero():
             digest.update(repr(entry).encode())
+    digest.update(repr([(layer.name, getattr(layer, "relu", None)) for layer in lowered.layers]).encode())
+    digest.update(f"{lowered.context_size} {lowered.mask}".encode())
+    targets = construction.targets.sample(_SAMPLED, seed=0)
+    inputs = construction.user_inputs.sample(_SAMPLED, seed=0)
+    ratios, response = construction.virtual_tokens(targets), construction.response(targets, inputs)
+    for numbers in (ratios.numerators, response):
+        # Python integers, as objects, have no bytes of their own
+        digest.update(repr(numbers.tolist()).encode() if numbers.dtype == object else numbers.tobytes())
+    digest.update(hex(ratios.denominator).encode())
     return digest.hexdigest()
 
 

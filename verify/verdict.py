@@ -109,8 +109,8 @@ class Verdict:
         method: see :data:`Method`.
         arithmetic: ``real`` (proved), ``rational``, ``torch float32``, ...
         device: where it ran.
-        holds: true on positive evidence alone (every margin is positive); false with a counterexample; ``None``: not
-            shown, for the ``reason`` given.
+        holds: true on positive evidence alone (every margin is positive, and ``exhausted`` every case of the space);
+            false with a counterexample; ``None``: not shown, for the ``reason`` given.
         cases: how many cases were checked (for ``proved``, how many obligations).
         space: how many there are, ``None`` where the notion does not apply.
         margin: the smallest margin over the cases, ``None`` where there is none to speak of.
@@ -146,6 +146,9 @@ class Verdict:
             raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
         if self.holds is True and self.margin is not None and not self.margin > 0:
             raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
+        if self.holds is True and self.method == "exhausted" and self.cases != self.space:
+            given = f"{decimal(self.cases)} of {None if self.space is None else decimal(self.space)}"
+            raise InvalidArgument(f"holds: expected every case of the space for True but got {given}")
         if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
 

@@ -53,13 +53,13 @@ def _back(verdict: Verdict) -> Verdict:
         HELD,
         FALSIFIED,
         UNKNOWN,
-        replace(HELD, margin=0.1, seed=0, space=None),
+        replace(HELD, method="fuzzed", margin=0.1, seed=0, space=None),
         replace(HELD, margin=None, reason="one token"),
         replace(HELD, margin=5e-324),
         replace(HELD, margin=Fraction(1, 3**9_000 + 1)),  # a margin longer than Python prints as an integer
         replace(FALSIFIED, margin=0.0, counterexample=replace(CASE, margin=0.0)),
         replace(FALSIFIED, margin=-math.inf, counterexample=replace(CASE, margin=-math.inf)),
-        replace(HELD, cases=HUGE, space=HUGE + 1),
+        replace(HELD, method="evaluated", cases=HUGE, space=HUGE + 1),
         replace(FALSIFIED, counterexample=replace(CASE, rank=HUGE)),
     ],
     ids=["held", "falsified", "unknown", "float", "no-margin", "denormal", "long", "tie", "-inf", "huge", "huge-rank"],
@@ -143,6 +143,9 @@ def test_from_json_refuses_a_value_that_does_not_parse(key: str, value: Any) -> 
     [
         {"cases": "0"},
         {"cases": "-8"},
+        {"cases": "7"},
+        {"space": "9"},
+        {"space": None},
         {"margin": "0"},
         {"margin": "nan"},
         {"margin": -0.25},
@@ -160,6 +163,18 @@ def test_from_json_refuses_a_claim_without_evidence(forged: dict[str, Any]) -> N
 def test_true_needs_a_case(cases: int) -> None:
     with pytest.raises(InvalidArgument, match="without a case"):
         replace(HELD, cases=cases)
+
+
+@pytest.mark.parametrize(("cases", "space"), [(7, 8), (9, 8), (8, None)])
+def test_a_whole_space_needs_every_case_of_it(cases: int, space: int | None) -> None:
+    with pytest.raises(InvalidArgument, match=f"expected every case of the space for True but got {cases} of {space}"):
+        replace(HELD, cases=cases, space=space)
+
+
+def test_a_cut_off_run_edited_to_true_is_refused() -> None:
+    cut_off = replace(HELD, holds=None, cases=5, reason="cut off after 5 of 8 cases")
+    with pytest.raises(InvalidArgument, match="expected every case of the space for True but got 5 of 8"):
+        Verdict.from_json({**cut_off.to_json(), "holds": True})
 
 
 def test_true_refuses_a_counterexample() -> None:

@@ -1,0 +1,97 @@
+"""``proofs/MUTANTS.md``, written from a run: ``python -m tests.mutation.document [TITLE...]``, all by default."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+
+from tests.mutation.methods import METHODS
+from tests.mutation.sections import SECTIONS
+from tests.mutation.table import Section
+
+PATH = Path(__file__).parents[2] / "proofs" / "MUTANTS.md"
+
+INTRODUCTION = """# What the verifier rejects
+
+Mutants of the weights, of the meaning and of the verifier itself, made systematically, and what each method of evidence
+does with them. This file is made by `python -m tests.mutation.document`; `make test-heavy` makes every table again and
+compares it, and `make test` compares the count below with the tables.
+
+{count}
+
+How to read a cell: `12/12` is how many faulty mutants the method rejected, of those that it claims; `3/3 kept` how many
+harmless ones it accepted, of those that it claims to accept. A dash: it claims none. No cell may have a hole.
+
+What is true of a mutant of the weights is decided by an oracle that shares no code with `verify`: exact rationals,
+every target with every user input, every step a pass over all positions (`tests/mutation/oracle.py`). A mutant is
+*faulty* if some case breaks the promise, a tie included, and *harmless* if the oracle finds every margin positive,
+which proves it at this size. A method in floats claims the mutants whose exact margin is beyond a bound on rounding
+that is computed for the mutant. Just past, at and just within its tolerance: how far each weight may be off, alone and
+in either direction, is found by bisection; a 512th more must break the promise, and a 512th less must keep it.
+
+A mutant of the forward pass is harmless if every token and every logit is exactly what it is without the fault, or if
+the oracle, run with the fault, finds every margin positive.
+
+The obligations and the tie to Coq's files are about the weights themselves, so that they reject harmless changes too.
+
+The sizes are small: V = 3, N = 3 (Theorem 1), V = 3 (Theorem 2), V = 2, N0 = 2 (longer responses), V = 2 and two user
+tokens (longer inputs), at hardmax and, where scores stay whole, at an exact q. What each method does not claim:
+
+"""
+
+
+def totals(text: str) -> tuple[int, int]:
+    """Return how many mutants a document's tables have, and how many of them are harmless."""
+    found = re.findall(r"^\| all \| (\d+) \| (\d+) \|", text, flags=re.MULTILINE)
+    return sum(int(mutants) for mutants, _ in found), sum(int(harmless) for _, harmless in found)
+
+
+def count_line(text: str) -> str:
+    """Return the sentence that says how many mutants the tables have."""
+    mutants, harmless = totals(text)
+    return (
+        f"**{mutants} mutants: {mutants - harmless} faulty, each rejected by every method that claims it;"
+        f" {harmless} harmless, each proved so.**"
+    )
+
+
+def in_document(title: str) -> str:
+    """Return the section of a title as it stands in the document."""
+    text = PATH.read_text(encoding="utf-8")
+    start = text.index(f"### {title}\n")
+    end = text.find("\n###", start + 1)
+    return (text[start:] if end < 0 else text[start:end]).rstrip("\n") + "\n"
+
+
+def around(tables: str) -> str:
+    """Return what stands before the tables."""
+    reasons = "".join(f"- {method.name}: {method.why_not}.\n" for method in METHODS.values() if method.why_not)
+    return INTRODUCTION.format(count=count_line(tables)) + reasons + "\n"
+
+
+def document(sections: list[str]) -> str:
+    """Return the whole text."""
+    tables = "\n".join(sections)
+    return around(tables) + "## The tables\n\n" + tables
+
+
+def main(remade: list[str]) -> int:
+    """Run everything, or the tables of the titles given, and write the document; fail if anything is wrong."""
+    tables, wrong = [], []
+    for title, make in SECTIONS.items():
+        if remade and title not in remade:
+            tables.append(in_document(title))
+            continue
+        started = time.perf_counter()
+        section: Section = make()
+        tables.append(section.markdown())
+        wrong += section.wrong
+        print(f"{title}: {time.perf_counter() - started:.1f} s, {section.wrong or 'no hole'}")  # noqa: T201 # a report
+    PATH.write_text(document(tables), encoding="utf-8")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""No hole: every method of evidence rejects the faulty mutants that it claims, and accepts the harmless ones.
+
+Everything is in the heavy tier; one mutant in so many is in the default one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from tests.mutation import document
+from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
+from tests.mutation.methods import METHODS, Outcome
+from tests.mutation.sections import SECTIONS, forged_section, parts_cover_everything
+from tests.mutation.semantics import semantic_mutants, semantic_section
+from tests.mutation.table import Section, weights_section
+from tests.mutation.verifier_bugs import accepted
+
+#: The default tier takes one mutant in so many.
+STRIDE = 31
+
+
+def test_no_method_has_a_hole_on_a_part_of_the_weights() -> None:
+    chosen = [mutant for family in ("entries", "symbolic weights") for mutant in mutants("theorem-1", family)][::STRIDE]
+    section = weights_section("part", chosen)
+    assert section.wrong == []
+    assert sum(row.mutants for row in section.rows) == len(chosen) > 1
+
+
+def test_no_method_has_a_hole_on_a_part_of_the_forward_pass() -> None:
+    chosen = (mutant for mutant in semantic_mutants() if mutant.id.startswith("theorem-2/hardmax/"))
+    section = semantic_section("part", islice(chosen, 0, None, 9))
+    assert section.wrong == []
+    assert sum(row.mutants for row in section.rows) == 4
+
+
+def test_forged_evidence_never_holds() -> None:
+    assert forged_section("all").wrong == []
+
+
+def test_without_a_bug_every_canary_is_refused() -> None:
+    assert accepted() == []
+
+
+def test_a_survivor_and_a_harmless_mutant_that_is_rejected_are_reported() -> None:
+    """The table itself must be able to fail: methods of the wrong polarity have holes everywhere."""
+    chosen = list(islice(mutants("theorem-2", "matrices, layers, virtual tokens"), 8))
+    kinds = {mutant.truth.kind for mutant in chosen}
+    assert kinds == {"broken", "harmless"}
+    right = METHODS["exhaust, rational"]
+
+    def opposite(mutant: Mutant) -> Outcome:
+        return "accepted" if right.run(mutant) == "rejected" else "rejected"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.mutation.table.METHODS", {right.name: replace(right, run=opposite)})
+        section = weights_section("broken", chosen)
+    assert len(section.wrong) == len(chosen)
+
+
+def test_every_mutant_of_meaning_is_in_one_table() -> None:
+    assert list(parts_cover_everything()) == []
+
+
+@pytest.mark.heavy
+def test_ids_are_unique() -> None:
+    for name in SUBJECTS:
+        ids = [mutant.id for family in FAMILIES if family != "tolerances" for mutant in mutants(name, family)]
+        assert len(set(ids)) == len(ids)
+    ids = [mutant.id for mutant in semantic_mutants()]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("title", SECTIONS)
+def test_a_table_of_the_document_is_what_a_run_gives(title: str) -> None:
+    section: Section = SECTIONS[title]()
+    assert section.wrong == []
+    assert section.markdown() == document.in_document(title)
+    for row in section.rows:  # past every tolerance the promise is broken, within it is kept, by the oracle
+        if row.operator in {"just past its tolerance", "just within its tolerance"}:
+            assert row.harmless == (0 if row.operator == "just past its tolerance" else row.mutants)
