@@ -47,13 +47,25 @@ def certify(
     q: options.Q = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what could not be decided."""
     chosen = get_claim(claim)
     sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
-    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    construction = options.build(
+        chosen,
+        sizes,
+        temperature=parsed,
+        mask=mask,
+        lift=lift,
+        encoding=encoding,
+        readout=readout,
+        band=band,
+    )
     kind = certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32)
     if exact:
         if not isinstance(kind, RoundedArithmetic):

@@ -94,7 +94,8 @@ def ordinal(values: _Array, fmt: Format) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the place of every float of a format in the order of its floats, 0 for 0; neighbours differ by 1."""
     magnitude = np.abs(np.asarray(values, dtype=np.float64))
     _, exponent = np.frexp(magnitude)
-    binade = np.maximum(exponent - 1, fmt.min_exponent)
+    # frexp gives 0 the exponent 0; it belongs to the lowest binade, with the subnormal numbers
+    binade = np.where(magnitude == 0, fmt.min_exponent, np.maximum(exponent - 1, fmt.min_exponent))
     steps = np.ldexp(magnitude, fmt.precision - 1 - binade).astype(np.int64)  # below 2^p, exact
     place = (binade.astype(np.int64) - fmt.min_exponent) * 2 ** (fmt.precision - 1) + steps
     return np.asarray(np.where(np.signbit(values), -place, place), dtype=np.int64)
