@@ -12,10 +12,10 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 
 
 def test_there_is_python_in_the_readme() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["tour", "own construction"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["tour", "own construction", "further in floats"])
 def test_a_block_runs_and_its_assertions_hold(block: str) -> None:
     assert "assert" in block
     exec(compile(block, str(README), "exec", dont_inherit=True), {"__name__": __name__})
