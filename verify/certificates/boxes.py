@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int, Shaped
 
 from constructions.formats import Format
 from verify.certificates.rounding import EVERYTHING, grid_of, power_of_two, wide_dtype
@@ -29,8 +29,8 @@ class Box:
 
     """
 
-    low: Float[np.ndarray, "batch rows width"]
-    high: Float[np.ndarray, "batch rows width"]
+    low: Shaped[np.ndarray, "batch rows width"]
+    high: Shaped[np.ndarray, "batch rows width"]
     grid: Int[np.ndarray, " width"]
     exact: bool = True
     shared: Bool[np.ndarray, " width"] | None = None
@@ -42,7 +42,7 @@ class Box:
         return batch, rows, width
 
     @property
-    def magnitude(self) -> Float[np.ndarray, "batch rows width"]:
+    def magnitude(self) -> Shaped[np.ndarray, "batch rows width"]:
         """The largest magnitude of every coordinate."""
         if self.low is self.high:
             return np.asarray(np.abs(self.low))
@@ -54,7 +54,7 @@ class Box:
         return np.asarray(self.low == self.high)
 
     @classmethod
-    def point(cls, values: Float[np.ndarray, "batch rows width"], fmt: Format, *, exact: bool = True) -> Box:
+    def point(cls, values: Shaped[np.ndarray, "batch rows width"], fmt: Format, *, exact: bool = True) -> Box:
         """Return the box of known floats.
 
         Args:

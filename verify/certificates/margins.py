@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from verify.certificates.boxes import Box, fits
 from verify.certificates.kernel import TF32_PRECISION
@@ -31,7 +31,8 @@ from verify.certificates.rounding import (
     two_sum,
 )
 
-_Array = Float[np.ndarray, "..."]
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
 #: What rounding both factors to TF32 changes a product by, relative to it: ``(1 + 2^-10)^2 - 1``.
 _BOTH_FACTORS = (1 + 2.0 ** (1 - TF32_PRECISION)) ** 2 - 1
 #: Logits that are held at once.

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, NoReturn, final
 
 import flint
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format
@@ -41,6 +41,7 @@ from verify.certificates.rounding import (
     EVERYTHING,
     grid_of,
     is_power_of_two,
+    largest_of,
     lowered,
     next_down,
     next_up,
@@ -50,7 +51,8 @@ from verify.certificates.rounding import (
     wide_precision,
 )
 
-_Array = Float[np.ndarray, "..."]
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class RoundedWeight:
 
     """
 
-    values: Float[np.ndarray, "rows columns"]
+    values: Shaped[np.ndarray, "rows columns"]
     grid: Int[np.ndarray, "rows columns"]
     exact: bool
 
@@ -147,7 +149,7 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         # the only operation of a single term is the last one; of two, the sum, after their products
         error = np.where((terms.count <= 1) & (terms.reduced == 0), slack, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
-        over = magnitude * (1 + growth) * (1 + 2 * u) > self._dtype.type(float(self.fmt.largest))
+        over = magnitude * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
         return np.where(over, np.inf, error), whole & ~over
 
     def last_rounding(self, magnitude: _Array) -> _Array:
@@ -490,8 +492,8 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
             if up:
                 # the assumption on underflow; a more precise kernel rounds a number that is off already
                 gone = not kept and bool(true * (1 + narrow) < smallest / 2)
-                bound = flint.arb(0) if gone else true * (1 + relative) + EXP_ULPS * smallest
-                values.append(_upper(bound, self._dtype))
+                bound = true * (1 + relative) + EXP_ULPS * smallest
+                values.append(self._dtype.type(0) if gone else _upper(bound, self._dtype))
             else:
                 bound = true * (1 - relative) - (EXP_ULPS + 1) * smallest
                 values.append(max(self._dtype.type(0), _lower(bound, self._dtype)))
