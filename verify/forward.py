@@ -224,7 +224,7 @@ def forward(
         trace.record(layer.name, ar, rows)
     if cache is not None:
         cache.length += count
-    return rows
+    return ar.last(rows) if last_only else rows  # not narrowed yet where there is no layer at all
 
 
 def generate(

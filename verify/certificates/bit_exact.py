@@ -1,4 +1,4 @@
-"""The claim that NOTHING rounds: for all targets, every number of the float pass is that of the exact pass at hardmax.
+"""The claim that NOTHING rounds: for all targets, every number behind a response is that of the exact pass at hardmax.
 
 Then a float forward pass, in any order of summation, with or without fused multiply-add, IS exact arithmetic, and what
 is proved of the one holds of the other. It needs weights and virtual tokens that the format holds, a temperature at
@@ -45,15 +45,17 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         claim: the claim's id; the construction's name by default. The verdict's claim is that id and ``.bit-exact``.
 
     Returns:
-        ``holds`` true when every intermediate of every step, the logits included, equals the exact number at hardmax;
-        unknown otherwise, with the first intermediate that may be rounded. ``cases`` counts targets and user inputs.
+        ``holds`` true when every intermediate that a response token is computed from, the logits included, equals the
+        exact number at hardmax; unknown otherwise, with the first one that may be rounded. From the queries of the
+        last attention layer on, these are the intermediates at the last position of each step; what other positions
+        compute there goes nowhere, and may be rounded. ``cases`` counts targets and user inputs.
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
 
     """
     started = time.perf_counter()
-    steps, reason = construction.layout.response, None
+    steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):
@@ -70,11 +72,12 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         method="certified",
         arithmetic=arithmetic.name,
         device=arithmetic.device,
-        holds=True if reason is None and steps > 0 else None,
+        holds=True if reason is None else None,
         cases=space if reason is None else 0,
         space=space,
         seconds=time.perf_counter() - started,
-        reason=reason or f"every intermediate equals the exact one at hardmax; {arithmetic.kernel.assumptions()}",
+        reason=reason
+        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.kernel.assumptions()}",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int, Shaped
 
 from constructions.formats import Format
 from verify.certificates.rounding import EVERYTHING, grid_of, power_of_two, wide_dtype
@@ -29,8 +29,8 @@ class Box:
 
     """
 
-    low: Float[np.ndarray, "batch rows width"]
-    high: Float[np.ndarray, "batch rows width"]
+    low: Shaped[np.ndarray, "batch rows width"]
+    high: Shaped[np.ndarray, "batch rows width"]
     grid: Int[np.ndarray, " width"]
     exact: bool = True
     shared: Bool[np.ndarray, " width"] | None = None
@@ -42,7 +42,7 @@ class Box:
         return batch, rows, width
 
     @property
-    def magnitude(self) -> Float[np.ndarray, "batch rows width"]:
+    def magnitude(self) -> Shaped[np.ndarray, "batch rows width"]:
         """The largest magnitude of every coordinate."""
         if self.low is self.high:
             return np.asarray(np.abs(self.low))
@@ -54,7 +54,7 @@ class Box:
         return np.asarray(self.low == self.high)
 
     @classmethod
-    def point(cls, values: Float[np.ndarray, "batch rows width"], fmt: Format, *, exact: bool = True) -> Box:
+    def point(cls, values: Shaped[np.ndarray, "batch rows width"], fmt: Format, *, exact: bool = True) -> Box:
         """Return the box of known floats.
 
         Args:
@@ -99,6 +99,25 @@ def unbounded_where_infinite(low: np.ndarray[Any, Any], high: np.ndarray[Any, An
     if not bad.any():
         return low, high
     return np.where(bad, -np.inf, low), np.where(bad, np.inf, high)
+
+
+def unbounded(box: Box, *, along: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return where a coordinate along an axis may be anything, NaN and infinity too; the axis is kept, of size 1."""
+    return np.asarray((~np.isfinite(box.low)).any(axis=along, keepdims=True))
+
+
+def tainted(box: Box, anything: Bool[np.ndarray, ...]) -> Box:
+    """Return the box with everything possible where an operand was not finite: ``0 * inf`` and ``0 * NaN`` are NaN.
+
+    Args:
+        box: the result of an operation.
+        anything: where, broadcast to batch x rows x width.
+
+    """
+    if not anything.any():
+        return box
+    low, high = np.where(anything, -np.inf, box.low), np.where(anything, np.inf, box.high)
+    return Box(low.astype(box.low.dtype), high.astype(box.high.dtype), box.grid, exact=False)
 
 
 def fits(magnitude: np.ndarray[Any, Any], grid: np.ndarray[Any, Any], precision: int) -> np.ndarray[Any, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from constructions.construction import Construction
 from constructions.formats import get_format
 from constructions.ratios import Ratios
+from constructions.temperature import Softmax
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic
 from verify.cases import parameters_of
@@ -27,7 +28,7 @@ from verify.certificates.kernel import Kernel, Products
 from verify.certificates.margins import Margins, rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
 from verify.exhaust import Progress, no_progress
-from verify.forward import BoundLinear, Model, bind_construction, forward
+from verify.forward import BoundAttention, BoundLinear, Model, bind_construction, forward
 from verify.trace import Trace
 from verify.verdict import Verdict
 
@@ -103,6 +104,7 @@ def certify(
     with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
         bound = replace(bind_for_certificate(construction, arithmetic), any_embedding=any_embedding)
         try:
+            _check_one_pass(bound.model, construction.layout.response)
             for batch in cells(construction, budget=budget):
                 _certify_batch(construction, bound, batch, found, points)
                 progress(batch.step, construction.layout.response)
@@ -152,6 +154,23 @@ def bind_for_certificate(construction: Construction, arithmetic: BallArithmetic 
     readout = model.layers[-1]
     assert isinstance(readout, BoundLinear), "a transformer ends with a readout"
     return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
+
+
+def _check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
+    """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
+
+    Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
+    the temperature is scaled by the number of positions, which was smaller when a lower layer attended there.
+
+    Raises:
+        CellsError: several layers of such attention, over several steps.
+
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, BoundAttention)]
+    temperatures = [head.temperature for layer in layers for head in layer.heads]
+    by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
+    if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":
+        raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
 
 
 def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:

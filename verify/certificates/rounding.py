@@ -6,14 +6,16 @@ itself (64 bits on x86; where it is no wider than float64 the bounds get wider a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from constructions.formats import FORMATS, Format
 
-_Array = Float[np.ndarray, "..."]
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
 
 
 def wide_dtype(fmt: Format) -> np.dtype[Any]:
@@ -24,6 +26,12 @@ def wide_dtype(fmt: Format) -> np.dtype[Any]:
 def wide_precision(fmt: Format) -> int:
     """Return the bits of the significand of :func:`wide_dtype`."""
     return int(np.finfo(wide_dtype(fmt)).nmant) + 1
+
+
+@lru_cache
+def largest_of(fmt: Format) -> float:
+    """Return the largest finite number of a format."""
+    return float(fmt.largest)
 
 
 def round_array(values: _Array, fmt: Format) -> _Array:
@@ -47,7 +55,7 @@ def round_array(values: _Array, fmt: Format) -> _Array:
     spacing = np.maximum(exponent - 1, fmt.min_exponent) - fmt.precision + 1
     with np.errstate(invalid="ignore"):  # infinities stay what they are
         rounded = np.ldexp(np.rint(np.ldexp(values, -spacing)), spacing)
-    return np.asarray(np.where(np.abs(rounded) > float(fmt.largest), np.copysign(np.inf, values), rounded))
+    return np.asarray(np.where(np.abs(rounded) > largest_of(fmt), np.copysign(np.inf, values), rounded))
 
 
 def next_up(values: _Array) -> _Array:
@@ -58,6 +66,16 @@ def next_up(values: _Array) -> _Array:
 def next_down(values: _Array) -> _Array:
     """Return the next smaller number of the array's own dtype."""
     return np.asarray(np.nextafter(values, values.dtype.type(-np.inf)))
+
+
+def lowered(values: _Array, error: _Array) -> _Array:
+    """Return a lower bound of ``values - error``; the values themselves where the error is 0."""
+    return np.asarray(np.where(error == 0, values, next_down(values - error)))
+
+
+def raised(values: _Array, error: _Array) -> _Array:
+    """Return an upper bound of ``values + error``; the values themselves where the error is 0."""
+    return np.asarray(np.where(error == 0, values, next_up(values + error)))
 
 
 #: The grid of 0, which is a multiple of everything; larger than any exponent of any format.
