@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     class _Tokens(AbstractDtype):
-        dtypes: ClassVar = [*Int.dtypes, "object"]
+        dtypes: ClassVar = [*Int.dtypes, "object_"]
 
     #: Tokens as a construction's own code sees them: integers, or objects of which only bounds are known, for a
     #: certificate.
