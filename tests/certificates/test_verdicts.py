@@ -144,10 +144,10 @@ def sweep(settings: int, *, cases: int, seed: int) -> Tally:
 
 
 def test_no_certificate_is_contradicted() -> None:
-    tally = sweep(10, cases=60, seed=11)
+    tally = sweep(8, cases=60, seed=11)
     assert tally.contradicted == []
-    assert tally.counts["certified"] >= 2
-    assert tally.counts["undecided"] >= 2
+    assert tally.counts["certified"] >= 1
+    assert tally.counts["undecided"] >= 1
 
 
 @pytest.mark.heavy
