@@ -7,6 +7,12 @@ Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR
 from constructions.conditional_generation import ConditionalGeneration as ConditionalGeneration
 from constructions.construction import Construction as Construction
 from constructions.construction import Layout as Layout
+from constructions.digit_generation import DigitGeneration as DigitGeneration
+from constructions.digit_generation import fewest_digits as fewest_digits
+from constructions.digit_generation import largest_exact_base as largest_exact_base
+from constructions.encodings import Coding as Coding
+from constructions.encodings import largest_band_size as largest_band_size
+from constructions.encodings import largest_exact_vocabulary as largest_exact_vocabulary
 from constructions.exact_matrix import ExactMatrix as ExactMatrix
 from constructions.expressions import UnitRow as UnitRow
 from constructions.formats import FORMATS as FORMATS
@@ -17,6 +23,7 @@ from constructions.longer_inputs import LongerInputs as LongerInputs
 from constructions.longer_responses import LongerResponses as LongerResponses
 from constructions.lowering import lower as lower
 from constructions.ratios import Ratios as Ratios
+from constructions.selecting import SelectingConstruction as SelectingConstruction
 from constructions.selection import selection_mlp as selection_mlp
 from constructions.stream import Stream as Stream
 from constructions.targets import TargetSpace as TargetSpace

@@ -10,14 +10,16 @@ from typing import final
 import numpy as np
 import sympy as sp
 
-from constructions.construction import Construction, Layout
+from constructions.construction import Layout
+from constructions.encodings import Coding
 from constructions.expressions import UnitRow, V
 from constructions.formats import Format
 from constructions.ratios import Ratios
+from constructions.selecting import SelectingConstruction
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.targets import TargetSpace
-from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
+from constructions.temperature import Temperature, above, one_hot_temperature
 from constructions.thresholds import conditional_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
 from constructions.validation import IntArray
@@ -26,13 +28,13 @@ from constructions.validation import IntArray
 _CONTEXT_SIZE = 2
 
 
-@lru_cache(maxsize=1)
-def _layers() -> tuple[Layer, ...]:
+@lru_cache
+def _layers(coding: Coding) -> tuple[Layer, ...]:
     r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V.
 
     Head "self" reads the embedding half of its own position, at the user's token ``onehot(X)``; head "first" reads
     that of position 0, the virtual token ``s``. Their sum is ``onehot(X) + s``, whose coordinate ``X`` the MLP
-    selects.
+    selects. Other codings embed ``X`` as another multiple of ``onehot(X)``, or of ``onehot(X) - 1``.
     """
     stream = Stream.of(embedding=V, position=_CONTEXT_SIZE)
     own_position = Stream.of(code=_CONTEXT_SIZE).reads(stream, {("code", "position"): sp.Identity(_CONTEXT_SIZE)})
@@ -47,12 +49,12 @@ def _layers() -> tuple[Layer, ...]:
             value=read_embedding,
         ),
     )
-    return (Attention(heads), *selection_mlp(V))
+    return (Attention(heads), *selection_mlp(V, coding))
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class ConditionalGeneration(Construction):
+class ConditionalGeneration(SelectingConstruction):
     r"""A transformer that answers the user's token by ANY of ``V^V`` maps, chosen by ``(m(0)/V, ...)``.
 
     ``n_X = n_Y = 1``, ``N = 2``, ``d_e = V``, one-hot embedding, one attention layer with two heads, a three-layer
@@ -72,8 +74,8 @@ class ConditionalGeneration(Construction):
 
     @cached_property
     def transformer(self) -> Transformer:
-        """The weights of :func:`_layers`, with ``E = I``."""
-        return Transformer(sp.Identity(V), _layers(), _CONTEXT_SIZE, {V: self.vocab_size}, self.mask)
+        """The weights of :func:`_layers`, with ``E = I`` (a multiple of ``I`` or of ``I - 1`` in other codings)."""
+        return Transformer(self.coding.lifted(V), _layers(self.coding), _CONTEXT_SIZE, self.coding_bindings, self.mask)
 
     @property
     def targets(self) -> TargetSpace:
@@ -81,8 +83,8 @@ class ConditionalGeneration(Construction):
         return TargetSpace(self.vocab_size, (self.vocab_size,))
 
     def encode(self, targets: IntArray) -> Ratios:
-        """Return ``s_j = m(j) / V``, shape ``(batch, 1, V)``."""
-        return Ratios(targets[:, None, :], self.vocab_size)
+        """Return ``s_j = m(j) / V``, shape ``(batch, 1, V)``; in other encodings another multiple of ``m(j)``."""
+        return Ratios(targets[:, None, :], self.coding.denominator(self.vocab_size))
 
     def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
         """Return ``m(X)``, shape ``(batch, 1)``."""
@@ -91,7 +93,10 @@ class ConditionalGeneration(Construction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer above the threshold, which is 0; floats: one-hot up to rounding."""
         if fmt is None:
-            return RationalSoftmax(Fraction(conditional_generation_threshold(self.vocab_size) + 1))
+            return above(Fraction(conditional_generation_threshold(self.vocab_size)))
         return one_hot_temperature(
-            fmt, keys=_CONTEXT_SIZE, content_ratio=Fraction(self.vocab_size), largest_key_size=_CONTEXT_SIZE
+            fmt,
+            keys=_CONTEXT_SIZE,
+            content_ratio=Fraction(self.coding.steps(self.vocab_size)),
+            largest_key_size=_CONTEXT_SIZE,
         )

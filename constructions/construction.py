@@ -17,9 +17,10 @@ from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
 
-#: Largest vocabulary and context accepted: the largest vocabulary of a language model in the theory's scope, 262,144.
-#: Weights are lowered entry by entry as exact Fractions, seconds at this size and minutes beyond it.
-LARGEST_SIZE = 2**18
+#: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
+#: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
+#: float64 divisions (see :mod:`constructions.rounding`), in seconds.
+LARGEST_SIZE = 2**25
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,28 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from constructions.entries import Entries
 from constructions.formats import Format, round_to_format
+from constructions.integers import smallest_dtype
+from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
 
 #: Most entries of a matrix that is held entry by entry: a gibibyte of float64.
 LARGEST_DENSE = 2**27
+
+
+def check_dense(rows: int, columns: int) -> None:
+    """Refuse to hold a matrix entry by entry that has more than :data:`LARGEST_DENSE` of them.
+
+    Raises:
+        InvalidArgument: it has.
+
+    """
+    if rows * columns > LARGEST_DENSE:
+        raise InvalidArgument(
+            f"sizes: expected weights of at most {LARGEST_DENSE} entries each but one is {rows} x {columns};"
+            " choose a smaller vocabulary or context"
+        )
 
 
 @dataclass(frozen=True)
@@ -25,13 +42,13 @@ class Leaf:
     Attributes:
         kind: ``identity`` and ``constant`` are ``scale`` times ``I`` and ``scale`` in every entry.
         scale: the multiple; 1 for ``entries``.
-        nonzero: for ``entries``, ``(row, column) -> value``, without zeros.
+        nonzero: for ``entries``, what is not 0.
 
     """
 
     kind: Literal["identity", "constant", "entries"]
     scale: Fraction = Fraction(1)
-    nonzero: Mapping[tuple[int, int], Fraction] | None = None
+    nonzero: Entries | None = None
 
 
 @dataclass(frozen=True)
@@ -71,12 +88,7 @@ class ExactMatrix:
             InvalidArgument: more than :data:`LARGEST_DENSE` entries.
 
         """
-        rows, columns = self.shape
-        if rows * columns > LARGEST_DENSE:
-            raise InvalidArgument(
-                f"sizes: expected weights of at most {LARGEST_DENSE} entries each but one is {rows} x {columns};"
-                " choose a smaller vocabulary or context"
-            )
+        check_dense(*self.shape)
 
     def to_fractions(self) -> list[list[Fraction]]:
         """Return every entry as a list of rows."""
@@ -97,8 +109,16 @@ class ExactMatrix:
         """
         self.check_dense()
         dense = np.zeros(self.shape)
-        for row, column, value in self.nonzero():
-            dense[row, column] = round_to_format(value, fmt)
+        row_starts = [0, *accumulate(self.row_sizes)]
+        column_starts = [0, *accumulate(self.column_sizes)]
+        for (row, column), leaf in self.leaves.items():
+            block = dense[row_starts[row] : row_starts[row + 1], column_starts[column] : column_starts[column + 1]]
+            if leaf.nonzero is not None:
+                block[leaf.nonzero.rows, leaf.nonzero.columns] = leaf.nonzero.values.to_float(fmt)
+            elif leaf.kind == "identity":
+                np.fill_diagonal(block, round_to_format(leaf.scale, fmt))
+            else:
+                block[:] = round_to_format(leaf.scale, fmt)
         return dense
 
 
@@ -110,4 +130,24 @@ def leaf_entries(leaf: Leaf, rows: int, columns: int) -> Iterator[tuple[int, int
         yield from ((row, column, leaf.scale) for row in range(rows) for column in range(columns))
     else:
         assert leaf.nonzero is not None
-        yield from ((row, column, value) for (row, column), value in leaf.nonzero.items())
+        yield from leaf.nonzero
+
+
+def as_entries(leaf: Leaf | None, rows: int, columns: int) -> Entries:
+    """Return a block of the given size by its non-zero entries; ``None`` has none.
+
+    Raises:
+        InvalidArgument: a constant block that is too large to hold.
+
+    """
+    if leaf is None:
+        return Entries.of([])
+    if leaf.nonzero is not None:
+        return leaf.nonzero
+    if leaf.kind == "identity":
+        at_rows = at_columns = np.arange(rows)
+    else:
+        check_dense(rows, columns)
+        at_rows, at_columns = np.divmod(np.arange(rows * columns), columns)
+    numerators = np.broadcast_to(smallest_dtype([leaf.scale.numerator]), at_rows.shape)
+    return Entries(at_rows, at_columns, Ratios(numerators, leaf.scale.denominator))

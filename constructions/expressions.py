@@ -18,6 +18,12 @@ N = sp.Symbol("N", integer=True, positive=True)
 N0 = sp.Symbol("N_0", integer=True, positive=True)
 n_X = sp.Symbol("n_X", integer=True, positive=True)
 
+#: The smallest power of two that is at least V; size and number of the bands of the banded readout; base of digits.
+GRID = sp.Symbol("G", integer=True, positive=True)
+BAND = sp.Symbol("B", integer=True, positive=True)
+BANDS = sp.Symbol("H", integer=True, positive=True)
+BASE = sp.Symbol("b", integer=True, positive=True)
+
 #: Indices of a row and a column inside a matrix, a block of layers, and a digit inside a block.
 ROW = sp.Symbol("i", integer=True, nonnegative=True)
 COLUMN = sp.Symbol("j", integer=True, nonnegative=True)

@@ -10,21 +10,23 @@ from typing import final
 import numpy as np
 import sympy as sp
 
-from constructions.construction import Construction, Layout
+from constructions.construction import Layout
+from constructions.encodings import Coding
 from constructions.expressions import N0, UnitRow, V
 from constructions.formats import Format
 from constructions.ratios import Ratios
+from constructions.selecting import SelectingConstruction
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.targets import TargetSpace
-from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
-from constructions.thresholds import longer_responses_threshold
+from constructions.temperature import Temperature, above, one_hot_temperature
+from constructions.thresholds import coded_responses_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
 from constructions.validation import IntArray
 
 
-@lru_cache(maxsize=1)
-def _layers() -> tuple[Layer, ...]:
+@lru_cache
+def _layers(coding: Coding) -> tuple[Layer, ...]:
     r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V and N0.
 
     The position code has two halves, ``prompt`` (positions ``0..N0-1``, the virtual tokens) and ``reply`` (the user's
@@ -52,12 +54,12 @@ def _layers() -> tuple[Layer, ...]:
             value=read_embedding,
         ),
     )
-    return (Attention(heads), *selection_mlp(V))
+    return (Attention(heads), *selection_mlp(V, coding))
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class LongerResponses(Construction):
+class LongerResponses(SelectingConstruction):
     r"""A transformer that answers one user token with ``N0`` tokens, by any of ``V^(V N0)`` maps.
 
     ``n_X = 1``, ``n_Y = N0``, context ``2 N0``, ``d_e = V``; ``N0`` virtual tokens (paper, appendix, longer
@@ -83,9 +85,9 @@ class LongerResponses(Construction):
 
     @cached_property
     def transformer(self) -> Transformer:
-        """The weights of :func:`_layers`, with ``E = I``."""
-        bindings = {V: self.vocab_size, N0: self.response_size}
-        return Transformer(sp.Identity(V), _layers(), 2 * N0, bindings, self.mask)
+        """The weights of :func:`_layers`, with ``E = I`` (a multiple of ``I`` or of ``I - 1`` in other codings)."""
+        bindings = {**self.coding_bindings, N0: self.response_size}
+        return Transformer(self.coding.lifted(V), _layers(self.coding), 2 * N0, bindings, self.mask)
 
     @property
     def targets(self) -> TargetSpace:
@@ -93,8 +95,11 @@ class LongerResponses(Construction):
         return TargetSpace(self.vocab_size, (self.response_size, self.vocab_size))
 
     def encode(self, targets: IntArray) -> Ratios:
-        """Return ``s_p = (m_p(0)/V, ..., m_p(V-1)/V)`` for the p-th virtual token, shape ``(batch, N0, V)``."""
-        return Ratios(targets, self.vocab_size)
+        """Return ``s_p = (m_p(0)/V, ..., m_p(V-1)/V)`` for the p-th virtual token, shape ``(batch, N0, V)``.
+
+        In other encodings another multiple of ``m_p(j)``.
+        """
+        return Ratios(targets, self.coding.denominator(self.vocab_size))
 
     def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
         """Return ``m_0(X), ..., m_{N0-1}(X)``, shape ``(batch, N0)``."""
@@ -103,10 +108,10 @@ class LongerResponses(Construction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer above the exact threshold; floats: one-hot up to rounding."""
         if fmt is None:
-            return RationalSoftmax(Fraction(longer_responses_threshold(self.vocab_size, self.response_size) + 1))
+            return above(coded_responses_threshold(self.decoding_demand, self.response_size))
         return one_hot_temperature(
             fmt,
             keys=2 * self.response_size,
-            content_ratio=Fraction(self.vocab_size),
+            content_ratio=Fraction(self.coding.steps(self.vocab_size)),
             largest_key_size=self.response_size,
         )

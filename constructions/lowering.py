@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.printing.pycode import PythonCodePrinter
 
-from constructions.exact_matrix import ExactMatrix, Leaf, leaf_entries
+from constructions.entries import Entries
+from constructions.entry_functions import Unsupported, entries_of
+from constructions.exact_matrix import ExactMatrix, Leaf, as_entries, check_dense
 from constructions.expressions import UnitRow
 from constructions.validation import InvalidArgument
 
@@ -128,9 +130,8 @@ def _size(expr: sp.Expr, bindings: Bindings) -> int:
     return int(size)
 
 
-def _entries_leaf(nonzero: Mapping[tuple[int, int], Fraction]) -> Leaf | None:
-    kept = {place: value for place, value in nonzero.items() if value}
-    return Leaf("entries", nonzero=kept) if kept else None
+def _entries_leaf(entries: Entries) -> Leaf | None:
+    return Leaf("entries", nonzero=entries) if len(entries) else None
 
 
 def _scaled(leaf: Leaf | None, factor: Fraction) -> Leaf | None:
@@ -138,7 +139,20 @@ def _scaled(leaf: Leaf | None, factor: Fraction) -> Leaf | None:
         return None
     if leaf.nonzero is None:
         return Leaf(leaf.kind, leaf.scale * factor)
-    return _entries_leaf({place: value * factor for place, value in leaf.nonzero.items()})
+    return leaf if factor == 1 else _entries_leaf(leaf.nonzero.scaled(factor))
+
+
+def _lower_function(expr: sp.FunctionMatrix, rows: int, columns: int, bindings: Bindings) -> Leaf | None:
+    """Return the block of an entry function: over whole arrays if it can be, entry by entry if not."""
+    indices, entry = tuple(expr.lamda.variables), expr.lamda.expr
+    exact = _scalar_function(entry, indices, bindings)
+    known = {symbol: int(bindings[symbol]) for symbol in entry.free_symbols - set(indices)}
+    try:
+        return _entries_leaf(entries_of(entry, rows, columns, indices, known))
+    except Unsupported:
+        check_dense(rows, columns)
+        places = ((row, column) for row in range(rows) for column in range(columns))
+        return _entries_leaf(Entries.of((row, column, exact(row, column)) for row, column in places))
 
 
 def _lower_leaf(expr: Any, bindings: Bindings) -> Leaf | None:
@@ -152,51 +166,33 @@ def _lower_leaf(expr: Any, bindings: Bindings) -> Leaf | None:
         return Leaf("constant")
     if isinstance(expr, UnitRow):
         index = _size(expr.index, bindings)
-        return _entries_leaf({(0, index): Fraction(1)}) if index < columns else None
+        return _entries_leaf(Entries.of([(0, index, Fraction(1))])) if index < columns else None
     if isinstance(expr, sp.FunctionMatrix):
-        entry = _scalar_function(expr.lamda.expr, tuple(expr.lamda.variables), bindings)
-        return _entries_leaf({(row, column): entry(row, column) for row in range(rows) for column in range(columns)})
+        return _lower_function(expr, rows, columns, bindings)
     if isinstance(expr, sp.MatMul):
         scalar, matrices = expr.as_coeff_matrices()
         if len(matrices) == 1:
             return _scaled(_lower_leaf(matrices[0], bindings), evaluate(scalar, bindings))
     if isinstance(expr, sp.MatAdd):
-        parts = [_lower_leaf(part, bindings) for part in expr.args]
-        total: dict[tuple[int, int], Fraction] = {}
-        for part in parts:
-            for row, column, value in leaf_entries(part, rows, columns) if part else ():
-                total[row, column] = total.get((row, column), Fraction(0)) + value
-        return _entries_leaf(total)
+        summed = Entries.of([])
+        for part in expr.args:
+            summed += as_entries(_lower_leaf(part, bindings), rows, columns)
+        return _entries_leaf(summed)
     if isinstance(expr, sp.Transpose):
         leaf = _lower_leaf(expr.arg, bindings)
-        if leaf is None or leaf.nonzero is None:
-            return leaf
-        return _entries_leaf({(column, row): value for (row, column), value in leaf.nonzero.items()})
+        return leaf if leaf is None or leaf.nonzero is None else _entries_leaf(leaf.nonzero.transposed())
     if isinstance(expr, sp.KroneckerProduct):
-        return _entries_leaf(reduce(_kronecker, (_dense_leaf(part, bindings) for part in expr.args))[2])
+        sizes = [(_size(part.shape[0], bindings), _size(part.shape[1], bindings)) for part in expr.args]
+        first, *rest = [
+            as_entries(_lower_leaf(part, bindings), *size) for part, size in zip(expr.args, sizes, strict=True)
+        ]
+        for part, size in zip(rest, sizes[1:], strict=True):
+            first = first.kronecker(part, size)
+        return _entries_leaf(first)
     if isinstance(expr, sp.MatrixBase):
-        return _entries_leaf({place: evaluate(value, bindings) for place, value in expr.todok().items()})
+        found = ((row, column, evaluate(value, bindings)) for (row, column), value in expr.todok().items())
+        return _entries_leaf(Entries.of(entry for entry in found if entry[2]))
     raise InvalidArgument(f"matrix: expected an expression that can be lowered but got {expr} ({type(expr).__name__})")
-
-
-_Sized = tuple[int, int, dict[tuple[int, int], Fraction]]
-
-
-def _dense_leaf(expr: Any, bindings: Bindings) -> _Sized:
-    rows, columns = (_size(size, bindings) for size in expr.shape)
-    leaf = _lower_leaf(expr, bindings)
-    found = leaf_entries(leaf, rows, columns) if leaf else ()
-    return rows, columns, {(row, column): value for row, column, value in found}
-
-
-def _kronecker(left: _Sized, right: _Sized) -> _Sized:
-    rows, columns = right[:2]
-    product = {
-        (row * rows + below, column * columns + beside): value * factor
-        for (row, column), value in left[2].items()
-        for (below, beside), factor in right[2].items()
-    }
-    return left[0] * rows, left[1] * columns, product
 
 
 def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from constructions.formats import Format, round_to_format
+from constructions.formats import Format
+from constructions.rounding import round_ratios
 from constructions.validation import check_integer
 
 #: Up to this denominator the rounded values of 0/d .. d/d are kept as one table, so that a batch is one look-up.
@@ -55,18 +56,14 @@ class Ratios:
             OverflowError: a number is beyond the largest of the format.
 
         """
-        flat = self.numerators.reshape(-1)
-        if not flat.size:
-            return np.zeros(self.shape)
-        if self.denominator <= _LARGEST_TABLE and flat.min() >= 0 and flat.max() <= self.denominator:
+        flat = self.numerators
+        if flat.size and self.denominator <= _LARGEST_TABLE and flat.min() >= 0 and flat.max() <= self.denominator:
             return np.asarray(_table(self.denominator, fmt)[self.numerators.astype(np.int64)])
-        values, places = np.unique(flat, return_inverse=True)
-        rounded = np.array([round_to_format(Fraction(int(value), self.denominator), fmt) for value in values])
-        return np.asarray(rounded[places].reshape(self.shape))
+        return round_ratios(self.numerators, self.denominator, fmt)
 
 
 @lru_cache(maxsize=64)
 def _table(denominator: int, fmt: Format) -> Float[np.ndarray, " values"]:
-    table = np.array([round_to_format(Fraction(value, denominator), fmt) for value in range(denominator + 1)])
+    table = round_ratios(np.arange(denominator + 1), denominator, fmt)
     table.setflags(write=False)
     return table

@@ -133,6 +133,11 @@ def one_hot_temperature(fmt: Format, *, keys: int, content_ratio: Fraction, larg
     return Softmax(gap * math.sqrt(largest_key_size))
 
 
+def above(threshold: Fraction) -> RationalSoftmax:
+    """Return the exact softmax of the next integer ``q`` above a threshold, itself not included."""
+    return RationalSoftmax(Fraction(math.floor(threshold) + 1))
+
+
 def parse_q(text: str) -> RationalSoftmax:
     """Return the exact softmax of ``q`` written as ``P/Q`` or ``P``."""
     try:

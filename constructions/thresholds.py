@@ -30,6 +30,23 @@ def unconditional_generation_threshold(vocab_size: int, context_size: int) -> in
     return 0 if vocab_size == 1 else (context_size - 1) * (4 * vocab_size - 3)
 
 
+def coded_generation_threshold(demand: Fraction, context_size: int) -> Fraction:
+    r"""Return the ``q`` above which, and only above which, Theorem 1 in any coding generates EVERY target (``E = 0``).
+
+    In units of a token, with the lift ``g``: the selected coordinate is ``y - (1-a)(g + y)`` with the add lift
+    (``a (g + y) - g``) and with the mask lift (``a y - (1-a) g``) alike. That is decoded iff ``(1-a)(g + y) < e`` with
+    the error ``e`` that the readout forgives below ``y``, and ``1-a = (t-1)/(q+t-1)``: iff
+    ``q > (t-1)((g+y)/e - 1)``, hardest for the largest ``(g+y)/e`` and ``t = N``. The other coordinates vanish as in
+    :func:`unconditional_generation_threshold`, which this is for the paper's coding.
+
+    Args:
+        demand: the largest ``(g+y)/e``, see :func:`constructions.encodings.decoding_demand`.
+        context_size: ``N``.
+
+    """
+    return (check_integer("context_size", context_size, 1) - 1) * (demand - 1)
+
+
 def conditional_generation_threshold(vocab_size: int) -> int:
     r"""Return 0: with the same ``q`` in both heads Theorem 2's transformer is right at every ``q > 0``.
 
@@ -63,6 +80,25 @@ def longer_responses_threshold(vocab_size: int, response_size: int) -> int:
     if vocab_size == 1 or response_size == 1:
         return 0
     return (4 * vocab_size - 3) * (2 * response_size - 2) - 1
+
+
+def coded_responses_threshold(demand: Fraction, response_size: int) -> Fraction:
+    r"""Return the ``q`` above which, and only above which, longer responses in any coding are right for every target.
+
+    In units of a token, with the lift ``g`` and the weight ``w = a+b``: the selected coordinate is at least
+    ``w (g + y) - g`` with the add lift, reached when no other content has a part there; with the mask lift the
+    ``N0 - 1`` other response tokens at the last step each add ``-2b g``, which is ``-(1-w) g`` in all, and the same
+    number. So ``(1-w)(g + y) < e``, and ``1-w = (t-2)/(q+t-1)``: iff ``q > (t-2)((g+y)/e - 1) - 1``, hardest at
+    ``t = 2 N0``. It is :func:`longer_responses_threshold` for the paper's coding.
+
+    Args:
+        demand: the largest ``(g+y)/e``, see :func:`constructions.encodings.decoding_demand`.
+        response_size: ``N0``.
+
+    """
+    if check_integer("response_size", response_size, 1) == 1:
+        return Fraction(0)
+    return max(Fraction(0), (2 * response_size - 2) * (demand - 1) - 1)
 
 
 def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool, lift: str) -> Fraction:

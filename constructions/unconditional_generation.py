@@ -10,32 +10,36 @@ from typing import final
 import numpy as np
 import sympy as sp
 
-from constructions.construction import Construction, Layout
+from constructions.construction import Layout
+from constructions.encodings import Coding
 from constructions.expressions import N, UnitRow, V
 from constructions.formats import Format
 from constructions.ratios import Ratios
+from constructions.selecting import SelectingConstruction
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.targets import TargetSpace
-from constructions.temperature import RationalSoftmax, Temperature, one_hot_temperature
-from constructions.thresholds import unconditional_generation_threshold
+from constructions.temperature import Temperature, above, one_hot_temperature
+from constructions.thresholds import coded_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
 from constructions.validation import IntArray
 
 
-@lru_cache(maxsize=1)
-def _layers() -> tuple[Layer, ...]:
+@lru_cache
+def _layers(coding: Coding) -> tuple[Layer, ...]:
     r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V and N.
 
     Head "self" has score ``e_i . e_j``, 1 on itself, and reads its own position code ``e_i``. Head "first" has score
     ``(sum of e_i) (e_j)_0``, 1 on position 0, and reads the embedding half there, the virtual token ``s``. Their sum
-    is ``e_i + s``, whose coordinate ``i`` the MLP selects.
+    is ``e_i + s``, whose coordinate ``i`` the MLP selects. Other codings read another multiple of
+    ``e_i``, or of ``e_i - 1``.
     """
     stream = Stream.of(embedding=N, position=N)
     own_position = Stream.of(code=N).reads(stream, {("code", "position"): sp.Identity(N)})
+    lifted = Stream.of(code=N).reads(stream, {("code", "position"): coding.lifted(N)})
     score = Stream.of(score=1)
     heads = (
-        Head("self", query=own_position, key=own_position, value=own_position),
+        Head("self", query=own_position, key=own_position, value=lifted),
         Head(
             "first",
             query=score.reads(stream, {("score", "position"): sp.OneMatrix(1, N)}),
@@ -43,12 +47,12 @@ def _layers() -> tuple[Layer, ...]:
             value=Stream.of(code=N).reads(stream, {("code", "embedding"): sp.Identity(N)}),
         ),
     )
-    return (Attention(heads), *selection_mlp(N))
+    return (Attention(heads), *selection_mlp(N, coding))
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class UnconditionalGeneration(Construction):
+class UnconditionalGeneration(SelectingConstruction):
     r"""A transformer that generates ANY of ``V^N`` sequences from the single virtual token ``(y_0/V, ..., y_{N-1}/V)``.
 
     One attention layer with two heads, a three-layer MLP, ``d_e = N``, position codes concatenated (paper, Theorem 1).
@@ -75,8 +79,8 @@ class UnconditionalGeneration(Construction):
     @cached_property
     def transformer(self) -> Transformer:
         """The weights of :func:`_layers`, with ``E = 0``."""
-        bindings = {V: self.vocab_size, N: self.context_size}
-        return Transformer(sp.ZeroMatrix(N, V), _layers(), N, bindings, self.mask)
+        bindings = {**self.coding_bindings, N: self.context_size}
+        return Transformer(sp.ZeroMatrix(N, V), _layers(self.coding), N, bindings, self.mask)
 
     @property
     def targets(self) -> TargetSpace:
@@ -84,8 +88,8 @@ class UnconditionalGeneration(Construction):
         return TargetSpace(self.vocab_size, (self.context_size,))
 
     def encode(self, targets: IntArray) -> Ratios:
-        """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``."""
-        return Ratios(targets[:, None, :], self.vocab_size)
+        """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``; in other encodings another multiple of ``y_j``."""
+        return Ratios(targets[:, None, :], self.coding.denominator(self.vocab_size))
 
     def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
         """Return the target itself."""
@@ -94,10 +98,14 @@ class UnconditionalGeneration(Construction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
 
-        The contents are 1 and ``y/V``, so the largest is at most ``V`` times the smallest that is not 0.
+        In units of a token the contents are the lift (``V`` for the paper: 1 and ``y/V``) and the tokens below it, so
+        that the largest is at most that many times the smallest that is not 0.
         """
         if fmt is None:
-            return RationalSoftmax(Fraction(unconditional_generation_threshold(self.vocab_size, self.context_size) + 1))
+            return above(coded_generation_threshold(self.decoding_demand, self.context_size))
         return one_hot_temperature(
-            fmt, keys=self.context_size, content_ratio=Fraction(self.vocab_size), largest_key_size=self.context_size
+            fmt,
+            keys=self.context_size,
+            content_ratio=Fraction(self.coding.steps(self.vocab_size)),
+            largest_key_size=self.context_size,
         )

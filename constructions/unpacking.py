@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Literal
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
+from constructions.encodings import Lift as Lift
 from constructions.expressions import BLOCK, DIGIT, UnitRow, V, entries, n_X
 from constructions.selection import selection_mlp
 from constructions.stream import Stream
 from constructions.transformer import Attention, Head, Layer, Linear
-
-Lift = Literal["add", "mask"]
 
 POSITIONS = n_X + 1
 #: Digits of a number selected in block l, and its base V^D: block l selects numbers r/B, 0 <= r < B.

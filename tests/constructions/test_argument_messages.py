@@ -18,10 +18,11 @@ from constructions import (
     LongerResponses,
     UnconditionalGeneration,
 )
+from constructions.construction import LARGEST_SIZE
 from verify.arithmetic import RationalArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
 
-AT_LEAST_1, NOT_HUGE = "an integer >= 1", f"an integer <= {2**18}"
+AT_LEAST_1, NOT_HUGE = "an integer >= 1", f"an integer <= {LARGEST_SIZE}"
 
 
 def _message(call: Callable[[], object]) -> str:
@@ -44,7 +45,7 @@ def _message(call: Callable[[], object]) -> str:
         (None, AT_LEAST_1, "None (type NoneType)"),
         (math.nan, AT_LEAST_1, "nan (type float)"),
         ([3], AT_LEAST_1, "[3] (type list)"),
-        (2**18 + 1, NOT_HUGE, "262145 (type int)"),
+        (2**25 + 1, NOT_HUGE, "33554433 (type int)"),
         (10**30, NOT_HUGE, f"{10**30} (type int)"),
         pytest.param(10**5000, NOT_HUGE, "an integer of 16610 bits (type int)", id="too long to print"),
     ],
@@ -65,7 +66,8 @@ def test_sizes(make: Callable[[Any], object], name: str, value: Any, expected: s
 
 
 def test_the_largest_sizes_that_are_accepted() -> None:
-    assert UnconditionalGeneration(2**18, 2**18).layout.context_size == 2**18
+    assert LARGEST_SIZE == 2**25
+    assert UnconditionalGeneration(LARGEST_SIZE, LARGEST_SIZE).layout.context_size == LARGEST_SIZE
 
 
 @pytest.mark.parametrize("construction", [ConditionalGeneration(2**14), UnconditionalGeneration(3, 2**13 + 1)])
@@ -92,7 +94,7 @@ def test_too_few_user_tokens(value: Any, shown: str) -> None:
     assert _message(lambda: LongerInputs(3, value)) == f"input_size: expected an integer >= 2 but got {shown}"
 
 
-@pytest.mark.parametrize(("vocab_size", "size"), [(3, 9), (2**13, 2), (2, 14), (2, 10**20), (2**18, 10**9)])
+@pytest.mark.parametrize(("vocab_size", "size"), [(3, 9), (2**13, 2), (2, 14), (2, 10**20), (2**25, 10**9)])
 def test_too_many_digits(vocab_size: int, size: int) -> None:
     assert _message(lambda: LongerInputs(vocab_size, size)) == (
         "input_size: expected vocab_size ** (input_size - 1) <= 4096, the number of digits to unpack, but got"

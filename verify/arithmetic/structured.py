@@ -1,9 +1,10 @@
 """Floats with torch, block by block: an identity block costs nothing, and what no token touches is computed once.
 
 The same numbers as the dense arithmetic up to the order of sums and to fused multiply-adds. A zero block is never
-multiplied, an identity block is never a matrix, rows that are the same for the whole batch (position codes, and with
-them the attention weights) have a batch axis of 1, and rows of zeros at the end (the tokens' embeddings, where the
-embedding is 0) are not stored at all.
+multiplied, an identity block is never a matrix, a block with at most one number in each row is a choice of coordinates
+and a product with a vector (so that a readout of a vocabulary by its bands is three numbers a token), rows that are
+the same for the whole batch (position codes, and with them the attention weights) have a batch axis of 1, and rows of
+zeros at the end (the tokens' embeddings, where the embedding is 0) are not stored at all.
 """
 
 from __future__ import annotations
@@ -46,11 +47,20 @@ class Blocks:
 
 @dataclass(frozen=True)
 class BlockLeaf:
-    """One block of a weight: a multiple of the identity, a constant, or a dense tensor."""
+    """One block of a weight: a multiple of the identity, a constant, one number a row, or a dense tensor.
+
+    Attributes:
+        kind: of the exact block.
+        scale: of an identity or a constant.
+        dense: every number, or (with ``read``) the one number of each row.
+        read: for each row of a sparse block the column of its number; 0 where the number is 0.
+
+    """
 
     kind: str
     scale: float
     dense: Tensor | None
+    read: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,12 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     def _leaf(self, leaf: Leaf, rows: int, columns: int) -> BlockLeaf:
         if leaf.nonzero is None:
             return BlockLeaf(leaf.kind, round_to_format(leaf.scale, self.fmt), None)
+        found = leaf.nonzero
+        if columns > 1 and len(np.unique(found.rows)) == len(found):
+            numbers, read = np.zeros(rows), np.zeros(rows, dtype=np.int64)
+            numbers[found.rows], read[found.rows] = found.values.to_float(self.fmt), found.columns
+            places = torch.from_numpy(read).to(self.torch_device)
+            return BlockLeaf(leaf.kind, 1.0, self._tensor(numbers), places)
         dense = ExactMatrix((rows,), (columns,), {(0, 0): leaf}).to_numpy(self.fmt)
         return BlockLeaf(leaf.kind, 1.0, self._tensor(dense))
 
@@ -94,11 +110,12 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     def embed(self, embedding: BlockWeight, tokens: Int[np.ndarray, "*batch length"]) -> Blocks:
         """Return the columns of the embedding as rows; a zero embedding stays a block of zeros."""
         rows, columns = sum(embedding.row_sizes), sum(embedding.column_sizes)
-        leaf = embedding.leaves.get((0, 0))
+        single = len(embedding.row_sizes) == len(embedding.column_sizes) == 1
+        leaf = embedding.leaves.get((0, 0)) if single else None
         if len(embedding.leaves) == 0:
             return Blocks(tokens.shape[-1], (rows,), (None,))
         places = torch.from_numpy(tokens).to(self.torch_device)
-        if len(embedding.row_sizes) == len(embedding.column_sizes) == 1 and leaf and leaf.dense is not None:
+        if leaf is not None and leaf.dense is not None and leaf.read is None:
             return Blocks(tokens.shape[-1], (rows,), (leaf.dense.T[places],))
         codes = one_hot(places, columns).to(self.torch_dtype)
         return self.linear(Blocks(tokens.shape[-1], (columns,), (codes,)), embedding)
@@ -191,7 +208,7 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         if not terms:
             return self._stored(None, rows.length, size) + constant
         leaf, part = terms[0]
-        if len(terms) == 1 and leaf.dense is not None and isinstance(constant, Tensor):
+        if len(terms) == 1 and leaf.dense is not None and leaf.read is None and isinstance(constant, Tensor):
             # one pass and one new tensor: for the readout the memory traffic of its V logits is the cost
             return _affine(leaf.dense, self._stored(part, rows.length, part.shape[2]), constant)
         total = self._sum([_apply(leaf, part, size) for leaf, part in terms], size)
@@ -257,10 +274,12 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
 def _constant(leaf: BlockLeaf | None) -> Tensor | float | None:
     if leaf is None:
         return None
-    return leaf.scale if leaf.dense is None else leaf.dense[:, 0]
+    return leaf.scale if leaf.dense is None else leaf.dense[:, 0]  # one column: never a choice of coordinates
 
 
 def _apply(leaf: BlockLeaf, part: Tensor, rows: int) -> Tensor:
+    if leaf.dense is not None and leaf.read is not None:
+        return part.index_select(-1, leaf.read) * leaf.dense
     if leaf.dense is not None:
         return part * leaf.dense[:, 0] if leaf.dense.shape[1] == 1 else linear(part, leaf.dense)
     if leaf.kind == "constant":
