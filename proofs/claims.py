@@ -16,7 +16,15 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.validation import check_choice, reject
-from proofs import longer_inputs, longer_responses, longer_responses_softmax, theorem_1, theorem_1_softmax, theorem_2
+from proofs import (
+    codings,
+    longer_inputs,
+    longer_responses,
+    longer_responses_softmax,
+    theorem_1,
+    theorem_1_softmax,
+    theorem_2,
+)
 from proofs.obligations import Obligation, Proof
 
 #: What the sources of claims cite.
@@ -117,7 +125,8 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V, N >= 1 there is a transformer with vocabulary V, context N, embedding size N, one attention"
             " layer of two heads and a three-layer MLP that generates ANY sequence (y_0, ..., y_{N-1}) when its context"
             " starts with the single virtual token (y_0/V, ..., y_{N-1}/V). At hardmax, and with softmax, E = 0 and the"
-            " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2)."
+            " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2). The same"
+            " shape works at hardmax with other encodings, lifts and readouts of a token."
         ),
         latex=(
             r"\forall V, N \ge 1\ \exists\, \text{transformer}\ \forall y \in \{0..V-1\}^N:\quad"
@@ -129,7 +138,7 @@ CLAIMS: Mapping[str, Claim] = _registry(
         ),
         construction=UnconditionalGeneration,
         arithmetics=("real", *_ARITHMETICS),
-        obligations=(*theorem_1.OBLIGATIONS, *theorem_1_softmax.OBLIGATIONS),
+        obligations=(*theorem_1.OBLIGATIONS, *theorem_1_softmax.OBLIGATIONS, *codings.OBLIGATIONS),
     ),
     Claim(
         id="theorem-2",

@@ -150,7 +150,7 @@ def parameters_of(construction: Construction, arithmetic: Arithmetic[Any, Any, A
     found: dict[str, Any] = {}
     for item in sorted(fields(construction), key=lambda item: bool(item.kw_only)):  # sizes first
         value = getattr(construction, item.name)
-        if item.name != "temperature":
+        if item.name != "temperature" and value is not None:
             found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
     if arithmetic is not None:
         found["temperature"] = show_temperature(construction.temperature_for(arithmetic.fmt))

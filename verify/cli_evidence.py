@@ -92,6 +92,9 @@ def fuzz(
     q: options.Q = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -111,12 +114,16 @@ def fuzz(
             )
         show_verdicts([verdict], as_json=as_json)
         return options.exit_status([verdict])
-    options.build(chosen, bounds, temperature=None, mask=mask, lift=lift)  # refuses sizes and options that do not fit
+    # refuses sizes and options that do not fit
+    options.build(chosen, bounds, temperature=None, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band)
     set_options = partial(
         options.with_options,
         temperature=options.parse_temperature(temperature, q, scaled_by),
         mask=mask,
         lift=lift,
+        encoding=encoding,
+        readout=readout,
+        band=band,
     )
     with options.progress_bar(f"{claim}: fuzzing", quiet=as_json) as progress:
         verdict = fuzz_claim(
@@ -151,6 +158,9 @@ def exhaust(
     q: options.Q = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -158,7 +168,9 @@ def exhaust(
     chosen = get_claim(claim)
     sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
-    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    construction = options.build(
+        chosen, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+    )
     try:
         with options.progress_bar(f"{claim}: enumeration", quiet=as_json) as progress:
             verdict = exhaust_construction(
@@ -196,6 +208,9 @@ def check(
     q: options.Q = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -203,7 +218,9 @@ def check(
     chosen = get_claim(claim)
     sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
-    construction = options.build(chosen, sizes, temperature=parsed, mask=mask, lift=lift)
+    construction = options.build(
+        chosen, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+    )
     trace = Trace(enabled=show_trace)
     verdict = check_case(
         construction,

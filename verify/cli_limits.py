@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import MISSING
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,9 @@ def counterexample(
     q: options.Q = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     as_json: options.Json = False,
 ) -> int:
     """Find the smallest failing case of a construction in a range of sizes, or show one that refutes a false claim."""
@@ -164,7 +168,9 @@ def counterexample(
     parsed = options.parse_temperature(temperature, q, scaled_by)
 
     def build(**sizes: int) -> Construction:
-        return options.with_options(make(**sizes), temperature=parsed, mask=mask, lift=lift)
+        return options.with_options(
+            make(**sizes), temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+        )
 
     with options.progress_bar(f"{claim}: search", quiet=as_json) as progress:
         verdict = find_counterexample(
@@ -192,7 +198,12 @@ def _construction(claim: str) -> tuple[Callable[..., Construction], tuple[str, .
         raise InvalidArgument(f"claim: expected module:Class that can be imported but {claim}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, Construction)):
         reject("claim", "module:Class of a Construction", found)
-    names = tuple(item for item in found.__dataclass_fields__ if item not in {"temperature", "mask"})
+    # options that are no sizes have defaults that are no numbers
+    names = tuple(
+        name
+        for name, item in found.__dataclass_fields__.items()
+        if item.default is MISSING or isinstance(item.default, int)
+    )
     return found, names, False
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from constructions.construction import Construction
 from constructions.temperature import Hardmax, Softmax, Temperature, as_temperature, parse_q
-from constructions.transformer import Mask
 from constructions.validation import InvalidArgument, check_choice
 from proofs import Claim
 from verify.arithmetic import KINDS, Arithmetic, get_arithmetic
+from verify.commands import OPTION_NAMES
 from verify.verdict import Verdict
 
 #: Width of a table where the terminal does not say; a claim, its evidence and its margin fit.
@@ -42,7 +42,14 @@ ScaledBy = Annotated[
 ]
 Q = Annotated[str | None, typer.Option("--q", metavar="P/Q", help="exact exp(T/sqrt(k)), the same in every head")]
 MaskOption = Annotated[str, typer.Option("--mask", help="causal or none")]
-LiftOption = Annotated[str | None, typer.Option("--lift", help="add or mask (longer-inputs)")]
+LiftOption = Annotated[str | None, typer.Option("--lift", help="add or mask")]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="a token as a number: paper (y/V), integer or dyadic")
+]
+ReadoutOption = Annotated[
+    str | None, typer.Option("--readout", help="from a number to logits: paper, centred, split, hat or banded")
+]
+BandOption = Annotated[int | None, typer.Option("--band", metavar="B", help="tokens in a band (--readout banded)")]
 Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]
@@ -84,26 +91,54 @@ def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) ->
 
 
 def with_options(
-    construction: Construction, *, temperature: Temperature | None, mask: str, lift: str | None
+    construction: Construction,
+    *,
+    temperature: Temperature | None,
+    mask: str,
+    lift: str | None,
+    encoding: str | None = None,
+    readout: str | None = None,
+    band: int | None = None,
 ) -> Construction:
     """Return the construction with the options set.
 
     Raises:
-        InvalidArgument: an unknown mask or lift, or a lift for a construction that has none.
+        InvalidArgument: a value that is not accepted, or an option for a construction that does not have it.
 
     """
     check_choice("mask", mask, ("causal", "none"))
-    changed = replace(construction, temperature=temperature, mask=cast("Mask", mask))
-    if lift is None:
-        return changed
-    if not hasattr(construction, "lift"):
-        raise InvalidArgument(f"lift: expected no --lift for {type(construction).__name__}")
-    return replace(changed, lift=lift)  # type: ignore[call-arg] # a field of LongerInputs alone
+    fields: dict[str, Any] = {"temperature": temperature, "mask": mask}
+    given = {"lift": lift, "encoding": encoding, "readout": readout, "band": band}
+    for option, value in given.items():
+        if value is not None:
+            name = OPTION_NAMES[option]
+            if name not in type(construction).__dataclass_fields__:
+                raise InvalidArgument(f"{option}: expected no --{option} for {type(construction).__name__}")
+            fields[name] = value
+    return replace(construction, **fields)
 
 
-def build(claim: Claim, sizes: Sizes, *, temperature: Temperature | None, mask: str, lift: str | None) -> Construction:
+def build(
+    claim: Claim,
+    sizes: Sizes,
+    *,
+    temperature: Temperature | None,
+    mask: str,
+    lift: str | None,
+    encoding: str | None = None,
+    readout: str | None = None,
+    band: int | None = None,
+) -> Construction:
     """Return a claim's construction at the sizes and options of a command."""
-    return with_options(claim.build(options=None, **sizes), temperature=temperature, mask=mask, lift=lift)
+    return with_options(
+        claim.build(options=None, **sizes),
+        temperature=temperature,
+        mask=mask,
+        lift=lift,
+        encoding=encoding,
+        readout=readout,
+        band=band,
+    )
 
 
 def arithmetic_of(kind: str, dtype: str, device: str) -> Arithmetic[Any, Any, Any]:

@@ -34,6 +34,9 @@ def show(
     input_size: options.Input = None,
     mask: options.MaskOption = "causal",
     lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
     latex: Annotated[bool, typer.Option("--latex", help="LaTeX block matrices for a paper")] = False,
     as_json: options.Json = False,
 ) -> int:
@@ -42,7 +45,16 @@ def show(
     if isinstance(chosen, LayerClaim):
         return _show_layer_claim(chosen, latex=latex, as_json=as_json)
     sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
-    construction = options.build(chosen, sizes or _ANY_SIZES[claim], temperature=None, mask=mask, lift=lift)
+    construction = options.build(
+        chosen,
+        sizes or _ANY_SIZES[claim],
+        temperature=None,
+        mask=mask,
+        lift=lift,
+        encoding=encoding,
+        readout=readout,
+        band=band,
+    )
     if as_json:
         document: dict[str, object] = {
             "claim": chosen.id,

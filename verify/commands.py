@@ -17,6 +17,15 @@ SIZE_NAMES: dict[str, str] = {
     "input": "input_size",
 }
 
+#: Option -> the construction's field, for what is not a size.
+OPTION_NAMES: dict[str, str] = {
+    "mask": "mask",
+    "lift": "lift",
+    "encoding": "encoding",
+    "readout": "readout",
+    "band": "band_size",
+}
+
 
 def command_for(claim_id: str, construction: Construction) -> dict[str, str]:
     """Return the words that build a construction on the command line: the claim, then option -> value."""
@@ -34,7 +43,7 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str]:
         if temperature.scaled_by != "key":
             words["--scaled-by"] = temperature.scaled_by
     defaults: Mapping[str, Any] = {name: item.default for name, item in construction.__dataclass_fields__.items()}
-    for option in ("mask", "lift"):
-        if option in defaults and getattr(construction, option) != defaults[option]:
-            words[f"--{option}"] = getattr(construction, option)
+    for option, name in OPTION_NAMES.items():
+        if name in defaults and getattr(construction, name) != defaults[name]:
+            words[f"--{option}"] = str(getattr(construction, name))
     return words

@@ -32,6 +32,10 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
+#: Options of a construction that are not shown, as they are the paper's.
+_DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
+
+
 def parameters(verdict: Verdict) -> str:
     """Return the parameters in short: ``V = 4, N = 8``."""
     letters = {"vocab_size": "V", "context_size": "N", "response_size": "N0", "input_size": "n_X"}
@@ -41,7 +45,7 @@ def parameters(verdict: Verdict) -> str:
             shown.append(_range(letters[name], str(value)))
         elif name == "sizes":
             shown.append(f"{value} sizes")
-        elif (name, value) not in {("mask", "causal"), ("lift", "add")} and name not in {"temperature", "prover"}:
+        elif (name, value) not in _DEFAULTS and name not in {"temperature", "prover"}:
             shown.append(f"{name} {value}")
     return ", ".join(shown)
 

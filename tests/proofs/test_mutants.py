@@ -11,6 +11,7 @@ import pytest
 import sympy as sp
 
 from constructions import Attention, Linear, Transformer, UnitRow
+from constructions.encodings import ENCODINGS, READOUTS
 from constructions.expressions import BLOCK, N0, N, V, entries, n_X
 from proofs import (
     CLAIMS,
@@ -148,6 +149,55 @@ def doubled_blocks(matrix: Any) -> Any:
     return sp.BlockMatrix([[2 * matrix.blocks[0, column] for column in range(columns)]])
 
 
+def codings() -> dict[str, list[Mutation]]:
+    found: dict[str, list[Mutation]] = {}
+    for encoding in ENCODINGS:
+        lifts = [
+            linear("select", relu=False),
+            linear("select", bias=lambda bias: -2 * sp.OneMatrix(*bias.shape)),
+            head("attention", "self", "value", block(0, 1, zeros)),
+            head("attention", "first", "value", block(0, 0, doubled)),
+        ]
+        found[f"theorem-1.{encoding}-mask"] = [*lifts, head("attention", "self", "value", block(0, 1, negated))]
+        if encoding != "paper":
+            found[f"theorem-1.{encoding}-add"] = [*lifts, linear("select", bias=zeros)]
+        for readout in READOUTS:
+            if (encoding, readout) != ("paper", "paper"):
+                found[f"theorem-1.{encoding}-{readout}"] = [
+                    linear("readout", bias=doubled),
+                    linear("readout", bias=zeros),
+                    linear("readout", weight=doubled_blocks if readout in {"split", "banded"} else doubled),
+                    linear("readout", weight=doubled),
+                    linear("sum", weight=doubled_rows if readout in {"split", "banded"} else doubled),
+                    *(
+                        []
+                        if readout in {"paper", "centred"}
+                        else [linear("sum", bias=zeros), linear("sum", relu=False)]
+                    ),
+                ]
+        found[f"theorem-1.{encoding}-banded"] += [
+            linear("sum", bias=block(1, 0, zeros)),
+            linear("sum", weight=block(0, 0, zeros)),
+            linear("sum", weight=block(1, 0, lambda part: -part)),
+            linear("readout", weight=block(0, 1, zeros)),
+            linear("readout", weight=block(0, 0, lambda part: -part)),
+        ]
+        if encoding != "integer":  # the same weights up to the step: one mutant each, to keep the tests short
+            found |= {name: found[name][:1] for name in found if f".{encoding}-" in name}
+    for name, change in (("lines", doubled), ("hat", doubled), ("banded", doubled_blocks)):
+        found[f"theorem-1.magnitudes-{name}"] = [linear("readout", bias=doubled), linear("readout", weight=change)]
+    return found
+
+
+def negated(matrix: Any) -> Any:
+    return -matrix
+
+
+def doubled_rows(matrix: Any) -> Any:
+    """Return a column of blocks, each of them doubled."""
+    return sp.BlockMatrix([[2 * matrix.blocks[row, 0]] for row in range(matrix.blocks.shape[0])])
+
+
 KIND = "attention of the {} block"
 MUTANTS: dict[str, list[Mutation]] = {
     "theorem-1.self-scores": scores("self"),
@@ -180,6 +230,7 @@ MUTANTS: dict[str, list[Mutation]] = {
         embedding(sp.OneMatrix(N, V)),
     ],
     **selection("theorem-1", N),
+    **codings(),
     "theorem-2.self-scores": [*scores("self"), head("attention", "self", "key", block(0, 1, ones))],
     "theorem-2.first-scores": [
         *scores("first"),
