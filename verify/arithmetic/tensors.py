@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, cast, final, get_args
 
 import numpy as np
 import torch
@@ -15,9 +15,27 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
-from constructions.validation import InvalidArgument, reject
+from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.gaps import score_gap
+
+Bias = Literal["fused", "separate"]
+
+
+def to_tf32(values: Tensor) -> Tensor:
+    """Return float32 numbers rounded to the 11 bits of TF32, to nearest, ties to even.
+
+    A float32 has 24 bits; the last 13 go. Adding ``2^12 - 1`` and the lowest bit that stays to the number's bits carries
+    into it exactly when the part that goes is more than half of a unit there, or half of one and the bit is odd. The
+    exponent follows in the bits, so that a carry out of the significand is right too; what is not finite stays.
+
+    Args:
+        values: float32.
+
+    """
+    bits = values.contiguous().view(torch.int32)
+    rounded = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF
+    return torch.where(torch.isfinite(values), rounded.view(torch.float32), values)
 
 
 def check_device(name: object) -> torch.device:
@@ -86,7 +104,44 @@ def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 @final
 class TorchArithmetic(TorchBase[Tensor, Tensor]):
-    """Dense torch tensors of shape batch x rows x width."""
+    """Dense torch tensors of shape batch x rows x width.
+
+    Attributes:
+        bias: how a bias is added: ``fused`` by torch's linear kernel, which may keep the product unrounded
+            (``F.linear``); ``separate`` to the rounded product (``x @ W.T + b``).
+        tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
+            that has TF32 on: an emulation on the CPU, whose sums are then float32's.
+
+    """
+
+    def __init__(
+        self,
+        dtype: str = "float32",
+        device: str | torch.device = "cpu",
+        *,
+        bias: Bias = "fused",
+        tf32_factors: bool = False,
+    ) -> None:
+        """Hold numbers as ``dtype`` on ``device``.
+
+        Raises:
+            InvalidArgument: an unknown dtype, device or bias, or TF32 without float32.
+
+        """
+        super().__init__(dtype, device)
+        self.bias: Bias = cast("Bias", check_choice("bias", bias, get_args(Bias)))
+        self.tf32_factors = tf32_factors
+        if tf32_factors and dtype != "float32":
+            raise InvalidArgument(f"tf32_factors: expected float32, whose products TF32 reduces, but got {dtype}")
+        self.name += (" separate" if bias == "separate" else "") + (" tf32-factors" if tf32_factors else "")
+
+    @property
+    def plain(self) -> bool:
+        """Whether these are the kernels that a :class:`~verify.torch_module.TorchTransformer` runs by default."""
+        return self.bias == "fused" and not self.tf32_factors
+
+    def _factor(self, values: Tensor) -> Tensor:
+        return to_tf32(values) if self.tf32_factors else values
 
     def weight(self, matrix: ExactMatrix) -> Tensor:
         """Return the matrix, every entry correctly rounded."""
@@ -117,8 +172,11 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         return rows[:, -1:]
 
     def linear(self, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return ``W x + b``, by torch's linear kernel."""
-        return linear(rows, weight, None if bias is None else bias[:, 0])
+        """Return ``W x + b``, by torch's linear kernel, or the product and then the sum."""
+        rows, weight = self._factor(rows), self._factor(weight)
+        if bias is None or self.bias == "fused":
+            return linear(rows, weight, None if bias is None else bias[:, 0])
+        return rows @ weight.T + bias[:, 0]
 
     def relu(self, rows: Tensor) -> Tensor:
         """Return ``max(0, .)``."""
@@ -126,11 +184,11 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the inner products."""
-        return queries @ keys.transpose(-1, -2)
+        return self._factor(queries) @ self._factor(keys).transpose(-1, -2)
 
     def mix(self, attention: Tensor, values: Tensor) -> Tensor:
         """Return the weighted sums."""
-        return attention @ values
+        return self._factor(attention) @ self._factor(values)
 
     def total(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the sum, head by head."""
