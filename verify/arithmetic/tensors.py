@@ -25,9 +25,10 @@ Bias = Literal["fused", "separate"]
 def to_tf32(values: Tensor) -> Tensor:
     """Return float32 numbers rounded to the 11 bits of TF32, to nearest, ties to even.
 
-    A float32 has 24 bits; the last 13 go. Adding ``2^12 - 1`` and the lowest bit that stays to the number's bits carries
-    into it exactly when the part that goes is more than half of a unit there, or half of one and the bit is odd. The
-    exponent follows in the bits, so that a carry out of the significand is right too; what is not finite stays.
+    A float32 has 24 bits; the last 13 go. Adding ``2^12 - 1`` and the lowest bit that stays to the number's bits
+    carries into it exactly when the part that goes is more than half of a unit there, or half of one and the bit is
+    odd. The exponent follows in the bits, so that a carry out of the significand is right too; what is not finite
+    stays.
 
     Args:
         values: float32.

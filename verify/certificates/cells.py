@@ -174,39 +174,43 @@ def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Ce
     unknown = Between(0, vocab - 1)
     width = construction.transformer.lowered.embedding_size + construction.layout.context_size
     chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
-    for chosen, counts, values in _batches(cut.places, vocab, chunk):
+    for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):
         count = sum(counts)
         targets = np.full((count, size), unknown, dtype=object)
         witness = np.zeros((count, size), dtype=np.int64)
         start = 0
         for place, rows, fixed in zip(chosen, counts, values, strict=True):
-            block = np.ix_(np.arange(start, start + rows), place.entries)
+            block = np.ix_(np.arange(start, start + rows), np.array(place.entries, dtype=np.int64))
             targets[block], witness[block] = tokens[fixed], fixed
             start += rows
         inputs = np.repeat(np.array([place.user for place in chosen], dtype=np.int64), counts, axis=0)
         inputs = inputs.reshape(count, construction.layout.user)
-        free = _Free(cut.prompt, chosen)
-        yield _batch(construction, step, targets.reshape(count, *shape), inputs, witness.reshape(count, *shape), free)
+        blocks = (targets.reshape(count, *shape), inputs, witness.reshape(count, *shape))
+        yield _batch(construction, step, *blocks, free=_Free(cut.prompt, chosen))
 
 
 def _batches(
-    places: list[_Place], vocab: int, chunk: int
+    places: list[_Place], vocab: int, *, most: int, enough: int
 ) -> Iterator[tuple[list[_Place], list[int], list[Int[np.ndarray, "cells fixed"]]]]:
-    """Yield places with how many of their cells are in a batch, and the tokens that these cells fix."""
+    """Yield places with how many of their cells are in a batch, and the tokens that these cells fix.
+
+    A batch has at most ``most`` cells, and ends with a place once it has ``enough``: the cells of one place differ in
+    few coordinates, those of many places in many.
+    """
     chosen: list[_Place] = []
     counts: list[int] = []
     values: list[Int[np.ndarray, "cells fixed"]] = []
     for place in places:
         total, start = vocab ** len(place.entries), 0
         while start < total:
-            stop = min(total, start + chunk - sum(counts))
+            stop = min(total, start + most - sum(counts))
             numbers = np.arange(start, stop)
             powers = vocab ** np.arange(len(place.entries))[::-1]
             chosen.append(place)
             counts.append(stop - start)
             values.append(numbers[:, None] // powers % vocab)
             start = stop
-            if sum(counts) == chunk:
+            if sum(counts) == most or (start == total and sum(counts) >= enough):
                 yield chosen, counts, values
                 chosen, counts, values = [], [], []
     if chosen:
@@ -259,6 +263,7 @@ def _batch(
     targets: np.ndarray[Any, Any],
     inputs: Int[np.ndarray, "cells user"],
     witness: Int[np.ndarray, cells * target],
+    *,
     free: _Free,
 ) -> Cells:
     prompt = _encode(construction, targets)

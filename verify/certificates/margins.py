@@ -117,7 +117,7 @@ class _Sieve:
         terms = self._terms_of(np.zeros_like(most), most, size @ self.heaviest, (size != 0).sum(axis=1) + 1)
         error, _ = self.arithmetic.error(terms)
         each = error + self.arithmetic.last_rounding(most + error) + (len(used) + 3) * self.unit * most
-        lower, where, other = self._suspects(low[:, used], high[:, used], expected, used, each, most)
+        lower, where, other = self._suspects(low[:, used], high[:, used], expected, used, each=each, most=most)
         # what is left, each pair at the centre of its cell, with the largest change over the box
         logits = (self.weight[:, used][expected] * centre[:, used]).sum(axis=1) + self.bias[expected]
         others = (self.weight[:, used][other] * centre[where][:, used]).sum(axis=1) + self.bias[other]
@@ -137,6 +137,7 @@ class _Sieve:
         high: _Array,
         expected: Int[np.ndarray, " cells"],
         used: Int[np.ndarray, " used"],
+        *,
         each: _Array,
         most: _Array,
     ) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
@@ -281,4 +282,5 @@ class _Sieve:
 def _counted(counts: Int[np.ndarray, " runs"]) -> Int[np.ndarray, " all"]:
     """Return ``0, 1, ..., n - 1`` for every ``n`` of ``counts``, one after the other."""
     ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.asarray(np.arange(total) - np.repeat(ends - counts, counts))

@@ -31,7 +31,6 @@ def _nowhere() -> _Places:
     return np.zeros(0, dtype=np.int64)
 
 
-
 @dataclass(frozen=True, eq=False)
 class SparseRows:
     """Rows of many cells.
@@ -226,7 +225,7 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
 
     def argmax(self, logits: SparseRows) -> NoReturn:
         """Refuse, as rounded arithmetic does."""
-        return self.base.argmax(logits.shared)
+        self.base.argmax(logits.shared)
 
     def numbers(self, rows: SparseRows | Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""

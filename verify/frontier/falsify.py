@@ -64,7 +64,11 @@ def failures(
         for which in (outcome, produced):
             failed = which.failures().any(axis=1)
             case = int(np.argmax(failed))
-            found.append(_case(construction, arithmetic, which, case, start, command) if failed.any() else None)
+            found.append(
+                _case(construction, arithmetic, which, case=case, start=start, command=command)
+                if failed.any()
+                else None
+            )
         no_margin, wrong = no_margin or found[0], wrong or found[1]
         if wrong is not None:  # which has no positive margin either, so that both are known
             break
@@ -75,6 +79,7 @@ def _case(
     construction: Construction,
     arithmetic: TorchArithmetic,
     outcome: Outcome,
+    *,
     case: int,
     start: int,
     command: Callable[[Construction], Mapping[str, str]] | None,

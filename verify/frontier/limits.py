@@ -6,17 +6,16 @@ from constructions.formats import Format
 
 
 def evenly_spaced_values(fmt: Format) -> int:
-    """Return ``2^p + 1``: the most evenly spaced values from 0 up that a format of ``p`` bits holds, all different.
+    """Return ``2^p + 1``: the most evenly spaced values from 0 up that a format of ``p`` bits holds exactly.
 
-    The integers ``0, 1, ..., 2^p`` are numbers of the format (``k 2^0`` with ``k < 2^p``, and a power of two), and the
-    next one, ``2^p + 1``, is not: between ``2^p`` and ``2^(p+1)`` the numbers are 2 apart, and the midpoint rounds to
-    ``2^p``, the even neighbour. No other spacing does better: the largest of ``n + 1`` values ``0, d, ..., nd`` lies in
-    some binade ``[2^e, 2^(e+1))`` of spacing ``2^(e-p+1)``, and neighbours can only differ after rounding if ``d`` is
-    more than half of that spacing, so that ``n d < 2^(e+1)`` gives ``n < 2^(p+1)``; but values that are rounded are not
-    evenly spaced any more. With one coordinate for each token and every token exact this is the largest vocabulary.
+    The integers ``0, 1, ..., 2^p`` are numbers of the format: a number whose odd part has at most ``p`` bits is one, as
+    far as the exponents reach (and where they do not reach ``2^p``, a smaller spacing does the same). No spacing ``d``
+    does better: with ``d = m 2^e``, ``m`` odd, the value ``(2^p + 1) d`` has the odd part ``(2^p + 1) m``, which has
+    more than ``p`` bits. So with one coordinate, every token exact and each as far from the next, this is the largest
+    vocabulary.
 
     Args:
-        fmt: the format of the one coordinate. Its exponents must reach ``2^p``, or a smaller spacing does the same.
+        fmt: the format of the coordinate.
 
     """
-    return 2**fmt.precision + 1
+    return (1 << fmt.precision) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
 from verify.certificates.boxes import Box
@@ -91,7 +91,7 @@ class Scanner:
                 return f"token {seen.expected[left[failed[0]]]} at response position {seen.step}"
         return None
 
-    def _certain(self, bound: Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> np.ndarray:  # type: ignore[type-arg] # of booleans
+    def _certain(self, bound: Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> Bool[np.ndarray, " cells"]:
         weight, bias = bound.readout.weight, bound.readout.bias
         return rounded_margins(self.arithmetic.base, box, weight, bias, expected, points=self.points).certain
 

@@ -1,8 +1,8 @@
 """The search for the two edges: certify every V from the bottom up, then run every V above on the real kernels.
 
 A certificate of a V excludes every failure there, on any kernel that it covers: whatever a kernel computes lies within
-the certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel is
-above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run.
+the certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel
+is above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,7 +37,7 @@ TF32 = "tf32"
 _CHECKPOINT_SECONDS = 2.0
 
 
-class Budget(Exception):  # noqa: N818 # not an error: a run that goes on another time
+class Budget(Exception):
     """The run has taken the seconds that it was given."""
 
 
@@ -72,17 +73,16 @@ def find_frontier(
         InvalidArgument: bad options, or a checkpoint of another search.
 
     """
-    tf32 = check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16")) == TF32
+    check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16"))
     check_integer("first", first, 1)
     check_integer("limit", limit, first)
     if not kernels:
         raise InvalidArgument("kernels: expected at least one of fused and separate")
     for kernel in kernels:
         check_choice("kernels", kernel, KERNELS)
-    fmt = get_format("float32" if tf32 else dtype)
     key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
     key |= {"weights": weights_sha256(build(first)), "construction": repr(build(first))}
-    run = _Run(build, fmt, tf32, first, limit, command, progress, checkpoint, key, seconds)
+    run = _Run(build, dtype, first, limit, command, progress, checkpoint, key, seconds)
     try:
         run.search(kernels)
     except Budget:
@@ -93,27 +93,26 @@ def find_frontier(
     return run.frontier
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        build: Callable[[int], Construction],
-        fmt: Format,
-        tf32: bool,  # noqa: FBT001 # of this module alone
-        first: int,
-        limit: int,
-        command: Callable[[Construction], Mapping[str, str]] | None,
-        progress: Progress,
-        checkpoint: Path | None,
-        key: Mapping[str, Any],
-        seconds: float | None,
-    ) -> None:
-        self.build, self.fmt, self.tf32, self.first, self.limit = build, fmt, tf32, first, limit
-        self.command, self.progress, self.checkpoint, self.key = command, progress, checkpoint, key
+    build: Callable[[int], Construction]
+    dtype: str
+    first: int
+    limit: int
+    command: Callable[[Construction], Mapping[str, str]] | None
+    progress: Progress
+    checkpoint: Path | None
+    key: Mapping[str, Any]
+    seconds: float | None
+
+    def __post_init__(self) -> None:
+        self.tf32 = self.dtype == TF32
+        self.fmt = get_format("float32" if self.tf32 else self.dtype)
         self.started = self.kept = time.monotonic()
-        self.deadline = None if seconds is None else self.started + seconds
-        reduced = Format("tf32", TF32_PRECISION, fmt.max_exponent) if tf32 else fmt
-        setting = dict(key["setting"]) | {"dtype": key["dtype"]}
-        fresh = Frontier(setting, limit, evenly_spaced_values(reduced), versions=library_versions())
+        self.deadline = None if self.seconds is None else self.started + self.seconds
+        reduced = Format(TF32, TF32_PRECISION, self.fmt.max_exponent) if self.tf32 else self.fmt
+        setting = dict(self.key["setting"]) | {"dtype": self.dtype}
+        fresh = Frontier(setting, self.limit, evenly_spaced_values(reduced), versions=dict(library_versions()))
         self.frontier = self._resumed() or fresh
         self.before = self.frontier.seconds
 
