@@ -223,7 +223,8 @@ def _reproduce(
     kind, *dtype = arithmetic.name.split()
     if command is None:
         case = f"target={target.tolist()}, user_input={user_input}"
-        given = ["bias='separate'"] * ("separate" in dtype) + ["tf32_factors=True"] * ("tf32-factors" in dtype)
+        given = [f"bias={name!r}" for name in ("separate", "fma") if name in dtype]
+        given += ["tf32_factors=True"] if "tf32-factors" in dtype else []
         if given:
             made = f"TorchArithmetic({', '.join([repr(dtype[0]), repr(arithmetic.device), *given])})"
             return f"verify.check({construction!r}, {case}, arithmetic=verify.arithmetic.tensors.{made})"
@@ -239,7 +240,8 @@ def _reproduce(
         words += ["--user", ",".join(map(str, user_input))]
     if dtype:
         words += ["--dtype", dtype[0]]
-        words += ["--bias", "separate"] if "separate" in dtype else []
+        for name in ("separate", "fma"):
+            words += ["--bias", name] if name in dtype else []
         words += ["--tf32-factors"] if "tf32-factors" in dtype else []
     if arithmetic.device != "cpu":
         words += ["--device", arithmetic.device]

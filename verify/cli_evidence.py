@@ -212,7 +212,7 @@ def check(
     readout: options.ReadoutOption = None,
     band: options.BandOption = None,
     tf32: options.Tf32 = False,
-    bias: options.BiasOption = "fused",
+    bias: options.BiasOption = "linear",
     tf32_factors: options.Tf32Factors = False,
     as_json: options.Json = False,
 ) -> int:

@@ -27,7 +27,9 @@ def frontier(
     dtype: Annotated[
         str, typer.Option("--dtype", help="formats, with commas: float64, float32, tf32, bfloat16, float16")
     ] = "bfloat16,float16",
-    bias: Annotated[str, typer.Option("--bias", help="kernels, with commas: fused, separate")] = "separate,fused",
+    bias: Annotated[
+        str, typer.Option("--bias", help="kernels, with commas: linear (F.linear), separate (x @ W.T, then + b), fma")
+    ] = "separate,linear,fma",
     first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
     limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
     temperature: options.TemperatureOption = None,

@@ -51,7 +51,9 @@ ReadoutOption = Annotated[
 ]
 BandOption = Annotated[int | None, typer.Option("--band", metavar="B", help="tokens in a band (--readout banded)")]
 Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
-BiasOption = Annotated[str, typer.Option("--bias", help="fused (F.linear) or separate (x @ W.T, then + b)")]
+BiasOption = Annotated[
+    str, typer.Option("--bias", help="linear (F.linear), separate (x @ W.T, then + b) or fma (emulated)")
+]
 Tf32Factors = Annotated[
     bool, typer.Option("--tf32-factors", help="emulate TF32: round the factors of float32 products to 11 bits")
 ]
@@ -146,7 +148,7 @@ def build(
 
 
 def arithmetic_of(
-    kind: str, dtype: str, device: str, *, bias: str = "fused", tf32_factors: bool = False
+    kind: str, dtype: str, device: str, *, bias: str = "linear", tf32_factors: bool = False
 ) -> Arithmetic[Any, Any, Any]:
     """Return the arithmetic of the options.
 
@@ -155,7 +157,7 @@ def arithmetic_of(
 
     """
     check_choice("arithmetic", kind, KINDS)
-    if bias != "fused" or tf32_factors:
+    if bias != "linear" or tf32_factors:
         if kind != "torch":
             raise InvalidArgument("arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels")
         return torch_arithmetic(dtype, device, bias=bias, tf32_factors=tf32_factors)

@@ -37,7 +37,7 @@ def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") ->
     return RationalArithmetic() if kind == "rational" else SymbolicArithmetic()
 
 
-def torch_arithmetic(dtype: str, device: str, *, bias: str = "fused", tf32_factors: bool = False) -> TorchArithmetic:
+def torch_arithmetic(dtype: str, device: str, *, bias: str = "linear", tf32_factors: bool = False) -> TorchArithmetic:
     """Return the dense torch arithmetic; see there for the options."""
     from verify.arithmetic.tensors import Bias, TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
 

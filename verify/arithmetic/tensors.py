@@ -18,25 +18,10 @@ from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.kernels import fused_multiply_add, to_tf32
 
-Bias = Literal["fused", "separate"]
-
-
-def to_tf32(values: Tensor) -> Tensor:
-    """Return float32 numbers rounded to the 11 bits of TF32, to nearest, ties to even.
-
-    A float32 has 24 bits; the last 13 go. Adding ``2^12 - 1`` and the lowest bit that stays to the number's bits
-    carries into it exactly when the part that goes is more than half of a unit there, or half of one and the bit is
-    odd. The exponent follows in the bits, so that a carry out of the significand is right too; what is not finite
-    stays.
-
-    Args:
-        values: float32.
-
-    """
-    bits = values.contiguous().view(torch.int32)
-    rounded = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF
-    return torch.where(torch.isfinite(values), rounded.view(torch.float32), values)
+#: How a bias is added, see :class:`TorchArithmetic`.
+Bias = Literal["linear", "separate", "fma"]
 
 
 def check_device(name: object) -> torch.device:
@@ -108,8 +93,9 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     """Dense torch tensors of shape batch x rows x width.
 
     Attributes:
-        bias: how a bias is added: ``fused`` by torch's linear kernel, which may keep the product unrounded
-            (``F.linear``); ``separate`` to the rounded product (``x @ W.T + b``).
+        bias: how a bias is added: ``linear`` by torch's own kernel (``F.linear``), which may round the product first or
+            not, as its library and the processor have it; ``separate`` to the rounded product (``x @ W.T + b``);
+            ``fma`` by fused multiply-adds, coordinate by coordinate, emulated (not in float64).
         tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
             that has TF32 on: an emulation on the CPU, whose sums are then float32's.
 
@@ -120,13 +106,13 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         dtype: str = "float32",
         device: str | torch.device = "cpu",
         *,
-        bias: Bias = "fused",
+        bias: Bias = "linear",
         tf32_factors: bool = False,
     ) -> None:
         """Hold numbers as ``dtype`` on ``device``.
 
         Raises:
-            InvalidArgument: an unknown dtype, device or bias, or TF32 without float32.
+            InvalidArgument: an unknown dtype, device or bias, TF32 without float32, or an emulation of float64.
 
         """
         super().__init__(dtype, device)
@@ -134,12 +120,16 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         self.tf32_factors = tf32_factors
         if tf32_factors and dtype != "float32":
             raise InvalidArgument(f"tf32_factors: expected float32, whose products TF32 reduces, but got {dtype}")
-        self.name += (" separate" if bias == "separate" else "") + (" tf32-factors" if tf32_factors else "")
+        if bias == "fma" and dtype == "float64":
+            raise InvalidArgument(
+                "bias: expected linear or separate in float64, whose fused multiply-add is not emulated"
+            )
+        self.name += (f" {bias}" if bias != "linear" else "") + (" tf32-factors" if tf32_factors else "")
 
     @property
     def plain(self) -> bool:
         """Whether these are the kernels that a :class:`~verify.torch_module.TorchTransformer` runs by default."""
-        return self.bias == "fused" and not self.tf32_factors
+        return self.bias == "linear" and not self.tf32_factors
 
     def _factor(self, values: Tensor) -> Tensor:
         return to_tf32(values) if self.tf32_factors else values
@@ -173,11 +163,16 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         return rows[:, -1:]
 
     def linear(self, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return ``W x + b``, by torch's linear kernel, or the product and then the sum."""
+        """Return ``W x + b``, by the kernel that was chosen."""
         rows, weight = self._factor(rows), self._factor(weight)
-        if bias is None or self.bias == "fused":
+        if bias is None or self.bias == "linear":
             return linear(rows, weight, None if bias is None else bias[:, 0])
-        return rows @ weight.T + bias[:, 0]
+        if self.bias == "separate":
+            return rows @ weight.T + bias[:, 0]
+        total = bias[:, 0].expand(*rows.shape[:-1], len(bias))
+        for column in range(weight.shape[1]):
+            total = fused_multiply_add(rows[..., column, None], weight[:, column], total)
+        return total
 
     def relu(self, rows: Tensor) -> Tensor:
         """Return ``max(0, .)``."""

@@ -57,16 +57,17 @@ def settings() -> Iterator[Setting]:
     for claim, sizes in (("theorem-1", {"context": 4}), ("theorem-2", {})):
         for dtype in ("bfloat16", "float16"):
             yield Setting(Family(claim, sizes), dtype, 64)
-    yield Setting(Family("theorem-1", {"context": 4}), "tf32", 64)
+    yield Setting(Family("theorem-1", {"context": 4}), "tf32", 64, kernels=("separate", "linear"))
     for dtype, limit in (("bfloat16", 300), ("float16", 2100)):
         for options in _CODINGS:
-            yield Setting(Family("theorem-1", {"context": 2}, None, options), dtype, limit)
+            family = Family("theorem-1", {"context": 2}, None, options)
+            yield Setting(family, dtype, limit, kernels=("separate", "linear"))
     yield Setting(Family("theorem-1", {"context": 4}), "float32", 3000)
     for temperature, first_of in _TEMPERATURES.items():
         for context, first in first_of.items():
             family = Family("theorem-1", {"context": context}, Softmax(temperature, "length"))
             yield Setting(family, "float32", 3000, first, ("separate",))
-    yield Setting(Family("theorem-1", {"context": 4}), "float64", 1000)
+    yield Setting(Family("theorem-1", {"context": 4}), "float64", 1000, kernels=("separate", "linear"))
 
 
 #: Encodings, lifts and readouts beside the paper's.

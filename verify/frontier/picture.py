@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from constructions.validation import InvalidArgument
-from verify.frontier.record import Frontier
-from verify.frontier.report import family_name
-
-#: The kernels' marks.
-_MARKS = {"separate": ("o", "x @ W.T, then + b"), "fused": ("s", "F.linear")}
+from verify.frontier.record import Certified, Falsified, Frontier
+from verify.frontier.report import KERNEL_NAMES, family_name, kernels
 
 
 def draw_frontiers(path: Path, frontiers: Sequence[Frontier], *, note: str = "") -> None:
@@ -33,15 +30,14 @@ def draw_frontiers(path: Path, frontiers: Sequence[Frontier], *, note: str = "")
         from matplotlib.figure import Figure  # noqa: PLC0415 # the same
     except ImportError:
         raise InvalidArgument("figure: expected matplotlib; install it with: pip install 'prefixproof[plot]'") from None
-    rows = [(part, kernel) for part in frontiers for kernel in part.falsified or part.certified]
+    rows = [(part, kernel, products) for part in frontiers for kernel, products in kernels(part)]
     figure = Figure(figsize=(9.5, 1.6 + 0.27 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     labels = []
-    for place, (frontier, kernel) in enumerate(rows):
-        _draw_row(axes, place, frontier, kernel)
-        mark = "" if kernel == "either" else f" ({_MARKS[kernel][1]})"
-        labels.append(f"{frontier.setting.get('dtype', '')}: {family_name(frontier)}{mark}")
+    for place, (frontier, kernel, products) in enumerate(rows):
+        _draw_row(axes, place, frontier.certified[products], frontier.falsified.get(kernel), frontier.values)
+        labels.append(f"{frontier.setting.get('dtype', '')}: {family_name(frontier)}; {KERNEL_NAMES[kernel]}")
     axes.set_yticks(range(len(rows)), labels, fontsize=7)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xscale("log", base=2)
@@ -53,15 +49,14 @@ def draw_frontiers(path: Path, frontiers: Sequence[Frontier], *, note: str = "")
     figure.savefig(path, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
-def _draw_row(axes: Any, place: int, frontier: Frontier, kernel: str) -> None:
-    certified, edge = frontier.certified[kernel], frontier.falsified.get(kernel)
+def _draw_row(axes: Any, place: int, certified: Certified, edge: Falsified | None, values: int) -> None:
     if certified.up_to >= certified.first:
         axes.barh(place, certified.up_to - certified.first, left=certified.first, height=0.6, color="tab:green")
     if edge is not None and edge.no_margin is not None:
         axes.plot(edge.no_margin[0], place, "|", markersize=9, color="tab:orange", markeredgewidth=2)
     if edge is not None and edge.wrong is not None:
         axes.plot(edge.wrong[0], place, "x", markersize=6, color="tab:red")
-    axes.plot(frontier.values, place, "D", markersize=4, color="black", fillstyle="none")
+    axes.plot(values, place, "D", markersize=4, color="black", fillstyle="none")
 
 
 def _legend(axes: Any) -> list[Any]:

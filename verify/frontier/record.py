@@ -35,6 +35,8 @@ class Falsified:
 
     Attributes:
         first: the smallest V that ran; every smaller one is certified, so that nothing can fail there.
+        products: how the kernel rounds products, and with that which certificate the edge is compared with:
+            ``separate``, ``fused``, or ``either`` where it does both.
         checked: every V from ``first`` up to here ran with every token.
         no_margin: the first V at which a token has no positive margin, and the case.
         wrong: the first V at which another token is produced, and the case.
@@ -45,6 +47,7 @@ class Falsified:
 
     first: int
     checked: int
+    products: str
     no_margin: tuple[int, Counterexample] | None = None
     wrong: tuple[int, Counterexample] | None = None
     refused: str | None = None
@@ -78,13 +81,19 @@ class Frontier:
     def found(self) -> bool:
         """Whether every kernel has both edges: a V that is not certified, and one that fails."""
         return bool(self.falsified) and all(
-            self.certified[kernel].undecided is not None and kernel in self.falsified and edge.no_margin is not None
-            for kernel, edge in self.falsified.items()
+            edge.no_margin is not None
+            and edge.products in self.certified
+            and self.certified[edge.products].undecided is not None
+            for edge in self.falsified.values()
         )
 
     def gap(self, kernel: str) -> float | None:
-        """Return how far the edges are apart: ``(F - 1 - C)/C`` with ``F`` falsified and everything to C certified."""
-        edge, certified = self.falsified.get(kernel), self.certified.get(kernel)
+        """Return how far the edges are apart: ``(F - 1 - C)/C`` with ``F`` falsified and everything to C certified.
+
+        A negative gap says that the kernel does not round as its certificate assumes.
+        """
+        edge = self.falsified.get(kernel)
+        certified = None if edge is None else self.certified.get(edge.products)
         if edge is None or edge.no_margin is None or certified is None or certified.up_to < 1:
             return None
         return (edge.no_margin[0] - 1 - certified.up_to) / certified.up_to

@@ -9,10 +9,14 @@ from rich.table import Table
 from verify.frontier.record import Frontier
 from verify.verdict import Counterexample
 
+#: The kernels as people call them.
+KERNEL_NAMES = {"separate": "x @ W.T, + b", "linear": "F.linear", "fma": "FMA (emulated)", "none": ""}
+
 _HEADINGS = (
     "family",
     "format",
     "kernel",
+    "products",
     "certified up to",
     "first V without margin",
     "first V wrong",
@@ -41,10 +45,10 @@ def explanation(frontier: Frontier) -> list[str]:
     """Return the lines below a table: what could not be decided, and how each failing case is reproduced."""
     lines = []
     fmt = frontier.setting.get("dtype", "")
-    for kernel, edge in frontier.falsified.items():
-        certified = frontier.certified[kernel]
+    for name, certified in frontier.certified.items():
         if certified.undecided is not None:
-            lines.append(f"{fmt}, {kernel}: not certified at V = {certified.up_to + 1}: {certified.undecided}")
+            lines.append(f"{fmt}, products {name}: not certified at V = {certified.up_to + 1}: {certified.undecided}")
+    for kernel, edge in frontier.falsified.items():
         for what, found in (("no positive margin", edge.no_margin), ("another token", edge.wrong)):
             if found is not None:
                 lines += [f"{fmt}, {kernel}: {what} at V = {found[0]}", f"  reproduce: {found[1].reproduce}"]
@@ -55,6 +59,13 @@ def explanation(frontier: Frontier) -> list[str]:
     if not frontier.falsified:
         lines.append(f"{fmt}: the search is not finished")
     return lines
+
+
+def kernels(frontier: Frontier) -> list[tuple[str, str]]:
+    """Return every kernel that ran with the rounding of its products; before any ran, what is certified."""
+    return [(kernel, edge.products) for kernel, edge in frontier.falsified.items()] or [
+        ("none", products) for products in frontier.certified
+    ]
 
 
 def family_name(frontier: Frontier) -> str:
@@ -73,15 +84,13 @@ def family_name(frontier: Frontier) -> str:
 
 def _rows(frontiers: Sequence[Frontier]) -> Iterator[tuple[str, ...]]:
     for frontier in frontiers:
-        for kernel, certified in frontier.certified.items():
-            if kernel == "either" and frontier.falsified:
-                continue  # each kernel has a row of its own
-            edge = frontier.falsified.get(kernel)
-            gap = frontier.gap(kernel)
+        for kernel, products in kernels(frontier):
+            certified, edge, gap = frontier.certified[products], frontier.falsified.get(kernel), frontier.gap(kernel)
             yield (
                 family_name(frontier),
                 str(frontier.setting.get("dtype", "")),
-                kernel,
+                KERNEL_NAMES[kernel],
+                products,
                 _span(certified.first, certified.up_to, open_ended=certified.undecided is None),
                 _case(edge.no_margin if edge else None),
                 _case(edge.wrong if edge else None),

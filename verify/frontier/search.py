@@ -2,7 +2,9 @@
 
 A certificate of a V excludes every failure there, on any kernel that it covers: whatever a kernel computes lies within
 the certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel
-is above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run.
+is above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run. Whether
+``F.linear`` rounds a product before it adds is the choice of a library on a processor; its runs start above what is
+certified for either.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from verify.certificates.rounded import RoundedArithmetic
 from verify.exhaust import Progress, no_progress, weights_sha256
 from verify.files import read_json, write_atomically
 from verify.frontier.falsify import failures
+from verify.frontier.kernels import products_of
 from verify.frontier.limits import evenly_spaced_values
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.frontier.scan import Scanner
 from verify.verdict import library_versions
 
-#: The kernels: a product that is rounded before the bias is added, and torch's ``F.linear``.
+#: The kernels, see :class:`~verify.arithmetic.tensors.TorchArithmetic`.
 KERNELS: tuple[Bias, ...] = get_args(Bias)
 #: float32 whose products have factors of TF32.
 TF32 = "tf32"
@@ -61,7 +64,7 @@ def find_frontier(
         dtype: the format, or ``tf32``: float32 whose factors are rounded to 11 bits (emulated on the CPU).
         limit: the largest V to look at.
         first: the smallest V to look at; of smaller ones nothing is then said.
-        kernels: which kernels, ``fused`` and ``separate``.
+        kernels: which kernels.
         setting: what the result says of the family.
         command: how the command line builds a construction.
         checkpoint: a file that holds how far the search is; an interrupted one goes on from it, a finished one
@@ -77,7 +80,7 @@ def find_frontier(
     check_integer("first", first, 1)
     check_integer("limit", limit, first)
     if not kernels:
-        raise InvalidArgument("kernels: expected at least one of fused and separate")
+        raise InvalidArgument("kernels: expected at least one of linear, separate and fma")
     for kernel in kernels:
         check_choice("kernels", kernel, KERNELS)
     key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
@@ -121,10 +124,12 @@ class _Run:
         self._certify("either", self.first)
         common = self.frontier.certified["either"].up_to
         for kernel in kernels:
-            self._certify(kernel, common + 1)
-            certified = self.frontier.certified[kernel]
+            products = products_of(kernel, self.fmt)
+            self._certify(products, common + 1)
+            certified = self.frontier.certified[products]
             certified.first = self.first  # what is certified for any kernel is certified for this one
-            self._falsify(kernel, certified.up_to + 1)
+            # how torch's own kernel rounds is measured, not known, so that its runs do not rely on it
+            self._falsify(kernel, products, (common if kernel == "linear" else certified.up_to) + 1)
         self.frontier.seconds = self.before + time.monotonic() - self.started
 
     def _certify(self, products: str, start: int) -> None:
@@ -146,8 +151,8 @@ class _Run:
             state.up_to += not state.done
             self._tick(vocab_size)
 
-    def _falsify(self, kernel: Bias, start: int) -> None:
-        state = self.frontier.falsified.setdefault(kernel, Falsified(start, start - 1))
+    def _falsify(self, kernel: Bias, products: str, start: int) -> None:
+        state = self.frontier.falsified.setdefault(kernel, Falsified(start, start - 1, products))
         arithmetic = TorchArithmetic(self.fmt.name, "cpu", bias=kernel, tf32_factors=self.tf32)
         while not state.done:
             vocab_size = state.checked + 1
