@@ -22,7 +22,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Temperature, above, one_hot_temperature
 from constructions.thresholds import conditional_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
-from constructions.validation import IntArray
+from constructions.validation import IntArray, TokenArray
 
 #: The virtual token and the user's token.
 _CONTEXT_SIZE = 2
@@ -82,11 +82,11 @@ class ConditionalGeneration(SelectingConstruction):
         """All maps ``{0..V-1} -> {0..V-1}``, as tables of values."""
         return TargetSpace(self.vocab_size, (self.vocab_size,))
 
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return ``s_j = m(j) / V``, shape ``(batch, 1, V)``; in other encodings another multiple of ``m(j)``."""
         return Ratios(targets[:, None, :], self.coding.denominator(self.vocab_size))
 
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m(X)``, shape ``(batch, 1)``."""
         return np.take_along_axis(targets, user_inputs, axis=1)
 

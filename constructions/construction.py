@@ -15,7 +15,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, Temperature, as_temperature
 from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
+from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice, check_integer, check_tokens
 
 #: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
 #: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
@@ -96,7 +96,7 @@ class Construction(ABC):
         """The behaviours that a virtual token can select."""
 
     @abstractmethod
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return the virtual tokens of a batch of valid targets.
 
         Args:
@@ -108,7 +108,7 @@ class Construction(ABC):
         """
 
     @abstractmethod
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return what the theorem promises for a batch of valid targets and inputs.
 
         Args:

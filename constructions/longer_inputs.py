@@ -29,7 +29,7 @@ from constructions.temperature import RationalSoftmax, Temperature, one_hot_temp
 from constructions.thresholds import longer_inputs_sufficient_q
 from constructions.transformer import Transformer
 from constructions.unpacking import POSITIONS, Lift, blocks
-from constructions.validation import IntArray, InvalidArgument, check_choice
+from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice
 
 #: Largest number of digits in one packed number; every digit is two layers, so this is where depth stops being sane.
 LARGEST_DIGITS = 2**12
@@ -92,7 +92,7 @@ class LongerInputs(Construction):
         """``V^(V^(n_X - 1))``, the number of values of one coordinate of the virtual token."""
         return int(self.vocab_size ** (self.vocab_size ** (self.input_size - 1)))
 
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return ``s_j = r_j / V^(V^(n_X-1))``, where ``r_j`` has the sub-table of first token j as its digits."""
         rows = targets.reshape(len(targets), self.vocab_size, self.vocab_size ** (self.input_size - 1))
         dtype = np.int64 if self.packed_size < 2**62 and rows.dtype != object else object
@@ -101,7 +101,7 @@ class LongerInputs(Construction):
             packed = packed * self.vocab_size + rows[:, :, digit].astype(dtype)
         return Ratios(packed[:, None, :], self.packed_size)
 
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m(x_1, ..., x_n)``, shape ``(batch, 1)``."""
         batch = np.arange(len(targets))
         return np.asarray(targets[(batch, *user_inputs.T)])[:, None]

@@ -22,7 +22,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Temperature, above, one_hot_temperature
 from constructions.thresholds import coded_responses_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
-from constructions.validation import IntArray
+from constructions.validation import IntArray, TokenArray
 
 
 @lru_cache
@@ -94,14 +94,14 @@ class LongerResponses(SelectingConstruction):
         """For each of the ``N0`` response tokens a map of the user's token; shape ``(N0, V)``."""
         return TargetSpace(self.vocab_size, (self.response_size, self.vocab_size))
 
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return ``s_p = (m_p(0)/V, ..., m_p(V-1)/V)`` for the p-th virtual token, shape ``(batch, N0, V)``.
 
         In other encodings another multiple of ``m_p(j)``.
         """
         return Ratios(targets, self.coding.denominator(self.vocab_size))
 
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m_0(X), ..., m_{N0-1}(X)``, shape ``(batch, N0)``."""
         return np.take_along_axis(targets, user_inputs[:, :, None], axis=2)[:, :, 0]
 

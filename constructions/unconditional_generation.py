@@ -22,7 +22,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Temperature, above, one_hot_temperature
 from constructions.thresholds import coded_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Transformer
-from constructions.validation import IntArray
+from constructions.validation import IntArray, TokenArray
 
 
 @lru_cache
@@ -87,11 +87,11 @@ class UnconditionalGeneration(SelectingConstruction):
         """All sequences of ``N`` tokens."""
         return TargetSpace(self.vocab_size, (self.context_size,))
 
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return ``s_j = y_j / V``, shape ``(batch, 1, N)``; in other encodings another multiple of ``y_j``."""
         return Ratios(targets[:, None, :], self.coding.denominator(self.vocab_size))
 
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
         return np.asarray(targets)
 

@@ -9,9 +9,11 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 IntArray = Int[np.ndarray, "..."]
+#: Tokens as a construction's own code sees them: int64, or objects of which only bounds are known, for a certificate.
+TokenArray = Shaped[np.ndarray, "..."]
 
 #: Longest ``repr`` of an offending value that a message quotes; the rest is cut, so that a message stays one line.
 _LONGEST_QUOTE = 60

@@ -33,11 +33,11 @@ def _search(dtype: str, **more: Any) -> Frontier:
 @pytest.fixture(scope="module")
 def half() -> dict[str, Frontier]:
     """The frontier of both 16-bit formats, all kernels."""
-    return {dtype: _search(dtype) for dtype in ("bfloat16", "float16")}
+    return {"bfloat16": _search("bfloat16", first=10), "float16": _search("float16", first=36)}
 
 
-#: Format and kernel -> certified up to, first V without a margin and its token, first V wrong and its token. For torch's
-#: own kernel these are measurements of one library: only what holds of any is asserted below.
+#: Format and kernel -> certified up to, first V without a margin and its token, first V wrong and its token. Torch's own
+#: kernel is not among them, as its results are those of one library: only what holds of any is asserted below.
 EDGES = {
     ("bfloat16", "separate"): (16, (17, 16), (17, 16)),
     ("bfloat16", "fma"): (19, (20, 17), (20, 17)),
@@ -76,7 +76,8 @@ def test_a_tie_is_told_from_a_wrong_token(half: dict[str, Frontier], dtype: str)
 def test_nothing_fails_below_the_certified_edge(half: dict[str, Frontier], dtype: str) -> None:
     """What the certificates exclude is run here all the same: every V, every token, every kernel that they cover."""
     for products, kernels in (("either", KERNELS), ("separate", ("separate",)), ("fused", ("fma",))):
-        for vocab_size in range(1, half[dtype].certified[products].up_to + 1):
+        certified = half[dtype].certified[products]
+        for vocab_size in range(certified.first, certified.up_to + 1):
             for kernel in kernels:
                 found = failures(PAIR(vocab_size), TorchArithmetic(dtype, bias=kernel))
                 assert found.no_margin is None, (products, kernel, vocab_size)
@@ -111,13 +112,13 @@ def test_the_command_reproduces_the_case(
 
 
 SETTINGS: list[Construction] = [
-    *(UnconditionalGeneration(size, 6, temperature=Softmax(12.0, "length")) for size in (2, 30, 31, 32, 33, 34, 40)),
-    *(ConditionalGeneration(size) for size in (15, 16, 17, 20)),
-    *(LongerResponses(size, 2) for size in (3, 16, 17)),
+    *(UnconditionalGeneration(size, 3, temperature=Softmax(9.0, "length")) for size in (2, 22, 40)),
+    *(ConditionalGeneration(size) for size in (4, 17)),
+    LongerResponses(3, 2),
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_scan_decides_as_a_certificate_does(dtype: str) -> None:
     arithmetic = certificate_arithmetic("rounded", dtype)
     scanner = Scanner(arithmetic)  # type: ignore[arg-type] # rounded, as it says
@@ -140,24 +141,25 @@ def test_a_format_that_cannot_hold_the_weights_ends_the_search() -> None:
 
 
 def test_a_limit_below_the_edge_leaves_the_edge_open() -> None:
-    found = _search("bfloat16", limit=10)
+    found = _search("bfloat16", first=9, limit=10, kernels=("separate",))
     assert not found.found
     assert found.certified["either"].undecided is None
     assert found.certified["either"].up_to == 10
     assert found.gap("separate") is None
 
 
-def test_an_interrupted_search_goes_on(tmp_path: Path, half: dict[str, Frontier]) -> None:
+def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     checkpoint = tmp_path / "state.json"
     runs = 0
     while True:
-        found = _search("bfloat16", checkpoint=checkpoint, seconds=1e-9)  # stops after every V
+        # stops after every V
+        found = _search("bfloat16", first=15, kernels=("separate",), checkpoint=checkpoint, seconds=1e-9)
         runs += 1
         if not checkpoint.exists():
             break
-        assert not found.found or not all(edge.done for edge in found.falsified.values())
-    assert runs > 10
-    assert found.to_json() | {"seconds": 0} == half["bfloat16"].to_json() | {"seconds": 0}
+    assert runs > 3  # 15, 16 and 17 certified or not, for any products and for these; then 17 is run
+    whole = _search("bfloat16", first=15, kernels=("separate",))
+    assert found.to_json() | {"seconds": 0} == whole.to_json() | {"seconds": 0}
 
 
 def test_a_checkpoint_of_another_search_is_refused(tmp_path: Path) -> None:
@@ -193,12 +195,12 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path: Path) -> None:
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
-        _search(**{"dtype": "bfloat16", **options})
+        _search(**{"dtype": "bfloat16", "first": 1, **options})
 
 
 def test_a_kernel_that_does_not_round_as_assumed_shows() -> None:
     """A record in which a kernel fails below what is certified has a negative gap."""
-    found = _search("bfloat16", kernels=("separate",))
+    found = _search("bfloat16", first=15, kernels=("separate",))
     found.certified["separate"].up_to = 30
     gap = found.gap("separate")
     assert gap is not None

@@ -270,8 +270,9 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         low, high = _zeros(*scores.low.shape), _zeros(*scores.low.shape)
         for batch, query in np.ndindex(scores.low.shape[:2]):
             keys = np.flatnonzero(visible[query])
-            least = [scores.low[batch, query, key] * gap for key in keys]
-            most = least if scores.known else [scores.high[batch, query, key] * gap for key in keys]
+            ends = [[part[batch, query, key] * gap for key in keys] for part in (scores.low, scores.high)]
+            least = ends[0] if scores.known else [a.min(b) for a, b in zip(*ends, strict=True)]
+            most = ends[0] if scores.known else [a.max(b) for a, b in zip(*ends, strict=True)]  # q < 1 turns them over
             for place, key in enumerate(keys):
                 # 1 / sum_r exp(z_r - z_j): the others as large, or as small, as they may be
                 low[batch, query, key] = _weight(least[place], most, place)

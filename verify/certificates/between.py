@@ -16,7 +16,7 @@ import numpy as np
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # with eq, dataclass would write a __hash__, and a look-up would decide by it
 class Between:
     """An integer that is at least ``low`` and at most ``high``.
 
@@ -70,6 +70,9 @@ class Between:
 
     def __bool__(self) -> bool:
         raise TypeError("an unknown token is neither true nor false")
+
+    def __str__(self) -> str:
+        raise TypeError("an unknown token has no digits")
 
 
 def _integer(value: Any) -> int | None:

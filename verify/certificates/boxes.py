@@ -101,6 +101,25 @@ def unbounded_where_infinite(low: np.ndarray[Any, Any], high: np.ndarray[Any, An
     return np.where(bad, -np.inf, low), np.where(bad, np.inf, high)
 
 
+def unbounded(box: Box, *, along: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return where a coordinate along an axis may be anything, NaN and infinity too; the axis is kept, of size 1."""
+    return np.asarray((~np.isfinite(box.low)).any(axis=along, keepdims=True))
+
+
+def tainted(box: Box, anything: Bool[np.ndarray, ...]) -> Box:
+    """Return the box with everything possible where an operand was not finite: ``0 * inf`` and ``0 * NaN`` are NaN.
+
+    Args:
+        box: the result of an operation.
+        anything: where, broadcast to batch x rows x width.
+
+    """
+    if not anything.any():
+        return box
+    low, high = np.where(anything, -np.inf, box.low), np.where(anything, np.inf, box.high)
+    return Box(low.astype(box.low.dtype), high.astype(box.high.dtype), box.grid, exact=False)
+
+
 def fits(magnitude: np.ndarray[Any, Any], grid: np.ndarray[Any, Any], precision: int) -> np.ndarray[Any, Any]:
     """Return where numbers up to a magnitude on a grid are all representable: ``magnitude <= 2^(precision + grid)``.
 

@@ -82,7 +82,7 @@ def everything(construction: Construction, step: int) -> Cells:
     vocab, layout = construction.vocab_size, construction.layout
     targets = np.full((1, *construction.targets.shape), Between(0, vocab - 1), dtype=object)
     prompt = _encode(construction, targets)
-    low, high = bounds(prompt.numerators)
+    low, high = _bounds(prompt.numerators)
     users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
     return Cells(
         step,
@@ -153,17 +153,23 @@ def _packed_together(prompt: Ratios, size: int) -> list[frozenset[int]]:
     return together
 
 
+#: What code that decides by a token, looks it up or converts it raises when the token is not known.
+_UNKNOWN = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError)
+
+
 def _encode(construction: Construction, targets: np.ndarray[Any, Any]) -> Ratios:
+    shape = (len(targets), construction.layout.virtual, construction.transformer.lowered.embedding_size)
     try:
-        return construction.encode(targets)
-    except (TypeError, AttributeError, ValueError, IndexError) as error:
+        prompt = construction.encode(targets)
+        return Ratios(np.asarray(prompt.numerators).reshape(shape), prompt.denominator)
+    except _UNKNOWN as error:
         raise CellsError(f"encode cannot run on tokens of which only bounds are known: {error}") from None
 
 
 def _answer(construction: Construction, targets: np.ndarray[Any, Any], users: Any) -> np.ndarray[Any, Any]:
     try:
-        return np.asarray(construction.answer(targets, users))
-    except (TypeError, AttributeError, ValueError, IndexError) as error:
+        return np.asarray(construction.answer(targets, users)).reshape(len(targets), construction.layout.response)
+    except _UNKNOWN as error:
         raise CellsError(f"answer cannot run on tokens of which only bounds are known: {error}") from None
 
 
@@ -171,21 +177,24 @@ def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Ce
     vocab, shape = construction.vocab_size, construction.targets.shape
     size = math.prod(shape)
     tokens = np.array([Between(token, token) for token in range(vocab)], dtype=object)
-    unknown = Between(0, vocab - 1)
+    # one for each entry: Python takes an object to be equal to itself without asking
+    unknown = np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
     width = construction.transformer.lowered.embedding_size + construction.layout.context_size
     chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
     for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):
         count = sum(counts)
-        targets = np.full((count, size), unknown, dtype=object)
-        witness = np.zeros((count, size), dtype=np.int64)
+        targets = np.tile(unknown, (count, 1))
+        witness = np.zeros((2, count, size), dtype=np.int64)  # the least and the largest target of each cell
+        witness[1] = vocab - 1
         start = 0
         for place, rows, fixed in zip(chosen, counts, values, strict=True):
             block = np.ix_(np.arange(start, start + rows), np.array(place.entries, dtype=np.int64))
-            targets[block], witness[block] = tokens[fixed], fixed
+            targets[block] = tokens[fixed]
+            witness[:, block[0], block[1]] = fixed
             start += rows
         inputs = np.repeat(np.array([place.user for place in chosen], dtype=np.int64), counts, axis=0)
         inputs = inputs.reshape(count, construction.layout.user)
-        blocks = (targets.reshape(count, *shape), inputs, witness.reshape(count, *shape))
+        blocks = (targets.reshape(count, *shape), inputs, witness.reshape(2, count, *shape))
         yield _batch(construction, step, *blocks, free=_Free(cut.prompt, chosen))
 
 
@@ -231,7 +240,7 @@ class _Free:
     def answer_bounds(self, answers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the bounds of a batch's answers."""
         if len(self.places) > 1:  # what they promise depends on the user input
-            return bounds(answers)
+            return _bounds(answers)
         return _bounds_where(answers, self.places[0].answers, self._fixed)
 
     @property
@@ -244,10 +253,10 @@ def _bounds_where(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return bounds of a batch, looking only at the numbers that depend on a fixed entry."""
     if numbers.dtype != object or numbers.shape[1:] != free.shape or not len(numbers):
-        return bounds(numbers)
+        return _bounds(numbers)
     touched = np.array([bool(dependence(value) & fixed) for value in free.reshape(-1)]).reshape(free.shape)
     found = []
-    pairs = zip(bounds(free), bounds(numbers[:, touched]), bounds(numbers[:1]), strict=True)
+    pairs = zip(_bounds(free), _bounds(numbers[:, touched]), _bounds(numbers[:1]), strict=True)
     for usual, special, first in pairs:
         if (usual != first[0])[~touched].any():
             raise CellsError("encode or answer gives other bounds where nothing that it shows to depend on is fixed")
@@ -262,7 +271,7 @@ def _batch(
     step: int,
     targets: np.ndarray[Any, Any],
     inputs: Int[np.ndarray, "cells user"],
-    witness: Int[np.ndarray, cells * target],
+    witness: Int[np.ndarray, 2 * cells * target],
     *,
     free: _Free,
 ) -> Cells:
@@ -275,6 +284,15 @@ def _batch(
         raise CellsError("answer depends on entries of the target that it did not show to depend on")
     if answer_low.min() < 0 or answer_high.max() >= construction.vocab_size:
         raise CellsError("answer promises tokens outside the vocabulary")
+    for members in witness:
+        _check_members(
+            construction,
+            members,
+            inputs,
+            denominator=prompt.denominator,
+            prompts=(low, high),
+            answers=(answer_low, answer_high),
+        )
     return Cells(
         step,
         Ratios(low, prompt.denominator),
@@ -284,5 +302,46 @@ def _batch(
         answer_low[:, :step],
         answer_high[:, :step],
         answer_low[:, step],
-        witness,
+        witness[0],
     )
+
+
+def _check_members(
+    construction: Construction,
+    targets: np.ndarray[Any, Any],
+    inputs: Int[np.ndarray, "cells user"],
+    *,
+    denominator: int,
+    prompts: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    answers: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+) -> None:
+    """Look whether targets of the cells, as the integers that a forward pass is given, lie within the bounds.
+
+    The bounds are of Python's integers. Where code overflows in int64, or asks what kind of tokens it was given, the
+    forward pass sees other numbers, and the bounds say nothing of it. The least and the largest target of every cell
+    show that where sums grow with every token; it is a check of the code, not a part of the proof.
+
+    Raises:
+        CellsError: they do not.
+
+    """
+    with np.errstate(all="ignore"):  # what overflows is told by its value
+        prompt, answer = _encode(construction, targets), _answer(construction, targets, inputs)
+    if prompt.denominator != denominator or not _within(prompt.numerators, prompts):
+        raise CellsError("encode gives other numbers for a target than the bounds that it gives for a set of targets")
+    if not _within(answer, answers):
+        raise CellsError("answer gives other tokens for a target than the bounds that it gives for a set of targets")
+
+
+def _within(values: np.ndarray[Any, Any], limits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> bool:
+    low, high = limits
+    return bool(((low <= values) & (values <= high)).all())
+
+
+def _bounds(numbers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    if numbers.dtype != object and not np.issubdtype(numbers.dtype, np.integer):
+        raise CellsError(f"encode and answer must give integers, not {numbers.dtype}")
+    try:
+        return bounds(numbers)
+    except TypeError as error:
+        raise CellsError(f"encode and answer must give integers: {error}") from None

@@ -17,20 +17,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from verify.certificates.boxes import Box
+from verify.certificates.boxes import Box, fits
+from verify.certificates.kernel import TF32_PRECISION
 from verify.certificates.rounded import RoundedArithmetic, RoundedWeight, Terms
 from verify.certificates.rounding import (
     EVERYTHING,
     from_ordinal,
     is_power_of_two,
+    lowered,
     next_down,
     next_up,
     ordinal,
+    raised,
     round_array,
     two_sum,
 )
 
 _Array = Float[np.ndarray, "..."]
+#: What rounding both factors to TF32 changes a product by, relative to it: ``(1 + 2^-10)^2 - 1``.
+_BOTH_FACTORS = (1 + 2.0 ** (1 - TF32_PRECISION)) ** 2 - 1
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**21
 
@@ -74,9 +79,11 @@ def rounded_margins(
 
     """
     cells, vocab = len(expected), weight.values.shape[0]
-    if vocab == 1:
-        return Margins(np.full(cells, np.inf))
     low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (rows.low, rows.high))
+    if vocab == 1:
+        logits = arithmetic.linear(rows, weight, bias)  # there is no other token, but a logit that is none counts not
+        finite = np.isfinite(logits.low).all(axis=(1, 2))
+        return Margins(np.where(np.broadcast_to(finite, cells), np.inf, -np.inf))
     # equal boxes that promise the same token, at other steps or user inputs, are one case
     keys = np.concatenate([low.astype(np.float64), high.astype(np.float64), expected[:, None]], axis=1)
     _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
@@ -108,13 +115,19 @@ class _Sieve:
 
     def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
         """Return lower bounds of the margins of some cells."""
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            return np.full(len(expected), -np.inf)
+        finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
+        if not finite.all():
+            found = np.full(len(expected), -np.inf)
+            if finite.any():
+                found[finite] = self.lower(low[finite], high[finite], expected[finite])
+            return found
         centre, radius = (low + high) / 2, next_up((high - low) / 2)
         size = np.maximum(np.abs(low), np.abs(high))
         used = np.flatnonzero((size != 0).any(axis=0))
         most = size @ self.heaviest + np.abs(self.bias).max()
-        terms = self._terms_of(np.zeros_like(most), most, size @ self.heaviest, (size != 0).sum(axis=1) + 1)
+        terms = self._terms_of(
+            np.zeros_like(most), most, size @ self.heaviest, (size != 0).sum(axis=1, dtype=self.dtype) + 1
+        )
         error, _ = self.arithmetic.error(terms)
         each = error + self.arithmetic.last_rounding(most + error) + (len(used) + 3) * self.unit * most
         lower, where, other = self._suspects(low[:, used], high[:, used], expected, used, each=each, most=most)
@@ -180,7 +193,7 @@ class _Sieve:
         nothing = np.asarray(-EVERYTHING)
         reduced = np.zeros_like(magnitude)
         if self.arithmetic.kernel.tf32:
-            reduced = magnitude * self.dtype.type(2.0) ** -9  # two factors, 2^-10 each
+            reduced = magnitude * _BOTH_FACTORS
         return Terms(low, high, high, count, magnitude, nothing, reduced)
 
     def _pair_terms(self, low: _Array, high: _Array, token: Int[np.ndarray, " pairs"]) -> Terms:
@@ -194,12 +207,12 @@ class _Sieve:
         grid = np.where(size != 0, self.weight_grid[token] + self.grid, EVERYTHING).min(axis=1, initial=EVERYTHING)
         reduced = np.zeros(len(token), dtype=self.dtype)
         if self.arithmetic.kernel.tf32:
-            reduced = size.sum(axis=1) * self.dtype.type(2.0) ** -9
+            reduced = size.sum(axis=1) * _BOTH_FACTORS
         return Terms(
             least.sum(axis=1) + shift,
             most.sum(axis=1) + shift,
             size.sum(axis=1) + np.abs(shift),
-            (size != 0).sum(axis=1) + (shift != 0),
+            (size != 0).sum(axis=1, dtype=self.dtype) + (shift != 0),
             np.where(simple, 0, size).sum(axis=1),
             np.minimum(grid, self.bias_grid[token]),
             reduced,
@@ -215,15 +228,16 @@ class _Sieve:
         size = (heavy * np.maximum(np.abs(low), np.abs(high))).sum(axis=1)
         size += np.abs(self.bias[own]) + np.abs(self.bias[other])
         lower = least.sum(axis=1) + shift
-        exact = np.ones(len(own), dtype=np.bool_)
+        exact, grid, magnitude = np.ones(len(own), dtype=np.bool_), np.full(len(own), EVERYTHING), np.zeros(len(own))
         for token in (own, other):
             terms = self._pair_terms(low, high, token)
             error, whole = self.arithmetic.error(terms)
             rounding = self.arithmetic.last_rounding(np.maximum(np.abs(terms.low), np.abs(terms.high)) + error)
             lower = lower - np.where(whole, 0, error + rounding)
             exact &= whole
-        # where both logits are exact so is their difference, one bit larger, if the wide dtype has that bit
-        exact &= self.arithmetic.fmt.precision + 1 <= np.finfo(self.dtype).nmant + 1
+            grid, magnitude = np.minimum(grid, terms.grid), magnitude + terms.magnitude
+        # where both logits are exact so is their difference, if the wide dtype holds all the terms of both
+        exact &= fits(2 * magnitude, grid, np.finfo(self.dtype).nmant + 1)
         lower = np.where(exact, lower, lower - (low.shape[1] + 6) * self.unit * size)
         left = np.flatnonzero(~(lower > 0))
         if len(left):
@@ -250,7 +264,8 @@ class _Sieve:
             x = from_ordinal(places, fmt).astype(self.dtype)
             own_low, _ = self._logit(x, own[active])
             _, other_high = self._logit(x, other[active])
-            lower[active] = np.minimum(lower[active], own_low - other_high)
+            known = np.isfinite(own_low) & np.isfinite(other_high)
+            lower[active] = np.minimum(lower[active], np.where(known, own_low - other_high, -np.inf))
             step += 1
             active = active[(lower[active] > 0) & (step < total[active])]
         return lower
@@ -260,13 +275,15 @@ class _Sieve:
         arithmetic = self.arithmetic
         terms = self._pair_terms(x, x, token)
         error, whole = arithmetic.error(terms)
-        low, high = arithmetic.rounded(terms.low - error, up=False), arithmetic.rounded(terms.high + error, up=True)
+        low = arithmetic.rounded(lowered(terms.low, error), up=False)
+        high = arithmetic.rounded(raised(terms.high, error), up=True)
         # one product and the bias: the product is rounded or not, and one addition follows
         products = (self.weight[token] * x).sum(axis=1)
         rounded = round_array(products, arithmetic.fmt)
         allowed = {"fused": (products,), "separate": (rounded,), "either": (products, rounded)}
         bounds = [self._added(product, self.bias[token]) for product in allowed[arithmetic.kernel.products]]
         single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
+        single &= np.isfinite(error)  # no sum can overflow
         single &= not arithmetic.kernel.tf32 and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
         low = np.where(single, np.minimum.reduce([bound[0] for bound in bounds]), low)
         high = np.where(single, np.maximum.reduce([bound[1] for bound in bounds]), high)

@@ -12,6 +12,7 @@ For a sum of ``n`` terms that are not zero, with ``S`` the exact sum and ``M`` t
 - *Absorption.* If one term is so large that all others together stay below ``u/8`` of it, then a partial sum with it
   that has been rounded stays what it is, as the others are less than a quarter of its spacing: the result is the
   rounding of the large term plus at most the others.
+- *Overflow.* If ``M`` is beyond the largest number, some order may overflow, and the result is anything, NaN too.
 
 Each subnormal product adds half of the smallest number. Terms that are exactly zero change nothing in any order.
 """
@@ -34,14 +35,16 @@ from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Tempera
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
 from verify.arithmetic.gaps import score_gap
-from verify.certificates.boxes import Box, collapsed, fits, unbounded_where_infinite
+from verify.certificates.boxes import Box, collapsed, fits, tainted, unbounded, unbounded_where_infinite
 from verify.certificates.kernel import EXP_ULPS, TF32_PRECISION, Kernel
 from verify.certificates.rounding import (
     EVERYTHING,
     grid_of,
     is_power_of_two,
+    lowered,
     next_down,
     next_up,
+    raised,
     round_array,
     wide_dtype,
     wide_precision,
@@ -128,17 +131,24 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        more = np.maximum(terms.count - 2, 0) * u
+        # tensor cores cut the terms of a sum off at the largest of them, which costs every addition relative to all
+        more = (terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u
         growth = np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf)  # (1 + u)^n - 1 <= nu / (1 - nu)
         error = u * terms.rounding * (1 + growth) + growth * magnitude + terms.reduced
         error = error * (1 + 8 * wide) + slack + np.where(held, 0, terms.count * self.kernel.underflow)
         if terms.largest is not None and terms.largest_low is not None:
             rest = (magnitude - terms.largest) * (1 + 4 * wide) + slack
             rest = np.maximum(rest, 0) * (1 + growth) * (1 + 2 * u)
-            absorbed = (rest <= u / 8 * terms.largest_low) & (terms.reduced == 0) & (terms.largest_low > 0)
-            error = np.where(absorbed, np.minimum(error, 2 * rest + slack), error)
+            absorbed = (rest <= u / 8 * terms.largest_low) & (terms.largest_low > 0)
+            if self.kernel.tf32:  # what truncates absorbs nothing
+                absorbed = np.zeros_like(absorbed)
+            # the others are off by at most as much again: the nearest number is never further away than 0 is
+            error = np.where(absorbed, np.minimum(error, 3 * rest + slack), error)
         # the only operation of a single term is the last one; of two, the sum, after their products
-        return np.where((terms.count <= 1) & (terms.reduced == 0), slack, error), whole
+        error = np.where((terms.count <= 1) & (terms.reduced == 0), slack, error)
+        # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
+        over = magnitude * (1 + growth) * (1 + 2 * u) > self._dtype.type(float(self.fmt.largest))
+        return np.where(over, np.inf, error), whole & ~over
 
     def last_rounding(self, magnitude: _Array) -> _Array:
         """Return how far the last rounding of a result of at most this magnitude may move it."""
@@ -150,7 +160,7 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
     def summed(self, terms: Terms) -> tuple[_Array, _Array, bool]:
         """Return bounds of a computed sum, and whether no kernel rounds anything in it; see the module."""
         error, whole = self.error(terms)
-        low, high = terms.low - error, terms.high + error
+        low, high = lowered(terms.low, error), raised(terms.high, error)
         if self.kernel.tf32:
             spread = 2 * self._dtype.type(self.kernel.unit)
             low, high = low - spread * np.abs(low), high + spread * np.abs(high)
@@ -181,9 +191,10 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         numerators = [part.numerators for part in (low, high) if part.numerators.size]
         largest = max((max(-int(part.min()), int(part.max())) for part in numerators), default=0)
         power = denominator & (denominator - 1) == 0
-        exact = power and largest <= 2**self.fmt.precision
+        finest = 1 - denominator.bit_length()
+        exact = power and largest <= 2**self.fmt.precision and finest > self.fmt.min_exponent - self.fmt.precision
         if exact:
-            grid = -(denominator.bit_length() - 1)
+            grid = finest
         else:
             least = -denominator.bit_length()  # 2^least < 1/d
             grid = max(least, self.fmt.min_exponent) - self.fmt.precision + 1
@@ -244,7 +255,10 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
     # operations -----------------------------------------------------------------------------------------------------
 
     def linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
-        """Return ``W x + b``."""
+        """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
+        return tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+
+    def _linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
         moving = self._read(rows, weight)
         busy = np.flatnonzero((moving[0].magnitude != 0).any(axis=(0, 2)))
         if bias is None and len(busy) < rows.shape[1]:
@@ -260,7 +274,7 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         if not len(busy):
             zero = np.zeros((1, rows.shape[1], width), dtype=self._dtype)
             return Box(zero, zero, np.full(width, EVERYTHING), rows.exact and weight.exact)
-        part = self.linear(Box(rows.low[:, busy], rows.high[:, busy], rows.grid, rows.exact, rows.shared), weight)
+        part = self._linear(Box(rows.low[:, busy], rows.high[:, busy], rows.grid, rows.exact, rows.shared), weight)
         low, high = (np.zeros((part.shape[0], rows.shape[1], width), dtype=self._dtype) for _ in range(2))
         low[:, busy], high[:, busy] = part.low, part.high
         return Box(low, high, part.grid, part.exact)
@@ -343,7 +357,9 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         terms = self._gathered(pieces, shape)
         low, high, whole = self.summed(terms)
         grid = np.full(keys.shape[1], terms.grid, dtype=np.int64)
-        return self._box(low, high, grid, exact=whole and queries.exact and keys.exact)
+        found = self._box(low, high, grid, exact=whole and queries.exact and keys.exact)
+        found = tainted(found, unbounded(queries, along=-1))
+        return tainted(found, unbounded(keys, along=-1).swapaxes(-1, -2))
 
     def _times(self, left: _Factor, right: _Factor) -> _Piece:
         """Return bounds of a product of two intervals, and of the part of it that may round."""
@@ -389,25 +405,39 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
     def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
         """Return bounds of the attention weights."""
         low, high = (np.where(visible, part, -np.inf) for part in (scores.low, scores.high))
+        wild = np.asarray((~np.isfinite(scores.low) & visible).any(axis=-1, keepdims=True))
         if isinstance(temperature, Hardmax):
-            return self._hardmax(low, high, visible, exact=scores.exact)
+            return tainted(self._hardmax(low, high, visible, exact=scores.exact), wild)
         gap_low, gap_high = self._gap(temperature, key_size=key_size, length=visible.shape[1])
-        factors = [
-            np.where(visible, self._scaled(part, gap_low, gap_high, up=up), -np.inf)
-            for part, up in ((scores.low, False), (scores.high, True))
-        ]
-        z_low, z_high = factors
-        largest_low, largest_high = (part.max(axis=-1, keepdims=True) for part in factors)
-        # the difference may be rounded or not; the largest minus itself is 0 in any case
-        below = np.minimum(next_down(z_low - largest_high), self.rounded(next_down(z_low - largest_high), up=False))
-        above = np.maximum(next_up(z_high - largest_low), self.rounded(next_up(z_high - largest_low), up=True))
-        above = np.minimum(above, 0)
+        z_low, z_high = self._exponents(scores.low, scores.high, gap_low, gap_high)
+        overflow = ~(np.isfinite(z_low) & np.isfinite(z_high)) & visible
+        wild = wild | overflow.any(axis=-1, keepdims=True)  # inf - inf is NaN
+        if gap_low == 0:  # a hidden score is -inf, and 0 times it NaN
+            wild = wild | ~visible.all(axis=-1, keepdims=True)
+        z_low, z_high = (np.where(visible, part, -np.inf) for part in (z_low, z_high))
+        below, above = self._below_largest(z_low, z_high)
+        # or the largest score is taken off first, and the difference scaled
+        early = self._exponents(*self._below_largest(low, high), gap_low, gap_high)
+        below, above = np.minimum(below, early[0]), np.minimum(np.maximum(above, early[1]), 0)
         # a known score that no other exceeds is the largest exponent itself, as scaling by the gap keeps the order
         top = (low == high) & (low == high.max(axis=-1, keepdims=True))
         d_low, d_high = np.where(top, 0, below), np.where(top, 0, above)
-        e_low, e_high = self._exp(d_low, up=False), self._exp(d_high, up=True)
-        e_low, e_high = np.where(visible, e_low, 0), np.where(visible, e_high, 0)
-        return self._normalised(e_low, e_high, visible, exact=scores.exact)
+        e_low, e_high, summands = (
+            np.where(visible, part, 0)
+            for part in (self._exp(d_low, up=False), self._exp(d_high, up=True), self._summands(d_high))
+        )
+        return tainted(self._normalised(e_low, e_high, visible, exact=scores.exact, summands=summands), wild)
+
+    def _below_largest(self, low: _Array, high: _Array) -> tuple[_Array, _Array]:
+        """Return bounds of the difference from the largest of a row, rounded or not; never above 0."""
+        below = next_down(low - high.max(axis=-1, keepdims=True))
+        above = next_up(high - low.max(axis=-1, keepdims=True))
+        below = np.minimum(below, self.rounded(below, up=False))
+        return below, np.minimum(np.maximum(above, self.rounded(above, up=True)), 0)
+
+    def _exponents(self, low: _Array, high: _Array, gap_low: Any, gap_high: Any) -> tuple[_Array, _Array]:
+        """Return bounds of numbers times the gap."""
+        return self._scaled(low, gap_low, gap_high, up=False), self._scaled(high, gap_low, gap_high, up=True)
 
     def _gap(self, temperature: Softmax | RationalSoftmax, *, key_size: int, length: int) -> tuple[Any, Any]:
         """Return bounds of the factor of the scores, as a kernel may hold it: in float64, or rounded."""
@@ -415,6 +445,11 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         held = [gap, round_array(gap, self.fmt)]
         if self.kernel.accumulator is not None:
             held.append(round_array(gap, self.kernel.accumulator))
+        if gap < 0:
+            raise InvalidArgument(
+                "q: expected at least 1 in rounded arithmetic, as kernels scale a hidden score of -inf by ln q, but got"
+                f" {temperature!r}"
+            )
         return min(held), max(held)
 
     def _scaled(self, scores: _Array, gap_low: Any, gap_high: Any, *, up: bool) -> _Array:
@@ -425,11 +460,24 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         rounded = self.rounded(value, up=up)
         return np.asarray(np.maximum(value, rounded) if up else np.minimum(value, rounded))
 
-    def _exp(self, exponents: _Array, *, up: bool) -> _Array:
-        """Return a bound of a computed ``exp`` of numbers that are not positive, by the assumption of the kernel."""
+    def _summands(self, exponents: _Array) -> _Array:
+        """Return upper bounds of what a kernel sums: a more precise one keeps what is too small for the format."""
+        return self._exp(exponents, up=True, kept=self.kernel.accumulator is not None)
+
+    def _exp(self, exponents: _Array, *, up: bool, kept: bool = False) -> _Array:
+        """Return a bound of a computed ``exp`` of numbers that are not positive, by the assumption of the kernel.
+
+        Args:
+            exponents: what ``exp`` is taken of.
+            up: an upper bound, not a lower one.
+            kept: whether what is below half of the smallest number may be kept, not 0.
+
+        """
         distinct, place = np.unique(exponents, return_inverse=True)
         relative = flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -self.fmt.precision
         smallest = _arb(self.kernel.smallest)
+        inner = self.kernel.accumulator
+        narrow = flint.arb(0) if inner is None else flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -inner.precision
         values = []
         for exponent in distinct:
             if exponent == 0:
@@ -440,7 +488,8 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
                 continue
             true = _arb_of_float(exponent).exp()
             if up:
-                gone = bool(true < smallest / 2)  # the assumption on underflow
+                # the assumption on underflow; a more precise kernel rounds a number that is off already
+                gone = not kept and bool(true * (1 + narrow) < smallest / 2)
                 bound = flint.arb(0) if gone else true * (1 + relative) + EXP_ULPS * smallest
                 values.append(_upper(bound, self._dtype))
             else:
@@ -448,13 +497,16 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
                 values.append(max(self._dtype.type(0), _lower(bound, self._dtype)))
         return np.asarray(np.array(values, dtype=self._dtype)[place.reshape(exponents.shape)])
 
-    def _normalised(self, e_low: _Array, e_high: _Array, visible: Visible, *, exact: bool) -> Box:
+    def _normalised(
+        self, e_low: _Array, e_high: _Array, visible: Visible, *, exact: bool, summands: _Array | None = None
+    ) -> Box:
         """Return the quotients by the sum; one of the summands is 1, as the largest exponent is 0."""
-        u, count = self._dtype.type(self.kernel.unit), visible.sum(axis=-1, keepdims=True)
+        # not a sum of products, so that tensor cores have no part in it
+        u, count = self._dtype.type(float(self.fmt.unit_roundoff)), visible.sum(axis=-1, keepdims=True)
         growth = np.expm1(2 * u * count)
         top = e_low.argmax(axis=-1)[..., None]
         others_low = _sum_without(e_low, top)
-        others_high = _sum_without(e_high, top) * (1 + growth)
+        others_high = _sum_without(e_high if summands is None else summands, top) * (1 + growth)
         top_low = np.take_along_axis(e_low, top, axis=-1)
         top_high = np.take_along_axis(e_high, top, axis=-1)
         # at most u beside a 1 is absorbed, addition by addition, or kept by a more precise kernel
@@ -465,7 +517,7 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         total_low = np.maximum(total_low, 1)  # the largest summand is 1, and adding never makes it smaller
         low = self._divided(e_low, total_high, up=False)
         high = self._divided(e_high, total_low, up=True)
-        one_hot = bool(absorbed.all() and (others_high == 0).all())
+        one_hot = bool(absorbed.all() and (low == high).all() and (_sum_without(e_high, top) == 0).all())
         # a float that is at least x > 0 is a multiple of the spacing there
         smallest = self.fmt.min_exponent - self.fmt.precision + 1
         _, exponent = np.frexp(low)
@@ -480,7 +532,9 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         whole = denominator == 1
         quotient = outward(numerator / denominator)
         inverse = outward(1 / denominator)
-        inverses = (inverse, self.rounded(inverse, up=up))
+        inverses = [inverse, self.rounded(inverse, up=up)]
+        if self.kernel.accumulator is not None:
+            inverses.append(round_array(inverse, self.kernel.accumulator))
         products = [outward(numerator * part) for part in inverses]
         found = [self.rounded(part, up=up) for part in (quotient, *products)]
         found = [np.where(whole, self.rounded(numerator, up=up), np.where(numerator == 0, 0, part)) for part in found]
@@ -514,7 +568,10 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         grids = np.full(len(columns), EVERYTHING, dtype=np.int64)
         for piece in pieces:
             grids = np.minimum(grids, np.where((piece[2] != 0).any(axis=(0, 1)), piece[5], EVERYTHING))
-        return self._box(low, high, grids, exact=whole and attention.exact and values.exact)
+        found = self._box(low, high, grids, exact=whole and attention.exact and values.exact)
+        # a weight of 0 does not hide what is not finite
+        found = tainted(found, unbounded(attention, along=-1))
+        return tainted(found, unbounded(values, along=-2))
 
     def total(self, parts: Sequence[Box]) -> Box:
         """Return the sum of the heads' outputs, in any order."""

@@ -60,6 +60,16 @@ def next_down(values: _Array) -> _Array:
     return np.asarray(np.nextafter(values, values.dtype.type(-np.inf)))
 
 
+def lowered(values: _Array, error: _Array) -> _Array:
+    """Return a lower bound of ``values - error``; the values themselves where the error is 0."""
+    return np.asarray(np.where(error == 0, values, next_down(values - error)))
+
+
+def raised(values: _Array, error: _Array) -> _Array:
+    """Return an upper bound of ``values + error``; the values themselves where the error is 0."""
+    return np.asarray(np.where(error == 0, values, next_up(values + error)))
+
+
 #: The grid of 0, which is a multiple of everything; larger than any exponent of any format.
 EVERYTHING = 1 << 20
 

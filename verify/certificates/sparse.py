@@ -24,7 +24,7 @@ from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
 
 #: Results that are kept for numbers that recur.
 _KEPT = 2**10
-_Places = Int[np.ndarray, " places"]
+_Places = Int[np.ndarray, "..."]
 
 
 def _nowhere() -> _Places:

@@ -83,6 +83,7 @@ def find_frontier(
         raise InvalidArgument("kernels: expected at least one of linear, separate and fma")
     for kernel in kernels:
         check_choice("kernels", kernel, KERNELS)
+        TorchArithmetic("float32" if dtype == TF32 else dtype, bias=kernel)  # refuses what is not there
     key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
     key |= {"weights": weights_sha256(build(first)), "construction": repr(build(first))}
     run = _Run(build, dtype, first, limit, command, progress, checkpoint, key, seconds)
