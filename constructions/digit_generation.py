@@ -27,7 +27,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Temperature, above, one_hot_temperature
 from constructions.thresholds import coded_generation_threshold
 from constructions.transformer import Attention, Head, Layer, Linear, Transformer
-from constructions.validation import IntArray, check_choice
+from constructions.validation import IntArray, TokenArray, check_choice
 
 DigitReadout = Literal["hat", "split"]
 DIGIT_READOUTS: tuple[DigitReadout, ...] = ("hat", "split")
@@ -172,13 +172,13 @@ class DigitGeneration(Construction):
         """All sequences of ``N`` tokens."""
         return TargetSpace(self.vocab_size, (self.context_size,))
 
-    def encode(self, targets: IntArray) -> Ratios:
+    def encode(self, targets: TokenArray) -> Ratios:
         """Return the digits of every token, digit by digit, shape ``(batch, 1, m N)``."""
         places = [self.base ** (self.digits - 1 - k) for k in range(self.digits)]
         digits = [targets // place % self.base for place in places]
         return Ratios(np.concatenate(digits, axis=1)[:, None, :], 1)
 
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
         return np.asarray(targets)
 

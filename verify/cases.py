@@ -56,7 +56,8 @@ class Outcome:
 class Runner:
     """A construction in an arithmetic, ready to run batches of cases.
 
-    The dense torch arithmetic runs as the :class:`~verify.torch_module.TorchTransformer` that a user would get.
+    The dense torch arithmetic with its default kernels runs as the :class:`~verify.torch_module.TorchTransformer` that
+    a user would get.
     """
 
     def __init__(self, construction: Construction, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool = False):
@@ -78,7 +79,7 @@ class Runner:
             from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
             from verify.torch_module import to_torch  # noqa: PLC0415 # the same
 
-            if isinstance(arithmetic, TorchArithmetic):
+            if isinstance(arithmetic, TorchArithmetic) and arithmetic.plain:
                 precision: Literal["high", "highest"] = "high" if tf32 else "highest"
                 self._module = to_torch(construction, arithmetic.fmt.name, arithmetic.device, precision=precision)
         if self._module is None:
@@ -226,9 +227,14 @@ def _reproduce(
 ) -> str:
     kind, *dtype = arithmetic.name.split()
     if command is None:
+        case = f"target={target.tolist()}, user_input={user_input}"
+        given = [f"bias={name!r}" for name in ("separate", "fma") if name in dtype]
+        given += ["tf32_factors=True"] if "tf32-factors" in dtype else []
+        if given:
+            made = f"TorchArithmetic({', '.join([repr(dtype[0]), repr(arithmetic.device), *given])})"
+            return f"verify.check({construction!r}, {case}, arithmetic=verify.arithmetic.tensors.{made})"
         options = f", dtype={dtype[0]!r}, device={arithmetic.device!r}" if dtype else ""
         options += ", tf32=True" if tf32 else ""
-        case = f"target={target.tolist()}, user_input={user_input}"
         return f"verify.check({construction!r}, {case}, arithmetic={kind!r}{options})"
     words = ["prefixproof", "check", command["claim"]]
     for name, value in command.items():
@@ -239,6 +245,9 @@ def _reproduce(
         words += ["--user", ",".join(map(str, user_input))]
     if dtype:
         words += ["--dtype", dtype[0]]
+        for name in ("separate", "fma"):
+            words += ["--bias", name] if name in dtype else []
+        words += ["--tf32-factors"] if "tf32-factors" in dtype else []
     if arithmetic.device != "cpu":
         words += ["--device", arithmetic.device]
     if tf32:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from constructions.validation import InvalidArgument
-from verify import cli_certify, cli_evidence, cli_limits, cli_show, cli_text
+from verify import cli_certify, cli_evidence, cli_frontier, cli_limits, cli_show, cli_text
 
 app = typer.Typer(
     name="prefixproof",
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _module in (cli_evidence, cli_certify, cli_text, cli_show, cli_limits):
+for _module in (cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
     _module.register(app)
 
 

@@ -215,6 +215,8 @@ def check(
     readout: options.ReadoutOption = None,
     band: options.BandOption = None,
     tf32: options.Tf32 = False,
+    bias: options.BiasOption = "linear",
+    tf32_factors: options.Tf32Factors = False,
     as_json: options.Json = False,
 ) -> int:
     """Evaluate one case: how a counterexample is reproduced."""
@@ -229,7 +231,7 @@ def check(
         construction,
         rank=_natural("rank", rank),
         user_input=[_natural("user", token) for token in user.split(",")] if user else [],
-        arithmetic=options.arithmetic_of(arithmetic, dtype, device),
+        arithmetic=options.arithmetic_of(arithmetic, dtype, device, bias=bias, tf32_factors=tf32_factors),
         claim=claim,
         command=command_for(claim, construction),
         trace=trace,

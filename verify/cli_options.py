@@ -17,7 +17,7 @@ from constructions.construction import Construction
 from constructions.temperature import Hardmax, Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.validation import InvalidArgument, check_choice
 from proofs import Claim
-from verify.arithmetic import KINDS, Arithmetic, get_arithmetic
+from verify.arithmetic import KINDS, Arithmetic, get_arithmetic, torch_arithmetic
 from verify.commands import OPTION_NAMES
 from verify.verdict import Verdict
 
@@ -54,6 +54,12 @@ ReadoutOption = Annotated[
 ]
 BandOption = Annotated[int | None, typer.Option("--band", metavar="B", help="tokens in a band (--readout banded)")]
 Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
+BiasOption = Annotated[
+    str, typer.Option("--bias", help="linear (F.linear), separate (x @ W.T, then + b) or fma (emulated)")
+]
+Tf32Factors = Annotated[
+    bool, typer.Option("--tf32-factors", help="emulate TF32: round the factors of float32 products to 11 bits")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]
 
@@ -144,9 +150,20 @@ def build(
     )
 
 
-def arithmetic_of(kind: str, dtype: str, device: str) -> Arithmetic[Any, Any, Any]:
-    """Return the arithmetic of the options."""
+def arithmetic_of(
+    kind: str, dtype: str, device: str, *, bias: str = "linear", tf32_factors: bool = False
+) -> Arithmetic[Any, Any, Any]:
+    """Return the arithmetic of the options.
+
+    Raises:
+        InvalidArgument: an unknown name, or an option that the arithmetic does not have.
+
+    """
     check_choice("arithmetic", kind, KINDS)
+    if bias != "linear" or tf32_factors:
+        if kind != "torch":
+            raise InvalidArgument("arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels")
+        return torch_arithmetic(dtype, device, bias=bias, tf32_factors=tf32_factors)
     return get_arithmetic(kind, dtype=dtype, device=device)
 
 

@@ -11,6 +11,7 @@ from constructions.formats import FORMATS
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument, check_integer
 from verify.arithmetic import torch_arithmetic
+from verify.frontier.document import draw as draw_frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
 
@@ -79,3 +80,4 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else _FOLDER
     draw_readout(folder / "readout.png")
     draw_prefix(folder / "attention.png")
+    draw_frontier(folder / "frontier.png")

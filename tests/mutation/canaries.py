@@ -13,6 +13,7 @@ import numpy as np
 from constructions import (
     ConditionalGeneration,
     Construction,
+    PerHeadSoftmax,
     RationalSoftmax,
     Ratios,
     Transformer,
@@ -85,7 +86,9 @@ def sized(construction: Construction) -> Callable[[int], Construction]:
 
 def worst(construction: Construction) -> dict[str, Any]:
     """Return a case that a canary gets wrong, from the oracle."""
-    violation, _ = violations_and_margin(construction, construction.temperature_for(None))
+    temperature = construction.temperature_for(None)
+    assert not isinstance(temperature, PerHeadSoftmax)
+    violation, _ = violations_and_margin(construction, temperature)
     assert violation is not None
     return {"target": violation.target, "user_input": list(violation.user_input)}
 

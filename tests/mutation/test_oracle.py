@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from constructions import Construction, Hardmax, RationalSoftmax, UnconditionalGeneration, get_format
+from constructions import Construction, Hardmax, PerHeadSoftmax, RationalSoftmax, UnconditionalGeneration, get_format
 from constructions.thresholds import longer_responses_threshold, unconditional_generation_threshold
 from tests.mutation.corpus import SUBJECTS, Subject, temperatures
 from tests.mutation.mutated import Mutated, with_matrix
@@ -37,6 +37,7 @@ def test_without_a_mutation_nothing_is_broken(construction: Construction) -> Non
 )
 def test_a_float_margin_is_within_the_bound(construction: Construction, arithmetic: NumpyArithmetic) -> None:
     temperature = construction.temperature_for(None)
+    assert not isinstance(temperature, PerHeadSoftmax)
     exact, made = truth_of(construction).margin, exhaust(construction, arithmetic).margin
     assert exact is not None
     assert made is not None

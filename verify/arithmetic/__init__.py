@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from constructions.validation import check_choice
 from verify.arithmetic.base import Arithmetic as Arithmetic
@@ -37,8 +37,9 @@ def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") ->
     return RationalArithmetic() if kind == "rational" else SymbolicArithmetic()
 
 
-def torch_arithmetic(dtype: str, device: str) -> TorchArithmetic:
-    """Return the dense torch arithmetic."""
-    from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
+def torch_arithmetic(dtype: str, device: str, *, bias: str = "linear", tf32_factors: bool = False) -> TorchArithmetic:
+    """Return the dense torch arithmetic; see there for the options."""
+    from verify.arithmetic.tensors import Bias, TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
 
-    return TorchArithmetic(dtype, device)
+    check_choice("bias", bias, get_args(Bias))
+    return TorchArithmetic(dtype, device, bias=cast("Bias", bias), tf32_factors=tf32_factors)

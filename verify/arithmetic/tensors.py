@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, cast, final, get_args
 
 import numpy as np
 import torch
@@ -15,9 +15,13 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
-from constructions.validation import InvalidArgument, reject
+from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.kernels import fused_multiply_add, to_tf32
+
+#: How a bias is added, see :class:`TorchArithmetic`.
+Bias = Literal["linear", "separate", "fma"]
 
 
 def check_device(name: object) -> torch.device:
@@ -86,7 +90,49 @@ def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 @final
 class TorchArithmetic(TorchBase[Tensor, Tensor]):
-    """Dense torch tensors of shape batch x rows x width."""
+    """Dense torch tensors of shape batch x rows x width.
+
+    Attributes:
+        bias: how a bias is added: ``linear`` by torch's own kernel (``F.linear``), which may round the product first or
+            not, as its library and the processor have it; ``separate`` to the rounded product (``x @ W.T + b``);
+            ``fma`` by fused multiply-adds, coordinate by coordinate, emulated (not in float64).
+        tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
+            that has TF32 on: an emulation on the CPU, whose sums are then float32's.
+
+    """
+
+    def __init__(
+        self,
+        dtype: str = "float32",
+        device: str | torch.device = "cpu",
+        *,
+        bias: Bias = "linear",
+        tf32_factors: bool = False,
+    ) -> None:
+        """Hold numbers as ``dtype`` on ``device``.
+
+        Raises:
+            InvalidArgument: an unknown dtype, device or bias, TF32 without float32, or an emulation of float64.
+
+        """
+        super().__init__(dtype, device)
+        self.bias: Bias = cast("Bias", check_choice("bias", bias, get_args(Bias)))
+        self.tf32_factors = tf32_factors
+        if tf32_factors and dtype != "float32":
+            raise InvalidArgument(f"tf32_factors: expected float32, whose products TF32 reduces, but got {dtype}")
+        if bias == "fma" and dtype == "float64":
+            raise InvalidArgument(
+                "bias: expected linear or separate in float64, whose fused multiply-add is not emulated"
+            )
+        self.name += (f" {bias}" if bias != "linear" else "") + (" tf32-factors" if tf32_factors else "")
+
+    @property
+    def plain(self) -> bool:
+        """Whether these are the kernels that a :class:`~verify.torch_module.TorchTransformer` runs by default."""
+        return self.bias == "linear" and not self.tf32_factors
+
+    def _factor(self, values: Tensor) -> Tensor:
+        return to_tf32(values) if self.tf32_factors else values
 
     def weight(self, matrix: ExactMatrix) -> Tensor:
         """Return the matrix, every entry correctly rounded."""
@@ -117,8 +163,16 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         return rows[:, -1:]
 
     def linear(self, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return ``W x + b``, by torch's linear kernel."""
-        return linear(rows, weight, None if bias is None else bias[:, 0])
+        """Return ``W x + b``, by the kernel that was chosen."""
+        rows, weight = self._factor(rows), self._factor(weight)
+        if bias is None or self.bias == "linear":
+            return linear(rows, weight, None if bias is None else bias[:, 0])
+        if self.bias == "separate":
+            return rows @ weight.T + bias[:, 0]
+        total = bias[:, 0].expand(*rows.shape[:-1], len(bias))
+        for column in range(weight.shape[1]):
+            total = fused_multiply_add(rows[..., column, None], weight[:, column], total)
+        return total
 
     def relu(self, rows: Tensor) -> Tensor:
         """Return ``max(0, .)``."""
@@ -126,11 +180,11 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the inner products."""
-        return queries @ keys.transpose(-1, -2)
+        return self._factor(queries) @ self._factor(keys).transpose(-1, -2)
 
     def mix(self, attention: Tensor, values: Tensor) -> Tensor:
         """Return the weighted sums."""
-        return attention @ values
+        return self._factor(attention) @ self._factor(values)
 
     def total(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the sum, head by head."""

@@ -22,7 +22,7 @@ from constructions.ratios import Ratios
 from verify.certificates.between import Between, bounds, dependence
 
 #: Numbers in the input rows of one batch of cells.
-_BATCH_NUMBERS = 2**22
+_BATCH_NUMBERS = 2**23
 
 
 class CellsError(Exception):
@@ -97,8 +97,21 @@ def everything(construction: Construction, step: int) -> Cells:
     )
 
 
-#: For each user input, the entries that its cells fix.
-_Cut = list[tuple[tuple[int, ...], tuple[int, ...]]]
+@dataclass(frozen=True)
+class _Place:
+    """Cells of one user input: the entries that they fix, and the answers while nothing is fixed."""
+
+    user: tuple[int, ...]
+    entries: tuple[int, ...]
+    answers: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The cells of one step, and the prompt while nothing is fixed."""
+
+    places: list[_Place]
+    prompt: Ratios
 
 
 def _cuts(construction: Construction, budget: int) -> list[_Cut]:
@@ -112,8 +125,9 @@ def _cuts(construction: Construction, budget: int) -> list[_Cut]:
     free[0] = [Between(0, vocab - 1, frozenset((entry,))) for entry in range(size)]
     free = free.reshape(1, *construction.targets.shape)
     users = np.array(list(product(range(vocab), repeat=layout.user)), dtype=np.int64).reshape(inputs, layout.user)
-    packed = _packed_together(_encode(construction, free), size)
-    found: list[_Cut] = [[] for _ in range(layout.response)]
+    prompt = _encode(construction, free)
+    packed = _packed_together(prompt, size)
+    found = [_Cut([], prompt) for _ in range(layout.response)]
     total = 0
     for user in users:
         answers = _answer(construction, free, user[None])
@@ -126,7 +140,7 @@ def _cuts(construction: Construction, budget: int) -> list[_Cut]:
                     f"the answers depend on so many entries of the target at once that there are more cells than the"
                     f" budget of {budget}"
                 )
-            found[step].append((tuple(int(token) for token in user), tuple(sorted(fixed))))
+            found[step].places.append(_Place(tuple(int(token) for token in user), tuple(sorted(fixed)), answers[0]))
     return found
 
 
@@ -167,34 +181,89 @@ def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Ce
     unknown = np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
     width = construction.transformer.lowered.embedding_size + construction.layout.context_size
     chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
-    pending = _assignments(cut, vocab)
-    while True:
-        users, places, values = [], [], []
-        for (user, entries), assignment in pending:
-            users.append(user)
-            places.append(entries)
-            values.append(assignment)
-            if len(users) == chunk:
-                break
-        if not users:
-            return
-        count = len(users)
+    for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):
+        count = sum(counts)
         targets = np.tile(unknown, (count, 1))
         witness = np.zeros((2, count, size), dtype=np.int64)  # the least and the largest target of each cell
         witness[1] = vocab - 1
-        row = np.repeat(np.arange(count), [len(entries) for entries in places])
-        column = np.array([entry for entries in places for entry in entries], dtype=np.int64)
-        fixed = np.array([value for assignment in values for value in assignment], dtype=np.int64)
-        targets[row, column] = tokens[fixed]
-        witness[:, row, column] = fixed
-        inputs = np.array(users, dtype=np.int64).reshape(count, construction.layout.user)
-        yield _batch(construction, step, targets.reshape(count, *shape), inputs, witness.reshape(2, count, *shape))
+        start = 0
+        for place, rows, fixed in zip(chosen, counts, values, strict=True):
+            block = np.ix_(np.arange(start, start + rows), np.array(place.entries, dtype=np.int64))
+            targets[block] = tokens[fixed]
+            witness[:, block[0], block[1]] = fixed
+            start += rows
+        inputs = np.repeat(np.array([place.user for place in chosen], dtype=np.int64), counts, axis=0)
+        inputs = inputs.reshape(count, construction.layout.user)
+        blocks = (targets.reshape(count, *shape), inputs, witness.reshape(2, count, *shape))
+        yield _batch(construction, step, *blocks, free=_Free(cut.prompt, chosen))
 
 
-def _assignments(cut: _Cut, vocab: int) -> Iterator[tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]]]:
-    for place in cut:
-        for assignment in product(range(vocab), repeat=len(place[1])):
-            yield place, assignment
+def _batches(
+    places: list[_Place], vocab: int, *, most: int, enough: int
+) -> Iterator[tuple[list[_Place], list[int], list[Int[np.ndarray, "cells fixed"]]]]:
+    """Yield places with how many of their cells are in a batch, and the tokens that these cells fix.
+
+    A batch has at most ``most`` cells, and ends with a place once it has ``enough``: the cells of one place differ in
+    few coordinates, those of many places in many.
+    """
+    chosen: list[_Place] = []
+    counts: list[int] = []
+    values: list[Int[np.ndarray, "cells fixed"]] = []
+    for place in places:
+        total, start = vocab ** len(place.entries), 0
+        while start < total:
+            stop = min(total, start + most - sum(counts))
+            numbers = np.arange(start, stop)
+            powers = vocab ** np.arange(len(place.entries))[::-1]
+            chosen.append(place)
+            counts.append(stop - start)
+            values.append(numbers[:, None] // powers % vocab)
+            start = stop
+            if sum(counts) == most or (start == total and sum(counts) >= enough):
+                yield chosen, counts, values
+                chosen, counts, values = [], [], []
+    if chosen:
+        yield chosen, counts, values
+
+
+@dataclass(frozen=True)
+class _Free:
+    """What is known of a batch before any entry is fixed: numbers that depend on no fixed entry stay what they are."""
+
+    prompt: Ratios
+    places: list[_Place]
+
+    def prompt_bounds(self, numerators: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the bounds of a batch's prompts."""
+        return _bounds_where(numerators, self.prompt.numerators[0], self._fixed)
+
+    def answer_bounds(self, answers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the bounds of a batch's answers."""
+        if len(self.places) > 1:  # what they promise depends on the user input
+            return _bounds(answers)
+        return _bounds_where(answers, self.places[0].answers, self._fixed)
+
+    @property
+    def _fixed(self) -> frozenset[int]:
+        return frozenset(entry for place in self.places for entry in place.entries)
+
+
+def _bounds_where(
+    numbers: np.ndarray[Any, Any], free: np.ndarray[Any, Any], fixed: frozenset[int]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return bounds of a batch, looking only at the numbers that depend on a fixed entry."""
+    if numbers.dtype != object or numbers.shape[1:] != free.shape or not len(numbers):
+        return _bounds(numbers)
+    touched = np.array([bool(dependence(value) & fixed) for value in free.reshape(-1)]).reshape(free.shape)
+    found = []
+    pairs = zip(_bounds(free), _bounds(numbers[:, touched]), _bounds(numbers[:1]), strict=True)
+    for usual, special, first in pairs:
+        if (usual != first[0])[~touched].any():
+            raise CellsError("encode or answer gives other bounds where nothing that it shows to depend on is fixed")
+        whole = np.broadcast_to(usual, numbers.shape).astype(np.result_type(usual, special))
+        whole[:, touched] = special
+        found.append(whole)
+    return found[0], found[1]
 
 
 def _batch(
@@ -203,10 +272,14 @@ def _batch(
     targets: np.ndarray[Any, Any],
     inputs: Int[np.ndarray, "cells user"],
     witness: Int[np.ndarray, 2 * cells * target],
+    *,
+    free: _Free,
 ) -> Cells:
     prompt = _encode(construction, targets)
-    low, high = _bounds(prompt.numerators)
-    answer_low, answer_high = _bounds(_answer(construction, targets, inputs))
+    if prompt.denominator != free.prompt.denominator:
+        raise CellsError("encode changes its denominator with the target")
+    low, high = free.prompt_bounds(prompt.numerators)
+    answer_low, answer_high = free.answer_bounds(_answer(construction, targets, inputs))
     if (answer_low[:, step] != answer_high[:, step]).any():
         raise CellsError("answer depends on entries of the target that it did not show to depend on")
     if answer_low.min() < 0 or answer_high.max() >= construction.vocab_size:

@@ -27,6 +27,7 @@ from verify.certificates.cells import Cells, CellsError, cells
 from verify.certificates.kernel import Kernel, Products
 from verify.certificates.margins import Margins, rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
+from verify.certificates.sparse import SparseArithmetic
 from verify.exhaust import Progress, no_progress
 from verify.forward import BoundAttention, BoundLinear, Model, bind_construction, forward
 from verify.trace import Trace
@@ -102,9 +103,9 @@ def certify(
     started = time.perf_counter()
     found = _Found()
     with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
-        bound = replace(bind_for_certificate(construction, arithmetic), any_embedding=any_embedding)
+        bound = replace(bind_for_certificate(construction, sparse(arithmetic)), any_embedding=any_embedding)
         try:
-            _check_one_pass(bound.model, construction.layout.response)
+            check_one_pass(bound.model, construction.layout.response)
             for batch in cells(construction, budget=budget):
                 _certify_batch(construction, bound, batch, found, points)
                 progress(batch.step, construction.layout.response)
@@ -141,13 +142,20 @@ class _Found:
 class Bound:
     """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
 
-    arithmetic: BallArithmetic | RoundedArithmetic
+    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
     model: Model[Any, Any, Any]
     readout: BoundLinear[Any]
     any_embedding: Fraction | None = None
 
 
-def bind_for_certificate(construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic) -> Bound:
+def sparse(arithmetic: BallArithmetic | RoundedArithmetic) -> BallArithmetic | SparseArithmetic:
+    """Return the arithmetic for many cells at once: rounded boxes share what does not differ between cells."""
+    return SparseArithmetic(arithmetic) if isinstance(arithmetic, RoundedArithmetic) else arithmetic
+
+
+def bind_for_certificate(
+    construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
+) -> Bound:
     """Return the model without its readout, and the readout."""
     held: Arithmetic[Any, Any, Any] = arithmetic
     model = bind_construction(construction, held)
@@ -156,7 +164,7 @@ def bind_for_certificate(construction: Construction, arithmetic: BallArithmetic 
     return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
 
 
-def _check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
+def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
     """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
 
     Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
@@ -201,8 +209,8 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
     rows = readout_input(bound, batch)
     margins: Margins
     weight, bias = bound.readout.weight, bound.readout.bias
-    if isinstance(bound.arithmetic, RoundedArithmetic):
-        margins = rounded_margins(bound.arithmetic, rows, weight, bias, batch.expected, points=points)
+    if isinstance(bound.arithmetic, SparseArithmetic):
+        margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
     else:
         margins = ball_margins(rows, weight, bias, batch.expected)
     found.count += len(batch.expected)

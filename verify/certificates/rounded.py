@@ -4,6 +4,8 @@ For a sum of ``n`` terms that are not zero, with ``S`` the exact sum and ``M`` t
 
 - *Nothing rounds.* If the terms lie on the grid ``2^g`` and ``M <= 2^(p+g)``, every partial sum in every order is
   representable, products are too, and the result is ``S``.
+- *Two terms, each held.* If both are numbers of the format by themselves (a product is on its own grid ``2^h`` and at
+  most ``2^(p+h)``) and the sum lies on ``2^g`` and is at most ``2^(p+g)`` in magnitude, nothing rounds either.
 - *One or two terms.* There is one addition at most, the last operation. Rounding is monotone, so the result lies
   between the rounded bounds of ``p_1 + p_2``, each ``p`` the product or the rounded product.
 - *More terms.* Before the last operation every term has met at most one rounding of its product and ``n - 2`` of
@@ -84,6 +86,7 @@ class Terms:
     reduced: _Array
     largest: _Array | None = None
     largest_low: _Array | None = None
+    held: _Array | None = None  # where every term is a number of the format by itself
 
 
 @final
@@ -134,6 +137,10 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
         # tensor cores cut the terms of a sum off at the largest of them, which costs every addition relative to all
+        if terms.held is not None:
+            size = np.maximum(np.abs(terms.low), np.abs(terms.high))
+            summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
+            whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
         more = (terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u
         growth = np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf)  # (1 + u)^n - 1 <= nu / (1 - nu)
         error = u * terms.rounding * (1 + growth) + growth * magnitude + terms.reduced
@@ -316,7 +323,9 @@ class RoundedArithmetic(Arithmetic[RoundedWeight, Box, Box]):
             count = count + (shift != 0)
             grid = np.minimum(grid, bias.grid[:, 0])
             exact = exact and bias.exact
-        return Terms(low, high, magnitude, count, rounding, grid, reduced), exact
+        largest = size.max(axis=(0, 1), initial=0)
+        alone = fits(np.abs(values) * largest, x.grid + weight.grid[:, used], self.fmt.precision).all(axis=1)
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(alone)), exact
 
     def _may_round(self, x: Box, values: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a product of a weight and a coordinate may round: not with powers of two on either side."""

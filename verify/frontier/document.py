@@ -1,0 +1,66 @@
+"""The document of the measured frontier, and its picture, made from the file that holds the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from verify.files import write_atomically
+from verify.frontier.measured import DATA, load
+from verify.frontier.picture import draw_frontiers
+from verify.frontier.record import Frontier
+from verify.frontier.report import markdown_table
+
+#: The document.
+DOCUMENT = DATA.parent / "FRONTIER.md"
+
+_HEAD = """# The frontier: up to which vocabulary a construction is exact in floats
+
+Made by `python -m verify.frontier.document` from `frontier.json`, which `python -m verify.frontier.measured` measures
+(what the file does not hold yet). One setting: `prefixproof frontier theorem-1 --context 4 --dtype float32`.
+
+- **Certified up to V**: for every vocabulary size up to V, from 1 or from where the row says, ALL targets are certified
+  at once, for any order of summation. *Products* says what is assumed of them: rounded before the bias is added
+  (`separate`), not rounded (`fused`), or either.
+- **First V without margin**: the smallest V above the certified ones at which a token, as every entry of the target,
+  has no positive margin on the kernel: a tie, which the order of tokens decides, or another token. **First V wrong**:
+  where another token is produced. A certificate excludes a failure, so only larger V were run.
+- **Gap**: (first V without margin - 1 - certified) / certified.
+- **2^p + 1**: as many evenly spaced values the format holds exactly, in one coordinate.
+- `F.linear` rounds products or not as its library and the processor have it. Its runs start above what is certified for
+  either; *products* is what it was measured to do here. `FMA (emulated)` is a fused multiply-add, bit by bit.
+- The certificates cover kernels that round every partial sum in the format. Torch's kernels of the 16-bit formats hold
+  partial sums in float32, so that where a sum has several terms (readouts `split`, `hat` and `banded`) what is
+  certified may lie far below what fails.
+- TF32 is emulated: factors rounded to 11 bits, on the CPU. Its certificate allows truncated factors and sums as well.
+"""
+
+
+def document(frontiers: Sequence[Frontier]) -> str:
+    """Return the document in Markdown."""
+    versions = sorted({f"torch {part.versions['torch']}, numpy {part.versions['numpy']}" for part in frontiers})
+    plain = [part for part in frontiers if "over sqrt(length)" not in str(part.setting["temperature"])]
+    blunt = [part for part in frontiers if "over sqrt(length)" in str(part.setting["temperature"])]
+    sections = [
+        _HEAD,
+        f"Measured with {'; '.join(versions)}, on the CPU.\n",
+        "## Attention one-hot up to rounding (the default temperature)\n",
+        markdown_table(plain),
+        "## Theorem 1 in float32 with T over the square root of the length\n",
+        markdown_table(blunt),
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def draw(path: Path, data: Path = DATA) -> None:
+    """Draw what was measured at the default temperatures."""
+    found = list(load(data).values())
+    plain = [part for part in found if "over sqrt(length)" not in str(part.setting["temperature"])]
+    versions = sorted({part.versions["torch"] for part in plain})
+    draw_frontiers(
+        path, plain, note=f"measured with torch {', '.join(versions)} on the CPU; data: proofs/frontier.json"
+    )
+
+
+if __name__ == "__main__":
+    write_atomically(DOCUMENT, document(list(load().values())))

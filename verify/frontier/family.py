@@ -1,0 +1,55 @@
+"""A family of constructions that differ in the vocabulary size alone, as the command line names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from constructions.construction import Construction
+from constructions.temperature import Temperatures
+from constructions.validation import InvalidArgument
+from proofs import get_claim
+from verify.cases import show_temperature
+from verify.cli_options import build
+from verify.commands import command_for
+
+
+@dataclass(frozen=True)
+class Family:
+    """A claim's constructions for every vocabulary size.
+
+    Attributes:
+        claim: the claim's id.
+        sizes: the other sizes, by the names of the command line.
+        temperature: of every member; ``None`` for the default of each size and format.
+        options: mask, lift, encoding, readout and band, where they are given.
+
+    """
+
+    claim: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    temperature: Temperatures | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, vocab_size: int) -> Construction:
+        """Return the member of a vocabulary size.
+
+        Raises:
+            InvalidArgument: bad sizes or options.
+
+        """
+        if "vocab" in self.sizes:
+            raise InvalidArgument("vocab: expected no --vocab, as the frontier is a vocabulary size")
+        given: dict[str, Any] = {"mask": "causal", "lift": None} | dict(self.options)
+        sizes = {"vocab": vocab_size, **self.sizes}
+        return build(get_claim(self.claim), sizes, temperature=self.temperature, **given)
+
+    def command(self, construction: Construction) -> dict[str, str] | None:
+        """Return how the command line builds a member, ``None`` where it cannot."""
+        return command_for(self.claim, construction)
+
+    def setting(self) -> dict[str, Any]:
+        """Return the family as JSON values."""
+        temperature = "default" if self.temperature is None else show_temperature(self.temperature)
+        return {"claim": self.claim, **self.sizes, "temperature": temperature, **self.options}

@@ -1,0 +1,113 @@
+"""Frontiers as tables: for a terminal, and in Markdown for the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from verify.frontier.record import Frontier
+from verify.verdict import Counterexample
+
+#: The kernels as people call them.
+KERNEL_NAMES = {"separate": "x @ W.T, + b", "linear": "F.linear", "fma": "FMA (emulated)", "none": ""}
+
+_HEADINGS = (
+    "family",
+    "format",
+    "kernel",
+    "products",
+    "certified up to",
+    "first V without margin",
+    "first V wrong",
+    "gap",
+    "2^p + 1",
+)
+
+
+def frontier_table(frontiers: Sequence[Frontier]) -> Table:
+    """Return one row for each format and kernel."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for row in _rows(frontiers):
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(frontiers: Sequence[Frontier]) -> str:
+    """Return the same rows in Markdown."""
+    lines = [_HEADINGS, tuple("---" for _ in _HEADINGS), *_rows(frontiers)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def explanation(frontier: Frontier) -> list[str]:
+    """Return the lines below a table: what could not be decided, and how each failing case is reproduced."""
+    lines = []
+    fmt = frontier.setting.get("dtype", "")
+    for name, certified in frontier.certified.items():
+        if certified.undecided is not None:
+            lines.append(f"{fmt}, products {name}: not certified at V = {certified.up_to + 1}: {certified.undecided}")
+    for kernel, edge in frontier.falsified.items():
+        for what, found in (("no positive margin", edge.no_margin), ("another token", edge.wrong)):
+            if found is not None:
+                lines += [f"{fmt}, {kernel}: {what} at V = {found[0]}", f"  reproduce: {found[1].reproduce}"]
+        if edge.refused is not None:
+            lines.append(f"{fmt}, {kernel}: refused at V = {edge.checked + 1}: {edge.refused}")
+        if not edge.done:
+            lines.append(f"{fmt}, {kernel}: the search is not finished")
+    if not frontier.falsified:
+        lines.append(f"{fmt}: the search is not finished")
+    return lines
+
+
+def kernels(frontier: Frontier) -> list[tuple[str, str]]:
+    """Return every kernel that ran with the rounding of its products; before any ran, what is certified."""
+    return [(kernel, edge.products) for kernel, edge in frontier.falsified.items()] or [
+        ("none", products) for products in frontier.certified
+    ]
+
+
+def family_name(frontier: Frontier) -> str:
+    """Return the setting in short: claim, sizes, temperature, options."""
+    letters = {"context": "N", "response": "N0", "input": "n_X"}
+    words = [str(frontier.setting.get("claim", ""))]
+    for name, value in frontier.setting.items():
+        if name in letters:
+            words.append(f"{letters[name]} = {value}")
+        elif name == "temperature":
+            words += [] if value == "default" else [str(value)]
+        elif name not in {"claim", "dtype"}:
+            words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def _rows(frontiers: Sequence[Frontier]) -> Iterator[tuple[str, ...]]:
+    for frontier in frontiers:
+        for kernel, products in kernels(frontier):
+            certified, edge, gap = frontier.certified[products], frontier.falsified.get(kernel), frontier.gap(kernel)
+            yield (
+                family_name(frontier),
+                str(frontier.setting.get("dtype", "")),
+                KERNEL_NAMES[kernel],
+                products,
+                _span(certified.first, certified.up_to, open_ended=certified.undecided is None),
+                _case(edge.no_margin if edge else None),
+                _case(edge.wrong if edge else None),
+                "" if gap is None else f"{100 * gap:.1f} %",
+                str(frontier.values),
+            )
+
+
+def _span(first: int, up_to: int, *, open_ended: bool) -> str:
+    if up_to < first:
+        return "none"
+    shown = str(up_to) if first == 1 else f"{up_to} (from {first})"
+    return f"at least {shown}" if open_ended else shown
+
+
+def _case(found: tuple[int, Counterexample] | None) -> str:
+    if found is None:
+        return ""
+    size, case = found
+    return f"{size} (token {case.expected})"

@@ -1,0 +1,123 @@
+"""One certificate after another: the same proof as ``certify``, with what recurs from V to V computed once.
+
+Steps of the response differ little, so the boxes that promise the same token at all steps and user inputs are first
+certified together, as their hull; only what the hull leaves open is looked at box by box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from constructions.construction import Construction
+from verify.certificates.boxes import Box
+from verify.certificates.cells import CellsError, cells
+from verify.certificates.certify import (
+    BUDGET,
+    POINTS,
+    Bound,
+    bind_for_certificate,
+    check_one_pass,
+    readout_input,
+)
+from verify.certificates.margins import rounded_margins
+from verify.certificates.rounded import RoundedArithmetic
+from verify.certificates.sparse import SparseArithmetic
+
+#: Numbers of the readout's input that are held at once.
+_HELD_NUMBERS = 2**22
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The readout's input in some cells of a step."""
+
+    step: int
+    box: Box
+    expected: Int[np.ndarray, " cells"]
+
+
+class Scanner:
+    """Certifies constructions one by one, in one arithmetic."""
+
+    def __init__(self, arithmetic: RoundedArithmetic, *, budget: int = BUDGET, points: int = POINTS) -> None:
+        """Certify in ``arithmetic``.
+
+        Args:
+            arithmetic: bounds of the kernels.
+            budget: the most cells of one construction.
+            points: the most floats of a box that are tried one by one.
+
+        """
+        self.arithmetic = SparseArithmetic(arithmetic)
+        self.budget, self.points = budget, points
+
+    def undecided(self, construction: Construction) -> str | None:
+        """Return ``None`` if every target with every user input is certain, or what could not be decided.
+
+        Raises:
+            InvalidArgument: the format cannot hold what the weights rely on.
+
+        """
+        with np.errstate(all="ignore"):  # what is not finite is never certain
+            bound = bind_for_certificate(construction, self.arithmetic)
+            held: list[_Seen] = []
+            count = numbers = 0
+            try:
+                check_one_pass(bound.model, construction.layout.response)
+                for batch in cells(construction, budget=self.budget):
+                    box = readout_input(bound, batch).dense()
+                    held.append(_Seen(batch.step, box, batch.expected))
+                    count += len(batch.expected)
+                    numbers += len(batch.expected) * box.shape[2]
+                    if numbers > _HELD_NUMBERS:
+                        found = self._first(bound, held)
+                        if found is not None:
+                            return found
+                        held, numbers = [], 0
+            except CellsError as error:
+                return str(error)
+            if not count:
+                return "no cell was looked at"
+            return self._first(bound, held) if held else None
+
+    def _first(self, bound: Bound, held: list[_Seen]) -> str | None:
+        """Return the first token and position that are not certain."""
+        tokens, hull = _hull(held)
+        certain = np.zeros(bound.readout.weight.values.shape[0], dtype=np.bool_)
+        certain[tokens] = self._certain(bound, hull, tokens)
+        for seen in held:
+            left = np.flatnonzero(~certain[seen.expected])
+            if not len(left):
+                continue
+            low, high = _rows(seen.box, len(seen.expected))
+            box = Box(low[left, None], high[left, None], seen.box.grid)
+            failed = np.flatnonzero(~self._certain(bound, box, seen.expected[left]))
+            if len(failed):
+                return f"token {seen.expected[left[failed[0]]]} at response position {seen.step}"
+        return None
+
+    def _certain(self, bound: Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> Bool[np.ndarray, " cells"]:
+        weight, bias = bound.readout.weight, bound.readout.bias
+        return rounded_margins(self.arithmetic.base, box, weight, bias, expected, points=self.points).certain
+
+
+def _rows(box: Box, cells: int) -> tuple[Float[np.ndarray, "cells width"], Float[np.ndarray, "cells width"]]:
+    """Return the bounds of the last row in every cell."""
+    low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (box.low, box.high))
+    return low, high
+
+
+def _hull(held: list[_Seen]) -> tuple[Int[np.ndarray, " tokens"], Box]:
+    """Return the tokens that are promised, and for each the smallest box that holds all its boxes."""
+    expected = np.concatenate([seen.expected for seen in held])
+    bounds = [_rows(seen.box, len(seen.expected)) for seen in held]
+    tokens, place = np.unique(expected, return_inverse=True)
+    shape = (len(tokens), bounds[0][0].shape[1])
+    low, high = np.full(shape, np.inf, held[0].box.low.dtype), np.full(shape, -np.inf, held[0].box.low.dtype)
+    np.minimum.at(low, place, np.concatenate([part[0] for part in bounds]))
+    np.maximum.at(high, place, np.concatenate([part[1] for part in bounds]))
+    grid = np.minimum.reduce([seen.box.grid for seen in held])
+    return tokens, Box(low[:, None], high[:, None], grid)
