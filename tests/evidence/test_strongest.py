@@ -22,6 +22,7 @@ def _verdict(
         device="cpu",
         holds=holds,
         cases=cases,
+        space=cases,
         reason=None if holds else "the reason",
         refutation=Refutation("it", "here", "1", "2", None, "a command") if holds is False else None,
     )

@@ -20,6 +20,7 @@ from verify import NumpyArithmetic, RationalArithmetic, Verdict, check, exhaust,
 from verify.arithmetic import Arithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
+from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
 
 #: Cases that fuzzing draws: more than twice as many as the largest space of the subjects has.
 FUZZED = 200
@@ -100,6 +101,16 @@ def _fuzzed(mutant: Mutant) -> Outcome:
     return _outcome(
         lambda: fuzz(st.just(mutant.construction), NumpyArithmetic(), examples=FUZZED, claim=mutant.subject)
     )
+
+
+def _certified(arithmetic: BallArithmetic | RoundedArithmetic) -> Callable[[Mutant], Outcome]:
+    """Return what a certificate says: what it leaves open it has not accepted, which is all that it promises."""
+
+    def run(mutant: Mutant) -> Outcome:
+        outcome = _outcome(lambda: certify(mutant.construction, arithmetic))
+        return "rejected" if outcome == "unknown" else outcome
+
+    return run
 
 
 def _checked(mutant: Mutant) -> Outcome:
@@ -226,6 +237,20 @@ METHODS: Mapping[str, Method] = {
             lambda mutant: mutant.fuzzed and _faulty_in("float64")(mutant),
             lambda mutant: mutant.fuzzed and _harmless_in("float64")(mutant),
             "to save time it is run on the first mutant of each operator and construction",
+        ),
+        Method(
+            "certify, ball",
+            _certified(BallArithmetic()),
+            _faulty,
+            _never,
+            "it claims to certify nothing that is faulty, and not to certify all that is harmless",
+        ),
+        Method(
+            "certify, rounded float32",
+            _certified(certificate_arithmetic("rounded", "float32")),
+            _faulty_in("float32"),
+            _never,
+            "as for balls; where floats may go either way it may be right to certify",
         ),
         Method("check, rational", _checked, _faulty, _harmless, "it is given the case that the oracle found"),
     )

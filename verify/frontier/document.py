@@ -29,9 +29,8 @@ Made by `python -m verify.frontier.document` from `frontier.json`, which `python
 - **2^p + 1**: as many evenly spaced values the format holds exactly, in one coordinate.
 - `F.linear` rounds products or not as its library and the processor have it. Its runs start above what is certified for
   either; *products* is what it was measured to do here. `FMA (emulated)` is a fused multiply-add, bit by bit.
-- The certificates cover kernels that round every partial sum in the format. Torch's kernels of the 16-bit formats hold
-  partial sums in float32, so that where a sum has several terms (readouts `split`, `hat` and `banded`) what is
-  certified may lie far below what fails.
+- The certificates cover kernels that round every partial sum in the format, and kernels that hold partial sums in
+  float32, as torch's do for the 16-bit formats.
 - TF32 is emulated: factors rounded to 11 bits, on the CPU. Its certificate allows truncated factors and sums as well.
 """
 
