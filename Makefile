@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-heavy test-long benchmark lint types figures proofs clean
+.PHONY: verify test test-heavy test-long benchmark lint types figures mutants proofs clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -34,6 +34,10 @@ types: $(VENV)/installed
 
 figures: $(VENV)/installed
 	$(BIN)/python -m verify.figures
+
+# Minutes: every mutant by every method, as proofs/MUTANTS.md.
+mutants: $(VENV)/installed
+	$(BIN)/python -m tests.mutation.document
 
 # The machine-checked proofs. Coq is installed where that is possible without asking.
 proofs:

@@ -71,7 +71,7 @@ def test_the_layout_fills_the_context(construction: Construction, layout: Layout
 
 
 @pytest.mark.parametrize("lift", ["add", "mask"])
-@pytest.mark.parametrize(("vocab_size", "size"), [(1, 2), (2, 2), (3, 2), (5, 2), (2, 3), (3, 3), (2, 5)])
+@pytest.mark.parametrize(("vocab_size", "size"), [(1, 2), (2, 2), (3, 2), (5, 2), (2, 3), (3, 3)])
 def test_longer_inputs_are_blocks(vocab_size: int, size: int, lift: Literal["add", "mask"]) -> None:
     """Block ``l < n``: one to select, two for each of its ``V^(n-l)`` digits, one to pack; the last is Theorem 2's."""
     exact = LongerInputs(vocab_size, size, lift).transformer.lowered

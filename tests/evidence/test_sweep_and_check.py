@@ -54,7 +54,7 @@ def test_float32_holds_at_every_vocabulary() -> None:
     assert verdict.reason is None
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("build", [ConditionalGeneration, lambda vocab_size: UnconditionalGeneration(vocab_size, 3)])
 def test_a_small_format_stops_and_says_where(dtype: str, build: Any) -> None:
     # in [1/2, 1) a format has 2^(p-1) numbers, so from V = 2^p + 2 on two tokens there share one virtual token

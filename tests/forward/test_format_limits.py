@@ -65,6 +65,7 @@ def test_float16(encoding: Encoding, readout: Readout) -> None:
     check(Coding(encoding, "mask", readout), "float16", beyond=2 if readout == "centred" else 1)
 
 
+@pytest.mark.heavy
 def test_float16_to_its_evenly_spaced_integers() -> None:
     check(Coding("integer", "mask", "banded"), "float16")
 
@@ -129,7 +130,7 @@ def test_digits_at_the_largest_base_and_beyond_it() -> None:
         assert (found == []) is holds
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.heavy)])
 def test_digits_of_a_vocabulary_that_one_number_cannot_hold(dtype: str) -> None:
     made = DigitGeneration(4000, 3, 3)
     targets = made.targets.sample(200, seed=1)

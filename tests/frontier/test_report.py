@@ -83,10 +83,14 @@ def test_the_data_are_of_the_settings() -> None:
 
 
 def test_the_measured_edges_meet() -> None:
-    """Within 3 per cent in float32, 1 where attention is one-hot, 2 sizes in 16 bits: of the paper's encoding."""
+    """Within 3 per cent in float32, 1 where attention is one-hot, 2 sizes in 16 bits; float64 fails nowhere near."""
     checked = 0
     for name, part in load().items():
-        if "encoding" in name or name.startswith("tf32"):
+        if name.startswith("tf32"):
+            continue
+        if name.startswith("float64"):
+            assert all(edge.no_margin is None for edge in part.falsified.values())
+            assert all(certified.up_to == part.limit for certified in part.certified.values())
             continue
         for kernel, edge in part.falsified.items():
             gap, certified = part.gap(kernel), part.certified[edge.products].up_to

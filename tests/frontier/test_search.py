@@ -118,6 +118,7 @@ SETTINGS: list[Construction] = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_scan_decides_as_a_certificate_does(dtype: str) -> None:
     arithmetic = certificate_arithmetic("rounded", dtype)

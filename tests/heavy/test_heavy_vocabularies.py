@@ -42,10 +42,8 @@ def check_float32(vocab_size: int, step: int) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("vocab_size", "step"), [(50257, 1), (128256, 8)])
-def test_float32_bands_every_logit(vocab_size: int, step: int) -> None:
-    """Every token of 50,257, and every eighth of 128,256."""
-    check_float32(vocab_size, step)
+def test_float32_bands_every_token_of_50257_and_every_logit() -> None:
+    check_float32(50257, 1)
 
 
 @pytest.mark.long
@@ -61,9 +59,9 @@ def test_the_papers_encoding_misreads_them() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("vocab_size", "step"), [(50257, 2), (128256, 8), (262144, 257)])
+@pytest.mark.parametrize(("vocab_size", "step"), [(50257, 8), (128256, 64), (262144, 257)])
 def test_bfloat16_three_digits_every_logit(vocab_size: int, step: int) -> None:
-    """Every second token of 50,257, and of the larger vocabularies every eighth and every 257th."""
+    """Every eighth token of 50,257, and of the larger vocabularies every 64th and every 257th."""
     assert misread(DigitGeneration(vocab_size, 1, 3), "bfloat16", np.arange(0, vocab_size, step)) == 0
 
 
@@ -77,7 +75,7 @@ def test_bfloat16_three_digits_every_token_and_every_logit(vocab_size: int) -> N
 def test_float32_two_digits_need_four_numbers() -> None:
     made = DigitGeneration(50257, 1, 2, "split")
     assert made.transformer.lowered.matrices()["sum.weight"].shape[0] == 4
-    assert misread(made, "float32", np.arange(0, 50257, 2)) == 0
+    assert misread(made, "float32", np.arange(0, 50257, 8)) == 0
 
 
 @pytest.mark.heavy

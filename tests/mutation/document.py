@@ -16,8 +16,8 @@ PATH = Path(__file__).parents[2] / "proofs" / "MUTANTS.md"
 INTRODUCTION = """# What the verifier rejects
 
 Mutants of the weights, of the meaning and of the verifier itself, made systematically, and what each method of evidence
-does with them. This file is made by `python -m tests.mutation.document`; `make test-heavy` makes every table again and
-compares it, and `make test` compares the count below with the tables.
+does with them. This file is made by `python -m tests.mutation.document`; `make test-heavy` (for longer inputs
+`make test-long`) makes every table again and compares it, and `make test` compares the count below with the tables.
 
 {count}
 
