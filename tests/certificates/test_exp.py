@@ -12,7 +12,7 @@ import torch
 
 from constructions import InvalidArgument
 from constructions.formats import get_format
-from verify.certificates import kernel, rounded
+from verify.certificates import kernel, rounded, softmax
 from verify.certificates.balls import ball_precision
 from verify.certificates.exp_error import exp_errors
 from verify.certificates.kernel import EXP_ULPS
@@ -71,7 +71,7 @@ def test_boxes_with_a_wrong_assumption_do_not_hold_what_is_computed(monkeypatch:
         return int(((computed < low) | (computed > high)).sum())
 
     assert outside() == 0
-    monkeypatch.setattr(rounded, "EXP_ULPS", 0)
+    monkeypatch.setattr(softmax, "EXP_ULPS", 0)
     assert outside() > 0
 
 

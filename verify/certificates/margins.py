@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from verify.certificates.boxes import Box, fits
 from verify.certificates.kernel import TF32_PRECISION
-from verify.certificates.rounded import RoundedArithmetic, RoundedWeight, Terms
+from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
 from verify.certificates.rounding import (
     EVERYTHING,
     from_ordinal,
@@ -32,6 +32,7 @@ from verify.certificates.rounding import (
     round_array,
     two_sum,
 )
+from verify.certificates.sums import Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
