@@ -8,7 +8,7 @@ from proofs import get_claim
 from verify import Verdict, get_arithmetic
 from verify.suite import fuzz_claim
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.long
 
 #: One in so many examples may repeat an earlier case: small sizes come often, and their spaces are small.
 _REPEATED = 5
