@@ -29,7 +29,7 @@ from verify.tables import assumptions, explanation, verdict_table
 from verify.trace import Trace
 from verify.verdict import Verdict
 
-#: Cases that each fuzzing of the main job draws, so that all of it stays well under a minute on two cores.
+#: Cases that each fuzzing of the main job draws, so that all of them together stay well under a minute on two cores.
 _MAIN_JOB_EXAMPLES = 50
 
 

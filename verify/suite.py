@@ -1,4 +1,4 @@
-"""The main job: every claim, by every kind of evidence that fits a minute on two cores."""
+"""The main job: every claim, by every kind of evidence that fits a minute or two on two cores."""
 
 from __future__ import annotations
 
