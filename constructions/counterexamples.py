@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from types import MappingProxyType
 from typing import final
 
-from constructions.construction import Construction, Layout
-from constructions.lowering import explicit_matrix
-from constructions.ratios import Ratios
-from constructions.targets import TargetSpace
 from constructions.temperature import RationalSoftmax
-from constructions.transformer import Attention, Head, Transformer
+from constructions.thresholds import unconditional_generation_threshold
+from constructions.transformer import Attention, Head
 from constructions.unconditional_generation import UnconditionalGeneration
-from constructions.validation import IntArray, check_integer, reject
+from constructions.validation import check_integer, reject
 
 
 @dataclass(frozen=True)
@@ -162,65 +158,14 @@ def blunt_temperature(vocab_size: int = 2, context_size: int = 2) -> Uncondition
     """
     check_integer("vocab_size", vocab_size, 2)
     check_integer("context_size", context_size, 2)
-    q = Fraction((context_size - 1) * (4 * vocab_size - 3))
+    q = Fraction(unconditional_generation_threshold(vocab_size, context_size))
     return UnconditionalGeneration(vocab_size, context_size, temperature=RationalSoftmax(q))
 
 
-@final
-@dataclass(frozen=True, repr=False)
-class EmbeddedGeneration(Construction):
-    r"""Theorem 1's construction with an embedding whose entries are all ``-M``, which pulls softmax the hardest.
-
-    At a position with ``t`` visible keys head "first" adds ``-M (t-1)/(q+t-1)`` to every coordinate, so that the
-    selected one is too small by ``(t-1)(1 + M + y/V)/(q+t-1)``: below half a step iff ``q > (N-1)(4V-3+2VM)``.
-
-    Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``.
-        magnitude: ``M``, not negative.
-
-    """
-
-    vocab_size: int
-    context_size: int
-    magnitude: Fraction
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.magnitude, (int, Fraction)) or self.magnitude < 0:
-            reject("magnitude", "a Fraction that is not negative", self.magnitude)
-
-    @cached_property
-    def _plain(self) -> UnconditionalGeneration:
-        return UnconditionalGeneration(self.vocab_size, self.context_size, mask=self.mask)
-
-    @property
-    def layout(self) -> Layout:
-        """As in Theorem 1."""
-        return self._plain.layout
-
-    @cached_property
-    def transformer(self) -> Transformer:
-        """Theorem 1's weights with another embedding."""
-        entries = [[-Fraction(self.magnitude)] * self.vocab_size for _ in range(self.context_size)]
-        return replace(self._plain.transformer, embedding=explicit_matrix("embedding", entries))
-
-    @property
-    def targets(self) -> TargetSpace:
-        """All sequences of ``N`` tokens."""
-        return self._plain.targets
-
-    def encode(self, targets: IntArray) -> Ratios:
-        """Return ``s_j = y_j / V``."""
-        return self._plain.encode(targets)
-
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
-        """Return the target itself."""
-        return self._plain.answer(targets, user_inputs)
-
-
 def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) -> Fraction:
-    """Return the smallest ``M`` at which :class:`EmbeddedGeneration` fails: ``(q/(N-1) - (4V-3)) / (2V)``.
+    """Return the smallest ``M`` of which an embedding with ``|E| <= M`` fails: ``(q/(N-1) - (4V-3)) / (2V)``.
+
+    It solves :func:`~constructions.thresholds.embedding_threshold` for ``M``.
 
     Args:
         vocab_size: ``V``, at least 2.
@@ -232,17 +177,31 @@ def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) 
     check_integer("context_size", context_size, 2)
     found = (Fraction(q) / (context_size - 1) - (4 * vocab_size - 3)) / (2 * vocab_size)
     if found <= 0:
-        reject("q", f"more than {(context_size - 1) * (4 * vocab_size - 3)}, where E = 0 works", q)
+        threshold = unconditional_generation_threshold(vocab_size, context_size)
+        reject("q", f"more than {threshold}, where E = 0 works", q)
     return found
 
 
-def harmful_embedding(vocab_size: int = 2, context_size: int = 2) -> EmbeddedGeneration:
-    """Return the smallest harmful embedding at the default ``q`` of Theorem 1, one above the threshold of ``E = 0``."""
-    check_integer("vocab_size", vocab_size, 2)
-    check_integer("context_size", context_size, 2)
-    q = Fraction((context_size - 1) * (4 * vocab_size - 3) + 1)
-    magnitude = smallest_harmful_magnitude(vocab_size, context_size, q)
-    return EmbeddedGeneration(vocab_size, context_size, magnitude, temperature=RationalSoftmax(q))
+def harmful_embedding(
+    vocab_size: int = 2, context_size: int = 2, *, magnitude: Fraction | None = None
+) -> UnconditionalGeneration:
+    """Return Theorem 1 at its default ``q``, one above the threshold of ``E = 0``, with every entry of ``E`` ``-M``.
+
+    Args:
+        vocab_size: ``V``, at least 2.
+        context_size: ``N``, at least 2.
+        magnitude: ``M``; the :func:`smallest_harmful_magnitude` by default.
+
+    """
+    plain = UnconditionalGeneration(
+        check_integer("vocab_size", vocab_size, 2), check_integer("context_size", context_size, 2)
+    )
+    temperature = plain.temperature_for(None)
+    assert isinstance(temperature, RationalSoftmax), "the default of exact arithmetic"
+    if magnitude is None:
+        magnitude = smallest_harmful_magnitude(vocab_size, context_size, temperature.q)
+    embedding = [[-magnitude] * vocab_size] * context_size
+    return replace(plain, embedding=embedding, temperature=temperature)
 
 
 @final

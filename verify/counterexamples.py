@@ -160,12 +160,14 @@ def _temperature() -> Verdict:
 def _embedding() -> Verdict:
     started, claim, harmful = time.perf_counter(), "embedding-does-not-matter", harmful_embedding()
     verdict = exhaust(harmful, _EXACT, claim=claim)
-    harmless = replace(harmful, magnitude=harmful.magnitude / 2)
+    assert harmful.embedding is not None
+    magnitude = -harmful.embedding[0][0]
+    harmless = harmful_embedding(magnitude=magnitude / 2)
     fine = exhaust(replace(harmful, temperature=Hardmax()), _EXACT).holds and exhaust(harmless, _EXACT).holds
     found = verdict.counterexample if fine else None
     if found is not None:
         found = replace(found, reproduce=_reproduce(claim))
-    parameters = {**verdict.parameters, "magnitude": str(harmful.magnitude)}
+    parameters = {**verdict.parameters, "magnitude": str(magnitude)}
     return _verdict(claim, parameters, found, started, cases=verdict.cases)
 
 

@@ -12,7 +12,6 @@ import pytest
 from constructions import Hardmax, InvalidArgument, RationalSoftmax, UnconditionalGeneration
 from constructions.counterexamples import (
     REFUTED,
-    EmbeddedGeneration,
     attention_reversal,
     blunt_temperature,
     changed_second_layer,
@@ -93,10 +92,13 @@ def test_temperature_at_the_threshold_and_just_above(vocab_size: int, context_si
 def test_the_embedding_matters_from_this_magnitude_on(vocab_size: int, context_size: int) -> None:
     harmful = harmful_embedding(vocab_size, context_size)
     assert exhaust(harmful, EXACT).margin == 0
-    for magnitude in (harmful.magnitude - F(1, 10**6), F(0)):
-        assert exhaust(replace(harmful, magnitude=magnitude), EXACT).holds is True
-    for magnitude in (harmful.magnitude, F(10**6)):
-        assert exhaust(replace(harmful, magnitude=magnitude, temperature=Hardmax()), EXACT).holds is True
+    assert harmful.embedding is not None
+    smallest = -harmful.embedding[0][0]
+    for magnitude in (smallest - F(1, 10**6), F(0)):
+        assert exhaust(harmful_embedding(vocab_size, context_size, magnitude=magnitude), EXACT).holds is True
+    for magnitude in (smallest, F(10**6)):
+        sharp = harmful_embedding(vocab_size, context_size, magnitude=magnitude)
+        assert exhaust(replace(sharp, temperature=Hardmax()), EXACT).holds is True
 
 
 def test_float32_fails_just_there() -> None:
@@ -138,7 +140,7 @@ def test_the_second_pattern_changes_only_with_the_prefix() -> None:
         ("prefix-reverses-attention", {"attention_reversal": lambda: _tuned(attention_reversal())}),
         ("prefix-equals-fine-tuning", {"swapped_values": lambda: _untuned(swapped_values())}),
         ("temperature-does-not-matter", {"blunt_temperature": lambda: _at(blunt_temperature(), 6)}),
-        ("embedding-does-not-matter", {"harmful_embedding": lambda: replace(harmful_embedding(), magnitude=F(1, 5))}),
+        ("embedding-does-not-matter", {"harmful_embedding": lambda **_: harmful_embedding(magnitude=F(1, 5))}),
         ("prefix-changes-no-pattern", {"changed_second_layer": lambda: _without(changed_second_layer())}),
         ("float-digits-are-safe", {"smallest_misread_row": lambda: None}),
     ],
@@ -178,7 +180,6 @@ def _without(example: Any) -> Any:
         (lambda: attention_reversal(F(1)), "q: expected a positive rational number that is not 1"),
         (lambda: blunt_temperature(1, 2), "vocab_size: expected an integer >= 2"),
         (lambda: smallest_harmful_magnitude(2, 2, F(5)), "q: expected more than 5, where E = 0 works"),
-        (lambda: EmbeddedGeneration(2, 2, F(-1)), "magnitude: expected a Fraction that is not negative"),
         (lambda: smallest_misread_row(1), "vocab_size: expected an integer >= 2"),
         (lambda: smallest_float32_failure(3, 2), "last: expected an integer >= 3"),
     ],

@@ -80,7 +80,7 @@ def everything(construction: Construction, step: int) -> Cells:
 
     """
     vocab, layout = construction.vocab_size, construction.layout
-    targets = np.full((1, *construction.targets.shape), Between(0, vocab - 1), dtype=object)
+    targets = _unknown(vocab, math.prod(construction.targets.shape)).reshape(1, *construction.targets.shape)
     prompt = _encode(construction, targets)
     low, high = _bounds(prompt.numerators)
     users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
@@ -95,6 +95,11 @@ def everything(construction: Construction, step: int) -> Cells:
         np.zeros(1, dtype=np.int64),
         np.zeros((1, *construction.targets.shape), dtype=np.int64),
     )
+
+
+def _unknown(vocab: int, size: int) -> np.ndarray[Any, Any]:
+    """Return tokens of which nothing is known, each an object of its own: equal by identity would be known."""
+    return np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Ce
     size = math.prod(shape)
     tokens = np.array([Between(token, token) for token in range(vocab)], dtype=object)
     # one for each entry: Python takes an object to be equal to itself without asking
-    unknown = np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
+    unknown = _unknown(vocab, size)
     width = construction.transformer.lowered.embedding_size + construction.layout.context_size
     chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
     for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import flint
@@ -84,8 +83,3 @@ def _computed(library: str, fmt: Format, drawn: np.ndarray[Any, Any]) -> tuple[A
 
     tensor = torch.from_numpy(drawn).to(getattr(torch, fmt.name))
     return tensor.double().numpy(), torch.exp(tensor).double().numpy()
-
-
-def half_of_smallest(fmt: Format) -> Fraction:
-    """Return half of the smallest number above 0: below it ``exp`` is assumed to be 0."""
-    return Fraction(2) ** (fmt.min_exponent - fmt.precision)
