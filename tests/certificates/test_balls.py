@@ -22,8 +22,9 @@ from constructions import (
 from tests.certificates.own import rounded
 from verify.arithmetic import RationalArithmetic
 from verify.certificates import BallArithmetic
+from verify.certificates.ball_columns import ball, ball_precision
 from verify.certificates.ball_margins import ball_margins
-from verify.certificates.balls import BallRows, BallScores, ball, ball_precision
+from verify.certificates.balls import BallRows, BallScores
 from verify.certificates.cells import cells
 from verify.certificates.certify import bind_for_certificate, readout_input
 from verify.forward import bind_construction, forward

@@ -13,7 +13,7 @@ import torch
 from constructions import InvalidArgument
 from constructions.formats import get_format
 from verify.certificates import kernel, rounded, softmax
-from verify.certificates.balls import ball_precision
+from verify.certificates.ball_columns import ball_precision
 from verify.certificates.exp_error import exp_errors
 from verify.certificates.kernel import EXP_ULPS
 

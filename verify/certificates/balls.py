@@ -7,10 +7,8 @@ radius of a wide ball has 30 bits alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar, NoReturn, final
 
 import flint
@@ -22,75 +20,21 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
-
-#: Balls as objects, batch x rows; a batch of 1 stands for any number of equal members.
-_Balls = np.ndarray[Any, Any]
-
-#: Bits that the balls are computed with: twice those of the most precise format.
-PRECISION = 128
-
-_ZERO = flint.arb(0)
-_ONE = flint.arb(1)
-_smaller = np.frompyfunc(lambda a, b: a.min(b), 2, 1)
-_larger = np.frompyfunc(lambda a, b: a.max(b), 2, 1)
-
-
-@contextmanager
-def ball_precision(bits: int = PRECISION) -> Iterator[None]:
-    """Compute balls with this many bits for a while; the setting is global."""
-    before = flint.ctx.prec
-    flint.ctx.prec = bits
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
-
-
-def ball(value: Fraction) -> flint.arb:
-    """Return a ball that holds a rational."""
-    return flint.arb(flint.fmpq(value.numerator, value.denominator))
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One coordinate of every row: its smallest and largest values, the same array where it is known."""
-
-    low: _Balls
-    high: _Balls
-
-    @property
-    def known(self) -> bool:
-        """Whether every value is a single number."""
-        return self.low is self.high
-
-    def map(self, operation: Callable[[_Balls], _Balls]) -> Column:
-        """Return the column of a monotone function of the values."""
-        low = operation(self.low)
-        return Column(low, low if self.known else operation(self.high))
-
-    def plus(self, other: Column) -> Column:
-        """Return the sum."""
-        low = self.low + other.low
-        return Column(low, low if self.known and other.known else self.high + other.high)
-
-    def times(self, factor: Column) -> Column:
-        """Return the product: its extremes are at the corners, or on one side where the factor is not negative."""
-        if self.known and factor.known:
-            low = self.low * factor.low
-            return Column(low, low)
-        corners = [a * b for a in (self.low, self.high) for b in (factor.low, factor.high)]
-        return Column(
-            _smaller(_smaller(corners[0], corners[1]), _smaller(corners[2], corners[3])),
-            _larger(_larger(corners[0], corners[1]), _larger(corners[2], corners[3])),
-        )
-
-    def scaled(self, factor: flint.arb) -> Column:
-        """Return a multiple by a known number."""
-        if factor == 1:
-            return self
-        if self.known or factor >= 0:
-            return self.map(lambda values: values * factor)
-        return Column(self.high * factor, self.low * factor)
+from verify.certificates.ball_columns import (
+    ONE,
+    ZERO,
+    Balls,
+    Column,
+    ball,
+    extreme,
+    known_column,
+    larger,
+    ratios,
+    relu_column,
+    smaller,
+    stacked,
+    zeros,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,17 +65,13 @@ class BallWeight:
 class BallScores:
     """Scores or weights: bounds of shape batch x queries x keys."""
 
-    low: _Balls
-    high: _Balls
+    low: Balls
+    high: Balls
 
     @property
     def known(self) -> bool:
         """Whether every value is a single number."""
         return self.low is self.high
-
-
-def _zeros(*shape: int) -> _Balls:
-    return np.full(shape, _ZERO, dtype=object)
 
 
 @final
@@ -163,8 +103,8 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             if not below.any() and not above.any():
                 columns.append(None)
                 continue
-            least = _ratios(below, low.denominator)
-            columns.append(Column(least, least if (below == above).all() else _ratios(above, low.denominator)))
+            least = ratios(below, low.denominator)
+            columns.append(Column(least, least if (below == above).all() else ratios(above, low.denominator)))
         return BallRows(tuple(columns), batch, rows)
 
     def embed(self, embedding: BallWeight, tokens: Int[np.ndarray, "*batch length"]) -> BallRows:
@@ -184,13 +124,13 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
                 columns.append(None)
                 continue
             held = dict(entries)
-            ranges = [[held.get(token, _ZERO) for token in range(first, last + 1)] for first, last in pairs.tolist()]
-            least, most = _zeros(len(pairs)), _zeros(len(pairs))
+            ranges = [[held.get(token, ZERO) for token in range(first, last + 1)] for first, last in pairs.tolist()]
+            least, most = zeros(len(pairs)), zeros(len(pairs))
             for index, values in enumerate(ranges):
-                least[index], most[index] = _extreme(values, _smaller), _extreme(values, _larger)
+                least[index], most[index] = extreme(values, smaller), extreme(values, larger)
             columns.append(Column(least[place], most[place]))
             if known:
-                columns[-1] = _same(least[place])
+                columns[-1] = known_column(least[place])
         return BallRows(tuple(columns), low.shape[0], low.shape[1])
 
     def positions(self, context_size: int, start: int, stop: int) -> BallRows:
@@ -200,9 +140,9 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             if not start <= at < stop:
                 columns.append(None)
                 continue
-            values = _zeros(1, stop - start)
-            values[0, at - start] = _ONE
-            columns.append(_same(values))
+            values = zeros(1, stop - start)
+            values[0, at - start] = ONE
+            columns.append(known_column(values))
         return BallRows(tuple(columns), 1, stop - start)
 
     def beside(self, left: BallRows, right: BallRows) -> BallRows:
@@ -217,9 +157,10 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
                 columns.append(None)
                 continue
             parts = [
-                _same(_zeros(1, rows.rows)) if part is None else part for part, rows in ((upper, top), (lower, bottom))
+                known_column(zeros(1, rows.rows)) if part is None else part
+                for part, rows in ((upper, top), (lower, bottom))
             ]
-            columns.append(_stacked(*parts))
+            columns.append(stacked(*parts))
         return BallRows(tuple(columns), max(top.batch, bottom.batch), top.rows + bottom.rows)
 
     def last(self, rows: BallRows) -> BallRows:
@@ -240,7 +181,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             if bias is not None and bias.entries[at]:
                 shift = bias.entries[at][0][1]
                 if total is None:
-                    total = _same(np.full((1, rows.rows), shift, dtype=object))
+                    total = known_column(np.full((1, rows.rows), shift, dtype=object))
                 else:
                     total = total.map(lambda values, shift=shift: values + shift)  # type: ignore[misc] # bound at once
             columns.append(total)
@@ -248,7 +189,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
 
     def relu(self, rows: BallRows) -> BallRows:
         """Return ``max(0, .)``."""
-        return BallRows(tuple(_relu(column) for column in rows.columns), rows.batch, rows.rows)
+        return BallRows(tuple(relu_column(column) for column in rows.columns), rows.batch, rows.rows)
 
     def scores(self, queries: BallRows, keys: BallRows) -> BallScores:
         """Return the inner products."""
@@ -259,7 +200,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             term = left.map(lambda part: part[:, :, None]).times(right.map(lambda part: part[:, None, :]))
             total = term if total is None else total.plus(term)
         if total is None:
-            total = _same(_zeros(1, queries.rows, keys.rows))
+            total = known_column(zeros(1, queries.rows, keys.rows))
         return BallScores(total.low, total.high)
 
     def attention(self, scores: BallScores, visible: Visible, temperature: Temperature, *, key_size: int) -> BallScores:
@@ -267,7 +208,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         if isinstance(temperature, Hardmax):
             return self._hardmax(scores, visible)
         gap = _gap(temperature, key_size=key_size, length=visible.shape[1])
-        low, high = _zeros(*scores.low.shape), _zeros(*scores.low.shape)
+        low, high = zeros(*scores.low.shape), zeros(*scores.low.shape)
         for batch, query in np.ndindex(scores.low.shape[:2]):
             keys = np.flatnonzero(visible[query])
             ends = [[part[batch, query, key] * gap for key in keys] for part in (scores.low, scores.high)]
@@ -280,7 +221,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         return BallScores(low, low if scores.known else high)
 
     def _hardmax(self, scores: BallScores, visible: Visible) -> BallScores:
-        low, high = _zeros(*scores.low.shape), _zeros(*scores.low.shape)
+        low, high = zeros(*scores.low.shape), zeros(*scores.low.shape)
         certain = True
         for batch, query in np.ndindex(scores.low.shape[:2]):
             keys = np.flatnonzero(visible[query]).tolist()
@@ -298,11 +239,11 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             ]
             if chosen and len(chosen) + len(beaten) == len(keys):
                 for key in chosen:
-                    low[batch, query, key] = high[batch, query, key] = _ONE / len(chosen)
+                    low[batch, query, key] = high[batch, query, key] = ONE / len(chosen)
             else:
                 certain = False
                 for key in set(keys) - set(beaten):
-                    high[batch, query, key] = _ONE
+                    high[batch, query, key] = ONE
         return BallScores(low, low if certain else high)
 
     def mix(self, attention: BallScores, values: BallRows) -> BallRows:
@@ -318,7 +259,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
                 if part.known and all(value == 0 for value in part.low.flat):
                     continue
                 factor = BallScores(attention.low[..., key], attention.high[..., key])
-                weighted = part.times(_same(factor.low) if attention.known else Column(factor.low, factor.high))
+                weighted = part.times(known_column(factor.low) if attention.known else Column(factor.low, factor.high))
                 total = weighted if total is None else total.plus(weighted)
             columns.append(total)
         return BallRows(tuple(columns), max(attention.low.shape[0], values.batch), attention.low.shape[1])
@@ -352,50 +293,12 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         return np.stack(parts, axis=-2)
 
 
-def outward(low: _Balls, high: _Balls) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
     """Return float64 bounds of values between balls."""
     below = np.array([float(value.lower()) for value in low.flat]).reshape(low.shape)
     above = np.array([float(value.upper()) for value in high.flat]).reshape(high.shape)
     # float() rounds to nearest; 0 and other floats of few bits stay what they are only if they are exact
     return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
-
-
-def _same(values: _Balls) -> Column:
-    return Column(values, values)
-
-
-def _stacked(top: Column, bottom: Column) -> Column:
-    batch = max(top.low.shape[0], bottom.low.shape[0])
-
-    def joined(upper: _Balls, lower: _Balls) -> _Balls:
-        parts = [np.broadcast_to(part, (batch, part.shape[1])) for part in (upper, lower)]
-        return np.concatenate(parts, axis=1)
-
-    low = joined(top.low, bottom.low)
-    return Column(low, low if top.known and bottom.known else joined(top.high, bottom.high))
-
-
-def _ratios(numerators: np.ndarray[Any, Any], denominator: int) -> _Balls:
-    values, place = np.unique(numerators, return_inverse=True)
-    balls = np.array([ball(Fraction(int(value), denominator)) for value in values], dtype=object)
-    return np.asarray(balls[place.reshape(numerators.shape)])
-
-
-def _extreme(values: list[flint.arb], pick: Any) -> flint.arb:
-    found = values[0]
-    for value in values[1:]:
-        found = pick(found, value)
-    return found
-
-
-def _relu(column: Column | None) -> Column | None:
-    if column is None:
-        return None
-    relu = np.frompyfunc(lambda value: _ZERO if value <= 0 else value if value >= 0 else value.max(_ZERO), 1, 1)
-    changed = column.map(lambda part: np.asarray(relu(part), dtype=object))
-    if all(value is _ZERO for value in changed.high.flat):
-        return None
-    return changed
 
 
 def _gap(temperature: Softmax | RationalSoftmax, *, key_size: int, length: int) -> flint.arb:
@@ -407,11 +310,11 @@ def _gap(temperature: Softmax | RationalSoftmax, *, key_size: int, length: int) 
 
 
 def _weight(own: flint.arb, others: list[flint.arb], place: int) -> flint.arb:
-    total = _ONE
+    total = ONE
     for index, other in enumerate(others):
         if index != place:
             total += (other - own).exp()
-    return _ONE / total
+    return ONE / total
 
 
 def _equal(left: flint.arb, right: flint.arb) -> bool:

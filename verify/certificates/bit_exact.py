@@ -17,9 +17,10 @@ import numpy as np
 
 from constructions.construction import Construction
 from verify.cases import parameters_of
-from verify.certificates.cells import CellsError, everything
+from verify.certificates.cells import everything
 from verify.certificates.certify import bind_for_certificate, readout_input
 from verify.certificates.rounded import RoundedArithmetic
+from verify.certificates.unknown_tokens import CellsError
 from verify.trace import Trace
 from verify.verdict import Verdict
 

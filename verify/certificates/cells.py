@@ -19,14 +19,18 @@ from jaxtyping import Int
 
 from constructions.construction import Construction
 from constructions.ratios import Ratios
-from verify.certificates.between import Between, bounds, dependence
+from verify.certificates.between import Between, dependence
+from verify.certificates.unknown_tokens import (
+    CellsError,
+    answer,
+    check_members,
+    encode,
+    integer_bounds,
+    unknown_tokens,
+)
 
 #: Numbers in the input rows of one batch of cells.
 _BATCH_NUMBERS = 2**23
-
-
-class CellsError(Exception):
-    """A construction's targets cannot be cut into cells: nothing is shown, for the reason given."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,9 @@ def everything(construction: Construction, step: int) -> Cells:
 
     """
     vocab, layout = construction.vocab_size, construction.layout
-    targets = _unknown(vocab, math.prod(construction.targets.shape)).reshape(1, *construction.targets.shape)
-    prompt = _encode(construction, targets)
-    low, high = _bounds(prompt.numerators)
+    targets = unknown_tokens(vocab, math.prod(construction.targets.shape)).reshape(1, *construction.targets.shape)
+    prompt = encode(construction, targets)
+    low, high = integer_bounds(prompt.numerators)
     users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
     return Cells(
         step,
@@ -95,11 +99,6 @@ def everything(construction: Construction, step: int) -> Cells:
         np.zeros(1, dtype=np.int64),
         np.zeros((1, *construction.targets.shape), dtype=np.int64),
     )
-
-
-def _unknown(vocab: int, size: int) -> np.ndarray[Any, Any]:
-    """Return tokens of which nothing is known, each an object of its own: equal by identity would be known."""
-    return np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,12 @@ def _cuts(construction: Construction, budget: int) -> list[_Cut]:
     free[0] = [Between(0, vocab - 1, frozenset((entry,))) for entry in range(size)]
     free = free.reshape(1, *construction.targets.shape)
     users = np.array(list(product(range(vocab), repeat=layout.user)), dtype=np.int64).reshape(inputs, layout.user)
-    prompt = _encode(construction, free)
+    prompt = encode(construction, free)
     packed = _packed_together(prompt, size)
     found = [_Cut([], prompt) for _ in range(layout.response)]
     total = 0
     for user in users:
-        answers = _answer(construction, free, user[None])
+        answers = answer(construction, free, user[None])
         for step in range(layout.response):
             fixed = dependence(answers[0, step])
             fixed = fixed.union(*(packed[entry] for entry in fixed))
@@ -158,32 +157,12 @@ def _packed_together(prompt: Ratios, size: int) -> list[frozenset[int]]:
     return together
 
 
-#: What code that decides by a token, looks it up or converts it raises when the token is not known.
-_UNKNOWN = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError)
-
-
-def _encode(construction: Construction, targets: np.ndarray[Any, Any]) -> Ratios:
-    shape = (len(targets), construction.layout.virtual, construction.transformer.lowered.embedding_size)
-    try:
-        prompt = construction.encode(targets)
-        return Ratios(np.asarray(prompt.numerators).reshape(shape), prompt.denominator)
-    except _UNKNOWN as error:
-        raise CellsError(f"encode cannot run on tokens of which only bounds are known: {error}") from None
-
-
-def _answer(construction: Construction, targets: np.ndarray[Any, Any], users: Any) -> np.ndarray[Any, Any]:
-    try:
-        return np.asarray(construction.answer(targets, users)).reshape(len(targets), construction.layout.response)
-    except _UNKNOWN as error:
-        raise CellsError(f"answer cannot run on tokens of which only bounds are known: {error}") from None
-
-
 def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Cells]:
     vocab, shape = construction.vocab_size, construction.targets.shape
     size = math.prod(shape)
     tokens = np.array([Between(token, token) for token in range(vocab)], dtype=object)
     # one for each entry: Python takes an object to be equal to itself without asking
-    unknown = _unknown(vocab, size)
+    unknown = unknown_tokens(vocab, size)
     width = construction.transformer.lowered.embedding_size + construction.layout.context_size
     chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
     for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):
@@ -245,7 +224,7 @@ class _Free:
     def answer_bounds(self, answers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the bounds of a batch's answers."""
         if len(self.places) > 1:  # what they promise depends on the user input
-            return _bounds(answers)
+            return integer_bounds(answers)
         return _bounds_where(answers, self.places[0].answers, self._fixed)
 
     @property
@@ -258,10 +237,10 @@ def _bounds_where(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return bounds of a batch, looking only at the numbers that depend on a fixed entry."""
     if numbers.dtype != object or numbers.shape[1:] != free.shape or not len(numbers):
-        return _bounds(numbers)
+        return integer_bounds(numbers)
     touched = np.array([bool(dependence(value) & fixed) for value in free.reshape(-1)]).reshape(free.shape)
     found = []
-    pairs = zip(_bounds(free), _bounds(numbers[:, touched]), _bounds(numbers[:1]), strict=True)
+    pairs = zip(integer_bounds(free), integer_bounds(numbers[:, touched]), integer_bounds(numbers[:1]), strict=True)
     for usual, special, first in pairs:
         if (usual != first[0])[~touched].any():
             raise CellsError("encode or answer gives other bounds where nothing that it shows to depend on is fixed")
@@ -280,17 +259,17 @@ def _batch(
     *,
     free: _Free,
 ) -> Cells:
-    prompt = _encode(construction, targets)
+    prompt = encode(construction, targets)
     if prompt.denominator != free.prompt.denominator:
         raise CellsError("encode changes its denominator with the target")
     low, high = free.prompt_bounds(prompt.numerators)
-    answer_low, answer_high = free.answer_bounds(_answer(construction, targets, inputs))
+    answer_low, answer_high = free.answer_bounds(answer(construction, targets, inputs))
     if (answer_low[:, step] != answer_high[:, step]).any():
         raise CellsError("answer depends on entries of the target that it did not show to depend on")
     if answer_low.min() < 0 or answer_high.max() >= construction.vocab_size:
         raise CellsError("answer promises tokens outside the vocabulary")
     for members in witness:
-        _check_members(
+        check_members(
             construction,
             members,
             inputs,
@@ -309,44 +288,3 @@ def _batch(
         answer_low[:, step],
         witness[0],
     )
-
-
-def _check_members(
-    construction: Construction,
-    targets: np.ndarray[Any, Any],
-    inputs: Int[np.ndarray, "cells user"],
-    *,
-    denominator: int,
-    prompts: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    answers: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-) -> None:
-    """Look whether targets of the cells, as the integers that a forward pass is given, lie within the bounds.
-
-    The bounds are of Python's integers. Where code overflows in int64, or asks what kind of tokens it was given, the
-    forward pass sees other numbers, and the bounds say nothing of it. The least and the largest target of every cell
-    show that where sums grow with every token; it is a check of the code, not a part of the proof.
-
-    Raises:
-        CellsError: they do not.
-
-    """
-    with np.errstate(all="ignore"):  # what overflows is told by its value
-        prompt, answer = _encode(construction, targets), _answer(construction, targets, inputs)
-    if prompt.denominator != denominator or not _within(prompt.numerators, prompts):
-        raise CellsError("encode gives other numbers for a target than the bounds that it gives for a set of targets")
-    if not _within(answer, answers):
-        raise CellsError("answer gives other tokens for a target than the bounds that it gives for a set of targets")
-
-
-def _within(values: np.ndarray[Any, Any], limits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> bool:
-    low, high = limits
-    return bool(((low <= values) & (values <= high)).all())
-
-
-def _bounds(numbers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    if numbers.dtype != object and not np.issubdtype(numbers.dtype, np.integer):
-        raise CellsError(f"encode and answer must give integers, not {numbers.dtype}")
-    try:
-        return bounds(numbers)
-    except TypeError as error:
-        raise CellsError(f"encode and answer must give integers: {error}") from None

@@ -21,13 +21,15 @@ from constructions.temperature import Softmax
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic
 from verify.cases import parameters_of
+from verify.certificates.ball_columns import ball_precision
 from verify.certificates.ball_margins import ball_margins
-from verify.certificates.balls import BallArithmetic, ball_precision
-from verify.certificates.cells import Cells, CellsError, cells
+from verify.certificates.balls import BallArithmetic
+from verify.certificates.cells import Cells, cells
 from verify.certificates.kernel import Kernel, Products
 from verify.certificates.margins import Margins, rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
 from verify.certificates.sparse import SparseArithmetic
+from verify.certificates.unknown_tokens import CellsError
 from verify.exhaust import Progress, no_progress
 from verify.forward import BoundAttention, BoundLinear, Model, bind_construction, forward
 from verify.trace import Trace

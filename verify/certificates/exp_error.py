@@ -10,7 +10,7 @@ import numpy as np
 
 from constructions.formats import Format, get_format
 from constructions.validation import check_choice, check_integer
-from verify.certificates.balls import ball_precision
+from verify.certificates.ball_columns import ball_precision
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
 from verify.certificates.boxes import Box
-from verify.certificates.cells import CellsError, cells
+from verify.certificates.cells import cells
 from verify.certificates.certify import (
     BUDGET,
     POINTS,
@@ -25,6 +25,7 @@ from verify.certificates.certify import (
 from verify.certificates.margins import rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
 from verify.certificates.sparse import SparseArithmetic
+from verify.certificates.unknown_tokens import CellsError
 
 #: Numbers of the readout's input that are held at once.
 _HELD_NUMBERS = 2**22

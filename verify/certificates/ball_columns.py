@@ -1,0 +1,129 @@
+"""One coordinate of many rows as rigorous real numbers: its smallest and its largest values, as balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import flint
+import numpy as np
+
+#: Balls as objects, batch x rows; a batch of 1 stands for any number of equal members.
+Balls = np.ndarray[Any, Any]
+
+#: Bits that the balls are computed with: twice those of the most precise format.
+PRECISION = 128
+
+ZERO = flint.arb(0)
+ONE = flint.arb(1)
+smaller = np.frompyfunc(lambda a, b: a.min(b), 2, 1)
+larger = np.frompyfunc(lambda a, b: a.max(b), 2, 1)
+
+
+@contextmanager
+def ball_precision(bits: int = PRECISION) -> Iterator[None]:
+    """Compute balls with this many bits for a while; the setting is global."""
+    before = flint.ctx.prec
+    flint.ctx.prec = bits
+    try:
+        yield
+    finally:
+        flint.ctx.prec = before
+
+
+def ball(value: Fraction) -> flint.arb:
+    """Return a ball that holds a rational."""
+    return flint.arb(flint.fmpq(value.numerator, value.denominator))
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One coordinate of every row: its smallest and largest values, the same array where it is known."""
+
+    low: Balls
+    high: Balls
+
+    @property
+    def known(self) -> bool:
+        """Whether every value is a single number."""
+        return self.low is self.high
+
+    def map(self, operation: Callable[[Balls], Balls]) -> Column:
+        """Return the column of a monotone function of the values."""
+        low = operation(self.low)
+        return Column(low, low if self.known else operation(self.high))
+
+    def plus(self, other: Column) -> Column:
+        """Return the sum."""
+        low = self.low + other.low
+        return Column(low, low if self.known and other.known else self.high + other.high)
+
+    def times(self, factor: Column) -> Column:
+        """Return the product: its extremes are at the corners, or on one side where the factor is not negative."""
+        if self.known and factor.known:
+            low = self.low * factor.low
+            return Column(low, low)
+        corners = [a * b for a in (self.low, self.high) for b in (factor.low, factor.high)]
+        return Column(
+            smaller(smaller(corners[0], corners[1]), smaller(corners[2], corners[3])),
+            larger(larger(corners[0], corners[1]), larger(corners[2], corners[3])),
+        )
+
+    def scaled(self, factor: flint.arb) -> Column:
+        """Return a multiple by a known number."""
+        if factor == 1:
+            return self
+        if self.known or factor >= 0:
+            return self.map(lambda values: values * factor)
+        return Column(self.high * factor, self.low * factor)
+
+
+def zeros(*shape: int) -> Balls:
+    """Return an array of zeros."""
+    return np.full(shape, ZERO, dtype=object)
+
+
+def known_column(values: Balls) -> Column:
+    """Return the column of values that are known."""
+    return Column(values, values)
+
+
+def stacked(top: Column, bottom: Column) -> Column:
+    """Return the rows of one column under those of another."""
+    batch = max(top.low.shape[0], bottom.low.shape[0])
+
+    def joined(upper: Balls, lower: Balls) -> Balls:
+        parts = [np.broadcast_to(part, (batch, part.shape[1])) for part in (upper, lower)]
+        return np.concatenate(parts, axis=1)
+
+    low = joined(top.low, bottom.low)
+    return Column(low, low if top.known and bottom.known else joined(top.high, bottom.high))
+
+
+def ratios(numerators: np.ndarray[Any, Any], denominator: int) -> Balls:
+    """Return balls that hold rationals of one denominator."""
+    values, place = np.unique(numerators, return_inverse=True)
+    balls = np.array([ball(Fraction(int(value), denominator)) for value in values], dtype=object)
+    return np.asarray(balls[place.reshape(numerators.shape)])
+
+
+def extreme(values: list[flint.arb], pick: Any) -> flint.arb:
+    """Return the smallest or the largest of some balls, by the one that ``pick`` returns of two."""
+    found = values[0]
+    for value in values[1:]:
+        found = pick(found, value)
+    return found
+
+
+def relu_column(column: Column | None) -> Column | None:
+    """Return ``max(0, .)`` of a column; ``None`` where nothing is left of it."""
+    if column is None:
+        return None
+    relu = np.frompyfunc(lambda value: ZERO if value <= 0 else value if value >= 0 else value.max(ZERO), 1, 1)
+    changed = column.map(lambda part: np.asarray(relu(part), dtype=object))
+    if all(value is ZERO for value in changed.high.flat):
+        return None
+    return changed
