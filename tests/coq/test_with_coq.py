@@ -69,7 +69,7 @@ MUTANTS = [
     ("Encodings.v", "inject_Z (2 * Z.of_nat v)", "inject_Z (2 * Z.of_nat v - 1)", "FloatEncodings"),
     ("Encodings.v", "(- (Z.of_nat v * Z.of_nat v))", "(Z.of_nat v * Z.of_nat v)", "FloatEncodings"),
     ("Encodings.v", "unconditional_with (integer V)", "unconditional_with (integer (S V))", "FloatGeneration"),
-    ("Encodings.v", "  conditional_with (integer V)", "  conditional_with (integer (S V))", "FloatGeneration"),
+    ("Encodings.v", "Transformer V 2 V (by_rows (fun r => [(c, r, 1%nat)]))", "Transformer V 2 V (by_rows (fun r => [(1, r, 1%nat)]))", "ExactGeneration"),
     ("Encodings.v", "longer_responses_with (integer V)", "longer_responses_with (integer (S V))", "FloatGeneration"),
     ("Encodings.v", "Prompt 1 (fun _ r => integer (y r))", "Prompt 1 (fun _ r => integer (S (y r)))", "FloatGeneration"),
     ("Encodings.v", "Prompt K (fun p r => integer (f p r))", "Prompt K (fun p r => integer (f r p))", "FloatGeneration"),
