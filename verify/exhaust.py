@@ -167,7 +167,7 @@ def run_sha256(construction: Construction) -> str:
         for entry in matrix.nonzero():
             digest.update(repr(entry).encode())
     digest.update(repr([(layer.name, getattr(layer, "relu", None)) for layer in lowered.layers]).encode())
-    digest.update(f"{lowered.context_size} {lowered.mask}".encode())
+    digest.update(f"{lowered.context_size} {construction.mask}".encode())
     targets = construction.targets.sample(_SAMPLED, seed=0)
     inputs = construction.user_inputs.sample(_SAMPLED, seed=0)
     ratios, response = construction.virtual_tokens(targets), construction.response(targets, inputs)

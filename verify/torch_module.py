@@ -90,7 +90,7 @@ class TorchTransformer(nn.Module):
         dtype = str(held.dtype).removeprefix("torch.")
         if held.device != arithmetic.torch_device or dtype != arithmetic.fmt.name:
             arithmetic = TorchArithmetic(dtype, held.device)
-        return bind(exact, arithmetic, self.temperature, weights)
+        return bind(exact, arithmetic, self.temperature, weights, mask=self.construction.mask)
 
     def forward(
         self,
