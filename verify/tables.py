@@ -90,6 +90,11 @@ def explanation(verdict: Verdict) -> list[str]:
         return []  # what it rests on is the same for many, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
+    if verdict.resumed:
+        lines.append(
+            f"{verdict.claim}, {verdict.arithmetic}: went on from {verdict.resumed['cases']} cases of"
+            f" {verdict.resumed['saved']}; {verdict.resumed['replayed']} of them were run again"
+        )
     if verdict.case:
         lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
     return lines
