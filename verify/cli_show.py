@@ -8,9 +8,9 @@ import typer
 
 from constructions.construction import Construction
 from constructions.typeset import numbers_latex, numbers_text, transformer_latex, transformer_text
-from proofs import LayerClaim, get_any_claim
+from proofs import LAYER_CLAIMS, LayerClaim, get_claim
 from verify import cli_options as options
-from verify.commands import SIZE_NAMES
+from verify.subjects import Subject
 
 #: Sizes at which every kind of layer is there; the symbolic matrices do not depend on them.
 _ANY_SIZES = {
@@ -32,7 +32,8 @@ def show(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
-    mask: options.MaskOption = "causal",
+    size: options.SizeOption = None,
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -41,13 +42,14 @@ def show(
     as_json: options.Json = False,
 ) -> int:
     """Show a claim and its weight matrices: symbolic, or at the sizes given."""
-    chosen = get_any_claim(claim)
-    if isinstance(chosen, LayerClaim):
-        return _show_layer_claim(chosen, latex=latex, as_json=as_json)
-    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    if claim in LAYER_CLAIMS:
+        return _show_layer_claim(LAYER_CLAIMS[claim], latex=latex, as_json=as_json)
+    subject = options.get_subject(claim)
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
+    numbers = bool(sizes) or subject.own  # a construction of the user's own has no symbols but its numbers
     construction = options.build(
-        chosen,
-        sizes or _ANY_SIZES[claim],
+        subject,
+        sizes if numbers else _ANY_SIZES[claim],
         temperature=None,
         mask=mask,
         lift=lift,
@@ -57,14 +59,12 @@ def show(
     )
     if as_json:
         document: dict[str, object] = {
-            "claim": chosen.id,
-            "statement": chosen.statement,
-            "latex": chosen.latex,
-            "source": chosen.source,
+            "claim": subject.id,
+            **_said(subject),
             "weights_latex": transformer_latex(construction.transformer),
         }
-        if sizes:
-            document["parameters"] = {SIZE_NAMES[name]: size for name, size in sizes.items()}
+        if numbers:
+            document["parameters"] = {name: getattr(construction, name) for name in subject.sizes}
             document["weights"] = {
                 name: [[str(value) for value in row] for row in matrix.to_fractions()]
                 for name, matrix in construction.transformer.lowered.matrices().items()
@@ -72,16 +72,28 @@ def show(
         options.print_json(document)
         return 0
     if latex:
-        typer.echo(_latex(construction) if sizes else transformer_latex(construction.transformer))
+        options.echo(_latex(construction) if numbers else transformer_latex(construction.transformer))
         return 0
-    typer.echo(f"{chosen.title}\n{chosen.statement}\n({chosen.source})\n")
-    if not sizes:
-        typer.echo(transformer_text(construction.transformer))
+    if subject.own:
+        options.echo(f"{subject.title}\n")
+    else:
+        chosen = get_claim(claim)
+        options.echo(f"{chosen.title}\n{chosen.statement}\n({chosen.source})\n")
+    if not numbers:
+        options.echo(transformer_text(construction.transformer))
         return 0
-    typer.echo(repr(construction))
+    options.echo(repr(construction))
     for name, matrix in construction.transformer.lowered.matrices().items():
-        typer.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
+        options.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
     return 0
+
+
+def _said(subject: Subject) -> dict[str, str]:
+    """Return what is known of a claim in words; of a construction of the user's, its own documentation."""
+    if subject.own:
+        return {"statement": subject.title}
+    chosen = get_claim(subject.id)
+    return {"statement": chosen.statement, "latex": chosen.latex, "source": chosen.source}
 
 
 def _show_layer_claim(claim: LayerClaim, *, latex: bool, as_json: bool) -> int:
@@ -90,7 +102,7 @@ def _show_layer_claim(claim: LayerClaim, *, latex: bool, as_json: bool) -> int:
         record = {"claim": claim.id, "statement": claim.statement, "latex": claim.latex, "source": claim.source}
         options.print_json(record)
     else:
-        typer.echo(claim.latex if latex else f"{claim.title}\n{claim.statement}\n({claim.source})")
+        options.echo(claim.latex if latex else f"{claim.title}\n{claim.statement}\n({claim.source})")
     return 0
 
 
