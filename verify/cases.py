@@ -12,7 +12,7 @@ import numpy as np
 
 from constructions.construction import Construction
 from constructions.ratios import Ratios
-from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures
+from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
 from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
@@ -195,6 +195,24 @@ def parameters_of(construction: Construction, arithmetic: Arithmetic[Any, Any, A
             found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
     if arithmetic is not None:
         found["temperature"] = show_temperature(construction.temperature_for(arithmetic.fmt))
+        found["temperature"] += " (default)" if construction.temperature is None else ""
+    return found
+
+
+def options_of(construction: Construction) -> dict[str, Any]:
+    """Return what holds for every size of a family, as JSON values: its temperature, and options that are not default.
+
+    Args:
+        construction: one of the family.
+
+    """
+    found: dict[str, Any] = {}
+    for item in fields(construction):
+        value = getattr(construction, item.name)
+        if item.kw_only and item.init and item.name != "temperature" and value != item.default:
+            found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
+    given = construction.temperature
+    found["temperature"] = "default of each size" if given is None else show_temperature(as_temperature(given))
     return found
 
 
