@@ -45,6 +45,8 @@ class SoftmaxBounds(Sums):
         z_low, z_high = self._exponents(scores.low, scores.high, gap_low, gap_high)
         overflow = ~(np.isfinite(z_low) & np.isfinite(z_high)) & visible
         wild = wild | overflow.any(axis=-1, keepdims=True)  # inf - inf is NaN
+        if np.isinf(gap_high):  # beyond the format, and 0 times it NaN
+            wild = np.ones_like(wild)
         if gap_low == 0:  # a hidden score is -inf, and 0 times it NaN
             wild = wild | ~visible.all(axis=-1, keepdims=True)
         z_low, z_high = (np.where(visible, part, -np.inf) for part in (z_low, z_high))
