@@ -1,4 +1,4 @@
-"""What all tests share: shapes checked at run time, one thread, one Hypothesis profile, independent oracles."""
+"""What all tests share: shapes checked at run time, the threads asked for, a Hypothesis profile, a rounding oracle."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ jaxtyping.jaxtyped = jaxtyped  # type: ignore[assignment] # the hook calls it by
 sys.path.insert(0, str(Path(__file__).parents[1]))
 install_import_hook(("constructions", "verify", "proofs"), f"{__name__}.check_shapes")
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 hypothesis.settings.register_profile("prefixproof", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("prefixproof"), derandomize=True)
