@@ -31,7 +31,7 @@ from constructions.validation import check_choice
 from verify.arithmetic import RationalArithmetic
 from verify.cases import Runner
 from verify.exhaust import exhaust
-from verify.float_counterexamples import FLOAT32_FIRST, smallest_float32_failure, smallest_misread_row
+from verify.float_counterexamples import float32_failure, smallest_misread_row
 from verify.forward import bind, generate
 from verify.prefixes import AttentionHead, AttentionLayer, attend
 from verify.prefixes.passes import scores_of
@@ -173,7 +173,7 @@ def _embedding() -> Verdict:
 
 def _float32() -> Verdict:
     started, claim = time.perf_counter(), "float32-is-enough"
-    verdict = smallest_float32_failure(FLOAT32_FIRST)
+    verdict = float32_failure()
     found = verdict.counterexample
     if found is not None:
         found = replace(found, reproduce=_reproduce(claim))

@@ -297,7 +297,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         return np.stack(parts, axis=-2)
 
 
-def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, " ..."], Float[np.ndarray, " ..."]]:
     """Return float64 bounds of values between balls."""
     below = np.array([float(value.lower()) for value in low.flat]).reshape(low.shape)
     above = np.array([float(value.upper()) for value in high.flat]).reshape(high.shape)
