@@ -13,16 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from constructions.unknown_tokens import (
-    Array,
-    Run,
-    UnknownTokens,
-    bounds,
-    dependence,
-    in_int64,
-    refuse,
-    run_of,
-)
+from constructions.bounded_runs import Run, refuse
+from constructions.unknown_tokens import Array, UnknownTokens, bounds, dependence, in_int64, run_of
 
 #: ``narrow`` is known, and of a type below int64, which a Python integer would take.
 Kind = Literal["int64", "objects", "python", "narrow"]
@@ -49,8 +41,9 @@ class Operand:
         return max(abs(int(self.low.min())), abs(int(self.high.max()))) if self.low.size else 0
 
     def as_objects(self) -> Operand:
-        """Return the operand in Python's integers."""
-        return replace(self, low=self.low.astype(object), high=self.high.astype(object))
+        """Return the operand in Python's integers, with an axis: without one numpy gives no array, but the integer."""
+        low, high = np.atleast_1d(self.low.astype(object)), np.atleast_1d(self.high.astype(object))
+        return replace(self, low=low, high=high)
 
     def as_int64(self) -> Operand:
         """Return the operand in int64, as numpy converts a Python integer before it computes."""
@@ -188,9 +181,11 @@ def operate(name: str, *values: Any, operator: bool = True) -> UnknownTokens:
     if name in {"floor_divide", "remainder"} and (b.run is not None or bool((b.low <= 0).any())):
         refuse("a division by anything but known positive integers")
     compute, magnitude = _BINARY[name]
+    shape = np.broadcast_shapes(a.low.shape, b.low.shape)
     if kind != "int64" or magnitude(a.largest, b.largest) > _LARGEST:
         a, b = a.as_objects(), b.as_objects()
-    return made(*compute(a, b), np.bitwise_or(a.entries, b.entries), kind, run)
+    low, high = compute(a, b)
+    return made(low.reshape(shape), high.reshape(shape), np.bitwise_or(a.entries, b.entries), kind, run)
 
 
 def _matmul(a: Operand, b: Operand, kind: Kind, run: Run) -> UnknownTokens:
