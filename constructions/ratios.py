@@ -49,7 +49,7 @@ class Ratios:
         nested: list[Any] = np.asarray(exact(self.numerators)).tolist()
         return nested
 
-    def to_float(self, fmt: Format) -> Float[np.ndarray, ...]:
+    def to_float(self, fmt: Format) -> Float[np.ndarray, " ..."]:
         """Return every number correctly rounded to ``fmt``, as float64, which holds all formats.
 
         Raises:

@@ -9,9 +9,9 @@ import typer
 from constructions.article import formula_article, numbers_article, standalone_article, symbolic_article
 from constructions.typeset import numbers_text, transformer_latex, transformer_text
 from constructions.validation import InvalidArgument
-from proofs import LayerClaim, get_any_claim
+from proofs import LAYER_CLAIMS, LayerClaim, get_claim
 from verify import cli_options as options
-from verify.commands import SIZE_NAMES
+from verify.subjects import Subject
 
 #: Sizes at which every kind of layer is there; the symbolic matrices do not depend on them.
 _ANY_SIZES = {
@@ -33,7 +33,8 @@ def show(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
-    mask: options.MaskOption = "causal",
+    size: options.SizeOption = None,
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -49,13 +50,14 @@ def show(
     """Show a claim and its weight matrices: symbolic, or at the sizes given."""
     if standalone and (as_json or not latex):
         raise InvalidArgument("standalone: expected --latex with it, and no --json")
-    chosen = get_any_claim(claim)
-    if isinstance(chosen, LayerClaim):
-        return _show_layer_claim(chosen, latex=latex, standalone=standalone, as_json=as_json)
-    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    if claim in LAYER_CLAIMS:
+        return _show_layer_claim(LAYER_CLAIMS[claim], latex=latex, standalone=standalone, as_json=as_json)
+    subject = options.get_subject(claim)
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
+    numbers = bool(sizes) or subject.own  # a construction of the user's own has no symbols but its numbers
     construction = options.build(
-        chosen,
-        sizes or _ANY_SIZES[claim],
+        subject,
+        sizes if numbers else _ANY_SIZES[claim],
         temperature=None,
         mask=mask,
         lift=lift,
@@ -65,14 +67,12 @@ def show(
     )
     if as_json:
         document: dict[str, object] = {
-            "claim": chosen.id,
-            "statement": chosen.statement,
-            "latex": chosen.latex,
-            "source": chosen.source,
+            "claim": subject.id,
+            **_said(subject),
             "weights_latex": transformer_latex(construction.transformer),
         }
-        if sizes:
-            document["parameters"] = {SIZE_NAMES[name]: size for name, size in sizes.items()}
+        if numbers:
+            document["parameters"] = {name: getattr(construction, name) for name in subject.sizes}
             document["weights"] = {
                 name: [[str(value) for value in row] for row in matrix.to_fractions()]
                 for name, matrix in construction.transformer.lowered.matrices().items()
@@ -81,19 +81,32 @@ def show(
         return 0
     if latex:
         transformer = construction.transformer
-        body = numbers_article(transformer.lowered.matrices()) if sizes else symbolic_article(transformer)
+        body = numbers_article(transformer.lowered.matrices()) if numbers else symbolic_article(transformer)
         if standalone:
-            body = standalone_article(f"{formula_article(chosen.latex)}\n{body}", chosen.title)
-        typer.echo(body)
+            formula = "" if subject.own else f"{formula_article(get_claim(claim).latex)}\n"
+            body = standalone_article(f"{formula}{body}", subject.title)
+        options.echo(body)
         return 0
-    typer.echo(f"{chosen.title}\n{chosen.statement}\n({chosen.source})\n")
-    if not sizes:
-        typer.echo(transformer_text(construction.transformer))
+    if subject.own:
+        options.echo(f"{subject.title}\n")
+    else:
+        chosen = get_claim(claim)
+        options.echo(f"{chosen.title}\n{chosen.statement}\n({chosen.source})\n")
+    if not numbers:
+        options.echo(transformer_text(construction.transformer))
         return 0
-    typer.echo(repr(construction))
+    options.echo(repr(construction))
     for name, matrix in construction.transformer.lowered.matrices().items():
-        typer.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
+        options.echo(f"\n{name} ({matrix.shape[0]} x {matrix.shape[1]})\n{numbers_text(matrix)}")
     return 0
+
+
+def _said(subject: Subject) -> dict[str, str]:
+    """Return what is known of a claim in words; of a construction of the user's, its own documentation."""
+    if subject.own:
+        return {"statement": subject.title}
+    chosen = get_claim(subject.id)
+    return {"statement": chosen.statement, "latex": chosen.latex, "source": chosen.source}
 
 
 def _show_layer_claim(claim: LayerClaim, *, latex: bool, standalone: bool, as_json: bool) -> int:
@@ -103,7 +116,7 @@ def _show_layer_claim(claim: LayerClaim, *, latex: bool, standalone: bool, as_js
         options.print_json(record)
     elif latex:
         body = formula_article(claim.latex)
-        typer.echo(standalone_article(body, claim.title) if standalone else body)
+        options.echo(standalone_article(body, claim.title) if standalone else body)
     else:
-        typer.echo(f"{claim.title}\n{claim.statement}\n({claim.source})")
+        options.echo(f"{claim.title}\n{claim.statement}\n({claim.source})")
     return 0

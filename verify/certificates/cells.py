@@ -58,7 +58,7 @@ class Cells:
     fed_low: Int[np.ndarray, "cells step"]
     fed_high: Int[np.ndarray, "cells step"]
     expected: Int[np.ndarray, " cells"]
-    witness: Int[np.ndarray, cells * target]
+    witness: Int[np.ndarray, " cells *target"]
 
 
 def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
@@ -255,7 +255,7 @@ def _batch(
     step: int,
     targets: np.ndarray[Any, Any],
     inputs: Int[np.ndarray, "cells user"],
-    witness: Int[np.ndarray, 2 * cells * target],
+    witness: Int[np.ndarray, "2 cells *target"],
     *,
     free: _Free,
 ) -> Cells:
