@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.construction import Construction, Layout
 from constructions.ratios import Ratios
+from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures
 from constructions.transformer import ExactAttention, ExactTransformer
-from constructions.validation import IntArray
+from constructions.validation import IntArray, check_integer, reject
 from verify.arithmetic import Arithmetic
 from verify.forward import bind_construction, exact_logits, generate
 from verify.trace import Trace
@@ -64,6 +65,28 @@ class Outcome:
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
 
 
+def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
+    """Return the targets and the user inputs of a construction, counted here and not by code of its own.
+
+    Raises:
+        InvalidArgument: the targets are another class's.
+
+    """
+    given = construction.targets
+    if type(given) is not TargetSpace:
+        reject("targets", "a TargetSpace", given)
+    shape = tuple(check_integer("targets", axis, 0) for axis in given.shape)
+    return (
+        TargetSpace(check_integer("targets", given.vocab_size, 1), shape),
+        TargetSpace(construction.vocab_size, (construction.layout.user,)),
+    )
+
+
+def declared(construction: Construction) -> tuple[TargetSpace, TargetSpace, Layout, int, str]:
+    """Return what a construction says of itself: targets, user inputs, layout, vocabulary size and mask."""
+    return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
+
+
 class Runner:
     """A construction in an arithmetic, ready to run batches of cases.
 
@@ -86,8 +109,8 @@ class Runner:
         self.construction = construction
         self.arithmetic = arithmetic
         self.tf32 = tf32
-        #: as it was when it was bound
-        self.transformer = construction.transformer
+        #: as they were when the weights were bound
+        self.declared, self.transformer = declared(construction), construction.transformer
         with arithmetic.running(tf32=tf32):  # refuses what it does not have
             self._module: Any = arithmetic.module(construction, tf32=tf32)
             if self._module is None:
