@@ -15,9 +15,9 @@ import flint
 import numpy as np
 
 from constructions.construction import Construction
-from constructions.targets import TargetSpace
 from constructions.validation import IntArray, InvalidArgument, check_integer, reject
 from verify.cases import Runner, batch_size
+from verify.cases import spaces as spaces
 from verify.verdict import decimal
 
 #: Sizes of the batches in which a case is compared with itself alone: the smallest, an odd one, and two that reach the
@@ -53,16 +53,6 @@ class Batch:
         if not same.any():
             raise InvalidArgument(f"in_batch: expected a batch that the case is in but got {self.name!r} (type str)")
         return int(np.argmax(same))
-
-
-def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
-    """Return the targets and the user inputs of a construction, counted here and not by code of its own.
-
-    Raises:
-        InvalidArgument: the targets are another class's.
-
-    """
-    return construction.target_space, construction.user_inputs
 
 
 def enumerated(construction: Construction, start: int, stop: int) -> Batch:
