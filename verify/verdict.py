@@ -69,8 +69,18 @@ class Counterexample:
         given = f" with user input {self.user_input}" if self.user_input else ""
         return (
             f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
-            f" {self.position}, but {self.produced} was produced (margin {_show_margin(self.margin)})"
+            f" {self.position}, but {self._instead()} (margin {_show_margin(self.margin)})"
         )
+
+    def _instead(self) -> str:
+        """Return what happened in the place of the promise; a tie is not told as a wrong token."""
+        if self.margin != self.margin:  # NaN
+            return f"{self.produced} was produced, and a logit is not finite"
+        if self.margin == 0 and self.produced == self.expected:
+            return f"{self.expected} ties with a later token, and wins by the order of tokens alone"
+        if self.margin == 0:
+            return f"{self.produced} ties with it, and was produced, as it comes first"
+        return f"{self.produced} was produced"
 
 
 @dataclass(frozen=True)
