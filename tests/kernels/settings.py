@@ -33,21 +33,21 @@ INTEL = "ASK_AS_INTEL"
 #: that all of them change at once and every value is in some setting.
 SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "as it is": {},
+        "as-it-is": {},
         "oldest": {
             "MKL_CBWR": "COMPATIBLE",
             "ATEN_CPU_CAPABILITY": "default",
             "OPENBLAS_CORETYPE": "Prescott",
             "NPY_DISABLE_CPU_FEATURES": _NO_AVX2,
         },
-        "sse4.2 of intel": {
+        "intel-sse4.2": {
             INTEL: "1",
             "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
             "ATEN_CPU_CAPABILITY": "default",
             "OPENBLAS_CORETYPE": "Nehalem",
             "NPY_DISABLE_CPU_FEATURES": _NO_AVX2,
         },
-        "avx of intel": {
+        "intel-avx": {
             INTEL: "1",
             "MKL_CBWR": "AVX",
             "ATEN_CPU_CAPABILITY": "default",
@@ -60,7 +60,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "OPENBLAS_CORETYPE": "Zen",
             "NPY_DISABLE_CPU_FEATURES": _NO_AVX512,
         },
-        "avx2 of intel, 2 threads": {
+        "intel-avx2-two-threads": {
             INTEL: "1",
             "MKL_ENABLE_INSTRUCTIONS": "AVX2",
             "ATEN_CPU_CAPABILITY": "avx2",
@@ -69,12 +69,12 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "OMP_NUM_THREADS": "2",
         },
         "avx512": {"MKL_CBWR": "AVX512", "ATEN_CPU_CAPABILITY": "avx512", "OPENBLAS_CORETYPE": "SkylakeX"},
-        "avx512 of intel": {INTEL: "1", "ATEN_CPU_CAPABILITY": "avx512"},
-        "2 threads": {"OMP_NUM_THREADS": "2"},
+        "intel-avx512": {INTEL: "1", "ATEN_CPU_CAPABILITY": "avx512"},
+        "two-threads": {"OMP_NUM_THREADS": "2"},
     }
 )
 #: What CI runs: kernels of other processors beside those that its own takes by itself.
-FEW = ("oldest", "avx2 of intel, 2 threads")
+FEW = ("oldest", "intel-avx2-two-threads")
 
 _ANSWER = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
 
