@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, field, fields
-from typing import final
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, final
 
 import numpy as np
 
@@ -15,7 +16,15 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
 from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice, check_integer, check_tokens
+from constructions.validation import (
+    IntArray,
+    InvalidArgument,
+    TokenArray,
+    check_choice,
+    check_integer,
+    check_tokens,
+    reject,
+)
 
 #: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
 #: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
@@ -59,7 +68,8 @@ class Construction(ABC):
     Attributes:
         temperature: hardmax, a finite inverse temperature, an exact ``q`` or one for each head; ``None`` for the
             computed default of each number format. A plain number counts as ``T``, ``inf`` as hardmax.
-        mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook.
+        mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook. This field is
+            the only mask there is: it runs and it is printed. ``mask = "none"`` in a class body is another default.
 
     """
 
@@ -67,7 +77,20 @@ class Construction(ABC):
     temperature: Temperatures | float | None = None
     mask: Mask = "causal"
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Keep the mask a field of the instance, so that whoever reads it reads the same."""
+        super().__init_subclass__(**given)
+        own, held = inspect.getattr_static(cls, "mask"), cls.__dataclass_fields__["mask"].default
+        if isinstance(own, str) and ("mask" in vars(cls) or own != held):
+            # by keyword, or fields without a default could not follow it
+            setattr(cls, "mask", field(default=own, kw_only=True))  # noqa: B010 # to mypy it is a string
+            cls.__annotations__ = {**inspect.get_annotations(cls), "mask": Mask}
+        elif not isinstance(own, (str, Field)):
+            reject("mask", f"a field of {cls.__name__} such as mask: Mask = 'none'", own)
+
     def __post_init__(self) -> None:
+        if isinstance(inspect.getattr_static(type(self), "mask"), Field):
+            raise InvalidArgument(f"mask: expected @dataclass before {type(self).__name__}, which has its own default")
         self._set_size("vocab_size", 1)
         if self.temperature is not None:
             object.__setattr__(self, "temperature", as_temperature(self.temperature))

@@ -165,7 +165,7 @@ class DigitGeneration(Construction):
         """The weights of :func:`_layers`, with ``E = 0``."""
         bindings = {V: self.vocab_size, N: self.context_size, BASE: self.base, GRID: grid_size(self.base)}
         embedding = sp.ZeroMatrix(self.digits * N, V)
-        return Transformer(embedding, _layers(self.digits, self.readout), N, bindings, self.mask)
+        return Transformer(embedding, _layers(self.digits, self.readout), N, bindings)
 
     @property
     def targets(self) -> TargetSpace:

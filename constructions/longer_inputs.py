@@ -80,7 +80,7 @@ class LongerInputs(Construction):
         bindings = {V: self.vocab_size, n_X: self.input_size}
         embedding = sp.Identity(V) - sp.OneMatrix(V, V) if self.lift == "mask" else sp.Identity(V)
         layers = tuple(blocks(self.vocab_size, self.input_size, self.lift))
-        return Transformer(embedding, layers, POSITIONS, bindings, self.mask)
+        return Transformer(embedding, layers, POSITIONS, bindings)
 
     @property
     def targets(self) -> TargetSpace:

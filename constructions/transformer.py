@@ -17,7 +17,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.lowering import Bindings, explicit_matrix, lower
-from constructions.validation import InvalidArgument, check_choice, check_integer
+from constructions.validation import InvalidArgument, check_integer, reject
 
 #: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.
 Matrix = Any
@@ -138,14 +138,12 @@ class ExactTransformer:
         embedding: ``E``, embedding size x vocabulary size.
         layers: from the input to the logits.
         context_size: the number of positions that have a position code.
-        mask: ``causal``, or ``none`` for attention that sees every position.
 
     """
 
     embedding: ExactMatrix
     layers: tuple[ExactAttention | ExactLinear, ...]
     context_size: int
-    mask: Mask
 
     @property
     def embedding_size(self) -> int:
@@ -183,7 +181,9 @@ class Transformer:
         layers: from the input to the logits; the last one must not have a ReLU.
         context_size: number of positions, possibly symbolic.
         bindings: the number of every symbol.
-        mask: ``causal``, or ``none`` for attention that sees every position.
+
+    Raises:
+        InvalidArgument: a ``mask``, which belongs to the construction: the one that is printed is the one that runs.
 
     """
 
@@ -191,11 +191,16 @@ class Transformer:
     layers: tuple[Layer, ...]
     context_size: Any
     bindings: Bindings = field(default_factory=dict)
-    mask: Mask = "causal"
+
+    def __new__(cls, *_: Any, **given: Any) -> Transformer:
+        """Refuse a mask in words; other arguments are the fields."""
+        if "mask" in given:
+            owner = "none for a Transformer, as its construction owns the mask (Construction.mask),"
+            reject("mask", owner, given["mask"])
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "embedding", _as_expression("embedding", self.embedding))
-        check_choice("mask", self.mask, ("causal", "none"))
 
     @cached_property
     def lowered(self) -> ExactTransformer:
@@ -210,7 +215,7 @@ class Transformer:
         check_integer("context_size", context_size, 1)
         layers = tuple(_lower_layer(layer, {**self.bindings, **layer.bindings}) for layer in self.layers)
         _check_widths(embedding.shape[0] + context_size, embedding.shape[1], layers)
-        return ExactTransformer(embedding, layers, context_size, self.mask)
+        return ExactTransformer(embedding, layers, context_size)
 
 
 def _lower_layer(layer: Layer, bindings: Bindings) -> ExactAttention | ExactLinear:

@@ -91,7 +91,7 @@ class UnconditionalGeneration(SelectingConstruction):
         """The weights of :func:`_layers`, with ``E`` as given or 0."""
         bindings = {**self.coding_bindings, N: self.context_size}
         embedding = sp.ZeroMatrix(N, V) if self.embedding is None else explicit_matrix("embedding", self.embedding)
-        return Transformer(embedding, _layers(self.coding), N, bindings, self.mask)
+        return Transformer(embedding, _layers(self.coding), N, bindings)
 
     @property
     def targets(self) -> TargetSpace:

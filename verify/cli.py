@@ -1,21 +1,21 @@
-"""The command line ``prefixproof``.
-
-Exit status: 0, every verdict holds; 1, a claim is falsified or not shown; 2, bad input, told in one line.
-"""
+"""The command line ``prefixproof``; :mod:`verify.terminal` says what its exit status means."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from importlib.metadata import version as version_of
+from typing import Annotated, NoReturn
 
 import typer
+from typer.main import get_command
 
 from constructions.validation import InvalidArgument
 from verify import cli_certify, cli_evidence, cli_frontier, cli_limits, cli_show, cli_text
+from verify.subjects import author_mistake
+from verify.terminal import BAD_INPUT, echo, finish, prepare, tell, tell_interrupted, told_as
 
 app = typer.Typer(
     name="prefixproof",
-    help="Formal verification of hand-built transformers: what one virtual token can make a transformer do.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -23,30 +23,68 @@ app = typer.Typer(
 for _module in (cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
     _module.register(app)
 
+_OTHERS = "2 bad input, 3 anything unexpected, 130 interrupted."
+#: What the exit status of a command means, where it is not about verdicts alone.
+_EXITS = {
+    "frontier": "0 both edges of every kernel are found, 1 one is not",
+    "counterexample": "0 no case of the range fails, 1 one fails (it is shown) or not every case could be looked at",
+    "reach": "0 a prefix is found, 1 impossible or unknown",
+    "show": "0 shown",
+}
+for _info in app.registered_commands:
+    _name = getattr(_info.callback, "__name__", "")
+    _info.epilog = f"Exit status: {_EXITS.get(_name, '0 holds, 1 falsified or not shown')}, {_OTHERS}"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        echo(f"prefixproof {version_of('prefixproof')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=f"Exit status: 0 holds, 1 falsified or not shown, {_OTHERS}")
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error (in any place)")] = False,
+) -> None:
+    """Formal verification of hand-built transformers: what one virtual token can make a transformer do."""
+
 
 def main() -> NoReturn:
-    """Run the command line and exit; an error of the user's is one line on standard error and status 2."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line and exit."""
+    prepare()
+    sys.exit(finish(run(sys.argv[1:])))
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line on ``arguments`` and return the exit status."""
+    """Run the command line on ``arguments`` and return the exit status; nothing but a verdict is 0 or 1."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug, as_json = "--debug" in options, "--json" in options
+    given = [word for word in options if word != "--debug"] + arguments[len(options) :]
     try:
-        result = app(arguments or ["--help"], prog_name="prefixproof", standalone_mode=False)
+        return _invoke(given or ["--help"])
     except InvalidArgument as error:
-        return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"{error.filename or 'file'}: {error.strerror or error}")
-    except Exception as error:  # the base class of usage errors moves between releases of typer and click
-        if not hasattr(error, "format_message") or not hasattr(error, "exit_code"):
-            raise
-        return _refuse(error.format_message())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201 # the command line's own output
-        return 130
+        return tell(str(error), BAD_INPUT, as_json=as_json, cause=error if debug else None)
+    except (KeyboardInterrupt, typer.Abort):
+        return tell_interrupted()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # whatever it is, it must not end as a verdict
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the base class of usage errors moves
+            message, status = error.format_message(), BAD_INPUT
+        elif (mistake := author_mistake(error)) is not None:
+            message, status = mistake, BAD_INPUT
+        else:
+            message, status = told_as(error)
+        return tell(message, status, as_json=as_json, cause=error if debug else None)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Run the command without the library's own ``main``, which ends in status 1 on a closed pipe."""
+    command = get_command(app)
+    try:
+        with command.make_context("prefixproof", list(arguments)) as context:
+            result = command.invoke(context)
+    except typer.Exit as end:  # --help and --version
+        return end.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _refuse(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 # the command line's own output
-    return 2

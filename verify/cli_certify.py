@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from constructions.validation import InvalidArgument, reject
-from proofs import get_claim
 from verify import cli_options as options
 from verify.certificates import BUDGET, POINTS, RoundedArithmetic, bit_exact, certificate_arithmetic
 from verify.certificates import certify as certify_construction
@@ -26,6 +25,7 @@ def certify(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
+    size: options.SizeOption = None,
     arithmetic: Annotated[
         str, typer.Option("--arithmetic", help="rounded (floats) or ball (real numbers)")
     ] = "rounded",
@@ -45,7 +45,7 @@ def certify(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -53,11 +53,10 @@ def certify(
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what could not be decided."""
-    chosen = get_claim(claim)
-    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
     construction = options.build(
-        chosen,
+        claim,
         sizes,
         temperature=parsed,
         mask=mask,
@@ -72,7 +71,7 @@ def certify(
             raise InvalidArgument("arithmetic: expected rounded with --bit-exact, which is about floats")
         verdict = bit_exact(construction, kind, claim=claim)
     else:
-        with options.progress_bar(f"{claim}: certificate", quiet=as_json) as progress:
+        with options.shown_progress(f"{claim}: certificate") as progress:
             verdict = certify_construction(
                 construction,
                 kind,

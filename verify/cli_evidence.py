@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,17 +16,19 @@ from rich.markup import escape
 
 from constructions.formats import FORMATS
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from proofs import CLAIMS, LAYER_CLAIMS, LayerClaim, get_any_claim, get_claim
+from proofs import CLAIMS, LAYER_CLAIMS, get_any_claim
 from verify import cli_options as options
+from verify.batches import InBatch
 from verify.check import check as check_case
 from verify.commands import command_for
 from verify.coq_record import read_record
 from verify.exhaust import exhaust as exhaust_construction
-from verify.files import write_atomically
+from verify.files import check_checkpoint, check_folder, write_atomically
 from verify.prefixes import fuzz_layers
 from verify.strongest import strongest_json, strongest_table
-from verify.suite import fuzz_claim, tasks
+from verify.suite import fuzz_subject, tasks
 from verify.tables import assumptions, explanation, verdict_table
+from verify.terminal import when_interrupted
 from verify.trace import Trace
 from verify.verdict import Verdict
 
@@ -59,23 +62,26 @@ def verify(
         check_choice("dtype", name, tuple(FORMATS))
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
+    if report is not None:
+        check_folder(report, "report")
     started = time.perf_counter()
     record, missing = read_record()
     verdicts = []
-    for task in tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32, record=record):
-        with options.progress_bar(f"{task.claim.id}: {task.label}", quiet=as_json) as progress:
+    todo = list(tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32, record=record))
+    for place, task in enumerate(todo, start=1):
+        with options.shown_progress(f"{place} of {len(todo)}, {task.claim.id}: {task.label}") as progress:
             verdict = task.run(progress)
         verdicts.append(verdict)
         if report is not None:
             write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
     show_verdicts(verdicts, as_json=as_json, many=True)
     if not as_json:
-        typer.echo("\nthe strongest evidence, claim by claim:")
+        options.echo("\nthe strongest evidence, claim by claim:")
         options.console().print(strongest_table(verdicts))
         if missing:
-            typer.echo(f"\nnot listed: {missing}")
+            options.echo(f"\nnot listed: {missing}")
         held = sum(verdict.holds is True for verdict in verdicts)
-        typer.echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")
+        options.echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")
     return options.exit_status(verdicts)
 
 
@@ -85,6 +91,7 @@ def fuzz(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
+    size: options.SizeOption = None,
     examples: Annotated[int, typer.Option("--examples", help="cases to draw")] = 1000,
     seed: options.Seed = 0,
     arithmetic: options.Kind = "torch",
@@ -93,7 +100,7 @@ def fuzz(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -102,12 +109,12 @@ def fuzz(
     as_json: options.Json = False,
 ) -> int:
     """Check drawn cases of all sizes UP TO the given ones, and shrink what fails to the smallest counterexample."""
-    chosen = get_any_claim(claim)
-    bounds = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
-    if isinstance(chosen, LayerClaim):
-        if bounds or temperature is not None or q is not None:
+    given = {"vocab": vocab, "context": context, "response": response, "input": input_size}
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+    if claim in LAYER_CLAIMS:
+        if size or any(given.values()) or temperature is not None or q is not None:
             raise InvalidArgument(f"claim: expected no sizes and no temperature for {claim}, whose layers are drawn")
-        with options.progress_bar(f"{claim}: drawn layers", quiet=as_json) as progress:
+        with options.shown_progress(f"{claim}: drawn layers") as progress:
             verdict = fuzz_layers(
                 claim,
                 options.arithmetic_of(arithmetic, dtype, device),
@@ -117,22 +124,23 @@ def fuzz(
             )
         show_verdicts([verdict], as_json=as_json)
         return options.exit_status([verdict])
-    # refuses sizes and options that do not fit
-    options.build(chosen, bounds, temperature=None, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band)
+    subject = options.get_subject(claim)
+    ranges = options.ranges_of(subject, size, least=1, **given)
     set_options = partial(
         options.with_options,
-        temperature=options.parse_temperature(temperature, q, scaled_by),
+        temperature=parsed,
         mask=mask,
         lift=lift,
         encoding=encoding,
         readout=readout,
         band=band,
     )
-    with options.progress_bar(f"{claim}: fuzzing", quiet=as_json) as progress:
-        verdict = fuzz_claim(
-            chosen,
+    set_options(subject.build({name: values[-1] for name, values in ranges.items()}))  # refuses what does not fit
+    with options.shown_progress(f"{claim}: fuzzing") as progress:
+        verdict = fuzz_subject(
+            subject,
             options.arithmetic_of(arithmetic, dtype, device),
-            bounds=bounds,
+            ranges=ranges,
             examples=examples,
             seed=seed,
             progress=progress,
@@ -149,6 +157,7 @@ def exhaust(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
+    size: options.SizeOption = None,
     limit: Annotated[int | None, typer.Option("--limit", help="stop after this many cases (not shown, then)")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="file to go on from after an interruption")
@@ -159,7 +168,7 @@ def exhaust(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -168,28 +177,25 @@ def exhaust(
     as_json: options.Json = False,
 ) -> int:
     """Check EVERY target with EVERY user input at the given sizes."""
-    chosen = get_claim(claim)
-    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
     construction = options.build(
-        chosen, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+        claim, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
     )
-    try:
-        with options.progress_bar(f"{claim}: enumeration", quiet=as_json) as progress:
-            verdict = exhaust_construction(
-                construction,
-                options.arithmetic_of(arithmetic, dtype, device),
-                claim=claim,
-                command=command_for(claim, construction),
-                limit=limit,
-                checkpoint=checkpoint,
-                progress=progress,
-                tf32=tf32,
-            )
-    except KeyboardInterrupt:
-        if checkpoint is not None:
-            typer.echo(f"interrupted; the same command goes on from {checkpoint}", err=True)
-        raise
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    resumable = nullcontext() if checkpoint is None else when_interrupted(f"the same command goes on from {checkpoint}")
+    with resumable, options.shown_progress(f"{claim}: enumeration") as progress:
+        verdict = exhaust_construction(
+            construction,
+            options.arithmetic_of(arithmetic, dtype, device),
+            claim=claim,
+            command=command_for(claim, construction),
+            limit=limit,
+            checkpoint=checkpoint,
+            progress=progress,
+            tf32=tf32,
+        )
     show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
 
@@ -202,6 +208,7 @@ def check(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
+    size: options.SizeOption = None,
     show_trace: Annotated[bool, typer.Option("--trace", help="print every intermediate of the last step")] = False,
     arithmetic: options.Kind = "torch",
     dtype: options.Dtype = "float32",
@@ -209,7 +216,7 @@ def check(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -217,16 +224,19 @@ def check(
     tf32: options.Tf32 = False,
     bias: options.BiasOption = "linear",
     tf32_factors: options.Tf32Factors = False,
+    in_batch: options.InBatch = None,
+    batch: options.Batches = False,
+    seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Evaluate one case: how a counterexample is reproduced."""
-    chosen = get_claim(claim)
-    sizes = options.sizes_of(vocab=vocab, context=context, response=response, input=input_size)
+    """Evaluate one case: how a counterexample is reproduced, and whether the batch it is in changes its numbers."""
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
     construction = options.build(
-        chosen, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+        claim, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
     )
     trace = Trace(enabled=show_trace)
+    batches: list[InBatch] | None = [] if batch else None
     verdict = check_case(
         construction,
         rank=_natural("rank", rank),
@@ -236,16 +246,24 @@ def check(
         command=command_for(claim, construction),
         trace=trace,
         tf32=tf32,
+        in_batch=in_batch,
+        batches=batches,
+        seed=check_integer("seed", seed, 0),
     )
     if as_json:
         document = verdict.to_json()
+        if batches is not None:
+            document["batches"] = [found.to_json() for found in batches]
         if show_trace:
             document["trace"] = {name: json.loads(_plain(value.tolist())) for name, value in trace.steps.items()}
         options.print_json(document)
     else:
         if show_trace:
-            typer.echo(trace.table())
+            options.echo(trace.table())
         show_verdicts([verdict], as_json=False)
+        if batches is not None:
+            for line in [found.sentence() for found in batches] or ["this arithmetic runs its cases one by one"]:
+                options.echo(line)
     return options.exit_status([verdict])
 
 

@@ -9,6 +9,8 @@ import typer
 
 from constructions.validation import InvalidArgument, check_choice
 from verify import cli_options as options
+from verify.files import check_checkpoint
+from verify.pictures import check_picture
 
 #: V that are looked at unless told otherwise: beyond the paper's encoding in float32, minutes of work.
 _LIMIT = 4096
@@ -24,6 +26,7 @@ def frontier(
     context: options.Context = None,
     response: options.Response = None,
     input_size: options.Input = None,
+    size: options.SizeOption = None,
     dtype: Annotated[
         str, typer.Option("--dtype", help="formats, with commas: float64, float32, tf32, bfloat16, float16")
     ] = "bfloat16,float16",
@@ -35,7 +38,7 @@ def frontier(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -57,13 +60,17 @@ def frontier(
         raise InvalidArgument(f"checkpoint: expected one format with --checkpoint but got {', '.join(formats)}")
     if seconds is not None and not seconds > 0:
         raise InvalidArgument(f"seconds: expected a positive number but got {seconds}")
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    if picture is not None:
+        check_picture(picture)
     given = {"mask": mask, "lift": lift, "encoding": encoding, "readout": readout, "band": band}
     chosen = {name: value for name, value in given.items() if value is not None and (name, value) != ("mask", "causal")}
-    sizes = options.sizes_of(context=context, response=response, input=input_size)
+    sizes = options.sizes_of(size, context=context, response=response, input=input_size)
     family = Family(claim, sizes, options.parse_temperature(temperature, q, scaled_by), chosen)
     found = []
     for name in formats:
-        with options.progress_bar(f"{claim} {name}: V", quiet=as_json) as progress:
+        with options.shown_progress(f"{claim} {name}: V") as progress:
             found.append(
                 find_frontier(
                     family,
@@ -78,17 +85,17 @@ def frontier(
                     progress=progress,
                 )
             )
+    if picture is not None:
+        from verify.frontier.picture import draw_frontiers  # noqa: PLC0415 # as above
+
+        draw_frontiers(picture, found)  # before anything is printed: an error would be a second document
     if as_json:
         options.print_json({"frontiers": [part.to_json() for part in found]})
     else:
         options.console().print(frontier_table(found))
         for part in found:
             for line in explanation(part):
-                typer.echo(line)
-    if picture is not None:
-        from verify.frontier.picture import draw_frontiers  # noqa: PLC0415 # as above
-
-        draw_frontiers(picture, found)
+                options.echo(line)
     return 0 if all(part.found for part in found) else 1
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable
-from dataclasses import MISSING
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,12 +13,13 @@ import typer
 from constructions.construction import Construction
 from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from proofs import CLAIMS, get_claim
+from proofs import CLAIMS
 from verify import cli_options as options
 from verify.cli_evidence import show_verdicts
 from verify.commands import command_for
 from verify.counterexamples import refute
 from verify.finder import find_counterexample
+from verify.pictures import check_picture
 from verify.prefixes import LAYER_CLAIMS, check_layer, draw_case
 from verify.prefixes.files import read_layer
 from verify.prefixes.measured import SECOND_LAYER
@@ -54,6 +52,8 @@ def attention(
 ) -> int:
     """Check the identities of attention under a prefix on a layer of your own."""
     kind = options.arithmetic_of(arithmetic, dtype, device)
+    if picture is not None:
+        check_picture(picture)
     if (file is None) == (drawn is None):
         raise InvalidArgument("layer: expected either a FILE or --drawn SEED:INDEX")
     if file is not None:
@@ -75,7 +75,7 @@ def attention(
     caption = None if picture is None else draw_attention(picture, layer, content, prefix, kind, head=head)
     show_verdicts(verdicts, as_json=as_json, many=True)
     if caption is not None and not as_json:
-        typer.echo(f"{picture}: {caption}")
+        options.echo(f"{picture}: {caption}")
     return options.exit_status(verdicts)
 
 
@@ -106,10 +106,10 @@ def reach(
     else:
         words = {True: "reachable", False: "impossible", None: "unknown"}
         length = "any length" if size is None else f"{size}"
-        typer.echo(f"{words[answer.reachable]} (prefix vectors: {length})")
+        options.echo(f"{words[answer.reachable]} (prefix vectors: {length})")
         for line in (answer.prefix, answer.certificate, answer.reason):
             if line is not None:
-                typer.echo(_plain(line))
+                options.echo(_plain(line))
     return 0 if answer.reachable else 1
 
 
@@ -139,18 +139,27 @@ def _json(value: Any) -> Any:
 
 def counterexample(
     claim: Annotated[
-        str, typer.Argument(metavar="CLAIM", help="a claim, a refuted claim, or module:Class of your own construction")
+        str,
+        typer.Argument(
+            metavar="CLAIM",
+            help="a claim, a refuted claim, or a construction of yours as module:Class or path/to/file.py:Class",
+        ),
     ],
     size: Annotated[
-        list[str] | None, typer.Option("--size", metavar="NAME=A..B", help="range of a size, such as vocab=1..6")
+        list[str] | None,
+        typer.Option("--size", metavar="NAME=A..B", help="range of a size, such as vocab=1..6 (again and again)"),
     ] = None,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
     arithmetic: options.Kind = "torch",
     dtype: options.Dtype = "float32",
     device: options.Device = "cpu",
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     lift: options.LiftOption = None,
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
@@ -159,66 +168,38 @@ def counterexample(
 ) -> int:
     """Find the smallest failing case of a construction in a range of sizes, or show one that refutes a false claim."""
     if claim in REFUTED:
-        if size or temperature is not None or q is not None:
+        sized = size or any((vocab, context, response, input_size))
+        if sized or temperature is not None or q is not None:
             raise InvalidArgument(f"size: expected no sizes and no temperature, as {claim} has one counterexample")
         show_verdicts([refute(claim)], as_json=as_json, statement=REFUTED[claim].statement)
         return 1
-    make, names, owner = _construction(claim)
-    ranges = _ranges(size or [], names)
+    if ":" not in claim:
+        check_choice("claim", claim, (*CLAIMS, *REFUTED))
+    subject = options.get_subject(claim)
+    ranges = options.ranges_of(
+        subject, size, least=None, vocab=vocab, context=context, response=response, input=input_size
+    )
     parsed = options.parse_temperature(temperature, q, scaled_by)
 
     def build(**sizes: int) -> Construction:
         return options.with_options(
-            make(**sizes), temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
+            subject.build(sizes),
+            temperature=parsed,
+            mask=mask,
+            lift=lift,
+            encoding=encoding,
+            readout=readout,
+            band=band,
         )
 
-    with options.progress_bar(f"{claim}: search", quiet=as_json) as progress:
+    with options.shown_progress(f"{claim}: search") as progress:
         verdict = find_counterexample(
             build,
             ranges,
             options.arithmetic_of(arithmetic, dtype, device),
             claim=claim,
-            command=partial(command_for, claim) if owner else None,
+            command=partial(command_for, claim),
             progress=progress,
         )
     show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])
-
-
-def _construction(claim: str) -> tuple[Callable[..., Construction], tuple[str, ...], bool]:
-    """Return what builds a construction, the names of its sizes, and whether it is the package's own."""
-    if ":" not in claim:
-        check_choice("claim", claim, (*CLAIMS, *REFUTED))
-        chosen = get_claim(claim)
-        return lambda **sizes: chosen.build(options=None, **sizes), chosen.sizes, True
-    module, _, name = claim.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidArgument(f"claim: expected module:Class that can be imported but {claim}: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, Construction)):
-        reject("claim", "module:Class of a Construction", found)
-    # options that are no sizes have defaults that are no numbers
-    names = tuple(
-        name
-        for name, item in found.__dataclass_fields__.items()
-        if item.default is MISSING or isinstance(item.default, int)
-    )
-    return found, names, False
-
-
-def _ranges(texts: list[str], names: tuple[str, ...]) -> dict[str, range]:
-    ranges: dict[str, range] = {}
-    for text in texts:
-        match = re.fullmatch(r"(\w+)=([0-9]{1,9})\.\.([0-9]{1,9})", text)
-        if match is None:
-            reject("size", "NAME=A..B, such as vocab=1..6", text)
-        name, first, last = match[1], int(match[2]), int(match[3])
-        check_choice("size", name, names)
-        ranges[name] = range(first, check_integer(name, last, first) + 1)
-    missing = [name for name in names if name not in ranges]
-    if missing:
-        raise InvalidArgument(
-            f"size: expected a range for each of {', '.join(names)} but {', '.join(missing)} has none"
-        )
-    return {name: ranges[name] for name in names}

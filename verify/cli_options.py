@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from constructions.construction import Construction
 from constructions.temperature import Hardmax, Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.validation import InvalidArgument, check_choice
-from proofs import Claim
 from verify.arithmetic import KINDS, Arithmetic, get_arithmetic, torch_arithmetic
 from verify.commands import OPTION_NAMES
+from verify.progress import shown_progress as shown_progress
+from verify.subjects import Subject, parse_sizes
+from verify.subjects import get_subject as get_subject
+from verify.terminal import console as console
+from verify.terminal import echo as echo
+from verify.terminal import print_json as print_json
 from verify.verdict import Verdict
 
-#: Width of a table where the terminal does not say; a claim, its evidence and its margin fit.
-_WIDTH = 150
-
 ClaimId = Annotated[
-    str, typer.Argument(metavar="CLAIM", help="theorem-1, theorem-2, longer-responses, longer-inputs, ...")
+    str,
+    typer.Argument(
+        metavar="CLAIM",
+        help="theorem-1, theorem-2, longer-responses, longer-inputs; or a construction of yours as module:Class or"
+        " path/to/file.py:Class",
+    ),
+]
+SizeOption = Annotated[
+    list[str] | None,
+    typer.Option("--size", metavar="NAME=B", help="a size by the name of its field, such as shift=3 (again and again)"),
 ]
 Vocab = Annotated[int | None, typer.Option("--vocab", metavar="V", help="vocabulary size")]
 Context = Annotated[int | None, typer.Option("--context", metavar="N", help="context size (theorem-1)")]
 Response = Annotated[int | None, typer.Option("--response", metavar="N0", help="response size (longer-responses)")]
 Input = Annotated[int | None, typer.Option("--input", metavar="NX", help="input size (longer-inputs)")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]
-Kind = Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy or torch")]
+Kind = Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy, torch or structured")]
 Device = Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")]
 TemperatureOption = Annotated[
     str | None, typer.Option("--temperature", metavar="T", help="inverse temperature; inf is hardmax")
@@ -44,7 +49,7 @@ Q = Annotated[
     str | None,
     typer.Option("--q", metavar="P/Q", help="exact exp(T/sqrt(k)) of all heads, or of each: self=7,first=9/2"),
 ]
-MaskOption = Annotated[str, typer.Option("--mask", help="causal or none")]
+MaskOption = Annotated[str | None, typer.Option("--mask", help="causal or none; as the construction has it, causal")]
 LiftOption = Annotated[str | None, typer.Option("--lift", help="add or mask")]
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="a token as a number: paper (y/V), integer or dyadic")
@@ -60,16 +65,59 @@ BiasOption = Annotated[
 Tf32Factors = Annotated[
     bool, typer.Option("--tf32-factors", help="emulate TF32: round the factors of float32 products to 11 bits")
 ]
+InBatch = Annotated[
+    str | None, typer.Option("--in-batch", metavar="A..B", help="run the case in this batch of the enumeration")
+]
+Batches = Annotated[
+    bool, typer.Option("--batch", help="compare the case alone with the case in batches of 2, 7, 64, 1024, bit for bit")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]
 
-#: Sizes by the names that ``Claim.build`` takes.
+#: Sizes by the names of the construction's fields, or by their short names.
 Sizes = dict[str, int]
 
 
-def sizes_of(**given: int | None) -> Sizes:
-    """Return the sizes that were given."""
-    return {name: size for name, size in given.items() if size is not None}
+def sizes_of(size: list[str] | None = None, **given: int | None) -> Sizes:
+    """Return the sizes that were given, each as one value.
+
+    Raises:
+        InvalidArgument: a range, or one name twice.
+
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    for name, (first, last) in parse_sizes(size or []).items():
+        if first not in {None, last}:
+            raise InvalidArgument(f"{name}: expected one value but got the range {first}..{last}")
+        if name in found:
+            raise InvalidArgument(f"{name}: expected it once but got it twice")
+        found[name] = last
+    return found
+
+
+def ranges_of(subject: Subject, size: list[str] | None, *, least: int | None, **given: int | None) -> dict[str, range]:
+    """Return the ranges of sizes that were given, by the fields of the construction, all that it needs.
+
+    Args:
+        subject: whose sizes they are.
+        size: as ``--size`` takes them.
+        least: where a range begins of which only the end was given; ``None``: at its end.
+        given: ends by their short names.
+
+    Raises:
+        InvalidArgument: a size that is missing, unknown or given twice, or a range without a value.
+
+    """
+    ends: dict[str, tuple[int | None, int]] = {name: (None, end) for name, end in given.items() if end is not None}
+    for name, pair in parse_sizes(size or []).items():
+        if name in ends:
+            raise InvalidArgument(f"{name}: expected it once but got it twice")
+        ends[name] = pair
+    found = {}
+    for name, (first, last) in subject.complete(ends).items():
+        start = (last if least is None else min(least, last)) if first is None else first
+        found[name] = range(start, last + 1)
+    return found
 
 
 def parse_temperature(temperature: str | None, q: str | None, scaled_by: str) -> Temperatures | None:
@@ -103,44 +151,46 @@ def with_options(
     construction: Construction,
     *,
     temperature: Temperatures | None,
-    mask: str,
+    mask: str | None,
     lift: str | None,
     encoding: str | None = None,
     readout: str | None = None,
     band: int | None = None,
 ) -> Construction:
-    """Return the construction with the options set.
+    """Return the construction with the options set that were given.
 
     Raises:
         InvalidArgument: a value that is not accepted, or an option for a construction that does not have it.
 
     """
-    check_choice("mask", mask, ("causal", "none"))
-    fields: dict[str, Any] = {"temperature": temperature, "mask": mask}
-    given = {"lift": lift, "encoding": encoding, "readout": readout, "band": band}
+    if mask is not None:
+        check_choice("mask", mask, ("causal", "none"))
+    fields: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
+    given = {"mask": mask, "lift": lift, "encoding": encoding, "readout": readout, "band": band}
     for option, value in given.items():
         if value is not None:
             name = OPTION_NAMES[option]
             if name not in type(construction).__dataclass_fields__:
                 raise InvalidArgument(f"{option}: expected no --{option} for {type(construction).__name__}")
             fields[name] = value
-    return replace(construction, **fields)
+    return replace(construction, **fields) if fields else construction
 
 
 def build(
-    claim: Claim,
+    claim: str | Subject,
     sizes: Sizes,
     *,
     temperature: Temperatures | None,
-    mask: str,
+    mask: str | None,
     lift: str | None,
     encoding: str | None = None,
     readout: str | None = None,
     band: int | None = None,
 ) -> Construction:
-    """Return a claim's construction at the sizes and options of a command."""
+    """Return the construction of a claim, or of the user's own, at the sizes and options of a command."""
+    subject = get_subject(claim) if isinstance(claim, str) else claim
     return with_options(
-        claim.build(options=None, **sizes),
+        subject.build(sizes),
         temperature=temperature,
         mask=mask,
         lift=lift,
@@ -165,28 +215,6 @@ def arithmetic_of(
             raise InvalidArgument("arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels")
         return torch_arithmetic(dtype, device, bias=bias, tf32_factors=tf32_factors)
     return get_arithmetic(kind, dtype=dtype, device=device)
-
-
-def console() -> Console:
-    """Return a console on standard output that does not fold tables when it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=False, highlight=False)
-
-
-@contextmanager
-def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error while it is a terminal; yield what reports done and total."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def print_json(document: object) -> None:
-    """Print one JSON document on standard output."""
-    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
 def exit_status(verdicts: list[Verdict]) -> int:

@@ -41,7 +41,7 @@ def generate(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -78,8 +78,8 @@ def generate(
             }
         )
     else:
-        typer.echo(f"virtual token ({len(prompt[0])} numbers): {_numbers(prompt[0])}")
-        typer.echo(f"generated: {made}")
+        options.echo(f"virtual token ({len(prompt[0])} numbers): {_numbers(prompt[0])}")
+        options.echo(f"generated: {made}")
         _show(verdict)
     return options.exit_status([verdict])
 
@@ -93,7 +93,7 @@ def answer(
     temperature: options.TemperatureOption = None,
     scaled_by: options.ScaledBy = "key",
     q: options.Q = None,
-    mask: options.MaskOption = "causal",
+    mask: options.MaskOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -130,8 +130,8 @@ def answer(
         )
     else:
         for place, numbers in enumerate(prompt):
-            typer.echo(f"virtual token {place} ({len(numbers)} numbers): {_numbers(numbers)}")
-        typer.echo(f"answer: {' '.join(json.dumps(part, ensure_ascii=False) for part in made)}")
+            options.echo(f"virtual token {place} ({len(numbers)} numbers): {_numbers(numbers)}")
+        options.echo(f"answer: {' '.join(json.dumps(part, ensure_ascii=False) for part in made)}")
         _show(verdict)
     return options.exit_status([verdict])
 

@@ -33,15 +33,28 @@ def command_for(claim_id: str, construction: Construction) -> dict[str, str] | N
 
     ``None`` when the command line cannot build it, as it has no option for something that was given, such as an
     embedding.
+
+    Args:
+        claim_id: a claim's id, or ``module:Class`` of a construction of the user's.
+        construction: what to build.
+
     """
     options = {*SIZE_NAMES.values(), "temperature", *OPTION_NAMES.values()}
+    sizes = []
     for name, item in construction.__dataclass_fields__.items():
-        if name not in options and getattr(construction, name) != item.default:
+        value = getattr(construction, name)
+        if name in options or not item.init:
+            continue
+        if type(value) is int:  # a size by the name of its field; True is none
+            sizes.append(f"{name}={value}")
+        elif value != item.default:
             return None
     words: dict[str, str] = {"claim": claim_id}
     for option, name in SIZE_NAMES.items():
-        if hasattr(construction, name) and name in type(construction).__dataclass_fields__:
+        if name in type(construction).__dataclass_fields__ and construction.__dataclass_fields__[name].init:
             words[f"--{option}"] = str(getattr(construction, name))
+    if sizes:
+        words["--size"] = ",".join(sizes)
     temperature = construction.temperature
     if isinstance(temperature, Hardmax):
         words["--temperature"] = "inf"

@@ -191,7 +191,7 @@ def _hard_token() -> Verdict:
     for columns in itertools.product(range(space.size), repeat=construction.vocab_size):
         entries = [[rows[column][0][axis] for column in columns] for axis in range(construction.context_size)]
         hard = replace(construction.transformer, embedding=explicit_matrix("embedding", entries))
-        model = bind(hard.lowered, _EXACT, Hardmax())
+        model = bind(hard.lowered, _EXACT, Hardmax(), mask=construction.mask)
         made = set()
         for token in range(construction.vocab_size):
             prompt = _EXACT.embed(model.embedding, np.array([token], dtype=np.int64))

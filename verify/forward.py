@@ -12,7 +12,7 @@ from jaxtyping import Int
 from constructions.construction import Construction
 from constructions.temperature import PerHeadSoftmax, Temperature, Temperatures, head_temperature
 from constructions.transformer import ExactAttention, ExactTransformer, Mask
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import InvalidArgument, check_choice, check_integer
 from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, Visible, WeightT
 from verify.trace import Trace
 
@@ -96,6 +96,8 @@ def bind(
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
     temperature: Temperatures,
     weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: Mask,
 ) -> Model[WeightT, RowsT, ScoresT]:
     """Return the model of a transformer in an arithmetic.
 
@@ -105,12 +107,14 @@ def bind(
         temperature: of all heads, or of each by its name.
         weights: the weights by name if they are held already (as the buffers of a torch module are); otherwise each
             is made from its exact matrix.
+        mask: what attention sees: the construction's own, as a transformer has none.
 
     Raises:
-        InvalidArgument: temperatures for other heads than the transformer has, or in an arithmetic that has one for
-            all.
+        InvalidArgument: not a mask, temperatures for other heads than the transformer has, or in an arithmetic that
+            has one for all.
 
     """
+    check_choice("mask", mask, ("causal", "none"))
     if isinstance(temperature, PerHeadSoftmax):
         attentions = [layer for layer in transformer.layers if isinstance(layer, ExactAttention)]
         temperature.check_heads(head.name for layer in attentions for head in layer.heads)
@@ -139,15 +143,13 @@ def bind(
         else:
             name = layer.name
             layers.append(BoundLinear(name, weights[f"{name}.weight"], weights[f"{name}.bias"], layer.relu))
-    return Model(
-        arithmetic, weights["embedding"], tuple(layers), transformer.context_size, transformer.mask, temperature
-    )
+    return Model(arithmetic, weights["embedding"], tuple(layers), transformer.context_size, mask, temperature)
 
 
 def bind_construction(
     construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
 ) -> Model[WeightT, RowsT, ScoresT]:
-    """Return a construction's model at its own temperature, or at the computed default of the number format.
+    """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
@@ -156,7 +158,12 @@ def bind_construction(
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
     try:
-        return bind(construction.transformer.lowered, arithmetic, construction.temperature_for(arithmetic.fmt))
+        return bind(
+            construction.transformer.lowered,
+            arithmetic,
+            construction.temperature_for(arithmetic.fmt),
+            mask=construction.mask,
+        )
     except OverflowError as error:
         raise InvalidArgument(f"dtype: {error}") from None
 

@@ -14,15 +14,17 @@ from constructions.construction import Construction
 from constructions.formats import FORMATS, Format
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
-from proofs import Claim, LayerClaim, ObligationError
+from proofs import Claim, LayerClaim, ObligationError, get_claim
 from verify import strategies
 from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
+from verify.cases import options_of
 from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
 from verify.commands import SIZE_NAMES, command_for
 from verify.coq_record import CoqRecord, coq_verdict
 from verify.exhaust import Progress, exhaust, no_progress
 from verify.fuzz import fuzz
 from verify.prefixes import fuzz_layers
+from verify.subjects import Subject, short
 from verify.sweep import stopped_at, sweep
 from verify.verdict import Verdict
 
@@ -248,10 +250,47 @@ def fuzz_claim(
         examples=examples,
         seed=seed,
         claim=claim.id,
-        parameters=_fuzzed_sizes(claim, bounds, arithmetic.fmt),
+        parameters=_fuzzed_sizes(claim, bounds, arithmetic.fmt)
+        | options_of(options(claim.build(options=None, **bounds))),
         command=lambda construction: command_for(claim.id, construction),
         progress=progress,
         tf32=tf32,
+    )
+
+
+def fuzz_subject(
+    subject: Subject,
+    arithmetic: AnyArithmetic,
+    *,
+    ranges: Mapping[str, range],
+    options: Callable[[Construction], Construction],
+    **how: Any,
+) -> Verdict:
+    """Fuzz a claim, or a construction of the user's own, over ranges of its sizes.
+
+    Args:
+        subject: what to fuzz.
+        arithmetic: the number system.
+        ranges: for every size its values, by the construction's fields.
+        options: sets a temperature or a mask on a drawn construction.
+        how: the other arguments of :func:`~verify.fuzz.fuzz`.
+
+    """
+    if not subject.own and all(values.start == 1 for values in ranges.values()):
+        bounds = {short(name): values[-1] for name, values in ranges.items()}
+        return fuzz_claim(get_claim(subject.id), arithmetic, bounds=bounds, options=options, **how)
+    drawn = strategies.constructions_of(subject, ranges, arithmetic.fmt).map(options)
+    largest = options(subject.build({name: values[-1] for name, values in ranges.items()}))
+    return fuzz(
+        drawn,
+        arithmetic,
+        claim=subject.id,
+        parameters={
+            **{name: f"{values[0]}..{values[-1]}" for name, values in ranges.items()},
+            **options_of(largest),
+        },
+        command=lambda construction: command_for(subject.id, construction),
+        **how,
     )
 
 
@@ -300,7 +339,8 @@ def sweep_vocabularies(claim: Claim, arithmetic: AnyArithmetic, progress: Progre
         arithmetic,
         max_vocab_size=last,
         claim=claim.id,
-        parameters={SIZE_NAMES[name]: size for name, size in sizes.items()},
+        parameters={SIZE_NAMES[name]: size for name, size in sizes.items()}
+        | options_of(claim.build(options=None, vocab=1, **sizes)),
         command=lambda construction: command_for(claim.id, construction),
         progress=progress,
         tf32=tf32,

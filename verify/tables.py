@@ -37,9 +37,9 @@ _DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("reado
 
 
 def parameters(verdict: Verdict) -> str:
-    """Return the parameters in short: ``V = 4, N = 8``."""
+    """Return the parameters in short, the temperature last: ``V = 4, N = 8, q = 19``."""
     letters = {"vocab_size": "V", "context_size": "N", "response_size": "N0", "input_size": "n_X"}
-    shown = []
+    shown, temperature = [], list[str]()
     for name, value in verdict.parameters.items():
         if name in letters:
             shown.append(_range(letters[name], str(value)))
@@ -47,9 +47,16 @@ def parameters(verdict: Verdict) -> str:
             shown.append(f"{value} sizes")
         elif name == "embedding" and not str(value).startswith("any"):  # a matrix is too long for a table
             shown.append("E given")
-        elif (name, value) not in _DEFAULTS and name not in {"temperature", "prover"}:
+        elif name == "temperature":
+            temperature = _temperature(str(value))
+        elif (name, value) not in _DEFAULTS and name != "prover":
             shown.append(f"{name} {value}")
-    return ", ".join(shown)
+    return ", ".join([*shown, *temperature])
+
+
+def _temperature(text: str) -> list[str]:
+    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and goes unsaid."""
+    return ["default temperature" if text == "default of each size" else text.replace(", over sqrt(k)", "")]
 
 
 def _range(letter: str, value: str) -> str:
@@ -90,6 +97,11 @@ def explanation(verdict: Verdict) -> list[str]:
         return []  # what it rests on is the same for many, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
+    if verdict.resumed:
+        lines.append(
+            f"{verdict.claim}, {verdict.arithmetic}: went on from {verdict.resumed['cases']} cases of"
+            f" {verdict.resumed['saved']}; {verdict.resumed['replayed']} of them were run again"
+        )
     if verdict.case:
         lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
     return lines

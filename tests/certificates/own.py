@@ -67,7 +67,7 @@ class Given(Construction):
 
     @cached_property
     def transformer(self) -> Transformer:
-        return Transformer(self.embedding, self.layers, self.layout.context_size, mask=self.mask)
+        return Transformer(self.embedding, self.layers, self.layout.context_size)
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         return Hardmax()

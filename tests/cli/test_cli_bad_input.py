@@ -226,6 +226,24 @@ def test_a_checkpoint_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture
     _refused(["exhaust", *T1, "--checkpoint", str(path)], capsys, "checkpoint")
 
 
-def test_json_changes_nothing_about_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
-    _refused(["exhaust", "theorem-1", "--vocab", "0", "--context", "2", "--json"], capsys, "vocab")
-    _refused(["generate", "", "--json"], capsys, "text")
+@pytest.mark.parametrize(
+    ("arguments", "mention"),
+    [
+        (["exhaust", "theorem-1", "--vocab", "0", "--context", "2"], "vocab"),
+        (["generate", ""], "text"),
+        (["exhaust", *T1, "--nonsense"], "--nonsense"),
+        (["exhaust"], "CLAIM"),
+        (["nonsense"], "nonsense"),
+        (["exhaust", "theorem-1", "--vocab", "three"], "--vocab"),
+    ],
+    ids=str,
+)
+def test_a_refusal_with_json_is_one_document(
+    arguments: list[str], mention: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*arguments, "--json"]) == 2
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert list(document) == ["error"]
+    assert mention in document["error"]
+    assert captured.err == f"error: {document['error']}\n"

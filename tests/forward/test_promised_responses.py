@@ -254,6 +254,6 @@ def test_on_cuda(decode: Decode, construction: Construction, name: str) -> None:
 def test_a_model_can_run_at_another_temperature() -> None:
     construction = UnconditionalGeneration(10, 4)
     exact = construction.transformer.lowered
-    blunt = bind(exact, NumpyArithmetic(), Softmax(1.0))
+    blunt = bind(exact, NumpyArithmetic(), Softmax(1.0), mask=construction.mask)
     assert blunt.temperature == Softmax(1.0)
     assert bind_construction(construction, NumpyArithmetic()).temperature != Softmax(1.0)

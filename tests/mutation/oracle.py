@@ -61,9 +61,11 @@ class Reference:
     The temperature is of every head, or a function of a head's key size.
     """
 
-    def __init__(self, transformer: ExactTransformer, temperature: Temperature | Callable[[int], Temperature]) -> None:
+    def __init__(
+        self, transformer: ExactTransformer, temperature: Temperature | Callable[[int], Temperature], mask: str
+    ) -> None:
         self.temperature = temperature if callable(temperature) else lambda _: temperature
-        self.causal = transformer.mask == "causal"
+        self.causal = mask == "causal"
         self.context_size = transformer.context_size
         columns = transformer.embedding.to_fractions()
         self.embedding = [[exact(row[token]) for row in columns] for token in range(transformer.vocab_size)]
@@ -177,7 +179,7 @@ def violations_and_margin(
         transformer: other weights than the construction's.
 
     """
-    reference = Reference(transformer or construction.transformer.lowered, temperature)
+    reference = Reference(transformer or construction.transformer.lowered, temperature, construction.mask)
     worst: Violation | None = None
     smallest: Fraction | None = None
     for target, tokens in cases(construction) if chosen is None else chosen:

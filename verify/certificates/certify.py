@@ -200,7 +200,7 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
             largest = bound.any_embedding
             numerators = np.full((1, low.shape[1], batch.low.shape[2]), largest.numerator)
             ends = (Ratios(-numerators, largest.denominator), Ratios(numerators, largest.denominator))
-            rows = arithmetic.below(rows, arithmetic.prompt_between(*ends))
+            rows = arithmetic.below(rows, arithmetic.reals_between(*ends))
         elif low.shape[1]:
             rows = arithmetic.below(rows, arithmetic.embed_between(bound.model.embedding, low, high))
         count += low.shape[1]

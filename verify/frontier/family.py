@@ -9,7 +9,6 @@ from typing import Any
 from constructions.construction import Construction
 from constructions.temperature import Temperatures
 from constructions.validation import InvalidArgument
-from proofs import get_claim
 from verify.cases import show_temperature
 from verify.cli_options import build
 from verify.commands import command_for
@@ -39,11 +38,11 @@ class Family:
             InvalidArgument: bad sizes or options.
 
         """
-        if "vocab" in self.sizes:
-            raise InvalidArgument("vocab: expected no --vocab, as the frontier is a vocabulary size")
-        given: dict[str, Any] = {"mask": "causal", "lift": None} | dict(self.options)
+        if {"vocab", "vocab_size"} & set(self.sizes):
+            raise InvalidArgument("vocab: expected no size of the vocabulary, as the frontier is one")
+        given: dict[str, Any] = {"mask": None, "lift": None} | dict(self.options)
         sizes = {"vocab": vocab_size, **self.sizes}
-        return build(get_claim(self.claim), sizes, temperature=self.temperature, **given)
+        return build(self.claim, sizes, temperature=self.temperature, **given)
 
     def command(self, construction: Construction) -> dict[str, str] | None:
         """Return how the command line builds a member, ``None`` where it cannot."""
