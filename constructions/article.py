@@ -28,6 +28,8 @@ _BRACKETS, _GAP = 14, 10
 _GLYPH, _OPERATOR, _SMALL = 10, 13, 7.5
 #: More columns than these are wider than the page whatever is in them.
 _MOST_COLUMNS = (_WIDTH - _BRACKETS) // (_GLYPH + _GAP)
+#: A number may be broken after as many digits: five points each, a quarter of a line.
+_LONG_NUMBER = _WIDTH // 20
 #: As many formulas make a paragraph: TeX holds a whole paragraph in memory.
 _PARAGRAPH = 100
 #: A run of as many equal entries is worth its words.
@@ -255,10 +257,16 @@ def _display(formula: str) -> str:
     return rf"{{\renewcommand{{\arraystretch}}{{{_FRACTION_ROW / _ROW:.2f}}}\[{formula}\]\par}}"
 
 
+def _breakable(formula: str) -> str:
+    """Return a formula for a line: a fraction with a slash, a number that may go on in the next line if it is long."""
+    flat = re.sub(r"\\frac\{(\d+)\}\{(\d+)\}", r"\1/\2", formula)
+    return re.sub(rf"\d{{{_LONG_NUMBER}}}(?=\d)", r"\g<0>\\allowbreak ", flat)
+
+
 def _paragraphs(intro: str, formulas: Iterable[str]) -> str:
     """Return formulas one after another, ragged at the right; a new paragraph after each hundred."""
     lines = [rf"{{\raggedright {intro}"]
-    everything = [re.sub(r"\\frac\{(\d+)\}\{(\d+)\}", r"\1/\2", formula) for formula in formulas]
+    everything = [_breakable(formula) for formula in formulas]
     for number, formula in enumerate(everything, start=1):
         end = "." if number == len(everything) else ("," if number % _PARAGRAPH else r",\par\noindent")
         lines.append(f"{formula}{end}")

@@ -17,7 +17,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.lowering import Bindings, explicit_matrix, lower
-from constructions.validation import InvalidArgument, check_integer, reject
+from constructions.validation import InvalidArgument, check_integer
 
 #: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.
 Matrix = Any
@@ -195,8 +195,9 @@ class Transformer:
     def __new__(cls, *_: Any, **given: Any) -> Transformer:
         """Refuse a mask in words; other arguments are the fields."""
         if "mask" in given:
-            owner = "none for a Transformer, as its construction owns the mask (Construction.mask),"
-            reject("mask", owner, given["mask"])
+            raise InvalidArgument(
+                "mask: a Transformer takes none, as its construction owns the mask (Construction.mask)"
+            )
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

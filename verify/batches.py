@@ -15,9 +15,9 @@ import flint
 import numpy as np
 
 from constructions.construction import Construction
-from constructions.targets import TargetSpace
 from constructions.validation import IntArray, InvalidArgument, check_integer, reject
 from verify.cases import Runner, batch_size
+from verify.cases import spaces as spaces
 from verify.verdict import decimal
 
 #: Sizes of the batches in which a case is compared with itself alone: the smallest, an odd one, and two that reach the
@@ -55,23 +55,6 @@ class Batch:
         return int(np.argmax(same))
 
 
-def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
-    """Return the targets and the user inputs of a construction, counted here and not by code of its own.
-
-    Raises:
-        InvalidArgument: the targets are another class's.
-
-    """
-    given = construction.targets
-    if type(given) is not TargetSpace:
-        reject("targets", "a TargetSpace", given)
-    shape = tuple(check_integer("targets", axis, 0) for axis in given.shape)
-    return (
-        TargetSpace(check_integer("targets", given.vocab_size, 1), shape),
-        TargetSpace(construction.vocab_size, (construction.layout.user,)),
-    )
-
-
 def enumerated(construction: Construction, start: int, stop: int) -> Batch:
     """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
     targets, users = spaces(construction)
@@ -91,17 +74,20 @@ def enumerated(construction: Construction, start: int, stop: int) -> Batch:
 def constant_targets(construction: Construction) -> tuple[IntArray, IntArray]:
     """Return the targets that are one token everywhere, one for each token, each with a user input.
 
-    Every token is decoded at every position of the response. User inputs walk through the vocabulary.
+    Every token is decoded at every position of the response. User inputs walk through the vocabulary. Where the
+    alphabet of the targets is not the vocabulary, the cases are as many as the larger one has, and the smaller one
+    comes round again.
 
     Returns:
         Targets of shape ``(V, *targets.shape)`` and user inputs of shape ``(V, user)``.
 
     """
     vocab_size, (space, _) = construction.vocab_size, spaces(construction)
-    tokens = np.arange(space.vocab_size, dtype=np.int64)
-    targets = np.broadcast_to(tokens.reshape(-1, *(1 for _ in space.shape)), (space.vocab_size, *space.shape))
+    cases = np.arange(max(vocab_size, space.vocab_size), dtype=np.int64)
+    letters = (cases % space.vocab_size).reshape(-1, *(1 for _ in space.shape))
+    targets = np.broadcast_to(letters, (len(cases), *space.shape))
     user = np.arange(construction.layout.user)
-    return targets, (tokens[:, None] + user + vocab_size // 2) % vocab_size
+    return targets, (cases[:, None] + user + vocab_size // 2) % vocab_size
 
 
 def constants(construction: Construction, start: int, stop: int) -> Batch:
@@ -122,7 +108,7 @@ def named_batch(construction: Construction, name: str) -> Batch:
         reject("in_batch", "A..B or constant:A..B, such as 0..26", name)
     start, last = (int(flint.fmpz(number)) for number in match.groups()[1:])
     targets, users = spaces(construction)
-    space = targets.vocab_size if match[1] else targets.size * users.size
+    space = len(constant_targets(construction)[0]) if match[1] else targets.size * users.size
     if not start <= last < space or last - start >= batch_size(construction):
         most = f"at most {batch_size(construction)} cases, up to {decimal(space - 1)}"
         raise InvalidArgument(f"in_batch: expected A..B of {most}, but got {name!r} (type str)")

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.construction import Construction, Layout
 from constructions.ratios import Ratios
+from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
 from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
@@ -64,6 +65,21 @@ class Outcome:
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
 
 
+def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
+    """Return the targets and the user inputs of a construction, counted here and not by code of its own.
+
+    Raises:
+        InvalidArgument: the targets are another class's.
+
+    """
+    return construction.target_space, construction.user_inputs
+
+
+def declared(construction: Construction) -> tuple[TargetSpace, TargetSpace, Layout, int, str]:
+    """Return what a construction says of itself: targets, user inputs, layout, vocabulary size and mask."""
+    return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
+
+
 class Runner:
     """A construction in an arithmetic, ready to run batches of cases.
 
@@ -86,8 +102,8 @@ class Runner:
         self.construction = construction
         self.arithmetic = arithmetic
         self.tf32 = tf32
-        #: as it was when it was bound
-        self.transformer = construction.transformer
+        #: as they were when the weights were bound
+        self.declared, self.transformer = declared(construction), construction.transformer
         with arithmetic.running(tf32=tf32):  # refuses what it does not have
             self._module: Any = arithmetic.module(construction, tf32=tf32)
             if self._module is None:

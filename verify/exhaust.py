@@ -10,7 +10,7 @@ from typing import Any
 from constructions.construction import Construction
 from constructions.validation import check_integer
 from verify.arithmetic import Arithmetic
-from verify.batches import enumerated, spaces
+from verify.batches import enumerated
 from verify.cases import Runner, batch_size, parameters_of
 from verify.checkpoint import Checkpoint
 from verify.tally import Progress as Progress
@@ -60,10 +60,10 @@ def exhaust(
     started = time.perf_counter()
     if limit is not None:
         check_integer("limit", limit, 1)
-    targets, users = spaces(construction)
-    space = targets.size * users.size
     parameters = parameters_of(construction, arithmetic)
     runner = Runner(construction, arithmetic, tf32=tf32)
+    targets, users, *_ = runner.declared
+    space = targets.size * users.size
     file = None if checkpoint is None else Checkpoint(checkpoint, runner)
     tally, resumed = (Tally(), None) if file is None else file.resume(space)
     size = batch_size(construction) if arithmetic.batched else _UNBATCHED

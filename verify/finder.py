@@ -12,7 +12,7 @@ import numpy as np
 from constructions.construction import Construction
 from constructions.validation import IntArray, InvalidArgument, check_integer
 from verify.arithmetic import Arithmetic
-from verify.batches import Batch, constants, enumerated, spaces
+from verify.batches import Batch, constant_targets, constants, enumerated, spaces
 from verify.cases import Runner, batch_size, parameters_of
 from verify.found import Command, confirmed
 from verify.tally import Progress, Tally, no_progress
@@ -107,7 +107,7 @@ def _space(construction: Construction) -> int:
 def _batches(construction: Construction, limit: int) -> Iterator[Batch]:
     """Yield the cases to run, batch by batch."""
     whole = _space(construction) <= limit
-    count = _space(construction) if whole else spaces(construction)[0].vocab_size
+    count = _space(construction) if whole else len(constant_targets(construction)[0])
     size = batch_size(construction)
     for start in range(0, count, size):
         yield (enumerated if whole else constants)(construction, start, min(count, start + size))

@@ -11,7 +11,7 @@ from constructions.construction import Construction
 from constructions.validation import InvalidArgument, check_integer
 from verify.arithmetic import Arithmetic
 from verify.batches import constant_targets as constant_targets
-from verify.batches import constants, spaces
+from verify.batches import constants
 from verify.cases import Runner, batch_size
 from verify.tally import Progress, Tally, no_progress
 from verify.verdict import Verdict
@@ -60,7 +60,7 @@ def sweep(
             reason = f"holds up to vocab_size {vocab_size - 1}; refused at {vocab_size}: {error}"
             break
         words = None if command is None else command(construction)
-        count = spaces(construction)[0].vocab_size
+        count = len(constant_targets(construction)[0])
         size = batch_size(construction) if arithmetic.batched else count
         for start in range(0, count, size):
             batch = constants(construction, start, min(count, start + size))

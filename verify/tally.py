@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument
-from verify.batches import Batch, spaces
-from verify.cases import Outcome, Runner
+from verify.batches import Batch
+from verify.cases import Outcome, Runner, declared
 from verify.found import Command, confirmed
 from verify.verdict import Counterexample, Margin
 
@@ -36,7 +35,6 @@ class _Witness:
     user_input: IntArray
     prompt: Ratios
     expected: IntArray
-    declared: tuple[Any, ...]
 
 
 class Witnesses:
@@ -59,7 +57,6 @@ class Witnesses:
         # the n-th case replaces one that is held with chance WITNESSES / n, so that all are equally likely to stay
         places = self._draw.integers(0, self._seen + 1 + np.arange(len(batch.targets)))
         chosen = np.flatnonzero(places < WITNESSES).tolist()
-        declared = _declared(runner.construction) if chosen else ()
         for case in chosen:
             witness = _Witness(
                 runner,
@@ -67,7 +64,6 @@ class Witnesses:
                 batch.inputs[case].copy(),
                 Ratios(outcome.prompts.numerators[case].copy(), outcome.prompts.denominator),
                 outcome.expected[case].copy(),
-                declared,
             )
             if len(self._held) < WITNESSES:
                 self._held.append(witness)
@@ -82,10 +78,9 @@ class Witnesses:
             groups.setdefault(id(witness.runner), []).append(witness)
         for held in groups.values():
             runner = held[0].runner
-            construction, now = runner.construction, _declared(runner.construction)
-            before = next((witness.declared for witness in held if witness.declared != now), now)
-            if now != before:
-                return f"targets, layout, vocabulary and mask are not what they were: {now}, before {before}"
+            construction, now = runner.construction, declared(runner.construction)
+            if now != runner.declared:
+                return f"targets, layout, vocabulary and mask are not what they were: {now}, before {runner.declared}"
             if construction.transformer is not runner.transformer and not runner.same_weights():
                 return "transformer: other weights when it is asked again"
             for group in (held, *([one] for one in held[:_ALONE])):
@@ -93,10 +88,6 @@ class Witnesses:
                 if found is not None:
                     return found
         return None
-
-
-def _declared(construction: Construction) -> tuple[Any, ...]:
-    return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
 
 
 def _changed(construction: Construction, held: list[_Witness]) -> str | None:

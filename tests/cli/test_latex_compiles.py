@@ -77,9 +77,10 @@ def test_a_standalone_file_compiles_by_itself(words: str, tmp_path: Path, capsys
 
 @needs_latex
 def test_weights_of_ones_own_compile(tmp_path: Path) -> None:
-    """Dense numbers, long fractions, and names with everything that LaTeX takes for itself."""
+    """Dense numbers, fractions of two lines, and names with everything that LaTeX takes for itself."""
     size = 40
     dense = [[Fraction(row * size + column, 7919) for column in range(size)] for row in range(size)]
+    dense[0][0] = Fraction(10**140 + 1, 3**300)
     head = Head('a_b^c "d" {e} \\ $ % & # ~ <ä>', query=[[1] * size], key=[[1] * size], value=dense)
     layers = (Attention((head,)), Linear(dense, [[0]] * size, relu=False, name="read_out"))
     transformer = Transformer([[0] * size] * (size - 2), layers, context_size=2)

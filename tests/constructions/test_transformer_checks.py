@@ -177,8 +177,7 @@ def test_symbols_need_numbers() -> None:
 
 def test_the_mask_and_the_context() -> None:
     assert _refused(lambda: _transformer(mask="none")) == (
-        "mask: expected none for a Transformer, as its construction owns the mask (Construction.mask), but got 'none'"
-        " (type str)"
+        "mask: a Transformer takes none, as its construction owns it (Construction.mask)"
     )
     empty = _transformer(context_size=0)
     assert _refused(lambda: empty.lowered) == "context_size: expected an integer >= 1 but got 0 (type int)"

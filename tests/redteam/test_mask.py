@@ -122,7 +122,7 @@ def test_another_default_of_the_mask_runs_and_is_printed(kind: type[MaskTeller])
 def test_a_transformer_takes_no_mask() -> None:
     parts: dict[str, Any] = {"embedding": [[0]], "layers": (Linear([[0, 0]], [[0]], relu=False),), "context_size": 1}
     for mask in ("causal", "none", None):
-        with pytest.raises(InvalidArgument, match=r"mask: expected none for a Transformer, as its construction owns"):
+        with pytest.raises(InvalidArgument, match=r"mask: a Transformer takes none, as its construction owns"):
             Transformer(**{**parts, "mask": mask})
     transformer = Transformer(**parts)
     assert not hasattr(transformer, "mask")
@@ -142,7 +142,7 @@ def test_an_author_who_forgets_the_decorator_is_told() -> None:
     class Bare(MaskTeller):
         mask = "none"
 
-    with pytest.raises(InvalidArgument, match=r"mask: expected @dataclass before Bare"):
+    with pytest.raises(InvalidArgument, match=r"Bare: expected a frozen dataclass, whose fields are mask"):
         Bare(4)
 
 
