@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-heavy test-long benchmark lint types figures mutants proofs clean
+.PHONY: verify test test-heavy test-long test-kernels benchmark lint types figures mutants proofs clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -21,6 +21,10 @@ test-heavy: $(VENV)/installed
 # Minutes for a single test.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m long
+
+# A minute or two for each choice of kernels that this processor has; KERNELS=--few is what CI runs.
+test-kernels: $(VENV)/installed
+	$(BIN)/python -m tests.kernels.run $(KERNELS)
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark_tier -q -s

@@ -80,7 +80,10 @@ def find_counterexample(
             break
         partly += _space(construction) > limit
         progress(done + 1, len(grid))
+    before = tally.found
     tally.settle(lambda construction: None if command is None else command(construction))
+    if before is None and tally.found is not None and tally.closest is not None:  # right in its batch, and not alone
+        parameters = parameters_of(tally.closest[0].construction, arithmetic)
     reason = refused or tally.reason
     if reason is None and partly and tally.found is None:
         reason = f"{partly} of {len(grid)} sizes have more than {limit} cases; of them only constant targets were run"

@@ -29,36 +29,38 @@ _NO_AVX2 = f"X86_V3,{_NO_AVX512}"
 #: The environment is this with the answer "an Intel processor" loaded before MKL asks.
 INTEL = "ASK_AS_INTEL"
 
-#: What is run, by name, from the oldest instructions to the newest; each alone, and some together.
+#: What is run, by name, from the oldest instructions to the newest. No library looks at the variable of another, so
+#: that all of them change at once and every value is in some setting.
 SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "as it is": {},
-        "2 threads": {"OMP_NUM_THREADS": "2"},
-        "mkl compatible": {"MKL_CBWR": "COMPATIBLE"},
-        "mkl avx2": {"MKL_CBWR": "AVX2"},
-        "mkl avx512": {"MKL_CBWR": "AVX512"},
-        "mkl of intel, sse4.2": {INTEL: "1", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
-        "mkl of intel, avx2": {INTEL: "1", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
-        "mkl of intel, avx512": {INTEL: "1"},
-        "mkl of intel, cbwr avx2": {INTEL: "1", "MKL_CBWR": "AVX2"},
-        "aten default": {"ATEN_CPU_CAPABILITY": "default"},
-        "aten avx2": {"ATEN_CPU_CAPABILITY": "avx2"},
-        "aten avx512": {"ATEN_CPU_CAPABILITY": "avx512"},
-        "openblas prescott": {"OPENBLAS_CORETYPE": "Prescott"},
-        "openblas nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
-        "openblas sandybridge": {"OPENBLAS_CORETYPE": "Sandybridge"},
-        "openblas haswell": {"OPENBLAS_CORETYPE": "Haswell"},
-        "openblas zen": {"OPENBLAS_CORETYPE": "Zen"},
-        "openblas skylakex": {"OPENBLAS_CORETYPE": "SkylakeX"},
-        "numpy without avx512": {"NPY_DISABLE_CPU_FEATURES": _NO_AVX512},
-        "numpy without avx2": {"NPY_DISABLE_CPU_FEATURES": _NO_AVX2},
+        "as-it-is": {},
         "oldest": {
             "MKL_CBWR": "COMPATIBLE",
+            "ATEN_CPU_CAPABILITY": "default",
+            "OPENBLAS_CORETYPE": "Prescott",
+            "NPY_DISABLE_CPU_FEATURES": _NO_AVX2,
+        },
+        "intel-sse4.2": {
+            INTEL: "1",
+            "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
             "ATEN_CPU_CAPABILITY": "default",
             "OPENBLAS_CORETYPE": "Nehalem",
             "NPY_DISABLE_CPU_FEATURES": _NO_AVX2,
         },
-        "intel avx2, 2 threads": {
+        "intel-avx": {
+            INTEL: "1",
+            "MKL_CBWR": "AVX",
+            "ATEN_CPU_CAPABILITY": "default",
+            "OPENBLAS_CORETYPE": "Sandybridge",
+            "NPY_DISABLE_CPU_FEATURES": _NO_AVX2,
+        },
+        "avx2": {
+            "MKL_CBWR": "AVX2",
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "OPENBLAS_CORETYPE": "Zen",
+            "NPY_DISABLE_CPU_FEATURES": _NO_AVX512,
+        },
+        "intel-avx2-two-threads": {
             INTEL: "1",
             "MKL_ENABLE_INSTRUCTIONS": "AVX2",
             "ATEN_CPU_CAPABILITY": "avx2",
@@ -66,10 +68,13 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "NPY_DISABLE_CPU_FEATURES": _NO_AVX512,
             "OMP_NUM_THREADS": "2",
         },
+        "avx512": {"MKL_CBWR": "AVX512", "ATEN_CPU_CAPABILITY": "avx512", "OPENBLAS_CORETYPE": "SkylakeX"},
+        "intel-avx512": {INTEL: "1", "ATEN_CPU_CAPABILITY": "avx512"},
+        "two-threads": {"OMP_NUM_THREADS": "2"},
     }
 )
-#: What CI runs: kernels of no one's liking beside those that its processor takes by itself.
-FEW = ("oldest", "intel avx2, 2 threads")
+#: What CI runs: kernels of other processors beside those that its own takes by itself.
+FEW = ("oldest", "intel-avx2-two-threads")
 
 _ANSWER = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
 
@@ -106,7 +111,7 @@ def environment(setting: Mapping[str, str], folder: Path) -> dict[str, str] | No
 
 
 def fingerprint() -> str:
-    """Return a hash of what the kernels give for some products, sums and exponentials of every kind that is used."""
+    """Return a hash of the number of threads and of products, sums and exponentials, of every kind that is used."""
     import numpy as np
     import torch
 
@@ -115,6 +120,7 @@ def fingerprint() -> str:
     def add(result: Any) -> None:
         found.update(np.asarray(result, dtype=np.float64).tobytes())
 
+    add(torch.get_num_threads())
     for rows, keys, columns in ((1, 1, 997), (27, 3, 3), (64, 20, 94), (7, 13, 5), (1, 300, 64)):
         left, right, bias = (draw.normal(size=shape) for shape in ((3, rows, keys), (columns, keys), columns))
         for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):

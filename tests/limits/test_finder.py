@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from constructions import Construction, InvalidArgument, LongerInputs, RationalSoftmax, UnconditionalGeneration
 from verify import check
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, torch_arithmetic
-from verify.cases import Runner
+from verify.cases import Outcome, Runner
 from verify.finder import find_counterexample
 from verify.verdict import Counterexample
 
@@ -89,6 +90,23 @@ def test_the_shrunk_case_still_fails_and_no_lower_entry_does() -> None:
             lower = target.copy()
             lower[place] -= 1
             assert not runner.run(lower[None], none).failures().any()
+
+
+def test_a_case_that_fails_only_alone_names_the_sizes_it_fails_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel may be right in a batch and not alone, as one of float32 is at V = 2553; it is emulated here."""
+    run = Runner.run
+
+    def batch_dependent(runner: Runner, targets: Any, user_inputs: Any, trace: Any = None) -> Outcome:
+        outcome = run(runner, targets, user_inputs, trace)
+        alone = len(targets) == 1 and runner.construction.vocab_size == 3
+        return replace(outcome, margins=np.zeros_like(outcome.margins)) if alone else outcome
+
+    monkeypatch.setattr(Runner, "run", batch_dependent)
+    verdict = find_counterexample(
+        lambda vocab_size: UnconditionalGeneration(vocab_size, 1), {"vocab_size": range(2, 4)}, EXACT, claim="x"
+    )
+    assert verdict.holds is False
+    assert verdict.parameters["vocab_size"] == 3
 
 
 def test_bad_ranges_are_refused() -> None:
