@@ -212,7 +212,10 @@ def test_arithmetics_by_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "ball"}, "arithmetic: expected one of rational, symbolic, numpy, torch but got 'ball' (type str)"),
+        (
+            {"kind": "ball"},
+            "arithmetic: expected one of rational, symbolic, numpy, torch, structured but got 'ball' (type str)",
+        ),
         (
             {"kind": "numpy", "dtype": "bfloat16"},
             "dtype: expected one of float64, float32, float16 but got 'bfloat16' (type str)",
