@@ -177,15 +177,21 @@ def bind_construction(
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
-        InvalidArgument: the format cannot hold what the weights rely on.
+        InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
 
     """
     check_transformer(construction)
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
+    lowered = construction.transformer.lowered
+    if lowered.vocab_size != construction.vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {type(construction).__name__},"
+            f" but it has {lowered.vocab_size}"
+        )
     try:
         return bind(
-            construction.transformer.lowered,
+            lowered,
             arithmetic,
             construction.temperature_for(arithmetic.fmt),
             mask=construction.mask,
