@@ -75,7 +75,7 @@ class ConditionalGeneration(SelectingConstruction):
     @cached_property
     def transformer(self) -> Transformer:
         """The weights of :func:`_layers`, with ``E = I`` (a multiple of ``I`` or of ``I - 1`` in other codings)."""
-        return Transformer(self.coding.lifted(V), _layers(self.coding), _CONTEXT_SIZE, self.coding_bindings, self.mask)
+        return Transformer(self.coding.lifted(V), _layers(self.coding), _CONTEXT_SIZE, self.coding_bindings)
 
     @property
     def targets(self) -> TargetSpace:

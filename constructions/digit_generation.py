@@ -165,7 +165,7 @@ class DigitGeneration(Construction):
         """The weights of :func:`_layers`, with ``E = 0``."""
         bindings = {V: self.vocab_size, N: self.context_size, BASE: self.base, GRID: grid_size(self.base)}
         embedding = sp.ZeroMatrix(self.digits * N, V)
-        return Transformer(embedding, _layers(self.digits, self.readout), N, bindings, self.mask)
+        return Transformer(embedding, _layers(self.digits, self.readout), N, bindings)
 
     @property
     def targets(self) -> TargetSpace:
@@ -180,7 +180,7 @@ class DigitGeneration(Construction):
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
-        return np.asarray(targets)
+        return targets
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.

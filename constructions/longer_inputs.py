@@ -80,7 +80,7 @@ class LongerInputs(Construction):
         bindings = {V: self.vocab_size, n_X: self.input_size}
         embedding = sp.Identity(V) - sp.OneMatrix(V, V) if self.lift == "mask" else sp.Identity(V)
         layers = tuple(blocks(self.vocab_size, self.input_size, self.lift))
-        return Transformer(embedding, layers, POSITIONS, bindings, self.mask)
+        return Transformer(embedding, layers, POSITIONS, bindings)
 
     @property
     def targets(self) -> TargetSpace:
@@ -104,7 +104,8 @@ class LongerInputs(Construction):
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m(x_1, ..., x_n)``, shape ``(batch, 1)``."""
         batch = np.arange(len(targets))
-        return np.asarray(targets[(batch, *user_inputs.T)])[:, None]
+        answers: TokenArray = targets[(batch, *user_inputs.T)]
+        return answers[:, None]
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: a ``q`` shown to be enough; floats: attention one-hot up to rounding.

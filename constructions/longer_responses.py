@@ -87,7 +87,7 @@ class LongerResponses(SelectingConstruction):
     def transformer(self) -> Transformer:
         """The weights of :func:`_layers`, with ``E = I`` (a multiple of ``I`` or of ``I - 1`` in other codings)."""
         bindings = {**self.coding_bindings, N0: self.response_size}
-        return Transformer(self.coding.lifted(V), _layers(self.coding), 2 * N0, bindings, self.mask)
+        return Transformer(self.coding.lifted(V), _layers(self.coding), 2 * N0, bindings)
 
     @property
     def targets(self) -> TargetSpace:

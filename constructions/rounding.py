@@ -14,7 +14,7 @@ from constructions.formats import FORMATS, Format, round_to_format
 _LARGEST_EXACT = 2 ** FORMATS["float64"].precision
 
 
-def round_ratios(numerators: np.ndarray[Any, Any], denominator: int, fmt: Format) -> Float[np.ndarray, ...]:
+def round_ratios(numerators: np.ndarray[Any, Any], denominator: int, fmt: Format) -> Float[np.ndarray, " ..."]:
     r"""Return every ``numerator / denominator`` rounded to nearest, ties to even, in ``fmt``, as float64.
 
     Integers up to ``2^53`` are float64s, so that one division gives the quotient rounded to 53 bits; no quotient that

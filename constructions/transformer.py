@@ -19,7 +19,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from constructions.exact_matrix import ExactMatrix
 from constructions.layer_checks import check_layers
 from constructions.lowering import Bindings, explicit_matrix, lower
-from constructions.validation import check_choice, check_integer, reject
+from constructions.validation import InvalidArgument, check_integer, reject
 
 #: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.
 Matrix = Any
@@ -166,14 +166,12 @@ class ExactTransformer:
         embedding: ``E``, embedding size x vocabulary size.
         layers: from the input to the logits.
         context_size: the number of positions that have a position code.
-        mask: ``causal``, or ``none`` for attention that sees every position.
 
     """
 
     embedding: ExactMatrix
     layers: tuple[ExactAttention | ExactLinear, ...]
     context_size: int
-    mask: Mask
 
     @property
     def embedding_size(self) -> int:
@@ -211,7 +209,9 @@ class Transformer:
         layers: from the input to the logits; the last one must not have a ReLU.
         context_size: number of positions, possibly symbolic.
         bindings: the number of every symbol.
-        mask: ``causal``, or ``none`` for attention that sees every position.
+
+    Raises:
+        InvalidArgument: a ``mask``, which belongs to the construction: the one that is printed is the one that runs.
 
     """
 
@@ -219,14 +219,20 @@ class Transformer:
     layers: tuple[Layer, ...]
     context_size: Any
     bindings: Bindings = field(default_factory=dict)
-    mask: Mask = "causal"
+
+    def __new__(cls, *_: Any, **given: Any) -> Transformer:
+        """Refuse a mask in words; other arguments are the fields."""
+        if "mask" in given:
+            raise InvalidArgument(
+                "mask: a Transformer takes none, as its construction owns the mask (Construction.mask)"
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "embedding", _as_expression("embedding", self.embedding))
         object.__setattr__(self, "layers", _tuple_of("layers", (Attention, Linear), self.layers))
         if isinstance(self.context_size, bool) or not isinstance(self.context_size, (int, np.integer, sp.Expr)):
             reject("context_size", "a number of positions", self.context_size)
-        check_choice("mask", self.mask, ("causal", "none"))
 
     @cached_property
     def lowered(self) -> ExactTransformer:
@@ -241,7 +247,7 @@ class Transformer:
         check_integer("context_size", context_size, 1)
         layers = tuple(_lower_layer(layer, {**self.bindings, **layer.bindings}) for layer in self.layers)
         check_layers(embedding.shape, context_size, layers)
-        return ExactTransformer(embedding, layers, context_size, self.mask)
+        return ExactTransformer(embedding, layers, context_size)
 
 
 def _lower_layer(layer: Layer, bindings: Bindings) -> ExactAttention | ExactLinear:

@@ -76,12 +76,3 @@ def numbers_text(matrix: ExactMatrix) -> str:
     rows = [[str(value) for value in row] for row in matrix.to_fractions()]
     width = max((len(cell) for row in rows for cell in row), default=0)
     return "\n".join("[ " + " ".join(cell.rjust(width) for cell in row) + " ]" for row in rows)
-
-
-def numbers_latex(matrix: ExactMatrix) -> str:
-    """Return an exact matrix as a LaTeX ``bmatrix`` of fractions."""
-    rows = [
-        " & ".join(sp.latex(sp.Rational(value.numerator, value.denominator)) for value in row)
-        for row in matrix.to_fractions()
-    ]
-    return r"\begin{bmatrix}" + r" \\ ".join(rows) + r"\end{bmatrix}"

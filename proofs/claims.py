@@ -127,11 +127,12 @@ CLAIMS: Mapping[str, Claim] = _registry(
         statement=(
             "For all V, N >= 1 there is a transformer with vocabulary V, context N, embedding size N, one attention"
             " layer of two heads and a three-layer MLP that generates ANY sequence (y_0, ..., y_{N-1}) when its context"
-            " starts with the single virtual token (y_0/V, ..., y_{N-1}/V). At hardmax, and with softmax, E = 0 and the"
-            " causal mask if and only if q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads (V >= 2). For every"
-            " embedding |E| <= M if and only if q > (N-1)(4V-3+2VM); with a q for each head, which leaks"
-            " l = (N-1)/(q+N-1), if and only if l_self + l_first ((V-1)/V + M) < 1/(2V). The same shape works at"
-            " hardmax with other encodings, lifts and readouts of a token."
+            " starts with the single virtual token (y_0/V, ..., y_{N-1}/V). That holds at hardmax; a single token"
+            " (V = 1) needs no temperature. For V >= 2, with softmax, E = 0 and the causal mask it holds if and only if"
+            " q = exp(T/sqrt(k)) > (N-1)(4V-3), the same q in both heads. For V >= 2 and every embedding |E| <= M it"
+            " holds if and only if q > (N-1)(4V-3+2VM); with a q for each head, which leaks l = (N-1)/(q+N-1), if and"
+            " only if l_self + l_first ((V-1)/V + M) < 1/(2V). The same shape works at hardmax with other encodings,"
+            " lifts and readouts of a token."
         ),
         latex=(
             r"\forall V, N \ge 1\ \exists\, \text{transformer}\ \forall y \in \{0..V-1\}^N:\quad"
@@ -157,8 +158,8 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V >= 1 there is a transformer with vocabulary V, context 2, embedding size V, one attention layer"
             " of two heads and a three-layer MLP that answers every user token X with m(X), for ANY map m, when its"
             " context starts with the single virtual token (m(0)/V, ..., m(V-1)/V). At hardmax, and with softmax at"
-            " every temperature that is the same in both heads; with a q for each if and only if"
-            " -1/(2V) < d < 1/(2(V-1)), d = 1/(1+q_self) - 1/(1+q_first) (V >= 2)."
+            " every temperature that is the same in both heads; for V >= 2, with a q for each if and only if"
+            " -1/(2V) < d < 1/(2(V-1)), d = 1/(1+q_self) - 1/(1+q_first)."
         ),
         latex=(
             r"\forall V \ge 1\ \exists\, \text{transformer}\ \forall m \colon \{0..V-1\} \to \{0..V-1\}\ \forall X:"
@@ -179,8 +180,8 @@ CLAIMS: Mapping[str, Claim] = _registry(
             "For all V, N0 >= 1 there is a transformer with vocabulary V, context 2 N0, embedding size V, one attention"
             " layer of two heads and a three-layer MLP that answers every user token X with m_0(X), ..., m_{N0-1}(X),"
             " for ANY maps m_p, when its context starts with the virtual tokens (m_p(0)/V, ..., m_p(V-1)/V)."
-            " At hardmax, and with softmax and the causal mask if and only if q > (4V-3)(2 N0 - 2) - 1, the same q in"
-            " both heads (V, N0 >= 2)."
+            " That holds at hardmax; for V >= 2, with softmax and the causal mask, it holds if and only if"
+            " q > (4V-3)(2 N0 - 2) - 1, the same q in both heads."
         ),
         latex=(
             r"\forall V, N_0 \ge 1\ \exists\, \text{transformer}\ \forall m_p \colon \{0..V-1\} \to \{0..V-1\}\ \forall"

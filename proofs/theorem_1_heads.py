@@ -278,7 +278,7 @@ OBLIGATIONS: tuple[Obligation, ...] = (
         " |E| <= M if and only if l_self + l_first ((V-1)/V + M) < 1/(2V), l_h = (N-1)/(q_h+N-1), for V >= 2; at"
         " equality V-1 and V-2 tie. With one q for both that is q > (N-1)(4V-3+2VM).",
         r"\frac{N-1}{q_{\mathrm{self}}+N-1} + \frac{N-1}{q_{\mathrm{first}}+N-1}\Bigl(\frac{V-1}V + M\Bigr)"
-        r" < \frac1{2V} \iff \text{all targets, all } |E| \le M",
+        r" < \frac1{2V} \iff \text{all targets, all } |E| \le M \quad (V \ge 2)",
         _threshold,
         theorem_1.subject,
     ),
@@ -287,7 +287,8 @@ OBLIGATIONS: tuple[Obligation, ...] = (
         "With the causal mask and softmax, one q for both heads, every target is decoded for every embedding of entries"
         " from -m <= 0 to M >= 0 if and only if q > (N-1) max(4V-3+2Vm, 2V(M-1)-1), for V >= 2; at equality two tokens"
         " tie. For 0 <= E <= M <= 3 - 1/V it is the threshold of E = 0.",
-        r"q > (N-1) \max\bigl(4V-3+2Vm,\ 2V(M-1)-1\bigr) \iff \text{all targets, all } -m \le E \le M",
+        r"q > (N-1) \max\bigl(4V-3+2Vm,\ 2V(M-1)-1\bigr) \iff \text{all targets, all } -m \le E \le M"
+        r" \quad (V \ge 2)",
         _range,
         theorem_1.subject,
     ),

@@ -146,7 +146,7 @@ OBLIGATIONS: tuple[Obligation, ...] = (
         f"{theorem_2.CLAIM}.head-threshold",
         "With a q for each head every map is answered for every user token if and only if -1/(2V) < d < 1/(2(V-1)), for"
         " V >= 2; at equality the tokens 0 and 1 tie.",
-        r"-\frac1{2V} < d < \frac1{2(V-1)} \iff \text{all maps, all } X",
+        r"-\frac1{2V} < d < \frac1{2(V-1)} \iff \text{all maps, all } X \quad (V \ge 2)",
         _threshold,
         theorem_2.subject,
     ),

@@ -1,21 +1,24 @@
-"""What all tests share: shapes checked at run time, one thread, one Hypothesis profile, independent oracles."""
+"""What all tests share: shapes checked at run time, the threads asked for, a Hypothesis profile, a rounding oracle."""
 
 from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import beartype
 import hypothesis
+import jaxtyping
 import numpy as np
 import pytest
 import torch
-from jaxtyping import AbstractArray, install_import_hook
+from jaxtyping import AbstractArray, AbstractDtype, install_import_hook
 
 if TYPE_CHECKING:  # at run time the packages must not be imported before the hook is installed
     from constructions import Construction
@@ -25,7 +28,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _has_shape(annotation: Any) -> bool:
-    if inspect.isclass(annotation) and issubclass(annotation, AbstractArray):
+    if inspect.isclass(annotation) and issubclass(annotation, (AbstractArray, AbstractDtype)):
         return True
     return any(_has_shape(part) for part in get_args(annotation))
 
@@ -40,11 +43,47 @@ def check_shapes(function: _Function) -> _Function:
     return beartype.beartype(function) if function.__annotations__ else function
 
 
+_EVERY_FUNCTION = jaxtyping.jaxtyped
+_checked: dict[CodeType, bool] = {}
+
+
+def _names_shape(annotation: Any, names: dict[str, Any]) -> bool:
+    """Say whether a name in an annotation is of jaxtyping, or stands for an array with a shape.
+
+    A name that is not known yet is no array's: jaxtyping gives up on such an annotation when it decorates.
+    """
+    if not isinstance(annotation, str):
+        return _has_shape(annotation)
+    return any(_has_shape(names.get(name)) for name in re.findall(r"\w+", annotation))
+
+
+def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
+    """Do as jaxtyping's decorator does, for functions in whose annotations there is a shape to check, and for no other.
+
+    The import hook decorates every function, those within others again at every call, which is most of the time that
+    the tests would take.
+    """
+
+    def decorated(item: Any) -> Any:
+        if inspect.isfunction(item):
+            code = item.__code__
+            if code not in _checked:
+                hints = item.__annotations__.values()
+                _checked[code] = any(_names_shape(hint, item.__globals__) for hint in hints)
+            if not _checked[code]:
+                return item
+        return _EVERY_FUNCTION(item, typechecker=typechecker)
+
+    return decorated
+
+
+jaxtyping.jaxtyped = jaxtyped  # type: ignore[assignment] # the hook calls it by this name, always so
+
 # the hook rewrites modules that are found on sys.path; an editable install has a finder of its own, which it misses
 sys.path.insert(0, str(Path(__file__).parents[1]))
 install_import_hook(("constructions", "verify", "proofs"), f"{__name__}.check_shapes")
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 hypothesis.settings.register_profile("prefixproof", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("prefixproof"), derandomize=True)

@@ -13,6 +13,7 @@ from verify.arithmetic import NumpyArithmetic as NumpyArithmetic
 from verify.arithmetic import RationalArithmetic as RationalArithmetic
 from verify.arithmetic import SymbolicArithmetic as SymbolicArithmetic
 from verify.arithmetic import get_arithmetic as get_arithmetic
+from verify.batches import batch_dependence as batch_dependence
 from verify.cases import Outcome as Outcome
 from verify.cases import Runner as Runner
 from verify.check import check as check

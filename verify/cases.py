@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.construction import Construction, Layout
+from constructions.ratios import Ratios
+from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
-from constructions.transformer import ExactAttention
+from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
 from verify.forward import bind_construction, exact_logits, generate
 from verify.trace import Trace
-from verify.verdict import Counterexample, Margin, decimal
+from verify.verdict import Margin, decimal
 
 #: Memory that one batch may take in its largest intermediates.
 _BATCH_BYTES = 2**26
@@ -33,17 +34,28 @@ class Outcome:
         produced: tokens of greedy decoding, the same shape.
         margins: at every step the logit of the promised token minus the largest other one: float64, or Fractions as
             objects; ``inf`` for a vocabulary of one token, NaN where any logit is not finite.
+        prompts: the virtual tokens that ran, exactly.
+        logits: of every step, cases x response x vocabulary.
 
     """
 
     expected: IntArray
     produced: IntArray
     margins: np.ndarray[Any, Any]
+    prompts: Ratios | None = None
+    logits: np.ndarray[Any, Any] | None = None
 
     def failures(self) -> np.ndarray[Any, Any]:
         """Return for every case and step whether it is NOT shown right: another token, or no positive margin."""
         positive = np.asarray(self.margins > 0, dtype=np.bool_)  # false for NaN
         return np.asarray((self.produced != self.expected) | ~positive)
+
+    def case(self, place: int) -> Outcome:
+        """Return the outcome of one case of the batch, as a batch of one."""
+        one = slice(place, place + 1)
+        prompts = None if self.prompts is None else Ratios(self.prompts.numerators[one], self.prompts.denominator)
+        logits = None if self.logits is None else self.logits[one]
+        return Outcome(self.expected[one], self.produced[one], self.margins[one], prompts, logits)
 
     def smallest_margin(self) -> Margin:
         """Return the smallest margin; NaN if there is one, or no case at all."""
@@ -51,6 +63,21 @@ class Outcome:
         if not margins:
             return math.nan
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
+
+
+def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
+    """Return the targets and the user inputs of a construction, counted here and not by code of its own.
+
+    Raises:
+        InvalidArgument: the targets are another class's.
+
+    """
+    return construction.target_space, construction.user_inputs
+
+
+def declared(construction: Construction) -> tuple[TargetSpace, TargetSpace, Layout, int, str]:
+    """Return what a construction says of itself: targets, user inputs, layout, vocabulary size and mask."""
+    return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
 
 
 class Runner:
@@ -74,16 +101,24 @@ class Runner:
         """
         self.construction = construction
         self.arithmetic = arithmetic
-        self._module: Any = None
-        if arithmetic.name.startswith("torch"):
-            from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # torch takes seconds to import
-            from verify.torch_module import to_torch  # noqa: PLC0415 # the same
+        self.tf32 = tf32
+        #: as they were when the weights were bound
+        self.declared, self.transformer = declared(construction), construction.transformer
+        with arithmetic.running(tf32=tf32):  # refuses what it does not have
+            self._module: Any = arithmetic.module(construction, tf32=tf32)
+            if self._module is None:
+                self._model = bind_construction(construction, arithmetic)
 
-            if isinstance(arithmetic, TorchArithmetic) and arithmetic.plain:
-                precision: Literal["high", "highest"] = "high" if tf32 else "highest"
-                self._module = to_torch(construction, arithmetic.fmt.name, arithmetic.device, precision=precision)
-        if self._module is None:
-            self._model = bind_construction(construction, arithmetic)
+    def same_weights(self) -> bool:
+        """Say whether the construction's weights, asked for twice more, are those that were bound."""
+        asked = (self.construction.transformer for _ in range(2))
+        before = weights_sha256(self.transformer.lowered)
+        return all(weights_sha256(transformer.lowered) == before for transformer in asked)
+
+    @property
+    def name(self) -> str:
+        """The arithmetic as verdicts call it."""
+        return self.arithmetic.name + (" with TF32" if self.tf32 else "")
 
     def run(self, targets: IntArray, user_inputs: IntArray, trace: Trace | None = None) -> Outcome:
         """Return the outcome of a batch.
@@ -95,27 +130,34 @@ class Runner:
 
         """
         expected = self.construction.response(targets, user_inputs)
-        if self._module is not None:
-            generation = self._module.generation(self._module.prompt(targets), user_inputs, trace=trace)
-            return _outcome(expected, generation.tokens, exact_logits(self._module.arithmetic, generation))
-        layout, prompts = self.construction.layout, self.construction.virtual_tokens(targets)
-        arithmetic, steps = self.arithmetic, layout.response
+        prompts = self.construction.virtual_tokens(targets)
+        with self.arithmetic.running(tf32=self.tf32):
+            if self._module is not None:
+                held = self._module.arithmetic
+                generation = self._module.generation(held.prompt(prompts), user_inputs, trace=trace)
+                return _judged(expected, generation.tokens, exact_logits(held, generation), prompts)
+            return self._run(expected, prompts, user_inputs, trace)
+
+    def _run(self, expected: IntArray, prompts: Ratios, user_inputs: IntArray, trace: Trace | None) -> Outcome:
+        layout, arithmetic = self.construction.layout, self.arithmetic
+        virtual, steps = layout.virtual, layout.response
         if arithmetic.batched:
-            with np.errstate(all="ignore"):  # an overflow shows as a logit that is not finite, which never verifies
-                rows = arithmetic.prompt(prompts)
-                generation = generate(self._model, rows, layout.virtual, user_inputs, steps, trace=trace)
-            return _outcome(expected, generation.tokens, exact_logits(arithmetic, generation))
-        outcomes = []
-        for case in range(len(targets)):
+            rows = arithmetic.prompt(prompts)
+            generation = generate(self._model, rows, virtual, user_inputs, steps, trace=trace)
+            return _judged(expected, generation.tokens, exact_logits(arithmetic, generation), prompts)
+        tokens, logits = [], []
+        for case in range(len(expected)):
             rows = arithmetic.prompt(prompts[case])
-            generation = generate(self._model, rows, layout.virtual, user_inputs[case], steps, trace=trace)
-            logits = exact_logits(arithmetic, generation)[None]
-            outcomes.append(_outcome(expected[case : case + 1], generation.tokens[None], logits))
-        return Outcome(
-            expected,
-            np.concatenate([outcome.produced for outcome in outcomes]) if outcomes else expected,
-            np.concatenate([outcome.margins for outcome in outcomes]) if outcomes else np.zeros(expected.shape),
-        )
+            generation = generate(self._model, rows, virtual, user_inputs[case], steps, trace=trace)
+            tokens.append(generation.tokens[None])
+            logits.append(exact_logits(arithmetic, generation)[None])
+        if not tokens:
+            return Outcome(expected, expected, np.zeros(expected.shape), prompts)
+        return _judged(expected, np.concatenate(tokens), np.concatenate(logits), prompts)
+
+
+def _judged(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any], prompts: Ratios) -> Outcome:
+    return replace(_outcome(expected, produced, logits), prompts=prompts, logits=logits)
 
 
 def _outcome(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any]) -> Outcome:
@@ -132,6 +174,20 @@ def _outcome(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any
     if not exact:
         margins = np.where(np.isfinite(logits).all(axis=-1), margins, np.nan)
     return Outcome(expected, produced, margins)
+
+
+def weights_sha256(lowered: ExactTransformer) -> str:
+    """Return a digest of every exact weight, of where there are ReLUs and heads, and of the context size."""
+    digest = hashlib.sha256()
+    for name, matrix in lowered.matrices().items():
+        digest.update(f"{name} {matrix.shape}".encode())
+        for entry in matrix.nonzero():
+            digest.update(repr(entry).encode())
+    for layer in lowered.layers:
+        heads = [(head.name, head.key_size) for head in layer.heads] if isinstance(layer, ExactAttention) else []
+        digest.update(repr((type(layer).__name__, layer.name, getattr(layer, "relu", None), heads)).encode())
+    digest.update(f"{lowered.context_size}".encode())
+    return digest.hexdigest()
 
 
 def batch_size(construction: Construction) -> int:
@@ -191,83 +247,3 @@ def show_temperature(temperature: Temperatures) -> str:
 def _exact(number: Fraction | int) -> str:
     whole = decimal(number.numerator)
     return whole if number.denominator == 1 else f"{whole}/{decimal(number.denominator)}"
-
-
-def counterexample(
-    construction: Construction,
-    arithmetic: Arithmetic[Any, Any, Any],
-    outcome: Outcome,
-    case: int,
-    *,
-    target: IntArray,
-    user_input: IntArray,
-    command: Mapping[str, str] | None = None,
-    tf32: bool = False,
-) -> Counterexample:
-    """Return the record of a failing case, with the command that shows it.
-
-    Args:
-        construction: what was run.
-        arithmetic: the number system.
-        outcome: of the batch.
-        case: the case's place in the batch.
-        target: the case's target.
-        user_input: the case's user tokens.
-        command: ``{"claim": ..., "--vocab": ..., ...}`` when the command line can build the construction.
-        tf32: whether TF32 was allowed in torch's float32 products.
-
-    """
-    position = int(np.argmax(outcome.failures()[case]))
-    rank = construction.targets.rank(target)
-    margin = outcome.margins[case, position]
-    tokens = [int(token) for token in user_input]
-    return Counterexample(
-        construction=repr(construction),
-        rank=rank,
-        target=target.tolist(),
-        user_input=tokens,
-        position=position,
-        expected=int(outcome.expected[case, position]),
-        produced=int(outcome.produced[case, position]),
-        margin=margin if isinstance(margin, Fraction) else float(margin),
-        reproduce=_reproduce(construction, arithmetic, target, tokens, command=command, tf32=tf32),
-    )
-
-
-def _reproduce(
-    construction: Construction,
-    arithmetic: Arithmetic[Any, Any, Any],
-    target: IntArray,
-    user_input: list[int],
-    *,
-    command: Mapping[str, str] | None,
-    tf32: bool,
-) -> str:
-    kind, *dtype = arithmetic.name.split()
-    if command is None:
-        case = f"target={target.tolist()}, user_input={user_input}"
-        given = [f"bias={name!r}" for name in ("separate", "fma") if name in dtype]
-        given += ["tf32_factors=True"] if "tf32-factors" in dtype else []
-        if given:
-            made = f"TorchArithmetic({', '.join([repr(dtype[0]), repr(arithmetic.device), *given])})"
-            return f"verify.check({construction!r}, {case}, arithmetic=verify.arithmetic.tensors.{made})"
-        options = f", dtype={dtype[0]!r}, device={arithmetic.device!r}" if dtype else ""
-        options += ", tf32=True" if tf32 else ""
-        return f"verify.check({construction!r}, {case}, arithmetic={kind!r}{options})"
-    words = ["prefixproof", "check", command["claim"]]
-    for name, value in command.items():
-        if name != "claim":
-            words += [name, value]
-    words += ["--rank", decimal(construction.targets.rank(target)), "--arithmetic", kind]
-    if user_input:
-        words += ["--user", ",".join(map(str, user_input))]
-    if dtype:
-        words += ["--dtype", dtype[0]]
-        for name in ("separate", "fma"):
-            words += ["--bias", name] if name in dtype else []
-        words += ["--tf32-factors"] if "tf32-factors" in dtype else []
-    if arithmetic.device != "cpu":
-        words += ["--device", arithmetic.device]
-    if tf32:
-        words += ["--tf32"]
-    return shlex.join(words)

@@ -18,6 +18,7 @@ from constructions.formats import FORMATS
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS, LAYER_CLAIMS, get_any_claim
 from verify import cli_options as options
+from verify.batches import InBatch
 from verify.check import check as check_case
 from verify.commands import command_for
 from verify.coq_record import read_record
@@ -223,15 +224,19 @@ def check(
     tf32: options.Tf32 = False,
     bias: options.BiasOption = "linear",
     tf32_factors: options.Tf32Factors = False,
+    in_batch: options.InBatch = None,
+    batch: options.Batches = False,
+    seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Evaluate one case: how a counterexample is reproduced."""
+    """Evaluate one case: how a counterexample is reproduced, and whether the batch it is in changes its numbers."""
     sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
     construction = options.build(
         claim, sizes, temperature=parsed, mask=mask, lift=lift, encoding=encoding, readout=readout, band=band
     )
     trace = Trace(enabled=show_trace)
+    batches: list[InBatch] | None = [] if batch else None
     verdict = check_case(
         construction,
         rank=_natural("rank", rank),
@@ -241,9 +246,14 @@ def check(
         command=command_for(claim, construction),
         trace=trace,
         tf32=tf32,
+        in_batch=in_batch,
+        batches=batches,
+        seed=check_integer("seed", seed, 0),
     )
     if as_json:
         document = verdict.to_json()
+        if batches is not None:
+            document["batches"] = [found.to_json() for found in batches]
         if show_trace:
             document["trace"] = {name: json.loads(_plain(value.tolist())) for name, value in trace.steps.items()}
         options.print_json(document)
@@ -251,6 +261,9 @@ def check(
         if show_trace:
             options.echo(trace.table())
         show_verdicts([verdict], as_json=False)
+        if batches is not None:
+            for line in [found.sentence() for found in batches] or ["this arithmetic runs its cases one by one"]:
+                options.echo(line)
     return options.exit_status([verdict])
 
 

@@ -37,7 +37,7 @@ Context = Annotated[int | None, typer.Option("--context", metavar="N", help="con
 Response = Annotated[int | None, typer.Option("--response", metavar="N0", help="response size (longer-responses)")]
 Input = Annotated[int | None, typer.Option("--input", metavar="NX", help="input size (longer-inputs)")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]
-Kind = Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy or torch")]
+Kind = Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy, torch or structured")]
 Device = Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")]
 TemperatureOption = Annotated[
     str | None, typer.Option("--temperature", metavar="T", help="inverse temperature; inf is hardmax")
@@ -64,6 +64,12 @@ BiasOption = Annotated[
 ]
 Tf32Factors = Annotated[
     bool, typer.Option("--tf32-factors", help="emulate TF32: round the factors of float32 products to 11 bits")
+]
+InBatch = Annotated[
+    str | None, typer.Option("--in-batch", metavar="A..B", help="run the case in this batch of the enumeration")
+]
+Batches = Annotated[
+    bool, typer.Option("--batch", help="compare the case alone with the case in batches of 2, 7, 64, 1024, bit for bit")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]

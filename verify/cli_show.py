@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from constructions.construction import Construction
-from constructions.typeset import numbers_latex, numbers_text, transformer_latex, transformer_text
+from constructions.article import formula_article, numbers_article, standalone_article, symbolic_article
+from constructions.typeset import numbers_text, transformer_latex, transformer_text
+from constructions.validation import InvalidArgument
 from proofs import LAYER_CLAIMS, LayerClaim, get_claim
 from verify import cli_options as options
 from verify.subjects import Subject
@@ -38,12 +39,19 @@ def show(
     encoding: options.EncodingOption = None,
     readout: options.ReadoutOption = None,
     band: options.BandOption = None,
-    latex: Annotated[bool, typer.Option("--latex", help="LaTeX block matrices for a paper")] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="LaTeX for the text of a paper; needs the package amsmath")
+    ] = False,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="with --latex: a whole file that compiles by itself")
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Show a claim and its weight matrices: symbolic, or at the sizes given."""
+    if standalone and (as_json or not latex):
+        raise InvalidArgument("standalone: expected --latex with it, and no --json")
     if claim in LAYER_CLAIMS:
-        return _show_layer_claim(LAYER_CLAIMS[claim], latex=latex, as_json=as_json)
+        return _show_layer_claim(LAYER_CLAIMS[claim], latex=latex, standalone=standalone, as_json=as_json)
     subject = options.get_subject(claim)
     sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     numbers = bool(sizes) or subject.own  # a construction of the user's own has no symbols but its numbers
@@ -72,7 +80,12 @@ def show(
         options.print_json(document)
         return 0
     if latex:
-        options.echo(_latex(construction) if numbers else transformer_latex(construction.transformer))
+        transformer = construction.transformer
+        body = numbers_article(transformer.lowered.matrices()) if numbers else symbolic_article(transformer)
+        if standalone:
+            formula = "" if subject.own else f"{formula_article(get_claim(claim).latex)}\n"
+            body = standalone_article(f"{formula}{body}", subject.title)
+        options.echo(body)
         return 0
     if subject.own:
         options.echo(f"{subject.title}\n")
@@ -96,17 +109,14 @@ def _said(subject: Subject) -> dict[str, str]:
     return {"statement": chosen.statement, "latex": chosen.latex, "source": chosen.source}
 
 
-def _show_layer_claim(claim: LayerClaim, *, latex: bool, as_json: bool) -> int:
+def _show_layer_claim(claim: LayerClaim, *, latex: bool, standalone: bool, as_json: bool) -> int:
     """Show a claim that is about any layer, so that it has no weights of its own."""
     if as_json:
         record = {"claim": claim.id, "statement": claim.statement, "latex": claim.latex, "source": claim.source}
         options.print_json(record)
+    elif latex:
+        body = formula_article(claim.latex)
+        options.echo(standalone_article(body, claim.title) if standalone else body)
     else:
-        options.echo(claim.latex if latex else f"{claim.title}\n{claim.statement}\n({claim.source})")
+        options.echo(f"{claim.title}\n{claim.statement}\n({claim.source})")
     return 0
-
-
-def _latex(construction: Construction) -> str:
-    matrices = construction.transformer.lowered.matrices()
-    lines = [rf"\text{{{name}}} &= {numbers_latex(matrix)}" for name, matrix in matrices.items()]
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"

@@ -31,7 +31,7 @@ from constructions.validation import check_choice
 from verify.arithmetic import RationalArithmetic
 from verify.cases import Runner
 from verify.exhaust import exhaust
-from verify.float_counterexamples import FLOAT32_FIRST, smallest_float32_failure, smallest_misread_row
+from verify.float_counterexamples import float32_failure, smallest_misread_row
 from verify.forward import bind, generate
 from verify.prefixes import AttentionHead, AttentionLayer, attend
 from verify.prefixes.passes import scores_of
@@ -173,7 +173,7 @@ def _embedding() -> Verdict:
 
 def _float32() -> Verdict:
     started, claim = time.perf_counter(), "float32-is-enough"
-    verdict = smallest_float32_failure(FLOAT32_FIRST)
+    verdict = float32_failure()
     found = verdict.counterexample
     if found is not None:
         found = replace(found, reproduce=_reproduce(claim))
@@ -191,7 +191,7 @@ def _hard_token() -> Verdict:
     for columns in itertools.product(range(space.size), repeat=construction.vocab_size):
         entries = [[rows[column][0][axis] for column in columns] for axis in range(construction.context_size)]
         hard = replace(construction.transformer, embedding=explicit_matrix("embedding", entries))
-        model = bind(hard.lowered, _EXACT, Hardmax())
+        model = bind(hard.lowered, _EXACT, Hardmax(), mask=construction.mask)
         made = set()
         for token in range(construction.vocab_size):
             prompt = _EXACT.embed(model.embedding, np.array([token], dtype=np.int64))

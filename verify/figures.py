@@ -17,6 +17,8 @@ from verify.prefixes.picture import draw_attention
 
 #: Seed and index of a drawn layer with enough positions and prefix vectors to look at.
 _PREFIX_EXAMPLE = (0, 1498)
+#: As many tokens are named side by side; of more, every second, third, ...
+_MOST_NAMES = 20
 #: Where the README looks for pictures.
 _FOLDER = Path(__file__).parent.parent / "proofs" / "figures"
 
@@ -53,6 +55,8 @@ def draw_readout(path: Path, *, vocab_size: int = 10) -> None:
         near = np.clip(token / vocab_size + np.array([-0.5, 0.5]) / vocab_size, 0, 1)
         near[1] = 1 if token == vocab_size - 1 else near[1]
         axes.plot(near, slope * near + offset, linewidth=3, color=line.get_color())
+        if token % -(-vocab_size // _MOST_NAMES):
+            continue
         top = token / vocab_size
         axes.annotate(
             str(token),

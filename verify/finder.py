@@ -12,9 +12,10 @@ import numpy as np
 from constructions.construction import Construction
 from constructions.validation import IntArray, InvalidArgument, check_integer
 from verify.arithmetic import Arithmetic
-from verify.cases import Runner, batch_size, counterexample, parameters_of
-from verify.exhaust import Progress, Tally, no_progress
-from verify.sweep import constant_targets
+from verify.batches import Batch, constant_targets, constants, enumerated, spaces
+from verify.cases import Runner, batch_size, parameters_of
+from verify.found import Command, confirmed
+from verify.tally import Progress, Tally, no_progress
 from verify.verdict import Verdict
 
 #: Spaces up to this many cases are enumerated, so that the first failing case is the smallest of its sizes.
@@ -69,25 +70,18 @@ def find_counterexample(
         except InvalidArgument as error:
             refused = f"refused at {sizes}: {error}"
             break
-        found = _first_failure(construction, runner, tally, limit)
-        if found is not None:
-            target, user = _shrunk(construction, runner, *found)
-            outcome = runner.run(target[None], user[None])
-            tally.found = counterexample(
-                construction,
-                arithmetic,
-                outcome,
-                0,
-                target=target,
-                user_input=user,
-                command=None if command is None else command(construction),
-            )
-            tally.margin = tally.found.margin
+        words = None if command is None else command(construction)
+        if not all(
+            tally.take(runner, batch, runner.run(batch.targets, batch.inputs), command=words)
+            for batch in _batches(construction, limit)
+        ):
+            _shrink(runner, tally, words)
             parameters = parameters_of(construction, arithmetic)
             break
         partly += _space(construction) > limit
         progress(done + 1, len(grid))
-    reason = refused
+    tally.settle(lambda construction: None if command is None else command(construction))
+    reason = refused or tally.reason
     if reason is None and partly and tally.found is None:
         reason = f"{partly} of {len(grid)} sizes have more than {limit} cases; of them only constant targets were run"
     return Verdict(
@@ -96,7 +90,7 @@ def find_counterexample(
         method="swept",
         arithmetic=arithmetic.name,
         device=arithmetic.device,
-        holds=False if tally.found is not None else True if reason is None else None,
+        holds=tally.holds(complete=reason is None),
         cases=tally.cases,
         margin=tally.margin,
         counterexample=tally.found,
@@ -106,37 +100,35 @@ def find_counterexample(
 
 
 def _space(construction: Construction) -> int:
-    return construction.targets.size * construction.user_inputs.size
+    targets, users = spaces(construction)
+    return targets.size * users.size
 
 
-def _batches(construction: Construction, limit: int) -> Iterator[tuple[IntArray, IntArray]]:
+def _batches(construction: Construction, limit: int) -> Iterator[Batch]:
     """Yield the cases to run, batch by batch."""
-    if _space(construction) <= limit:
-        targets = construction.targets.unrank_range(0, construction.targets.size)
-        inputs = construction.user_inputs.unrank_range(0, construction.user_inputs.size)
-        targets, inputs = targets.repeat(len(inputs), axis=0), np.tile(inputs, (len(targets), 1))
-    else:
-        targets, inputs = constant_targets(construction)
+    whole = _space(construction) <= limit
+    count = _space(construction) if whole else len(constant_targets(construction)[0])
     size = batch_size(construction)
-    for start in range(0, len(targets), size):
-        yield np.array(targets[start : start + size]), np.array(inputs[start : start + size])
+    for start in range(0, count, size):
+        yield (enumerated if whole else constants)(construction, start, min(count, start + size))
 
 
-def _first_failure(
-    construction: Construction, runner: Runner, tally: Tally, limit: int
-) -> tuple[IntArray, IntArray] | None:
-    for targets, inputs in _batches(construction, limit):
-        outcome = runner.run(targets, inputs)
-        failed = outcome.failures().any(axis=1)
-        if failed.any():
-            case = int(np.argmax(failed))
-            tally.cases += case + 1
-            return targets[case], inputs[case]
-        tally.add(outcome)
-    return None
+def _shrink(runner: Runner, tally: Tally, command: Command | None) -> None:
+    """Make what was found smaller, where it fails alone."""
+    if tally.found is None or tally.found.batch is not None:
+        return
+    space, _ = spaces(runner.construction)
+    target = np.array(tally.found.target, dtype=np.int64).reshape(space.shape)
+    user = np.array(tally.found.user_input, dtype=np.int64)
+    target, user = _shrunk(runner, target, user)
+    found = confirmed(runner, Batch("alone", target[None], user[None]), 0, command=command)
+    if isinstance(found, str):
+        tally.found, tally.reason = None, found
+    else:
+        tally.found, tally.margin = found, found.margin
 
 
-def _shrunk(construction: Construction, runner: Runner, target: IntArray, user: IntArray) -> tuple[IntArray, IntArray]:
+def _shrunk(runner: Runner, target: IntArray, user: IntArray) -> tuple[IntArray, IntArray]:
     """Lower every entry of a failing case, from the first on, to the smallest token with which it still fails."""
     for array in (target, user):
         for place in np.ndindex(array.shape):
@@ -147,5 +139,4 @@ def _shrunk(construction: Construction, runner: Runner, target: IntArray, user: 
                 if 0 <= token < array[place] and runner.run(case[0][None], case[1][None]).failures().any():
                     array[place] = token
                     break
-    assert runner.run(target[None], user[None]).failures().any()
     return target, user

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from constructions.construction import Construction, Layout
 from constructions.temperature import PerHeadSoftmax, Temperature, Temperatures, head_temperature
 from constructions.transformer import ExactAttention, ExactTransformer, Mask, Transformer
-from constructions.validation import InvalidArgument, check_integer, reject
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, Visible, WeightT
 from verify.trace import Trace
 
@@ -96,6 +96,8 @@ def bind(
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
     temperature: Temperatures,
     weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: Mask,
 ) -> Model[WeightT, RowsT, ScoresT]:
     """Return the model of a transformer in an arithmetic.
 
@@ -105,12 +107,14 @@ def bind(
         temperature: of all heads, or of each by its name.
         weights: the weights by name if they are held already (as the buffers of a torch module are); otherwise each
             is made from its exact matrix.
+        mask: what attention sees: the construction's own, as a transformer has none.
 
     Raises:
-        InvalidArgument: temperatures for other heads than the transformer has, or in an arithmetic that has one for
-            all.
+        InvalidArgument: not a mask, temperatures for other heads than the transformer has, or in an arithmetic that
+            has one for all.
 
     """
+    check_choice("mask", mask, ("causal", "none"))
     if isinstance(temperature, PerHeadSoftmax):
         attentions = [layer for layer in transformer.layers if isinstance(layer, ExactAttention)]
         temperature.check_heads(head.name for layer in attentions for head in layer.heads)
@@ -139,9 +143,7 @@ def bind(
         else:
             name = layer.name
             layers.append(BoundLinear(name, weights[f"{name}.weight"], weights[f"{name}.bias"], layer.relu))
-    return Model(
-        arithmetic, weights["embedding"], tuple(layers), transformer.context_size, transformer.mask, temperature
-    )
+    return Model(arithmetic, weights["embedding"], tuple(layers), transformer.context_size, mask, temperature)
 
 
 def check_transformer(construction: Construction) -> None:
@@ -159,8 +161,8 @@ def check_transformer(construction: Construction) -> None:
     exact = transformer.lowered
     if exact.vocab_size != construction.vocab_size:
         raise InvalidArgument(
-            f"transformer of {name}: expected an embedding of {construction.vocab_size} columns, one for each token"
-            f" (vocab_size), but it is {exact.embedding_size} x {exact.vocab_size}"
+            f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
+            f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
         )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(
@@ -172,7 +174,7 @@ def check_transformer(construction: Construction) -> None:
 def bind_construction(
     construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
 ) -> Model[WeightT, RowsT, ScoresT]:
-    """Return a construction's model at its own temperature, or at the computed default of the number format.
+    """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
@@ -182,7 +184,12 @@ def bind_construction(
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
     try:
-        return bind(construction.transformer.lowered, arithmetic, construction.temperature_for(arithmetic.fmt))
+        return bind(
+            construction.transformer.lowered,
+            arithmetic,
+            construction.temperature_for(arithmetic.fmt),
+            mask=construction.mask,
+        )
     except OverflowError as error:
         raise InvalidArgument(f"dtype: {error}") from None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -14,9 +15,11 @@ from hypothesis.strategies import SearchStrategy
 from constructions.construction import Construction
 from constructions.validation import check_integer
 from verify.arithmetic import Arithmetic
-from verify.cases import Runner, counterexample
-from verify.exhaust import Progress, Tally, no_progress
+from verify.batches import Batch
+from verify.cases import Runner
+from verify.found import confirmed
 from verify.strategies import Case, cases
+from verify.tally import Progress, Tally, no_progress
 from verify.verdict import Verdict
 
 #: Runners kept between examples: Hypothesis often comes back to the same sizes, above all while it shrinks.
@@ -62,35 +65,31 @@ def fuzz(
     check_integer("seed", seed, 0)
     tally, runs = Tally(), 0
     seen: set[tuple[str, bytes, bytes]] = set()
-    # constructions are frozen and compare by their parameters, so the same sizes give the same runner
-    runner = lru_cache(maxsize=_KEPT_RUNNERS)(lambda construction: Runner(construction, arithmetic, tf32=tf32))
+    arithmetic.running(tf32=tf32)  # refuses what it does not have
+    runner = _Runners(lambda construction: Runner(construction, arithmetic, tf32=tf32))
 
     def check(case: Case) -> None:
         nonlocal runs
         construction = case.construction
-        outcome = runner(construction).run(case.target[None], case.user_input[None])
+        batch = Batch("alone", case.target[None], case.user_input[None])
+        outcome = runner(construction).run(batch.targets, batch.inputs)
         if outcome.failures().any():
-            tally.found = counterexample(
-                construction,
-                arithmetic,
-                outcome,
-                0,
-                target=case.target,
-                user_input=case.user_input,
-                command=None if command is None else command(construction),
-                tf32=tf32,
-            )
+            words = None if command is None else command(construction)
+            found = confirmed(runner(construction), batch, 0, command=words)
+            tally.found, tally.reason = (None, found) if isinstance(found, str) else (found, None)
             raise _NotShown
         identity = (repr(construction), case.target.tobytes(), case.user_input.tobytes())
         if tally.found is None and identity not in seen:
             seen.add(identity)
-            tally.add(outcome)
+            tally.add(outcome, runner(construction), batch)
         runs += 1
         progress(min(runs, examples), examples)
 
     reason = _search(cases(constructions), check, examples, seed)
     if reason is not None:
         tally.found = None
+    tally.settle(lambda construction: None if command is None else command(construction))
+    reason = reason or tally.reason
     if tally.found is not None:
         tally.margin = tally.found.margin
         tally.cases += 1
@@ -100,7 +99,7 @@ def fuzz(
         method="fuzzed",
         arithmetic=arithmetic.name + (" with TF32" if tf32 else ""),
         device=arithmetic.device,
-        holds=False if tally.found is not None else True if tally.cases and reason is None else None,
+        holds=tally.holds(complete=tally.cases > 0 and reason is None),
         cases=tally.cases,
         margin=tally.margin,
         counterexample=tally.found,
@@ -108,6 +107,30 @@ def fuzz(
         seconds=time.perf_counter() - started,
         reason=reason or (None if tally.cases else "no case was drawn"),
     )
+
+
+class _Runners:
+    """The runners used last, for Hypothesis often comes back to the same sizes.
+
+    Two constructions have the same runner only if all their fields are equal, those that their comparison leaves out
+    too: a field that is not compared may well be a weight.
+    """
+
+    def __init__(self, make: Callable[[Construction], Runner]) -> None:
+        self._make = make
+        self._held: OrderedDict[Any, Runner] = OrderedDict()
+
+    def __call__(self, construction: Construction) -> Runner:
+        values = [(item.name, getattr(construction, item.name)) for item in fields(construction)]
+        key = (type(construction), tuple((name, type(value), value) for name, value in values))
+        try:
+            found = self._held.pop(key, None) or self._make(construction)
+        except TypeError:  # a field without a hash
+            return self._make(construction)
+        self._held[key] = found
+        if len(self._held) > _KEPT_RUNNERS:
+            self._held.popitem(last=False)
+        return found
 
 
 def _search(strategy: SearchStrategy[Case], check: Callable[[Case], None], examples: int, number: int) -> str | None:

@@ -7,30 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from constructions.construction import Construction
-from constructions.validation import IntArray, InvalidArgument, check_integer
+from constructions.validation import InvalidArgument, check_integer
 from verify.arithmetic import Arithmetic
-from verify.cases import Runner, batch_size, counterexample
-from verify.exhaust import Progress, Tally, no_progress
+from verify.batches import constant_targets as constant_targets
+from verify.batches import constants
+from verify.cases import Runner, batch_size
+from verify.tally import Progress, Tally, no_progress
 from verify.verdict import Verdict
-
-
-def constant_targets(construction: Construction) -> tuple[IntArray, IntArray]:
-    """Return the targets that are one token everywhere, one for each token, each with a user input.
-
-    Every token is decoded at every position of the response. User inputs walk through the vocabulary.
-
-    Returns:
-        Targets of shape ``(V, *targets.shape)`` and user inputs of shape ``(V, user)``.
-
-    """
-    vocab_size, shape = construction.vocab_size, construction.targets.shape
-    tokens = np.arange(vocab_size, dtype=np.int64)
-    targets = np.broadcast_to(tokens.reshape(-1, *(1 for _ in shape)), (vocab_size, *shape))
-    user = np.arange(construction.layout.user)
-    return targets, (tokens[:, None] + user + vocab_size // 2) % vocab_size
 
 
 def sweep(
@@ -65,52 +49,46 @@ def sweep(
     check_integer("max_vocab_size", max_vocab_size, 1)
     tally = Tally()
     reason = None
+    arithmetic_name = arithmetic.name + (" with TF32" if tf32 else "")
     for vocab_size in range(1, max_vocab_size + 1):
         construction = build(vocab_size)
+        if construction.vocab_size != vocab_size:
+            raise InvalidArgument(f"build: expected a vocab_size of {vocab_size} but got {construction!r}")
         try:
             runner = Runner(construction, arithmetic, tf32=tf32)
         except InvalidArgument as error:
             reason = f"holds up to vocab_size {vocab_size - 1}; refused at {vocab_size}: {error}"
             break
-        targets, inputs = constant_targets(construction)
-        size = batch_size(construction) if arithmetic.batched else vocab_size
-        for start in range(0, vocab_size, size):
-            stop = min(vocab_size, start + size)
-            outcome = runner.run(targets[start:stop], inputs[start:stop])
-            failed = outcome.failures().any(axis=1)
-            if failed.any():
-                case = int(np.argmax(failed))
-                tally.found = counterexample(
-                    construction,
-                    arithmetic,
-                    outcome,
-                    case,
-                    target=targets[start + case],
-                    user_input=inputs[start + case],
-                    command=None if command is None else command(construction),
-                    tf32=tf32,
-                )
-                tally.margin = tally.found.margin
-                tally.cases += case + 1
+        words = None if command is None else command(construction)
+        count = len(constant_targets(construction)[0])
+        size = batch_size(construction) if arithmetic.batched else count
+        for start in range(0, count, size):
+            batch = constants(construction, start, min(count, start + size))
+            if not tally.take(runner, batch, runner.run(batch.targets, batch.inputs), command=words):
                 break
-            tally.add(outcome)
+        if tally.reason is not None:
+            break
         if tally.found is not None:
             reason = f"holds up to vocab_size {vocab_size - 1}, stops at {vocab_size} (token {tally.found.expected})"
             break
         progress(vocab_size, max_vocab_size)
+    if reason is None:
+        tally.settle(lambda construction: None if command is None else command(construction))
+        if tally.found is not None:
+            reason = f"fails at {tally.found.construction}, alone and not in its batch"
     return Verdict(
         claim=claim,
         parameters={"vocab_size": f"1..{max_vocab_size}", **(parameters or {}), "targets": "constant"},
         method="swept",
-        arithmetic=arithmetic.name + (" with TF32" if tf32 else ""),
+        arithmetic=arithmetic_name,
         device=arithmetic.device,
-        holds=False if tally.found is not None else True if reason is None else None,
+        holds=tally.holds(complete=reason is None),
         cases=tally.cases,
         space=None,
         margin=tally.margin,
         counterexample=tally.found,
         seconds=time.perf_counter() - started,
-        reason=reason,
+        reason=tally.reason or reason,
     )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -15,25 +13,11 @@ from torch import Tensor, nn
 from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_tokens
+from verify.arithmetic.kernels import MatmulPrecision as MatmulPrecision
+from verify.arithmetic.kernels import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.forward import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
 from verify.trace import Trace
-
-MatmulPrecision = Literal["highest", "high", "medium"]
-
-
-@contextmanager
-def matmul_precision(precision: MatmulPrecision) -> Iterator[None]:
-    """Set torch's precision of float32 products for a while: ``highest`` is IEEE float32, ``high`` allows TF32.
-
-    The setting is global and another library may have lowered it, so a forward pass that claims float32 sets it.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 @final
@@ -90,7 +74,7 @@ class TorchTransformer(nn.Module):
         dtype = str(held.dtype).removeprefix("torch.")
         if held.device != arithmetic.torch_device or dtype != arithmetic.fmt.name:
             arithmetic = TorchArithmetic(dtype, held.device)
-        return bind(exact, arithmetic, self.temperature, weights)
+        return bind(exact, arithmetic, self.temperature, weights, mask=self.construction.mask)
 
     def forward(
         self,

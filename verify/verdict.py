@@ -51,6 +51,7 @@ class Counterexample:
         produced: the token produced there; the same as ``expected`` where it won only by the order of tokens.
         margin: the logit of ``expected`` minus the largest other one; not positive, or NaN where a logit is not finite.
         reproduce: one command that shows the case.
+        batch: the batch in which it fails, where it is right alone; see :class:`~verify.batches.Batch`.
 
     """
 
@@ -63,13 +64,15 @@ class Counterexample:
     produced: int
     margin: Margin
     reproduce: str
+    batch: str | None = None
 
     def sentence(self) -> str:
         """Return the case in one sentence."""
         given = f" with user input {self.user_input}" if self.user_input else ""
+        where = "" if self.batch is None else f" in the batch {self.batch}; alone it is right"
         return (
             f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
-            f" {self.position}, but {self._instead()} (margin {_show_margin(self.margin)})"
+            f" {self.position}, but {self._instead()} (margin {_show_margin(self.margin)}){where}"
         )
 
     def _instead(self) -> str:
@@ -130,6 +133,8 @@ class Verdict:
         versions: of Python, this package and the libraries that did the work.
         reason: why nothing is shown, or what a reader must know with the verdict.
         refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
+        resumed: where the run went on from a checkpoint: ``cases`` that it took over (a decimal string), when they were
+            ``saved`` (UTC), and how many of them were run again (``replayed``).
 
     """
 
@@ -148,6 +153,7 @@ class Verdict:
     versions: Mapping[str, str] = field(default_factory=library_versions)
     reason: str | None = None
     refutation: Refutation | None = None
+    resumed: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.counterexample is not None and self.refutation is not None:
@@ -171,6 +177,7 @@ class Verdict:
         """Return JSON values: numbers that can be huge as decimal strings, exact margins as ``"p/q"``."""
         record = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "refutation"}
         record["parameters"], record["versions"] = dict(self.parameters), dict(self.versions)
+        record["resumed"] = None if self.resumed is None else dict(self.resumed)
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
         record["margin"] = margin_to_json(self.margin)
         if self.case is not None:
@@ -197,6 +204,7 @@ class Verdict:
             (values["holds"] is None or isinstance(values["holds"], bool))
             and values["method"] in get_args(Method)
             and isinstance(values["parameters"], Mapping)
+            and (values["resumed"] is None or isinstance(values["resumed"], Mapping))
         )
         if not kinds_fit:
             raise InvalidArgument("verdict: expected holds true, false or null, a known method, and named parameters")

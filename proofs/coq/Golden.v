@@ -4,7 +4,7 @@
     very definitions that the theorems are about. *)
 
 From Coq Require Import List Arith ZArith QArith Qreduction String DecimalString.
-From PrefixProof Require Import Model Constructions.
+From PrefixProof Require Import Model Constructions Encodings.
 Import ListNotations.
 Open Scope string_scope.
 
@@ -42,8 +42,9 @@ Definition show_block (k : nat) (b : block) : string :=
   numbered 0 (show_head prefix (width b) (value_dim b)) (heads b)
   ++ numbered 0 (show_layer prefix) (layers b).
 
-Definition show (title : string) (target : string) (tf : transformer) (p : prompt) : string :=
+Definition show (title : string) (encoding : string) (target : string) (tf : transformer) (p : prompt) : string :=
   line ["construction"; title]
+  ++ line ["encoding"; encoding]
   ++ line ["target"; target]
   ++ line ["blocks"; show_nat (List.length (blocks tf))]
   ++ show_matrix "embedding" (embedding_dim tf) (vocab_size tf) (embedding tf)
@@ -51,22 +52,44 @@ Definition show (title : string) (target : string) (tf : transformer) (p : promp
   ++ numbered 0 show_block (blocks tf)
   ++ show_matrix "virtual_tokens" (prompt_size p) (embedding_dim tf) (virtual_token p).
 
+Definition unconditional_title (V N : nat) : string :=
+  "UnconditionalGeneration " ++ show_nat V ++ " " ++ show_nat N.
+Definition unconditional_target : string := "y(i) = (7 i + 3) mod V".
+Definition unconditional_example (V i : nat) : nat := (7 * i + 3) mod V.
 Definition unconditional_text (V N : nat) : string :=
-  show ("UnconditionalGeneration " ++ show_nat V ++ " " ++ show_nat N)
-    "y(i) = (7 i + 3) mod V"
+  show (unconditional_title V N) "paper" unconditional_target
     (unconditional_generation V N zero_matrix)
-    (unconditional_prompt V (fun i => (7 * i + 3) mod V)%nat).
+    (unconditional_prompt V (unconditional_example V)).
+Definition unconditional_integers_text (V N : nat) : string :=
+  show (unconditional_title V N) "integer" unconditional_target
+    (unconditional_integers V N)
+    (unconditional_integer_prompt (unconditional_example V)).
+
+Definition conditional_title (V : nat) : string := "ConditionalGeneration " ++ show_nat V.
+Definition conditional_target : string := "m(x) = (7 x + 3) mod V".
+Definition conditional_example (V x : nat) : nat := (7 * x + 3) mod V.
 Definition conditional_text (V : nat) : string :=
-  show ("ConditionalGeneration " ++ show_nat V)
-    "m(x) = (7 x + 3) mod V"
-    (conditional_generation V) (conditional_prompt V (fun x => (7 * x + 3) mod V)%nat).
+  show (conditional_title V) "paper" conditional_target
+    (conditional_generation V) (conditional_prompt V (conditional_example V)).
+Definition conditional_integers_text (V : nat) : string :=
+  show (conditional_title V) "integer" conditional_target
+    (conditional_integers V) (conditional_integer_prompt (conditional_example V)).
+
+Definition longer_responses_title (V K : nat) : string :=
+  "LongerResponses " ++ show_nat V ++ " " ++ show_nat K.
+Definition longer_responses_target : string := "m_g(x) = (7 x + 5 g + 3) mod V".
+Definition longer_responses_example (V g x : nat) : nat := (7 * x + 5 * g + 3) mod V.
 Definition longer_responses_text (V K : nat) : string :=
-  show ("LongerResponses " ++ show_nat V ++ " " ++ show_nat K)
-    "m_g(x) = (7 x + 5 g + 3) mod V"
+  show (longer_responses_title V K) "paper" longer_responses_target
     (longer_responses V K)
-    (longer_responses_prompt V K (fun g x => (7 * x + 5 * g + 3) mod V)%nat).
+    (longer_responses_prompt V K (longer_responses_example V)).
+Definition longer_responses_integers_text (V K : nat) : string :=
+  show (longer_responses_title V K) "integer" longer_responses_target
+    (longer_responses_integers V K)
+    (longer_responses_integer_prompt K (longer_responses_example V)).
+
 Definition longer_inputs_text (V n : nat) : string :=
-  show ("LongerInputs " ++ show_nat V ++ " " ++ show_nat n)
+  show ("LongerInputs " ++ show_nat V ++ " " ++ show_nat n) "paper"
     "m(x_1..x_n) = (7 L + 3) mod V, L = x_1 V^(n-1) + ... + x_n"
     (longer_inputs V n)
     (longer_inputs_prompt V n

@@ -323,7 +323,7 @@ def test_status_and_json(arguments: list[str], status: int, capsys: pytest.Captu
     assert document["space"] == str(verdict.space)
     assert set(document) == {
         *("claim", "parameters", "method", "arithmetic", "device", "holds", "cases", "space", "margin"),
-        *("counterexample", "seed", "seconds", "versions", "reason"),
+        *("counterexample", "seed", "seconds", "versions", "reason", "resumed"),
     }
 
 

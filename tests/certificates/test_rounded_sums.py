@@ -107,11 +107,12 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.
 
 
 def _two_threads(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         return _linear(x, weight, bias)
     finally:
-        torch.set_num_threads(1)
+        torch.set_num_threads(before)
 
 
 def _numpy(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

@@ -134,7 +134,7 @@ def test_the_verdict_holds_the_matrix_and_the_table_says_that_one_was_given() ->
     verdict = exhaust(GIVEN, EXACT)
     assert verdict.parameters["embedding"] == repr(ROWS)
     assert Verdict.from_json(verdict.to_json()).parameters == verdict.parameters
-    assert parameters(verdict) == "V = 2, N = 2, E given, " + str(verdict.parameters["temperature"])
+    assert parameters(verdict) == "V = 2, N = 2, E given, q = 7 (default)"
     assert command_for("theorem-1", UnconditionalGeneration(2, 2)) == {
         "claim": "theorem-1",
         "--vocab": "2",

@@ -24,8 +24,9 @@ from constructions import (
     UnconditionalGeneration,
     lower,
 )
+from constructions.article import numbers_article
 from constructions.expressions import N, UnitRow, V, entries, latex
-from constructions.typeset import numbers_latex, numbers_text, transformer_latex, transformer_text, weights
+from constructions.typeset import numbers_text, transformer_latex, transformer_text, weights
 
 _temperatures = st.one_of(
     st.none(),
@@ -165,10 +166,12 @@ def test_plain_text_of_sums() -> None:
 def test_exact_numbers() -> None:
     matrix = ConditionalGeneration(3).transformer.lowered.matrices()["readout.bias"]
     assert numbers_text(matrix) == "[   1/4 ]\n[  5/36 ]\n[ -7/36 ]"
-    assert numbers_latex(matrix) == r"\begin{bmatrix}\frac{1}{4} \\ \frac{5}{36} \\ - \frac{7}{36}\end{bmatrix}"
+    assert r"\begin{bmatrix}\frac{1}{4} \\ \frac{5}{36} \\ - \frac{7}{36}\end{bmatrix}" in numbers_article(
+        {"b": matrix}
+    )
     wide: ExactMatrix = lower([[1, Fraction(-1, 2)], [0, 10]], {})
     assert numbers_text(wide) == "[    1 -1/2 ]\n[    0   10 ]"
-    assert numbers_latex(wide) == r"\begin{bmatrix}1 & - \frac{1}{2} \\ 0 & 10\end{bmatrix}"
+    assert r"\begin{bmatrix}1 & - \frac{1}{2} \\ 0 & 10\end{bmatrix}" in numbers_article({"wide": wide})
 
 
 def test_expressions() -> None:

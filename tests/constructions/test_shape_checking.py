@@ -1,11 +1,20 @@
 """The run-time checks of array shapes are really installed: without this, a wrong annotation would never be noticed."""
 
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from jaxtyping import AbstractArray, TypeCheckError
 
 from constructions import UnconditionalGeneration
+from verify import certificates, frontier, prefixes
 from verify.arithmetic import NumpyArithmetic
 from verify.forward import bind_construction, generate
 from verify.torch_module import to_torch
@@ -34,3 +43,38 @@ def test_user_tokens_that_are_not_integers_are_refused() -> None:
     prompt = arithmetic.prompt(construction.virtual_tokens([[0, 1]]))
     with pytest.raises(TypeCheckError):
         generate(bind_construction(construction, arithmetic), prompt, 1, np.zeros((1, 0)), 2)
+
+
+def has_shape(annotation: Any) -> bool:
+    if inspect.isclass(annotation) and issubclass(annotation, AbstractArray):
+        return True
+    return any(has_shape(part) for part in get_args(annotation))
+
+
+def _functions() -> Iterator[tuple[str, Any]]:
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in {"constructions", "verify", "proofs"}:
+            for owner in (module, *(item for item in vars(module).values() if inspect.isclass(item))):
+                for item in vars(owner).values():
+                    found = getattr(item, "fget", getattr(item, "func", getattr(item, "__func__", item)))
+                    if inspect.isfunction(found) and found.__module__ == name:
+                        yield f"{name}.{found.__qualname__}", found
+
+
+def test_every_function_that_names_a_shape_is_checked() -> None:
+    """The decorator passes over functions without a shape; this evaluates all annotations, and none of them had one."""
+    assert {certificates.__name__, frontier.__name__, prefixes.__name__} <= set(sys.modules)
+    checked = set()
+    for name, function in _functions():
+        unwrapped = inspect.unwrap(function)
+        for hint in unwrapped.__annotations__.values():
+            try:
+                shaped = has_shape(eval(hint, unwrapped.__globals__) if isinstance(hint, str) else hint)
+            except NameError:  # of a type checker alone, or the class whose method it is
+                # "rows" without its quotes is a name too, and jaxtyping passes over what it cannot evaluate
+                assert not re.search(r"\b(Int|Float|Bool|Shaped)\[", hint), (name, hint)
+                continue
+            if shaped:
+                assert function is not unwrapped, name
+                checked.add(name)
+    assert len(checked) > 100

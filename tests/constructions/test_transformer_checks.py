@@ -289,6 +289,8 @@ def test_a_context_size_that_is_no_number(size: Any) -> None:
 
 
 def test_the_mask_and_the_context() -> None:
-    assert _refused(lambda: _transformer(mask="left")) == "mask: expected one of causal, none but got 'left' (type str)"
+    assert _refused(lambda: _transformer(mask="none")) == (
+        "mask: a Transformer takes none, as its construction owns it (Construction.mask)"
+    )
     empty = _transformer(context_size=0)
     assert _refused(lambda: empty.lowered) == "context_size: expected an integer >= 1 but got 0 (type int)"

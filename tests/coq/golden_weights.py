@@ -23,14 +23,16 @@ FOLDER = Path(__file__).parents[2] / "proofs" / "coq" / "golden"
 Sparse = tuple[tuple[int, int], dict[tuple[int, int], Fraction]]
 
 
-def parse(path: Path) -> tuple[str, dict[str, Sparse], dict[str, str]]:
-    """Return the header, the matrices by name and the kind of each layer of a golden file."""
-    header, matrices, layers = "", {}, {}
+def parse(path: Path) -> tuple[Construction, dict[str, Sparse], dict[str, str]]:
+    """Return the construction that a golden file names, the matrices by name and the kind of each layer."""
+    header, encoding, matrices, layers = "", "", {}, {}
     entries: dict[tuple[int, int], Fraction] = {}
     for line in path.read_text(encoding="ascii").splitlines():
         words = line.split()
         if words[0] == "construction":
             header = " ".join(words[1:])
+        elif words[0] == "encoding":
+            encoding = words[1]
         elif words[0] == "matrix":
             entries = {}
             matrices[words[1]] = ((int(words[2]), int(words[3])), entries)
@@ -40,16 +42,16 @@ def parse(path: Path) -> tuple[str, dict[str, Sparse], dict[str, str]]:
             row, column, numerator, denominator = map(int, words)
             assert (row, column) not in entries
             entries[row, column] = Fraction(numerator, denominator)
-    return header, matrices, layers
+    return _construction(header, encoding), matrices, layers
 
 
-def construction_of(header: str) -> Construction:
-    """Return the construction that a golden file's first line names."""
+def _construction(header: str, encoding: str) -> Construction:
     name, *sizes = header.split()
     kinds: dict[str, Any] = {
         kind.__name__: kind for kind in (UnconditionalGeneration, ConditionalGeneration, LongerResponses, LongerInputs)
     }
-    construction: Construction = kinds[name](*map(int, sizes))
+    options = {} if encoding == "paper" else {"encoding": encoding}  # longer inputs have the paper's alone
+    construction: Construction = kinds[name](*map(int, sizes), **options)
     return construction
 
 

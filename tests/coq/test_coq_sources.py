@@ -7,7 +7,7 @@ import re
 import pytest
 
 from proofs import CLAIMS, LAYER_CLAIMS
-from tests.coq.sources import COQ, PROOFS, SOURCES, theorem_names, without_comments
+from tests.coq.sources import COQ, GOLDEN, PROOFS, SOURCES, theorem_names, without_comments
 
 
 def test_every_source_is_listed() -> None:
@@ -67,3 +67,22 @@ def test_every_theorem_is_about_one_claim_and_every_claim_has_theorems() -> None
     }
     assert all(len(claims) == 1 for claims in owners.values()), owners
     assert {claim for (claim,) in owners.values()} == set(stems) - {"second-layer-attention"}
+
+
+def test_trust_md_ties_every_theorem_to_the_files_of_its_transformer() -> None:
+    """A row names what the theorem's text names, and files that are there; what is in no row is said to be untied."""
+    text = (PROOFS / "TRUST.md").read_text()
+    section = text.split("## Which theorem is tied")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)\{([\w,]+)\}\.txt` \| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+    source = without_comments((COQ / "Theorems.v").read_text())
+    statements = dict(zip(theorem_names(), re.split(r"^Theorem \w+", source, flags=re.MULTILINE)[1:], strict=True))
+    untied = set(theorem_names())
+    files: list[str] = []
+    for stem, sizes, definition, theorems in rows:
+        about = {name for name, statement in statements.items() if re.search(rf"\b{definition} ", statement)}
+        assert about == set(re.findall(r"`(\w+)`", theorems)), definition
+        untied -= about
+        files += [f"{stem}{size}" for size in sizes.split(",")]
+    assert sorted(files) == sorted(path.stem for path in GOLDEN)
+    told = section.split("Tied by no file:")[1].split("\n- ")[0]
+    assert untied == set(re.findall(r"`(\w+)`", told))

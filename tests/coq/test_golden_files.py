@@ -20,6 +20,7 @@ class GoldenFile:
 
     name: str = ""
     parameters: list[int] = field(default_factory=list)
+    encoding: str = ""
     target: str = ""
     blocks: int = 0
     shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -28,11 +29,13 @@ class GoldenFile:
 
 
 def parse(path: Path) -> GoldenFile:
-    golden, matrix = GoldenFile(), ""
+    golden, matrix, last = GoldenFile(), "", (-1, -1)
     for line in path.read_text().splitlines():
         words = line.split(" ")
         if words[0] == "construction":
             golden.name, golden.parameters = words[1], [int(word) for word in words[2:]]
+        elif words[0] == "encoding":
+            _, golden.encoding = words
         elif words[0] == "target":
             golden.target = " ".join(words[1:])
         elif words[0] == "blocks":
@@ -40,7 +43,7 @@ def parse(path: Path) -> GoldenFile:
         elif words[0] == "layer":
             _, layer, golden.kinds[layer] = words
         elif words[0] == "matrix":
-            matrix = words[1]
+            matrix, last = words[1], (-1, -1)
             assert matrix not in golden.shapes
             golden.shapes[matrix], golden.entries[matrix] = (int(words[2]), int(words[3])), {}
         else:
@@ -51,7 +54,8 @@ def parse(path: Path) -> GoldenFile:
             assert numerator != 0
             assert denominator > 0
             assert math.gcd(numerator, denominator) == 1
-            assert not golden.entries[matrix] or max(golden.entries[matrix]) < (row, column)
+            assert last < (row, column)
+            last = (row, column)
             golden.entries[matrix][row, column] = Fraction(numerator, denominator)
     return golden
 
@@ -126,7 +130,9 @@ def cases(golden: GoldenFile) -> list[tuple[list[int], list[int]]]:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_golden_file_is_well_formed_and_decodes_its_target(path: Path) -> None:
     golden = parse(path)
-    assert path.stem == "_".join([re.sub(r"(?<!^)(?=[A-Z])", "_", golden.name).lower(), *map(str, golden.parameters)])
+    assert golden.encoding in {"paper", "integer"}
+    words = [re.sub(r"(?<!^)(?=[A-Z])", "_", golden.name).lower(), golden.encoding, *map(str, golden.parameters)]
+    assert path.stem == "_".join(word for word in words if word != "paper")
     V = golden.parameters[0]
     for user, answer in cases(golden):
         tokens = list(user)

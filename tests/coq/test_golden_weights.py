@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,18 +21,19 @@ from tests.coq import golden_weights as golden
 FILES = sorted(golden.FOLDER.glob("*.txt"))
 
 
-def test_there_are_golden_files_for_every_construction() -> None:
+def test_there_are_golden_files_for_every_construction_and_encoding_of_the_theorems() -> None:
     names = {path.stem.rstrip("_0123456789") for path in FILES}
-    assert names == {"unconditional_generation", "conditional_generation", "longer_responses", "longer_inputs"}
+    integers = {"unconditional_generation_integer", "conditional_generation_integer", "longer_responses_integer"}
+    paper = {"unconditional_generation", "conditional_generation", "longer_responses", "longer_inputs"}
+    assert names == paper | integers
     assert golden.FOLDER / "unconditional_generation_94_20.txt" in FILES
+    assert golden.FOLDER / "unconditional_generation_integer_94_20.txt" in FILES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_entry_of_every_matrix_is_the_same(path: Path) -> None:
-    header, matrices, layers = golden.parse(path)
-    construction = golden.construction_of(header)
-    ours, our_layers = golden.from_python(construction.transformer.lowered)
-    ours["virtual_tokens"] = golden.virtual_tokens(construction)
+    construction, matrices, layers = golden.parse(path)
+    ours, our_layers = _weights(construction)
     assert list(our_layers.items()) == list(layers.items())
     assert ours.keys() == matrices.keys()
     for name, matrix in matrices.items():
@@ -42,15 +45,20 @@ CONSTRUCTIONS = [
     ConditionalGeneration(5),
     LongerResponses(3, 2),
     LongerInputs(3, 2),
+    UnconditionalGeneration(5, 4, encoding="integer"),
+    ConditionalGeneration(5, encoding="integer"),
+    LongerResponses(3, 2, encoding="integer"),
 ]
 
 
-@pytest.mark.parametrize("construction", CONSTRUCTIONS, ids=lambda construction: type(construction).__name__)
+#: Files of the integer encoding with more than one token; a single token is 0 in every encoding.
+INTEGERS = [path for path in FILES if "_integer_" in path.stem and golden.parse(path)[0].vocab_size > 1]
+
+
+@pytest.mark.parametrize("construction", CONSTRUCTIONS, ids=repr)
 def test_one_changed_entry_of_any_matrix_breaks_the_tie(construction: Construction) -> None:
-    names = {type(construction).__name__ + f" {' '.join(map(str, _sizes(construction)))}": construction}
-    path = next(path for path in FILES if golden.parse(path)[0] in names)
-    _, matrices, _ = golden.parse(path)
-    ours, _ = golden.from_python(construction.transformer.lowered)
+    matrices = next(found for named, found, _ in map(golden.parse, FILES) if named == construction)
+    ours, _ = _weights(construction)
     for name, (shape, entries) in ours.items():
         if 0 in shape:
             continue
@@ -60,6 +68,26 @@ def test_one_changed_entry_of_any_matrix_breaks_the_tie(construction: Constructi
         assert matrices[name] != (shape, broken), name
 
 
-def _sizes(construction: Construction) -> list[int]:
-    named = ("vocab_size", "context_size", "response_size", "input_size")
-    return [getattr(construction, name) for name in named if name in type(construction).__dataclass_fields__]
+@pytest.mark.parametrize("path", INTEGERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"encoding": "paper"}, {"block0.mlp2.weight", "block0.mlp2.bias", "virtual_tokens"}),
+        ({"encoding": "dyadic"}, {"block0.mlp2.weight", "block0.mlp2.bias", "virtual_tokens"}),
+        ({"lift": "mask"}, {"block0.mlp0.bias"}),
+        ({"readout": "centred"}, {"block0.mlp2.weight", "block0.mlp2.bias"}),
+    ],
+    ids=str,
+)
+def test_another_encoding_lift_or_readout_breaks_the_tie_of_the_integers(
+    path: Path, wrong: dict[str, Any], where: set[str]
+) -> None:
+    construction, matrices, _ = golden.parse(path)
+    assert isinstance(construction, UnconditionalGeneration | ConditionalGeneration | LongerResponses)
+    ours, _ = _weights(dataclasses.replace(construction, **wrong))
+    assert where <= {name for name, matrix in matrices.items() if ours[name] != matrix}
+
+
+def _weights(construction: Construction) -> tuple[dict[str, golden.Sparse], dict[str, str]]:
+    ours, layers = golden.from_python(construction.transformer.lowered)
+    return ours | {"virtual_tokens": golden.virtual_tokens(construction)}, layers

@@ -28,8 +28,8 @@ from constructions import (
 )
 from constructions.thresholds import unconditional_generation_threshold
 from verify import Verdict, exhaust, get_arithmetic
+from verify.batches import enumerated
 from verify.commands import command_for
-from verify.exhaust import _cases
 
 EXACT = get_arithmetic("rational")
 FLOAT64 = get_arithmetic("torch", dtype="float64")
@@ -37,7 +37,7 @@ ALL = [UnconditionalGeneration(3, 3), ConditionalGeneration(3), LongerResponses(
 
 
 def _untimed(verdict: Verdict) -> Verdict:
-    return replace(verdict, seconds=0.0)
+    return replace(verdict, seconds=0.0, resumed=None)
 
 
 def _threshold(vocab_size: int, context_size: int) -> UnconditionalGeneration:
@@ -74,8 +74,9 @@ def test_the_cases_are_all_pairs_each_once(construction: Construction) -> None:
     for size in (1, 7, space):  # batches that do and do not end where a target ends
         found = []
         for start in range(0, space, size):
-            targets, inputs = _cases(construction, start, min(space, start + size))
-            found += [(tuple(t.reshape(-1).tolist()), tuple(x.tolist())) for t, x in zip(targets, inputs, strict=True)]
+            batch = enumerated(construction, start, min(space, start + size))
+            pairs = zip(batch.targets, batch.inputs, strict=True)
+            found += [(tuple(t.reshape(-1).tolist()), tuple(x.tolist())) for t, x in pairs]
         assert found == wanted
 
 

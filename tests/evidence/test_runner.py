@@ -166,4 +166,4 @@ def test_the_structured_arithmetic_runs_as_itself() -> None:
     wrong = exhaust(blunt, StructuredTorchArithmetic("float64"))
     assert wrong.holds is False
     assert wrong.counterexample is not None
-    assert wrong.counterexample.reproduce.endswith("arithmetic='torch', dtype='float64', device='cpu')")
+    assert wrong.counterexample.reproduce.endswith("arithmetic=verify.StructuredTorchArithmetic('float64'))")

@@ -89,7 +89,7 @@ def test_json_holds_no_huge_number_and_no_nan() -> None:
 
 def test_json_has_exactly_the_fields_that_the_design_fixes() -> None:
     wanted = "claim parameters method arithmetic device holds cases space margin counterexample seed seconds versions"
-    assert set(HELD.to_json()) == {*wanted.split(), "reason"}
+    assert set(HELD.to_json()) == {*wanted.split(), "reason", "resumed"}
 
 
 def test_decimal_agrees_with_python_where_python_prints() -> None:

@@ -212,7 +212,10 @@ def test_arithmetics_by_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "ball"}, "arithmetic: expected one of rational, symbolic, numpy, torch but got 'ball' (type str)"),
+        (
+            {"kind": "ball"},
+            "arithmetic: expected one of rational, symbolic, numpy, torch, structured but got 'ball' (type str)",
+        ),
         (
             {"kind": "numpy", "dtype": "bfloat16"},
             "dtype: expected one of float64, float32, float16 but got 'bfloat16' (type str)",
@@ -254,6 +257,6 @@ def test_on_cuda(decode: Decode, construction: Construction, name: str) -> None:
 def test_a_model_can_run_at_another_temperature() -> None:
     construction = UnconditionalGeneration(10, 4)
     exact = construction.transformer.lowered
-    blunt = bind(exact, NumpyArithmetic(), Softmax(1.0))
+    blunt = bind(exact, NumpyArithmetic(), Softmax(1.0), mask=construction.mask)
     assert blunt.temperature == Softmax(1.0)
     assert bind_construction(construction, NumpyArithmetic()).temperature != Softmax(1.0)

@@ -67,7 +67,7 @@ def test_a_temperature_just_below_the_threshold(decode: Decode, dtype: str, nume
 
 
 def _generated(transformer: Transformer, construction: Construction, target: Any, user: Any = ()) -> list[int]:
-    model = bind(transformer.lowered, EXACT, construction.temperature_for(None))
+    model = bind(transformer.lowered, EXACT, construction.temperature_for(None), mask=construction.mask)
     prompt = EXACT.prompt(construction.virtual_tokens(target))
     layout = construction.layout
     tokens = np.array(user, dtype=np.int64)

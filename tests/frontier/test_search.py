@@ -15,6 +15,7 @@ from constructions.validation import InvalidArgument
 from verify import exhaust
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import certificate_arithmetic, certify
+from verify.checkpoint import sealed
 from verify.cli import run
 from verify.frontier import KERNELS, Frontier, find_frontier
 from verify.frontier.falsify import failures
@@ -171,10 +172,14 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path: Path) -> None:
     record = json.loads(checkpoint.read_text(encoding="utf-8"))
     record["frontier"]["versions"]["torch"] = "0"
     checkpoint.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InvalidArgument, match="damaged or edited"):
+        _search("bfloat16", checkpoint=checkpoint)
+    del record["sha256"]
+    checkpoint.write_text(sealed(record), encoding="utf-8")
     with pytest.raises(InvalidArgument, match="of the same versions"):
         _search("bfloat16", checkpoint=checkpoint)
     record["frontier"]["certified"] = 3
-    checkpoint.write_text(json.dumps(record), encoding="utf-8")
+    checkpoint.write_text(sealed(record), encoding="utf-8")
     with pytest.raises(InvalidArgument, match="expected the JSON of a frontier"):
         _search("bfloat16", checkpoint=checkpoint)
     checkpoint.write_text("[]", encoding="utf-8")

@@ -19,7 +19,7 @@ from constructions.counterexamples import (
     smallest_harmful_magnitude,
     swapped_values,
 )
-from verify import Verdict, exhaust
+from verify import Verdict, exhaust, float_counterexamples
 from verify import counterexamples as module
 from verify.arithmetic import RationalArithmetic, torch_arithmetic
 from verify.counterexamples import layer_of, refute
@@ -109,6 +109,15 @@ def test_float32_fails_just_there() -> None:
     assert verdict.counterexample.produced in range(vocab_size)
     construction = UnconditionalGeneration(vocab_size, 1)
     assert exhaust(construction, torch_arithmetic("float64", "cpu")).holds is True
+
+
+def test_another_kernel_is_searched_from_the_first_size_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = int(refute("float32-is-enough").parameters["vocab_size"])
+    monkeypatch.setattr(float_counterexamples, "FLOAT32_LIKELY", (5, 7))
+    monkeypatch.setattr(float_counterexamples, "FLOAT32_FIRST", first - 1)
+    verdict = float_counterexamples.float32_failure()
+    assert verdict.holds is False
+    assert verdict.parameters["vocab_size"] == first
 
 
 @pytest.mark.long

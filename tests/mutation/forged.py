@@ -17,6 +17,7 @@ from tests.mutation.canaries import EXACT
 from tests.mutation.mutated import Mutated, with_matrix, without_relu
 from verify import NumpyArithmetic, Verdict, exhaust, fuzz, sweep
 from verify.cases import Runner
+from verify.checkpoint import sealed
 from verify.exhaust import Tally
 
 RIGHT = UnconditionalGeneration(3, 3)
@@ -117,6 +118,41 @@ def forged(folder: Path) -> Iterator[tuple[str, Callable[[], bool | None]]]:
         path.mkdir()
         run = _from_the_checkpoint_of(first, second, path)
         yield f"a checkpoint {name}", partial(_says, run)
+    for name, edit in CHECKPOINTS.items():
+        path = folder / f"{name}.json"
+        yield f"a checkpoint {name}", partial(_says, partial(_edited_checkpoint, path, edit))
+
+
+def _counted(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "cases": "81"}
+
+
+def _sealed_again(record: dict[str, Any]) -> dict[str, Any]:
+    """Count all cases, with a digest that fits."""
+    record = {name: part for name, part in _counted(record).items() if name != "sha256"}
+    made: dict[str, Any] = json.loads(sealed(record))
+    return made
+
+
+CHECKPOINTS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "whose count was edited": _counted,
+    "whose count was edited, with a digest that fits": _sealed_again,
+    "whose digest was taken off": lambda record: {name: part for name, part in record.items() if name != "sha256"},
+    "of other sources": lambda record: {**record, "key": {**record["key"], "sources": "another"}},
+}
+
+
+def _edited_checkpoint(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Verdict:
+    """Go on from an edited checkpoint of a construction that is right at first, and wrong for most targets."""
+    wrong = Mutated(UnconditionalGeneration(3, 4), "it", prompt_change=_wrong_from_the_second_case)
+    exhaust(wrong, EXACT, checkpoint=path, limit=1)
+    path.write_text(json.dumps(edit(json.loads(path.read_text(encoding="utf-8")))), encoding="utf-8")
+    return exhaust(wrong, EXACT, checkpoint=path)
+
+
+def _wrong_from_the_second_case(ratios: Any) -> Any:
+    """Encode every target as token 0 everywhere."""
+    return replace(ratios, numerators=0 * ratios.numerators)
 
 
 def _late(ratios: Any) -> Any:

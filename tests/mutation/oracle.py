@@ -61,9 +61,11 @@ class Reference:
     The temperature is of every head, or a function of a head's key size.
     """
 
-    def __init__(self, transformer: ExactTransformer, temperature: Temperature | Callable[[int], Temperature]) -> None:
+    def __init__(
+        self, transformer: ExactTransformer, temperature: Temperature | Callable[[int], Temperature], mask: str
+    ) -> None:
         self.temperature = temperature if callable(temperature) else lambda _: temperature
-        self.causal = transformer.mask == "causal"
+        self.causal = mask == "causal"
         self.context_size = transformer.context_size
         columns = transformer.embedding.to_fractions()
         self.embedding = [[exact(row[token]) for row in columns] for token in range(transformer.vocab_size)]
@@ -148,16 +150,16 @@ def cases(construction: Construction) -> Iterator[tuple[np.ndarray[Any, Any], tu
     space, user = construction.targets, construction.layout.user
     for digits in itertools.product(range(space.vocab_size), repeat=space.digits):
         target = np.array(digits, dtype=np.int64).reshape(space.shape)
-        for tokens in itertools.product(range(space.vocab_size), repeat=user):
+        for tokens in itertools.product(range(construction.vocab_size), repeat=user):
             yield target, tokens
 
 
 def constant_cases(construction: Construction) -> Iterator[tuple[np.ndarray[Any, Any], tuple[int, ...]]]:
     """Yield the targets that are one token everywhere, with the user input that the sweep's docstring names."""
-    size, user = construction.vocab_size, construction.layout.user
-    for token in range(size):
-        tokens = tuple((token + place + size // 2) % size for place in range(user))
-        yield np.full(construction.targets.shape, token, dtype=np.int64), tokens
+    size, letters, user = construction.vocab_size, construction.targets.vocab_size, construction.layout.user
+    for case in range(max(size, letters)):
+        tokens = tuple((case + place + size // 2) % size for place in range(user))
+        yield np.full(construction.targets.shape, case % letters, dtype=np.int64), tokens
 
 
 def violations_and_margin(
@@ -177,7 +179,7 @@ def violations_and_margin(
         transformer: other weights than the construction's.
 
     """
-    reference = Reference(transformer or construction.transformer.lowered, temperature)
+    reference = Reference(transformer or construction.transformer.lowered, temperature, construction.mask)
     worst: Violation | None = None
     smallest: Fraction | None = None
     for target, tokens in cases(construction) if chosen is None else chosen:

@@ -37,7 +37,7 @@ def probe(construction: Construction, name: str, row: int, column: int) -> Calla
         changed: dict[str, Any] = dict(weights)
         changed[name] = weights[name].copy()
         changed[name][row, column] += float(off)
-        model = bind(exact, arithmetic, temperature, changed)
+        model = bind(exact, arithmetic, temperature, changed, mask=construction.mask)
         made = generate(model, prompt, construction.layout.virtual, every_input, construction.layout.response)
         return bool((made.tokens == expected).all())
 

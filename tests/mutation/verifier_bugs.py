@@ -16,9 +16,11 @@ import pytest
 from constructions import Construction, InvalidArgument, TargetSpace
 from tests.mutation.canaries import every_verdict
 from tests.mutation.mutated import Mutated
+from verify import NumpyArithmetic
 from verify import cases as verify_cases
+from verify import tally as verify_tally
 from verify import verdict as verify_verdict
-from verify.forward import bind_construction
+from verify.forward import bind_construction, exact_logits
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 Fate = Literal["resisted", "shown"]
@@ -108,6 +110,27 @@ def _first_alone(outcome: Any) -> Any:
     return failed & (np.arange(failed.shape[1]) == 0)
 
 
+def _logits_of_another_row(axis: int) -> Patch:
+    """Read the logits of the step before (-2), or of the case before (0), beside the right tokens."""
+    right = exact_logits
+
+    def read(arithmetic: Any, generation: Any) -> Any:
+        logits = right(arithmetic, generation)
+        return np.roll(logits, 1, axis=axis) if axis < 0 or logits.ndim > 2 else logits
+
+    return _attribute(verify_cases, "exact_logits", read)
+
+
+def _accumulated_in(dtype: str) -> Patch:
+    """Add up the products of a layer in a smaller format than the arithmetic's."""
+
+    def linear(_: Any, rows: Any, weight: Any, bias: Any = None) -> Any:
+        total = (rows.astype(dtype) @ weight.T.astype(dtype)).astype(rows.dtype)
+        return total if bias is None else total + bias[:, 0]
+
+    return _attribute(NumpyArithmetic, "linear", linear)
+
+
 BUGS: tuple[Bug, ...] = (
     Bug("no case ever fails", _nothing_fails, "resisted"),
     Bug("a tie passes", _failures(lambda o: (o.produced != o.expected) | ~(o.margins >= 0)), "resisted"),
@@ -119,7 +142,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("margins lose their sign", _outcomes(lambda o: replace(o, margins=abs(o.margins))), "resisted"),
     Bug("margins are all 1", _outcomes(lambda o: replace(o, margins=np.ones(o.margins.shape))), "shown"),
     Bug("the tokens produced are those promised", _outcomes(lambda o: replace(o, produced=o.expected)), "resisted"),
-    Bug("the oracle returns the tokens produced", _the_model_is_asked, "shown"),
+    Bug("the oracle returns the tokens produced", _the_model_is_asked, "resisted"),
     Bug(
         "the largest margin counts",
         _attribute(verify_cases.Outcome, "smallest_margin", lambda outcome: max(outcome.margins.reshape(-1).tolist())),
@@ -130,6 +153,11 @@ BUGS: tuple[Bug, ...] = (
     Bug("the space is counted as half of it", _half_the_space, "shown"),
     Bug("the second half of a batch is never reached", _always_the_first_half, "shown"),
     Bug("weights come from the right construction", _right_weights, "shown"),
+    Bug("logits are read at the step before", _logits_of_another_row(-2), "resisted"),
+    Bug("logits are read at the case before", _logits_of_another_row(0), "resisted"),
+    Bug("sums are accumulated in float32", _accumulated_in("float32"), "resisted"),
+    Bug("sums are accumulated in float16", _accumulated_in("float16"), "resisted"),
+    Bug("nothing is asked again", _attribute(verify_tally.Witnesses, "changed", lambda _: None), "resisted"),
 )
 
 

@@ -13,15 +13,15 @@ from verify.arithmetic.symbolic import SymbolicArithmetic as SymbolicArithmetic
 if TYPE_CHECKING:
     from verify.arithmetic.tensors import TorchArithmetic
 
-KINDS = ("rational", "symbolic", "numpy", "torch")
+KINDS = ("rational", "symbolic", "numpy", "torch", "structured")
 
 
 def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") -> Arithmetic[Any, Any, Any]:
     """Return an arithmetic by name.
 
     Args:
-        kind: ``rational``, ``symbolic``, ``numpy`` or ``torch``.
-        dtype: the float format, for the last two.
+        kind: ``rational``, ``symbolic``, ``numpy``, ``torch`` or ``structured`` (torch, block by block).
+        dtype: the float format, for the last three.
         device: where torch runs; the others run on the cpu alone.
 
     Raises:
@@ -31,6 +31,10 @@ def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") ->
     check_choice("arithmetic", kind, KINDS)
     if kind == "torch":
         return torch_arithmetic(dtype, device)
+    if kind == "structured":
+        from verify.arithmetic.structured import StructuredTorchArithmetic  # noqa: PLC0415 # torch takes seconds
+
+        return StructuredTorchArithmetic(dtype, device)
     check_choice("device", device, ("cpu",))
     if kind == "numpy":
         return NumpyArithmetic(dtype)

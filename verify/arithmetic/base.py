@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -13,6 +14,10 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
+from constructions.validation import InvalidArgument
+
+if TYPE_CHECKING:
+    from constructions.construction import Construction
 
 #: A weight matrix, the rows of a sequence (one row a position), attention scores or weights, in an arithmetic.
 WeightT = TypeVar("WeightT")
@@ -111,6 +116,40 @@ class Arithmetic(ABC, Generic[WeightT, RowsT, ScoresT]):
     def argmax(self, logits: RowsT) -> Int[np.ndarray, "*batch rows"]:
         """Return for every row the first coordinate of the largest value."""
 
+    # how it describes itself -----------------------------------------------------------------------------------------
+
+    def words(self) -> tuple[str, ...] | None:
+        """Return the options that choose this arithmetic on the command line, ``None`` where it has none for it."""
+        return None
+
+    def expression(self) -> str:
+        """Return the Python expression that makes this arithmetic, where ``verify`` is imported."""
+        return f"{type(self).__module__}.{type(self).__qualname__}()"
+
+    def running(self, *, tf32: bool = False) -> AbstractContextManager[None]:
+        """Return what is set while a forward pass runs: its floats overflow silently, as margins tell.
+
+        Args:
+            tf32: allow TF32 in float32 products.
+
+        Raises:
+            InvalidArgument: TF32 for anything but torch's float32.
+
+        """
+        if tf32:
+            raise InvalidArgument(f"tf32: expected torch in float32, whose products it reduces, but got {self.name}")
+        return _silent()
+
+    def module(self, construction: Construction, *, tf32: bool) -> Any:
+        """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""
+        return None
+
     @abstractmethod
     def numbers(self, rows: RowsT | ScoresT) -> np.ndarray[Any, Any]:
         """Return rows, scores or logits as a numpy array: float64, or exact numbers as objects."""
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    with np.errstate(all="ignore"):
+        yield

@@ -39,6 +39,14 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
         self.name = f"numpy {dtype}"
         self._dtype = np.dtype(dtype)
 
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line."""
+        return ("--arithmetic", "numpy", "--dtype", self.fmt.name)
+
+    def expression(self) -> str:
+        """Return the Python expression."""
+        return f"verify.NumpyArithmetic({self.fmt.name!r})"
+
     def weight(self, matrix: ExactMatrix) -> _Array:
         """Return the matrix, every entry correctly rounded."""
         return np.asarray(matrix.to_numpy(self.fmt), dtype=self._dtype)

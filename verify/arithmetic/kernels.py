@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
 import torch
 from torch import Tensor
+
+MatmulPrecision = Literal["highest", "high", "medium"]
+
+
+@contextmanager
+def matmul_precision(precision: MatmulPrecision) -> Iterator[None]:
+    """Set torch's precision of float32 products for a while: ``highest`` is IEEE float32, ``high`` allows TF32.
+
+    The setting is global and another library may have lowered it, so a forward pass that claims float32 sets it.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def to_tf32(values: Tensor) -> Tensor:

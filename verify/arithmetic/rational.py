@@ -31,6 +31,14 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     fmt = None
     device = "cpu"
 
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line."""
+        return ("--arithmetic", "rational")
+
+    def expression(self) -> str:
+        """Return the Python expression."""
+        return "verify.RationalArithmetic()"
+
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""
         matrix.check_dense()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -75,6 +75,8 @@ class BlockWeight:
 @final
 class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     """Torch tensors, one for each block of the residual stream."""
+
+    kind: ClassVar[str] = "structured"
 
     def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
         """Hold numbers as ``dtype`` on ``device``."""

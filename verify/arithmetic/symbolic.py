@@ -34,6 +34,14 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     device = "cpu"
     per_head: ClassVar[bool] = False
 
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line."""
+        return ("--arithmetic", "symbolic")
+
+    def expression(self) -> str:
+        """Return the Python expression."""
+        return "verify.SymbolicArithmetic()"
+
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""
         rows = [[sp.Rational(value.numerator, value.denominator) for value in row] for row in matrix.to_fractions()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, cast, final, get_args
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final, get_args
 
 import numpy as np
 import torch
@@ -18,7 +19,11 @@ from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.gaps import score_gap
-from verify.arithmetic.kernels import fused_multiply_add, to_tf32
+from verify.arithmetic.kernels import fused_multiply_add, matmul_precision, to_tf32
+
+if TYPE_CHECKING:
+    from constructions.construction import Construction
+    from verify.torch_module import TorchTransformer
 
 #: How a bias is added, see :class:`TorchArithmetic`.
 Bias = Literal["linear", "separate", "fma"]
@@ -50,6 +55,7 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
     """What the dense and the structured arithmetic share: dtype, device, and the attention itself."""
 
     batched: ClassVar[bool] = True
+    kind: ClassVar[str] = "torch"
 
     fmt: Format
 
@@ -60,6 +66,22 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
         self.torch_dtype: torch.dtype = getattr(torch, dtype)
         self.torch_device = check_device(device)
         self.device = str(self.torch_device)
+
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line."""
+        device = () if self.device == "cpu" else ("--device", self.device)
+        return ("--arithmetic", self.kind, "--dtype", self.fmt.name, *device)
+
+    def expression(self) -> str:
+        """Return the Python expression."""
+        device = "" if self.device == "cpu" else f", {self.device!r}"
+        return f"verify.{type(self).__name__}({self.fmt.name!r}{device})"
+
+    def running(self, *, tf32: bool = False) -> AbstractContextManager[None]:
+        """Return the setting of torch's products: the format's own precision, or TF32 where it is allowed."""
+        if tf32 and self.fmt.name != "float32":
+            return super().running(tf32=True)
+        return _running(tf32=tf32)
 
     def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
         # every value is already rounded to the format, so this conversion is exact
@@ -82,6 +104,12 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
         return torch.softmax(scores * gap, dim=-1)
 
 
+@contextmanager
+def _running(*, tf32: bool) -> Iterator[None]:
+    with torch.no_grad(), matmul_precision("high" if tf32 else "highest"):
+        yield
+
+
 def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Return both with one batch axis; what is the same for all sequences has a batch axis of 1."""
     batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]  # not the larger: a batch may be empty
@@ -95,7 +123,7 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     Attributes:
         bias: how a bias is added: ``linear`` by torch's own kernel (``F.linear``), which may round the product first or
             not, as its library and the processor have it; ``separate`` to the rounded product (``x @ W.T + b``);
-            ``fma`` by fused multiply-adds, coordinate by coordinate, emulated (not in float64).
+            ``fma`` by a chain of fused multiply-adds that starts from it, emulated (not in float64).
         tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
             that has TF32 on: an emulation on the CPU, whose sums are then float32's.
 
@@ -130,6 +158,24 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     def plain(self) -> bool:
         """Whether these are the kernels that a :class:`~verify.torch_module.TorchTransformer` runs by default."""
         return self.bias == "linear" and not self.tf32_factors
+
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line."""
+        bias = () if self.bias == "linear" else ("--bias", self.bias)
+        return (*super().words(), *bias, *(("--tf32-factors",) if self.tf32_factors else ()))
+
+    def expression(self) -> str:
+        """Return the Python expression."""
+        bias = "" if self.bias == "linear" else f", bias={self.bias!r}"
+        return super().expression()[:-1] + bias + (", tf32_factors=True)" if self.tf32_factors else ")")
+
+    def module(self, construction: Construction, *, tf32: bool) -> TorchTransformer | None:
+        """Return the module of these weights where these are the kernels that it runs."""
+        if not self.plain:
+            return None
+        from verify.torch_module import to_torch  # noqa: PLC0415 # it imports this module
+
+        return to_torch(construction, self.fmt.name, self.device, precision="high" if tf32 else "highest")
 
     def _factor(self, values: Tensor) -> Tensor:
         return to_tf32(values) if self.tf32_factors else values

@@ -1,6 +1,18 @@
-"""Does the promised token's logit beat every other one, in real arithmetic, for everything between bounds?
+r"""Does the promised token's logit beat every other one, in real arithmetic, for everything between bounds?
 
 First all tokens at once in float64, with the rounding errors of that taken off; what is left, pair by pair in balls.
+
+The errors of the first sieve, with ``u = 2^-53`` and ``t = 2^-1074``, the smallest float64: a rounded product or half
+is off by ``u`` of itself and, below the normal range, ``t/2``; a rounded sum by ``u`` of itself. Let ``S_k`` be the
+largest magnitude of coordinate ``k``, ``W_k`` that of its weights, ``n`` their number, ``M = sum S_k W_k + max|b|``.
+
+- A weight and a bias, as float64, are within ``2u`` of themselves plus ``t``: in a logit ``2uM + t sum S_k + t``.
+- The centre ``c = low/2 + high/2`` is within ``u S_k + t`` of the middle, so that ``|x_k - c_k| <= r_k + u S_k + t``
+  with a radius ``r_k`` that is rounded up, and from halves: in a logit ``sum r_k W_k + uM + t sum W_k``.
+- Computing a logit at ``c``, and ``sum r_k W_k``, in any order, is off by ``(n + 2) uM + nt`` each at most.
+
+Every logit therefore is within ``sum r_k W_k + (2n + 7) uM + t (2n + 1 + sum S_k + sum W_k)`` of the computed one; the
+sieve allows twice as much beside ``r``, which covers the roundings of these bounds themselves.
 """
 
 from __future__ import annotations
@@ -16,12 +28,13 @@ from verify.certificates.margins import Margins
 
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**22
-#: float64's unit roundoff, of a sieve's own arithmetic.
+#: float64's unit roundoff, of a sieve's own arithmetic, and its smallest number.
 _UNIT = 2.0**-53
+_SMALLEST = 2.0**-1074
 
 
 def ball_margins(rows: BallRows, weight: BallWeight, bias: BallWeight, expected: Int[np.ndarray, " cells"]) -> Margins:
-    """Return lower bounds of the margins.
+    """Return lower bounds of the margins; 2^-1074, the smallest float64, for one that is positive and below it.
 
     Args:
         rows: the readout's input, one row for each cell (a batch of 1 stands for all cells).
@@ -67,29 +80,36 @@ class _FloatSieve:
         for token, entries in enumerate(bias.entries):
             for _, value in entries:
                 self.bias[token] = float(value)
-        # float() of a ball of 128 bits is within 2u of its number
-        self.heaviest = np.abs(self.weight).max(axis=0, initial=0) * (1 + 4 * _UNIT)
-        self.largest = np.abs(self.bias).max() * (1 + 4 * _UNIT)
+        # float() of a ball of 128 bits is within 2u of its number, and t below the normal range
+        self.heaviest = np.abs(self.weight).max(axis=0, initial=0) * (1 + 4 * _UNIT) + 2 * _SMALLEST
+        self.largest = np.abs(self.bias).max() * (1 + 4 * _UNIT) + 2 * _SMALLEST
 
     def lower(self, low: Any, high: Any, expected: Any) -> tuple[Any, Any, Any]:
         """Return lower bounds over the pairs that are certain, and the pairs that are not."""
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            where, other = np.nonzero(np.arange(len(self.bias))[None, :] != expected[:, None])
-            return np.full(len(expected), np.inf), where, other
-        centre, radius = (low + high) / 2, np.nextafter((high - low) / 2, np.inf)
-        most = np.maximum(np.abs(low), np.abs(high)) @ self.heaviest + self.largest
-        # weights within 2u, the centre within u, width + 1 terms: each logit within (width + 6) u of their magnitudes
-        slack = 2 * (low.shape[1] + 6) * _UNIT * most
+        with np.errstate(all="ignore"):  # what overflows is not certain
+            return self._lower(low, high, expected)
+
+    def _lower(self, low: Any, high: Any, expected: Any) -> tuple[Any, Any, Any]:
+        width = low.shape[1]
+        centre, radius = low / 2 + high / 2, _up(_up(high / 2 - low / 2))
+        size = np.maximum(np.abs(low), np.abs(high))
+        most = size @ self.heaviest + self.largest
+        tiny = _SMALLEST * (2 * width + 1 + size.sum(axis=1) + self.heaviest.sum())
+        slack = 2 * ((2 * width + 7) * _UNIT * most + tiny)
         allowed = (2 * slack + 2 * (radius @ self.heaviest)) * (1 + 16 * _UNIT)
         logits = centre @ self.weight.T + self.bias
         cell = np.arange(len(expected))
         gaps = logits[cell, expected][:, None] - logits
-        close = ~(gaps > allowed[:, None])
+        # no partial sum is beyond 2M, and no difference beyond 4M
+        sure = np.isfinite(allowed) & (most < np.finfo(np.float64).max / 4)
+        close = ~((gaps > allowed[:, None]) & sure[:, None])
         close[cell, expected] = False
         gaps[cell, expected] = np.inf
         gaps[close] = np.inf
         where, other = np.nonzero(close)
-        return gaps.min(axis=1) - allowed, where, other
+        lower = gaps.min(axis=1) - np.where(sure, allowed, 0)
+        # the smallest gap exceeds what is allowed
+        return np.where(np.isinf(lower), lower, np.maximum(np.nextafter(lower, -np.inf), _SMALLEST)), where, other
 
 
 def _pairs(
@@ -116,6 +136,8 @@ def _pairs(
 def _sign_kept(value: float, *, positive: bool) -> float:
     """Return a float64 below a number; a tiny positive one must not become 0, nor one that is not positive positive."""
     below = float(np.nextafter(value, -np.inf))
-    if positive:
-        return max(below, float(np.nextafter(0.0, 1.0)))
-    return min(below, 0.0)
+    return max(below, _SMALLEST) if positive else min(below, 0.0)
+
+
+def _up(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(np.nextafter(values, np.inf))

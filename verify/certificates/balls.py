@@ -107,6 +107,10 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             columns.append(Column(least, least if (below == above).all() else ratios(above, low.denominator)))
         return BallRows(tuple(columns), batch, rows)
 
+    def reals_between(self, low: Ratios, high: Ratios) -> BallRows:
+        """Return rows of any real numbers between two: balls know of nothing but their ends."""
+        return self.prompt_between(low, high)
+
     def embed(self, embedding: BallWeight, tokens: Int[np.ndarray, "*batch length"]) -> BallRows:
         """Return the columns of known tokens."""
         return self.embed_between(embedding, tokens, tokens)
@@ -293,7 +297,7 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         return np.stack(parts, axis=-2)
 
 
-def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, " ..."], Float[np.ndarray, " ..."]]:
     """Return float64 bounds of values between balls."""
     below = np.array([float(value.lower()) for value in low.flat]).reshape(low.shape)
     above = np.array([float(value.upper()) for value in high.flat]).reshape(high.shape)

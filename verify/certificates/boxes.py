@@ -106,7 +106,7 @@ def unbounded(box: Box, *, along: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.asarray((~np.isfinite(box.low)).any(axis=along, keepdims=True))
 
 
-def tainted(box: Box, anything: Bool[np.ndarray, ...]) -> Box:
+def tainted(box: Box, anything: Bool[np.ndarray, " ..."]) -> Box:
     """Return the box with everything possible where an operand was not finite: ``0 * inf`` and ``0 * NaN`` are NaN.
 
     Args:

@@ -7,6 +7,11 @@ r"""Does the promised token's logit beat every other one, for everything in a bo
    ``sum_k min(d_k low_k, d_k high_k) + b_v - b_w`` with ``d = W_v - W_w``; minus the rounding errors of the two.
 3. *Enumerated*, for floats that are still left: the box holds finitely many floats; at each the bounds of both logits
    are rounded, products with and without fused multiply-add.
+
+The sieves are computed in the wide dtype. Their roundings are charged relative to all magnitudes; where a product may
+fall below the dtype's normal range (float64 where ``longdouble`` is no wider), its smallest number is charged as well:
+half of it for each of the ``n`` products of a logit, of ``r @ max|W|``, and of a difference of two logits, which is at
+most ``2n`` of it in a pair of logits of ``n + 3`` each.
 """
 
 from __future__ import annotations
@@ -18,12 +23,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from verify.certificates.boxes import Box, fits
-from verify.certificates.kernel import TF32_PRECISION
+from verify.certificates.kernel import TF32_SMALLEST, TF32_UNIT
 from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
 from verify.certificates.rounding import (
     EVERYTHING,
     from_ordinal,
     is_power_of_two,
+    largest_of,
     lowered,
     next_down,
     next_up,
@@ -36,8 +42,6 @@ from verify.certificates.sums import Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
-#: What rounding both factors to TF32 changes a product by, relative to it: ``(1 + 2^-10)^2 - 1``.
-_BOTH_FACTORS = (1 + 2.0 ** (1 - TF32_PRECISION)) ** 2 - 1
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**21
 
@@ -86,7 +90,8 @@ def rounded_margins(
         logits = arithmetic.linear(rows, weight, bias)  # there is no other token, but a logit that is none counts not
         finite = np.isfinite(logits.low).all(axis=(1, 2))
         return Margins(np.where(np.broadcast_to(finite, cells), np.inf, -np.inf))
-    # equal boxes that promise the same token, at other steps or user inputs, are one case
+    # equal boxes that promise the same token, at other steps or user inputs, are one case; their bounds are numbers of
+    # the format, which float64 tells apart
     keys = np.concatenate([low.astype(np.float64), high.astype(np.float64), expected[:, None]], axis=1)
     _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     place = place.reshape(-1)
@@ -95,7 +100,7 @@ def rounded_margins(
     lower = np.empty(len(first))
     for start in range(0, len(first), chunk):
         chosen = first[start : start + chunk]
-        lower[start : start + chunk] = sieve.lower(low[chosen], high[chosen], expected[chosen])
+        lower[start : start + chunk] = _float_below(sieve.lower(low[chosen], high[chosen], expected[chosen]))
     return Margins(lower[place])
 
 
@@ -114,24 +119,28 @@ class _Sieve:
         self.bias, self.bias_grid = bias.values[:, 0], bias.grid[:, 0]
         self.heaviest = np.abs(self.weight).max(axis=0)
         self.unit = 2 * np.finfo(self.dtype).eps
+        self.smallest = np.finfo(self.dtype).smallest_subnormal
 
     def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
         """Return lower bounds of the margins of some cells."""
-        finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
+        largest = min(self.arithmetic.kernel.largest_factor, largest_of(self.arithmetic.fmt))
+        if not (self.heaviest <= largest).all():
+            return np.full(len(expected), -np.inf, dtype=self.dtype)
+        finite = ((np.abs(low) <= largest) & (np.abs(high) <= largest)).all(axis=1)
         if not finite.all():
-            found = np.full(len(expected), -np.inf)
+            found = np.full(len(expected), -np.inf, dtype=self.dtype)
             if finite.any():
                 found[finite] = self.lower(low[finite], high[finite], expected[finite])
             return found
-        centre, radius = (low + high) / 2, next_up((high - low) / 2)
+        # halves first, which cannot overflow; where a half is rounded, the radius grows by as much
+        centre, radius = low / 2 + high / 2, next_up(next_up(high / 2 - low / 2))
         size = np.maximum(np.abs(low), np.abs(high))
         used = np.flatnonzero((size != 0).any(axis=0))
         most = size @ self.heaviest + np.abs(self.bias).max()
-        terms = self._terms_of(
-            np.zeros_like(most), most, size @ self.heaviest, (size != 0).sum(axis=1, dtype=self.dtype) + 1
-        )
+        terms = self._terms_of(size, most)
         error, _ = self.arithmetic.error(terms)
-        each = error + self.arithmetic.last_rounding(most + error) + (len(used) + 3) * self.unit * most
+        each = error + self.arithmetic.last_rounding(most + error)
+        each = each + (len(used) + 3) * (self.unit * most + self.smallest)
         lower, where, other = self._suspects(low[:, used], high[:, used], expected, used, each=each, most=most)
         # what is left, each pair at the centre of its cell, with the largest change over the box
         logits = (self.weight[:, used][expected] * centre[:, used]).sum(axis=1) + self.bias[expected]
@@ -157,7 +166,7 @@ class _Sieve:
         *,
         each: _Array,
         most: _Array,
-    ) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+    ) -> tuple[_Array, Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
         """Return lower bounds over the pairs that are certain for a whole group of cells, and the other pairs.
 
         With ``r`` the token of a cell in the middle of a group, ``L_v - L_w = (L_v - L_r) - (L_w - L_r)`` at every
@@ -184,7 +193,7 @@ class _Sieve:
         allowed = (2 * largest + 4 * (len(used) + 6) * self.unit * slack) * (1 + 8 * self.unit)
         gaps = (least - allowed)[:, None] - rise
         suspect = ~(gaps > 0)
-        lower = np.asarray(np.where(suspect, np.inf, gaps).min(axis=1), dtype=np.float64)[group]
+        lower = np.where(suspect, np.inf, gaps).min(axis=1)[group]
         at, token = np.nonzero(suspect)
         members = np.minimum(starts + size, cells) - starts
         where = np.repeat(starts[at], members[at]) + _counted(members[at])
@@ -192,13 +201,21 @@ class _Sieve:
         kept = other != expected[where]
         return lower, where[kept], other[kept]
 
-    def _terms_of(self, low: _Array, high: _Array, magnitude: _Array, count: _Array) -> Terms:
-        """Return terms of which nothing is known but their magnitude."""
+    def _terms_of(self, size: _Array, most: _Array) -> Terms:
+        """Return the terms of a logit of which nothing is known but their magnitudes, ``most`` in all."""
         nothing = np.asarray(-EVERYTHING)
-        reduced = np.zeros_like(magnitude)
-        if self.arithmetic.kernel.tf32:
-            reduced = magnitude * _BOTH_FACTORS
-        return Terms(low, high, high, count, magnitude, nothing, reduced)
+        count = (size != 0).sum(axis=1, dtype=self.dtype) + 1
+        magnitude = size @ self.heaviest
+        reduced = self._reduced(size, np.broadcast_to(self.heaviest, size.shape))
+        return Terms(np.zeros_like(most), most, most, count, magnitude, nothing, reduced)
+
+    def _reduced(self, size: _Array, heavy: _Array) -> _Array:
+        """Return what rounding both factors to TF32 changes a sum of products by, of at most these magnitudes."""
+        if not self.arithmetic.kernel.tf32:
+            return np.zeros(len(size), dtype=self.dtype)
+        lost, changed = (part * TF32_UNIT + TF32_SMALLEST for part in (size, heavy))
+        products = np.where((size == 0) | (heavy == 0), 0, lost * heavy + (size + lost) * changed)
+        return np.asarray(products.sum(axis=1) * (1 + (size.shape[1] + 4) * self.unit))
 
     def _pair_terms(self, low: _Array, high: _Array, token: Int[np.ndarray, " pairs"]) -> Terms:
         """Return the terms of one logit for each pair."""
@@ -207,11 +224,10 @@ class _Sieve:
         least, most = np.minimum(*ends), np.maximum(*ends)
         size = np.maximum(np.abs(least), np.abs(most))
         simple = is_power_of_two(weight) | ((low == high) & is_power_of_two(low))
-        simple |= self.arithmetic.kernel.products == "fused"
+        if self.arithmetic.kernel.products == "fused":
+            simple |= (shift != 0)[:, None]  # a chain that starts from 0 rounds its first product
         grid = np.where(size != 0, self.weight_grid[token] + self.grid, EVERYTHING).min(axis=1, initial=EVERYTHING)
-        reduced = np.zeros(len(token), dtype=self.dtype)
-        if self.arithmetic.kernel.tf32:
-            reduced = size.sum(axis=1) * _BOTH_FACTORS
+        reduced = self._reduced(np.maximum(np.abs(low), np.abs(high)), np.abs(weight))
         return Terms(
             least.sum(axis=1) + shift,
             most.sum(axis=1) + shift,
@@ -243,21 +259,27 @@ class _Sieve:
             grid, magnitude = np.minimum(grid, terms.grid), magnitude + terms.magnitude
         # where both logits are exact so is their difference, if the wide dtype holds all the terms of both
         exact &= fits(2 * magnitude, grid, np.finfo(self.dtype).nmant + 1)
-        lower = np.where(exact, lower, lower - (low.shape[1] + 6) * self.unit * size)
+        lower = np.where(exact, lower, lower - (low.shape[1] + 6) * (self.unit * size + self.smallest))
         left = np.flatnonzero(~(lower > 0))
         if len(left):
-            lower[left] = np.maximum(lower[left], self._enumerated(low[left], high[left], own[left], other[left]))
-        return np.asarray(lower, dtype=np.float64)
+            tried = self._enumerated(low[left], high[left], own[left], other[left])
+            lower[left] = np.where(tried > 0, tried, lower[left])
+        return np.asarray(lower)
 
     def _enumerated(
         self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
     ) -> _Array:
-        """Return the smallest margin over all floats of each pair's box; ``-inf`` where they are too many."""
+        """Return the smallest margin over all floats of each pair's box, or some margin that is not positive.
+
+        ``-inf`` where the floats are too many.
+        """
         fmt = self.arithmetic.fmt
-        first = ordinal(low, fmt)
-        counts = ordinal(high, fmt) - first + 1
-        total = np.where(counts > self.points, self.points + 1, counts).astype(np.float64).prod(axis=1)
-        lower = np.where(total > self.points, -np.inf, np.inf)
+        first, last = ordinal(low, fmt), ordinal(high, fmt)
+        # float64 has about 2^64 floats: more than half of them are more than int64 counts, and more than anybody tries
+        many = last.astype(np.float64) - first.astype(np.float64) > 2.0**62
+        counts = np.where(many, 1, last - first + 1)
+        total = np.where(many, np.inf, counts.astype(np.float64)).prod(axis=1)
+        lower = np.where(total > self.points, -np.inf, np.inf).astype(self.dtype)
         active = np.flatnonzero(total <= self.points)
         step = 0
         while len(active):
@@ -284,9 +306,13 @@ class _Sieve:
         high = arithmetic.rounded(raised(terms.high, error), up=True)
         # one product and the bias: the product is rounded or not, and one addition follows
         products = (self.weight[token] * x).sum(axis=1)
-        rounded = round_array(products, arithmetic.fmt)
-        allowed = {"fused": (products,), "separate": (rounded,), "either": (products, rounded)}
-        bounds = [self._added(product, self.bias[token]) for product in allowed[arithmetic.kernel.products]]
+        kept, rounded = [products], [round_array(products, arithmetic.fmt)]
+        inner = arithmetic.kernel.accumulator
+        if inner is not None:  # which holds every product of normal size, and rounds one below that
+            kept.append(round_array(products, inner))
+            rounded.append(round_array(kept[-1], arithmetic.fmt))
+        allowed = {"fused": kept, "separate": rounded, "either": kept + rounded}[arithmetic.kernel.products]
+        bounds = [self._added(product, self.bias[token]) for product in allowed]
         single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
         single &= np.isfinite(error)  # no sum can overflow
         single &= not arithmetic.kernel.tf32 and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
@@ -299,6 +325,12 @@ class _Sieve:
         below = np.where(error < 0, next_down(total), total)
         above = np.where(error > 0, next_up(total), total)
         return self.arithmetic.rounded(below, up=False), self.arithmetic.rounded(above, up=True)
+
+
+def _float_below(values: _Array) -> Float[np.ndarray, " cells"]:
+    """Return the largest float64 that is not above each number."""
+    found = values.astype(np.float64)
+    return np.asarray(np.where(found > values, next_down(found), found))
 
 
 def _counted(counts: Int[np.ndarray, " runs"]) -> Int[np.ndarray, " all"]:

@@ -18,18 +18,22 @@ from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic
 from verify.certificates.boxes import Box, collapsed, fits, tainted, unbounded
-from verify.certificates.kernel import TF32_PRECISION, Kernel
+from verify.certificates.kernel import Kernel
 from verify.certificates.rounding import (
     EVERYTHING,
     grid_of,
+    grids_between,
     is_power_of_two,
-    round_array,
 )
 from verify.certificates.softmax import SoftmaxBounds
 from verify.certificates.sums import Piece, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
+
+
+#: Products of a matrix with rows whose grids are looked at one by one, so that they take a few dozen megabytes.
+_PRODUCTS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +82,10 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         return self.prompt_between(virtual_tokens, virtual_tokens)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
-        """Return virtual tokens between two; rounding is monotone, so it rounds the bounds.
+        """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
 
-        A number ``n/d`` that is not 0 is at least ``1/d``, so its float is a multiple of the spacing there.
+        Rounding is monotone, so it rounds the bounds. A number ``n/d`` that is not 0 is at least ``1/d``, so its float
+        is a multiple of the spacing there. Of what may be any real number, see :meth:`reals_between`.
         """
         denominator = low.denominator
         below = np.asarray(low.to_float(self.fmt), dtype=self._dtype)
@@ -99,6 +104,24 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         zero = ((below == 0) & (above == 0)).all(axis=(0, 1))
         grids[zero] = EVERYTHING
         return self.box(below, above, grids, exact=exact)
+
+    def reals_between(self, low: Ratios, high: Ratios) -> Box:
+        """Return rows of ANY real numbers between two, as the format holds them: on no grid but the format's own.
+
+        Raises:
+            InvalidArgument: numbers beyond the largest of the format.
+
+        """
+        try:
+            below, above = (np.asarray(part.to_float(self.fmt), dtype=self._dtype) for part in (low, high))
+        except OverflowError:
+            largest = f"{float(self.fmt.largest):.4g}"
+            raise InvalidArgument(
+                f"any_embedding: expected a bound that {self.fmt.name} holds, at most {largest}, but got one beyond it"
+            ) from None
+        grids = np.full(below.shape[-1], self.fmt.min_exponent - self.fmt.precision + 1, dtype=np.int64)
+        grids[((below == 0) & (above == 0)).all(axis=(0, 1))] = EVERYTHING
+        return self.box(below, above, grids, exact=False)
 
     def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> Box:
         """Return the columns of known tokens."""
@@ -153,7 +176,9 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
 
     def linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
         """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
-        return tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+        found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+        found = tainted(found, self.beyond(rows.magnitude, along=-1))
+        return tainted(found, self.beyond(weight.values[None], along=(1, 2)))
 
     def _linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
         moving = self._read(rows, weight)
@@ -162,7 +187,7 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
             return self._only(rows, weight, busy)
         terms, exact = self.linear_terms(rows, weight, bias, moving)
         low, high, whole = self.summed(terms)
-        grid = terms.grid
+        grid = terms.grid if terms.grid.ndim == 1 else terms.grid.min(axis=(0, 1), initial=EVERYTHING)
         return self.box(low, high, grid, exact=whole and exact)
 
     def _only(self, rows: Box, weight: RoundedWeight, busy: Int[np.ndarray, " busy"]) -> Box:
@@ -200,10 +225,10 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         high = _product(x.high, positive) + _product(x.low, negative)
         magnitude = _product(size, np.abs(values).T)
         count = _product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
-        may_round = self._may_round(x, values)
+        may_round = self._may_round(x, values, bias)
         rounding = _product(size, np.abs(np.where(may_round, values, 0)).T)
-        reduced = self._reduced(size, x.grid, values)
-        grid = np.where(nonzero, x.grid[None, :] + weight.grid[:, used], EVERYTHING).min(axis=1, initial=EVERYTHING)
+        reduced = self._reduced(size, x.grid, values, weight.grid[:, used])
+        grid, alone = self._grids(x, values, weight.grid[:, used])
         exact = rows.exact and weight.exact
         if bias is not None:
             shift = bias.values[:, 0]
@@ -211,26 +236,47 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
             count = count + (shift != 0)
             grid = np.minimum(grid, bias.grid[:, 0])
             exact = exact and bias.exact
-        largest = size.max(axis=(0, 1), initial=0)
-        alone = fits(np.abs(values) * largest, x.grid + weight.grid[:, used], self.fmt.precision).all(axis=1)
-        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(alone)), exact
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=alone), exact
 
-    def _may_round(self, x: Box, values: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return where a product of a weight and a coordinate may round: not with powers of two on either side."""
-        if self.kernel.products == "fused":
-            return np.zeros(values.shape, dtype=np.bool_)
+    def _grids(
+        self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+
+        What a coordinate is in one row may lie on a coarser grid than what it is in all of them, as positions that do
+        not matter hold anything. Row by row is work for every product, so only where these are not too many.
+        """
+        if x.low.size * len(values) <= _PRODUCTS:
+            size = x.magnitude[:, :, None, :]
+            near = np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))[:, :, None, :]
+        else:
+            size, near = x.magnitude.max(axis=(0, 1), initial=0), x.grid
+        grid = np.where((values != 0) & (size != 0), near + weight_grid, EVERYTHING)
+        alone = fits(np.abs(values) * size, grid, self.fmt.precision).all(axis=-1)
+        return grid.min(axis=-1, initial=EVERYTHING), np.asarray(alone)
+
+    def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where a product of a weight and a coordinate may round before it is added.
+
+        Not with a power of two on either side, and not where a chain of fused multiply-adds starts from a bias; where
+        the bias is 0, the chain rounds its first product, which may be any.
+        """
         simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
-        return ~is_power_of_two(values) & ~simple[None, :]
+        found = ~is_power_of_two(values) & ~simple[None, :]
+        if self.kernel.products == "fused" and bias is not None:
+            found &= bias.values == 0
+        return found
 
-    def _reduced(self, size: _Array, grid: np.ndarray[Any, Any], values: _Array) -> _Array:
-        """Return what rounding the factors to TF32 may change: ``2^-10`` of each that is not held by 11 bits."""
+    def _reduced(
+        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> _Array:
+        """Return what rounding the factors to TF32 may change: ``|w| dx + (|x| + dx) dw``."""
         if not self.kernel.tf32:
             return np.zeros((), dtype=self._dtype)
-        step = self._dtype.type(2.0) ** (1 - TF32_PRECISION)
-        kept_values = round_array(np.asarray(values, dtype=np.float64), _TF32) == values
-        lost = np.where(fits(size, grid, TF32_PRECISION), 0, size)
-        part = _product(size, np.abs(np.where(kept_values, 0, values)).T) + _product(lost, np.abs(values).T)
-        return np.asarray(part * step * (1 + step))
+        lost, heavy = self.lost(size, grid), np.abs(values).T
+        part = _product(lost, heavy) + _product(size + lost, self.lost(heavy, weight_grid.T))
+        # each of the two sums, and what it sums, was rounded at most so often
+        return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * self._wide_unit))
 
     def relu(self, rows: Box) -> Box:
         """Return ``max(0, .)``; what may be anything may be NaN, and stays so."""
@@ -257,8 +303,10 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         low, high, whole = self.summed(terms)
         grid = np.full(keys.shape[1], terms.grid, dtype=np.int64)
         found = self.box(low, high, grid, exact=whole and queries.exact and keys.exact)
-        found = tainted(found, unbounded(queries, along=-1))
-        return tainted(found, unbounded(keys, along=-1).swapaxes(-1, -2))
+        for rows, across in ((queries, False), (keys, True)):
+            wild = unbounded(rows, along=-1) | self.beyond(rows.magnitude, along=-1)
+            found = tainted(found, wild.swapaxes(-1, -2) if across else wild)
+        return found
 
     def mix(self, attention: Box, values: Box) -> Box:
         """Return the weighted sums."""
@@ -281,7 +329,7 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         found = self.box(low, high, grids, exact=whole and attention.exact and values.exact)
         # a weight of 0 does not hide what is not finite
         found = tainted(found, unbounded(attention, along=-1))
-        return tainted(found, unbounded(values, along=-2))
+        return tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
 
     def total(self, parts: Sequence[Box]) -> Box:
         """Return the sum of the heads' outputs, in any order."""
@@ -312,6 +360,3 @@ def _product(left: _Array, right: _Array) -> _Array:
             factor = right[place, np.arange(right.shape[1])]
             return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
         return np.asarray(left @ right)
-
-
-_TF32 = Format("tf32", TF32_PRECISION, 127)

@@ -21,6 +21,7 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Arithmetic, Visible
 from verify.certificates.boxes import Box
 from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
+from verify.certificates.rounding import largest_of
 
 #: Results that are kept for numbers that recur.
 _KEPT = 2**10
@@ -97,11 +98,11 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
         self._known: dict[Any, Box] = {}
         self.name, self.fmt, self.device = base.name, base.fmt, base.device
 
-    @staticmethod
-    def _wild(*parts: SparseRows | Box) -> bool:
-        """Return whether anything may not be finite: it spreads over a row, also to what does not read it."""
+    def _wild(self, *parts: SparseRows | Box) -> bool:
+        """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
         boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
-        return not all(np.isfinite(box.low).all() and np.isfinite(box.high).all() for box in boxes)
+        largest = min(self.base.kernel.largest_factor, largest_of(self.base.fmt))
+        return not all((box.magnitude <= largest).all() for box in boxes)
 
     def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
         """Return a result that is computed once for equal numbers: what no token plays a part in recurs at every V."""
@@ -126,6 +127,10 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
     def prompt_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return virtual tokens between two."""
         return _sparse(self.base.prompt_between(low, high))
+
+    def reals_between(self, low: Ratios, high: Ratios) -> SparseRows:
+        """Return rows of any real numbers between two."""
+        return _sparse(self.base.reals_between(low, high))
 
     def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> SparseRows:
         """Return the columns of known tokens."""

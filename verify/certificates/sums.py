@@ -10,13 +10,24 @@ For a sum of ``n`` terms that are not zero, with ``S`` the exact sum and ``M`` t
   between the rounded bounds of ``p_1 + p_2``, each ``p`` the product or the rounded product.
 - *More terms.* Before the last operation every term has met at most one rounding of its product and ``n - 2`` of
   partial sums, whatever the tree of additions: an error of at most ``u M_x (1 + u)^(n-2) + ((1 + u)^(n-2) - 1) M``,
-  with ``M_x`` the part of ``M`` whose products may round. The last operation is a monotone rounding again.
+  with ``M_x`` the part of ``M`` whose products may round. The last operation is a monotone rounding again. Rounding in
+  float32 first and in a 16-bit format then is within ``u`` too: ``u/(1 + u) + v + uv <= u`` for ``v = 2^-24``, as
+  rounding to nearest changes a number by at most ``u/(1 + u)`` of it.
+- *A chain of fused multiply-adds* from a bias that is not 0 is such a sum of ``n + 1`` terms with ``M_x = 0``: its
+  ``n`` roundings are those of partial sums, the last included. From a bias of 0, or without one, its first operation
+  ``round(w x + 0)`` rounds a product, any of them: a case of sums whose products may round.
 - *Absorption.* If one term is so large that all others together stay below ``u/8`` of it, then a partial sum with it
   that has been rounded stays what it is, as the others are less than a quarter of its spacing: the result is the
   rounding of the large term plus at most the others.
 - *Overflow.* If ``M`` is beyond the largest number, some order may overflow, and the result is anything, NaN too.
 
-Each subnormal product adds half of the smallest number. Terms that are exactly zero change nothing in any order.
+A term that is no multiple of the smallest number adds half of it, once: in the first rounding to the format that it
+takes part in, alone or in a partial sum held in float32, after which the sum is such a multiple. Terms that are exactly
+zero change nothing in any order.
+
+A kernel that rounds factors to TF32 may also truncate: a block adds some products and a partial sum, each cut off at a
+unit of the largest, and truncates what it has. With ``m`` products that is at most ``m + 1`` errors of ``2^-23``
+relative to all terms (:attr:`Kernel.unit`), so at most ``2n`` in a sum of ``n`` products, the last operation included.
 """
 
 from __future__ import annotations
@@ -30,12 +41,13 @@ from jaxtyping import Shaped
 
 from constructions.formats import Format
 from verify.certificates.boxes import Box, collapsed, fits, unbounded_where_infinite
-from verify.certificates.kernel import TF32_PRECISION, Kernel
+from verify.certificates.kernel import TF32_PRECISION, TF32_SMALLEST, TF32_UNIT, Kernel
 from verify.certificates.rounding import (
     EVERYTHING,
     is_power_of_two,
     largest_of,
     lowered,
+    power_of_two,
     raised,
     round_array,
     wide_dtype,
@@ -100,20 +112,20 @@ class Sums:
     def error(self, terms: Terms) -> tuple[_Array, np.ndarray[Any, np.dtype[np.bool_]]]:
         """Return how far a sum may be off before its last rounding, and where nothing rounds at all; see the module."""
         u, wide = self._dtype.type(self.kernel.unit), self._wide_unit
-        # the bounds themselves were summed in the wide dtype, at most count + 1 roundings each, none where all fits
+        # the bounds themselves were summed in the wide dtype, at most count + 1 roundings each, none where all fits;
+        # the magnitude that has to fit was summed there too, and rounded down perhaps
         bits = wide_precision(self.fmt)
-        known = fits(terms.magnitude, terms.grid, bits) | ((terms.count <= 1) & (2 * self.fmt.precision <= bits))
-        slack = np.where(known, 0, 2 * (terms.count + 2) * wide * terms.magnitude)
         magnitude = terms.magnitude * (1 + 2 * (terms.count + 4) * wide)
+        known = fits(magnitude, terms.grid, bits) | ((terms.count <= 1) & (2 * self.fmt.precision <= bits))
+        slack = np.where(known, 0, 2 * (terms.count + 2) * wide * terms.magnitude)
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        # tensor cores cut the terms of a sum off at the largest of them, which costs every addition relative to all
         if terms.held is not None:
             size = np.maximum(np.abs(terms.low), np.abs(terms.high))
             summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
             whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
-        more = (terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u
+        more = (2 * terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u
         growth = np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf)  # (1 + u)^n - 1 <= nu / (1 - nu)
         error = u * terms.rounding * (1 + growth) + growth * magnitude + terms.reduced
         error = error * (1 + 8 * wide) + slack + np.where(held, 0, terms.count * self.kernel.underflow)
@@ -128,7 +140,7 @@ class Sums:
         # the only operation of a single term is the last one; of two, the sum, after their products
         error = np.where((terms.count <= 1) & (terms.reduced == 0), slack, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
-        over = magnitude * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
+        over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
         return np.where(over, np.inf, error), whole & ~over
 
     def last_rounding(self, magnitude: _Array) -> _Array:
@@ -165,14 +177,22 @@ class Sums:
         simple = np.zeros(size.shape, dtype=np.bool_)
         for factor in (left, right):
             simple = simple | ((factor[0] == factor[1]) & is_power_of_two(factor[0]))
-        rounds = np.where(simple | (self.kernel.products == "fused"), 0, size)
+        rounds = np.where(simple, 0, size)  # sums of these have no bias
         reduced = np.zeros((), dtype=self._dtype)
         if self.kernel.tf32:
-            step = self._dtype.type(2.0) ** (1 - TF32_PRECISION)
-            for factor in (left, right):
-                kept = fits(np.maximum(np.abs(factor[0]), np.abs(factor[1])), factor[2], TF32_PRECISION)
-                reduced = reduced + np.where(kept, 0, size) * step * (1 + step)
+            most = [np.maximum(np.abs(factor[0]), np.abs(factor[1])) for factor in (left, right)]
+            lost = [self.lost(part, factor[2]) for part, factor in zip(most, (left, right), strict=True)]
+            reduced = np.asarray((lost[0] * most[1] + (most[0] + lost[0]) * lost[1]) * (1 + 8 * self._wide_unit))
         return low, high, size, rounds, reduced, left[2] + right[2]
+
+    def lost(self, size: _Array, grid: np.ndarray[Any, Any]) -> _Array:
+        """Return what rounding numbers of at most these magnitudes, on a grid, to TF32 changes them by at most."""
+        kept = fits(size, grid, TF32_PRECISION) & (power_of_two(grid, self._dtype) >= TF32_SMALLEST)
+        return np.asarray(np.where(kept | (size == 0), 0, size * TF32_UNIT + TF32_SMALLEST))
+
+    def beyond(self, values: _Array, *, along: int | tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where a factor along axes may become infinite, as TF32 is narrower; axes are kept, of size 1."""
+        return np.asarray((np.abs(values) > self.kernel.largest_factor).any(axis=along, keepdims=True))
 
     def gathered(self, pieces: Sequence[Piece], shape: tuple[int, ...]) -> Terms:
         """Return the terms of a sum of products, broadcast to a shape."""

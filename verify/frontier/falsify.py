@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from constructions.construction import Construction
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.cases import Outcome, Runner, batch_size, counterexample
-from verify.sweep import constant_targets
+from verify.batches import constants, spaces
+from verify.cases import Outcome, Runner, batch_size
+from verify.found import confirmed
 from verify.verdict import Counterexample
 
 
@@ -48,50 +48,28 @@ def failures(
 
     """
     runner = Runner(construction, arithmetic)
-    targets, inputs = constant_targets(construction)
-    size = batch_size(construction)
+    words = None if command is None else command(construction)
+    count, size = spaces(construction)[0].vocab_size, batch_size(construction)
     no_margin = wrong = None
-    for start in range(0, len(targets), size):
-        stop = start + size
-        outcome = runner.run(targets[start:stop], inputs[start:stop])
-        # a right token counts as a failure by its margin alone, a wrong one by itself
-        produced = Outcome(
-            outcome.expected,
-            outcome.produced,
-            np.where(outcome.produced == outcome.expected, np.inf, outcome.margins),
-        )
+    for start in range(0, count, size):
+        batch = constants(construction, start, min(count, start + size))
+        outcome = runner.run(batch.targets, batch.inputs)
         found: list[Counterexample | None] = []
-        for which in (outcome, produced):
-            failed = which.failures().any(axis=1)
-            case = int(np.argmax(failed))
-            found.append(
-                _case(construction, arithmetic, which, case=case, start=start, command=command)
-                if failed.any()
-                else None
-            )
+        for view in (_as_it_is, _by_token):
+            failed = view(outcome).failures().any(axis=1)
+            # a case that failed once and never again refutes nothing, and the next one may
+            cases = (confirmed(runner, batch, int(case), command=words, view=view) for case in np.flatnonzero(failed))
+            found.append(next((case for case in cases if isinstance(case, Counterexample)), None))
         no_margin, wrong = no_margin or found[0], wrong or found[1]
         if wrong is not None:  # which has no positive margin either, so that both are known
             break
     return Failures(no_margin, wrong)
 
 
-def _case(
-    construction: Construction,
-    arithmetic: TorchArithmetic,
-    outcome: Outcome,
-    *,
-    case: int,
-    start: int,
-    command: Callable[[Construction], Mapping[str, str] | None] | None,
-) -> Counterexample:
-    targets, inputs = constant_targets(construction)
-    words: Any = None if command is None else command(construction)
-    return counterexample(
-        construction,
-        arithmetic,
-        outcome,
-        case,
-        target=targets[start + case],
-        user_input=inputs[start + case],
-        command=words,
-    )
+def _as_it_is(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _by_token(outcome: Outcome) -> Outcome:
+    """Count a right token as a success, whatever its margin."""
+    return replace(outcome, margins=np.where(outcome.produced == outcome.expected, np.inf, outcome.margins))

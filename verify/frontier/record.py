@@ -136,6 +136,8 @@ def _falsified_to_json(part: Falsified) -> dict[str, Any]:
         found = record[name]
         if found is not None:
             size, case = found
+            if case["batch"] is None:
+                del case["batch"]  # files of before have none
             record[name] = {"vocab_size": size} | case
             record[name] |= {"rank": decimal(case["rank"]), "margin": margin_to_json(case["margin"])}
     return record

@@ -12,6 +12,9 @@ from verify.verdict import Counterexample
 #: The kernels as people call them.
 KERNEL_NAMES = {"separate": "x @ W.T, + b", "linear": "F.linear", "fma": "FMA (emulated)", "none": ""}
 
+#: The names of sizes as letters.
+SIZE_LETTERS = {"context": "N", "response": "N0", "input": "n_X"}
+
 _HEADINGS = (
     "family",
     "format",
@@ -70,11 +73,10 @@ def kernels(frontier: Frontier) -> list[tuple[str, str]]:
 
 def family_name(frontier: Frontier) -> str:
     """Return the setting in short: claim, sizes, temperature, options."""
-    letters = {"context": "N", "response": "N0", "input": "n_X"}
     words = [str(frontier.setting.get("claim", ""))]
     for name, value in frontier.setting.items():
-        if name in letters:
-            words.append(f"{letters[name]} = {value}")
+        if name in SIZE_LETTERS:
+            words.append(f"{SIZE_LETTERS[name]} = {value}")
         elif name == "temperature":
             words += [] if value == "default" else [str(value)]
         elif name not in {"claim", "dtype"}:

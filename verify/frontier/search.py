@@ -9,7 +9,6 @@ certified for either.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ from verify.arithmetic.tensors import Bias, TorchArithmetic
 from verify.certificates.certify import certificate_arithmetic
 from verify.certificates.kernel import TF32_PRECISION
 from verify.certificates.rounded import RoundedArithmetic
-from verify.exhaust import Progress, no_progress, run_sha256
-from verify.files import read_json, write_atomically
+from verify.checkpoint import run_sha256, sealed, unsealed
+from verify.exhaust import Progress, no_progress
+from verify.files import write_atomically
+from verify.fingerprint import code_sha256, package_sha256
 from verify.frontier.falsify import failures
 from verify.frontier.kernels import products_of
 from verify.frontier.limits import evenly_spaced_values
@@ -86,6 +87,7 @@ def find_frontier(
         TorchArithmetic("float32" if dtype == TF32 else dtype, bias=kernel)  # refuses what is not there
     key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
     key |= {"weights": run_sha256(build(first)), "construction": repr(build(first))}
+    key |= {"code": code_sha256(build(first)), "sources": package_sha256()}
     run = _Run(build, dtype, first, limit, command, progress, checkpoint, key, seconds)
     try:
         run.search(kernels)
@@ -185,15 +187,12 @@ class _Run:
             self.kept = moment
             self.frontier.seconds = self.before + moment - self.started
             if self.checkpoint is not None:
-                record = {"key": self.key, "frontier": self.frontier.to_json()}
-                write_atomically(self.checkpoint, json.dumps(record))
+                write_atomically(self.checkpoint, sealed({"key": self.key, "frontier": self.frontier.to_json()}))
 
     def _resumed(self) -> Frontier | None:
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
-        record = read_json(self.checkpoint, "checkpoint")
-        if not isinstance(record, dict) or set(record) != {"key", "frontier"}:
-            raise InvalidArgument(f"checkpoint: expected a checkpoint file but {self.checkpoint} is not")
+        record = unsealed(self.checkpoint, {"key", "frontier"})
         if record["key"] != self.key:
             raise InvalidArgument(f"checkpoint: expected one of this search but {self.checkpoint} is of another")
         found = Frontier.from_json(record["frontier"])

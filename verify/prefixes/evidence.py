@@ -191,12 +191,7 @@ def fuzz_layers(
 
 
 def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:
-    kind, *dtype = arithmetic.name.split()
-    words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", "--arithmetic", kind]
-    if dtype:
-        words += ["--dtype", dtype[0]]
-    if arithmetic.device != "cpu":
-        words += ["--device", arithmetic.device]
+    words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", *(arithmetic.words() or ())]
     return shlex.join(words)
 
 

@@ -108,6 +108,9 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
             with.
 
     """
+    kind = (arithmetic.words() or ("", ""))[1]
+    if kind in {"symbolic", "structured"}:
+        raise InvalidArgument(f"arithmetic: expected rational, numpy or torch for an attention layer but got {kind}")
     given = layer.rows("content", content)
     before = layer.rows("prefix", prefix)
     with ieee(arithmetic):

@@ -12,6 +12,9 @@ from verify.prefixes.layer import AttentionLayer
 from verify.prefixes.measured import RESCALING, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 
+#: As many positions are numbered side by side; of more, every second, third, ...
+_MOST_NUMBERS = 12
+
 
 def draw_attention(
     path: Path, layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArithmetic, *, head: int = 0
@@ -49,13 +52,15 @@ def draw_attention(
     shares = joined[:, count:].sum(axis=1, keepdims=True)
     renormalised = np.divide(joined[:, count:], shares, out=np.zeros_like(joined[:, count:]), where=shares > 0)
     panels = (
-        ("without a prefix: $A$", _floats(made.attention), 0),
-        ("with a prefix: $A^{pt}$", joined, count),
-        ("content renormalised: $A^{pt} / (1 - \\alpha)$", renormalised, 0),
+        ("without a prefix\n$A$", _floats(made.attention), 0),
+        ("with a prefix\n$A^{pt}$", joined, count),
+        ("content renormalised\n$A^{pt} / (1 - \\alpha)$", renormalised, 0),
     )
-    figure = Figure(figsize=(10.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
-    all_axes = figure.subplots(1, len(panels), width_ratios=[values.shape[1] for _, values, _ in panels])
+    columns = [values.shape[1] for _, values, _ in panels]
+    # as wide as their columns, but never so narrow that the titles meet
+    all_axes = figure.subplots(1, len(panels), width_ratios=[max(width, max(columns) / 2) for width in columns])
     for axes, (title, values, before) in zip(all_axes, panels, strict=True):
         image = axes.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
         if before:
@@ -63,12 +68,12 @@ def draw_attention(
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("key" if not before else f"key ({before} prefix, then content)")
         axes.set_xticks([])
-        axes.set_yticks(range(len(values)))
+        axes.set_yticks(range(0, len(values), -(-len(values) // _MOST_NUMBERS)))
     all_axes[0].set_ylabel("query")
-    figure.colorbar(image, ax=all_axes, shrink=0.8)
-    figure.suptitle(caption, fontsize=9, y=-0.02, va="top")
+    figure.colorbar(image, ax=all_axes, shrink=0.8, label="attention")
+    figure.supxlabel(caption, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Software": None} if path.suffix == ".png" else None)
+    figure.savefig(path, dpi=200, metadata={"Software": None} if path.suffix == ".png" else None)
     return caption
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import flint
 
-from verify.reachability.problem import Problem, Vector, dot, head_facts
+from constructions.validation import InvalidArgument
+from verify.prefixes.layer import AttentionLayer
+from verify.reachability.problem import Problem, Vector, dot, exact_vector, head_facts, is_place, vectors
 
 #: Bits of the balls in which two logarithms are told apart; twice as many each time, as long as they overlap.
 _PRECISIONS = (64, 256, 1024, 4096)
@@ -88,23 +91,40 @@ Certificate = OutsideValues | NoCommonValue | WrongStrength
 
 
 def proves_impossible(problem: Problem, certificate: Certificate) -> bool:
-    """Say whether a certificate shows that no prefix of the problem's size reaches the wanted outputs."""
-    try:
-        if isinstance(certificate, OutsideValues):
-            return _outside_values(problem, certificate)
-        if len(problem.heads) != 1 or problem.prefix_size != 1:
-            return False
-        if isinstance(certificate, NoCommonValue):
-            return _no_common_value(problem, certificate)
-        return _wrong_strength(problem, certificate)
-    except (IndexError, ValueError, KeyError):  # vectors of other lengths, positions that are not there
+    """Say whether a certificate shows that no prefix of the problem's size reaches the wanted outputs.
+
+    Whatever else is handed over is answered with ``False``: numbers that are not exact, vectors of other lengths,
+    positions that are not there, objects of other classes.
+    """
+    if type(problem) is not Problem:
         return False
+    try:
+        heads = problem.heads
+    except InvalidArgument:  # scores at which the outputs are not rational
+        return False
+    if type(certificate) is OutsideValues:
+        return _outside_values(problem, certificate)
+    if len(heads) != 1 or problem.prefix_size != 1:
+        return False
+    if type(certificate) is NoCommonValue:
+        return _no_common_value(problem, certificate)
+    return type(certificate) is WrongStrength and _wrong_strength(problem, certificate)
 
 
 def _outside_values(problem: Problem, certificate: OutsideValues) -> bool:
-    f, position = certificate.functional, certificate.position
+    f = exact_vector(certificate.functional, problem.layer.output_width)
+    if f is None or not is_place(certificate.position, len(problem.targets)):
+        return False
     columns = [column for head in problem.heads for column in zip(*head.value, strict=True)]
-    return position >= 0 and all(dot(f, c) == 0 for c in columns) and dot(f, problem.targets[position]) != 0
+    return all(dot(f, c) == 0 for c in columns) and dot(f, problem.targets[certificate.position]) != 0
+
+
+def _exact_weights(problem: Problem, value: object) -> list[Vector] | None:
+    """Return an exact vector of the output's width for each position, ``None`` unless it is that."""
+    if type(value) not in {tuple, list} or len(value) != len(problem.targets):  # type: ignore[arg-type] # sized by then
+        return None
+    found = [exact_vector(one, problem.layer.output_width) for one in value]  # type: ignore[attr-defined] # as above
+    return None if any(one is None for one in found) else [one for one in found if one is not None]
 
 
 def _steps(problem: Problem) -> list[Vector]:
@@ -119,7 +139,9 @@ def _adds_up_to_zero(weights: Sequence[Vector]) -> bool:
 
 
 def _no_common_value(problem: Problem, certificate: NoCommonValue) -> bool:
-    w = certificate.weights
+    w = _exact_weights(problem, certificate.weights)
+    if w is None:
+        return False
     along = [dot(*pair) for pair in zip(w, _steps(problem), strict=True)]
     total = sum((dot(*pair) for pair in zip(w, problem.targets, strict=True)), Fraction(0))
     return _adds_up_to_zero(w) and total >= 0 and min(along) >= 0 and (total > 0 or max(along) > 0)
@@ -127,15 +149,25 @@ def _no_common_value(problem: Problem, certificate: NoCommonValue) -> bool:
 
 def _wrong_strength(problem: Problem, certificate: WrongStrength) -> bool:
     (head,) = problem.heads
-    g, y, n, f = _steps(problem), problem.targets, certificate.multipliers, certificate.functional
+    g, y, anchor = _steps(problem), problem.targets, certificate.anchor
+    n = exact_vector(certificate.multipliers, len(y))
+    f = exact_vector(certificate.functional, problem.layer.output_width)
+    if n is None or f is None or not is_place(anchor, len(y)) or type(certificate.forced) not in {tuple, list}:
+        return False
     kappa = {}
-    for i, w in certificate.forced:
+    forced: Any
+    for forced in certificate.forced:
+        if type(forced) not in {tuple, list} or len(forced) != 2 or not is_place(forced[0], len(y)):
+            return False
+        i, w = forced[0], _exact_weights(problem, forced[1])
+        if w is None:
+            return False
         along = [dot(*pair) for pair in zip(w, g, strict=True)]
         if not _adds_up_to_zero(w) or along != [Fraction(place == i) for place in range(len(y))]:
             return False
         kappa[i] = -sum((dot(*pair) for pair in zip(w, y, strict=True)), Fraction(0))
-    anchor = certificate.anchor
-    if anchor < 0 or len(n) != len(y) or any(value <= 0 for value in kappa.values()):
+    used = {i for i in range(len(y)) if n[i]} | ({anchor} if any(g[anchor]) else set())
+    if not used <= set(kappa) or any(value <= 0 for value in kappa.values()):
         return False
     step = kappa[anchor] if any(g[anchor]) else Fraction(0)
     mu = [a + step * b for a, b in zip(y[anchor], g[anchor], strict=True)]
@@ -146,7 +178,7 @@ def _wrong_strength(problem: Problem, certificate: WrongStrength) -> bool:
     if any(combined):
         return False
     rational = dot(f, mu) + sum((n[i] * head.largest[i] for i in range(len(n))), Fraction(0))
-    logs = [(n[i], head.normaliser[i] / kappa[i]) for i in range(len(n)) if n[i]]  # KeyError: not forced
+    logs = [(n[i], head.normaliser[i] / kappa[i]) for i in range(len(n)) if n[i]]
     return _is_not_zero([*logs, (rational, problem.q)])
 
 
@@ -180,10 +212,22 @@ def pattern_is_impossible(
         pattern: heads x positions x positions.
         certificate: what is claimed.
 
+    Returns:
+        True for a proof; false for anything else, a pattern that no softmax has (negative, or a row of zeros) too.
+
     """
-    facts = head_facts(layer, layer.rows("content", content))  # type: ignore[attr-defined,arg-type] # see Args
-    i, j, k = certificate.position, certificate.first, certificate.second
-    if min(certificate.head, i, j, k) < 0 or certificate.head >= len(facts) or max(i, j, k) >= len(facts[0].outputs):
+    if type(layer) is not AttentionLayer or type(certificate) is not ChangedRatio:
         return False
-    now, wanted = facts[certificate.head].attention[i], pattern[certificate.head][i]
-    return wanted[j] * now[k] != wanted[k] * now[j]
+    try:
+        rows = layer.rows("content", content)
+        facts = head_facts(layer, rows)
+        wanted = [vectors(layer.rows("pattern", one, width=len(rows))) for one in pattern]
+    except (ValueError, TypeError, AttributeError):  # no content, or no pattern, of this layer
+        return False
+    h, i, j, k = certificate.head, certificate.position, certificate.first, certificate.second
+    if not is_place(h, len(facts)) or not all(is_place(place, len(rows)) for place in (i, j, k)):
+        return False
+    if len(wanted) != len(facts) or any(len(one) != len(rows) for one in wanted):
+        return False
+    now, then = facts[h].attention[i], wanted[h][i]
+    return min(then) >= 0 and any(then) and then[j] * now[k] != then[k] * now[j]

@@ -173,39 +173,103 @@ def _log(value: Fraction) -> float:
     return math.log(value.numerator) - math.log(value.denominator)
 
 
+def exact_vector(value: object, size: int | None = None) -> Vector | None:
+    """Return a vector that someone handed over as Fractions, ``None`` unless it holds exact numbers alone.
+
+    A float is a rounded number, and a subclass of a number may compute as it likes: neither proves anything.
+
+    Args:
+        value: a tuple or list of ``int`` and :class:`~fractions.Fraction`, and of nothing else.
+        size: how many there must be.
+
+    """
+    if type(value) not in {tuple, list} or any(type(entry) not in {int, Fraction} for entry in value):  # type: ignore[attr-defined] # a sequence by then
+        return None
+    entries = tuple(Fraction(entry) for entry in value)  # type: ignore[attr-defined] # as above
+    return entries if size is None or len(entries) == size else None
+
+
+def is_place(value: object, size: int) -> bool:
+    """Say whether a value is an index below ``size``: an ``int``, no boolean, not negative."""
+    return type(value) is int and 0 <= value < size
+
+
+def _exact_parts(prefix: object, width: int) -> list[tuple[Fraction, Vector]] | None:
+    """Return the parts of a prefix, ``None`` unless all of it is exact and of the layer's width."""
+    if type(prefix) is not Prefix or type(prefix.parts) not in {tuple, list} or not prefix.parts:
+        return None
+    found = []
+    given: Any
+    for given in prefix.parts:
+        if type(given) not in {tuple, list} or len(given) != 2:
+            return None
+        base, vector = exact_vector((given[0],)), exact_vector(given[1], width)
+        if base is None or vector is None or base[0] <= 0:
+            return None
+        found.append((base[0], vector))
+    return found
+
+
 def realises(problem: Problem, prefix: Prefix) -> bool:
     """Say whether a prefix gives exactly the outputs that are wanted, by the forward pass of one head in rationals.
 
     ``W_V s`` must be rational, which for independent bases means that ``sum_b (ln b / ln q) W_V s_b`` is a rational
     multiple of ``sum_b (ln b / ln q) v_b`` with ``q = prod b^(v_b)``; and so must be each strength that matters: where
-    ``W_V s = t_i``, none does. Anything else is answered with ``False``.
+    ``W_V s = t_i``, none does. Anything else is answered with ``False``, whatever is handed over: numbers that are not
+    exact, vectors of another width, objects of another class.
     """
-    if len(problem.heads) != 1 or prefix.copies != problem.prefix_size:
+    parts = None if type(problem) is not Problem else _exact_parts(prefix, problem.layer.width)
+    if parts is None or type(prefix.copies) is not int or prefix.copies != problem.prefix_size:
         return False
-    (head,) = problem.heads
-    q = problem.q
-    powers = exponents(q, [base for base, _ in prefix.parts])
-    if powers is None:
+    try:
+        heads = problem.heads
+    except InvalidArgument:  # scores at which the outputs are not rational
         return False
-    target = _rational_value(head.value, prefix, powers)
-    if target is None:
+    powers = exponents(problem.q, [base for base, _ in parts])
+    if len(heads) != 1 or powers is None:
         return False
-    for place, (before, wanted) in enumerate(zip(head.outputs, problem.targets, strict=True)):
-        if target == before:
-            after = before
-        else:
-            shares = [dot(head.directions[place], vector) for _, vector in prefix.parts]
-            odds = Fraction(prefix.copies) / head.normaliser[place]
-            for (base, _), share, power in zip(prefix.parts, shares, powers, strict=True):
-                exponent = share - head.largest[place] * power
-                if exponent.denominator != 1:
-                    return False
-                odds *= base ** int(exponent)
-            strength = odds / (1 + odds)
-            after = tuple(a + strength * (b - a) for a, b in zip(before, target, strict=True))
-        if after != wanted:
+    target = _rational_value(heads[0].value, parts, powers)
+    return target is not None and all(
+        _moves(problem, heads[0], place, target=target, parts=parts, powers=powers)
+        for place in range(len(problem.targets))
+    )
+
+
+def _moves(
+    problem: Problem,
+    head: HeadFacts,
+    place: int,
+    *,
+    target: Vector,
+    parts: Sequence[tuple[Fraction, Vector]],
+    powers: Sequence[int],
+) -> bool:
+    """Say whether the strength that the key of ``s`` gives moves an output exactly to where it is wanted."""
+    before, wanted = head.outputs[place], problem.targets[place]
+    if target == before:
+        return before == wanted
+    # the strength that leads there, which every coordinate must agree on
+    axis = next(axis for axis, (a, b) in enumerate(zip(before, target, strict=True)) if a != b)
+    strength = (wanted[axis] - before[axis]) / (target[axis] - before[axis])
+    moved = tuple(a + strength * (b - a) for a, b in zip(before, target, strict=True))
+    if moved != wanted or not 0 < strength < 1:
+        return False
+    needed = strength / (1 - strength) * head.normaliser[place] / problem.prefix_size
+    found = Fraction(1)
+    for (base, vector), power in zip(parts, powers, strict=True):
+        exponent = dot(head.directions[place], vector) - head.largest[place] * power
+        if exponent.denominator != 1:
             return False
-    return True
+        # the bases are coprime, so that nothing cancels: a power longer than the number needed is not in it, and is
+        # not worked out, as nobody has the memory for what someone may write into a prefix
+        if abs(exponent) * (_bits(base) - 1) > _bits(needed):
+            return False
+        found *= base ** int(exponent)
+    return found == needed
+
+
+def _bits(number: Fraction) -> int:
+    return max(number.numerator.bit_length(), number.denominator.bit_length())
 
 
 def exponents(number: Fraction, bases: Sequence[Fraction]) -> list[int] | None:
@@ -229,9 +293,11 @@ def exponents(number: Fraction, bases: Sequence[Fraction]) -> list[int] | None:
     return found if (top, bottom) == (1, 1) else None
 
 
-def _rational_value(value: Sequence[Vector], prefix: Prefix, powers: Sequence[int]) -> Vector | None:
+def _rational_value(
+    value: Sequence[Vector], parts: Sequence[tuple[Fraction, Vector]], powers: Sequence[int]
+) -> Vector | None:
     """Return ``W_V s`` where every ``W_V s_b`` is ``v_b`` times one vector, ``None`` otherwise."""
-    images = [tuple(dot(row, vector) for row in value) for _, vector in prefix.parts]
+    images = [tuple(dot(row, vector) for row in value) for _, vector in parts]
     place = next((place for place, power in enumerate(powers) if power), None)
     if place is None:
         return None

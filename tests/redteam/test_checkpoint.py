@@ -1,0 +1,330 @@
+"""A checkpoint that is damaged, edited, of other code or untrue is refused; what was taken over is on the verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from constructions import (
+    Construction,
+    InvalidArgument,
+    Layout,
+    Linear,
+    RationalSoftmax,
+    Ratios,
+    TargetSpace,
+    Transformer,
+    UnconditionalGeneration,
+)
+from constructions.validation import IntArray
+from verify import NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic
+from verify import fingerprint as fingerprints
+from verify.cases import Runner
+from verify.checkpoint import Checkpoint, sealed
+from verify.tables import explanation
+
+EXACT = RationalArithmetic()
+RIGHT = UnconditionalGeneration(4, 4)
+
+#: What the promise of :class:`FirstToken` is made of, as any script has globals.
+ANSWER: Callable[[IntArray], IntArray] = lambda targets: targets[:, :1]  # noqa: E731 # to be exchanged
+TABLE = {"shift": np.arange(3)}
+
+
+@dataclass(frozen=True, repr=False)
+class FirstToken(Construction):
+    """Says the first of the three numbers of its target; any of its promises may be exchanged."""
+
+    vocab_size: int
+    hidden: Any = field(default=None, compare=False, kw_only=True)
+    layout = Layout(virtual=1, user=0, response=1)
+
+    @property
+    def targets(self) -> TargetSpace:
+        return TargetSpace(self.vocab_size, (3,))
+
+    def encode(self, targets: IntArray) -> Ratios:
+        return Ratios(targets[:, None, :], 1)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        return ANSWER(targets) + 0 * TABLE["shift"][:1]
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        V = self.vocab_size
+        weight, bias = [[2 * v, 0, 0, 0] for v in range(V)], [[-v * v] for v in range(V)]
+        return Transformer([[0] * V] * 3, (Linear(weight, bias, relu=False, name="readout"),), context_size=1)
+
+
+def begin(construction: Construction, path: Path, arithmetic: Any = EXACT, limit: int = 128) -> dict[str, Any]:
+    """Run a part, and return the record that it left."""
+    assert exhaust(construction, arithmetic, limit=limit, checkpoint=path).holds is None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def forge(path: Path, record: dict[str, Any], **changes: Any) -> None:
+    """Write a record with a digest that fits: what a forger does, who knows how it is made."""
+    path.write_text(sealed({name: part for name, part in {**record, **changes}.items() if name != "sha256"}))
+
+
+def refused(construction: Construction, path: Path, arithmetic: Any = EXACT, **options: Any) -> str:
+    before = path.read_bytes()
+    with pytest.raises(InvalidArgument, match="checkpoint: expected") as caught:
+        exhaust(construction, arithmetic, checkpoint=path, **options)
+    assert path.read_bytes() == before
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_what_was_taken_over_is_on_the_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    saved = begin(RIGHT, path, limit=128)["saved"]
+    verdict = exhaust(RIGHT, EXACT, checkpoint=path)
+    assert verdict.holds is True
+    assert verdict.resumed == {"cases": "128", "saved": saved, "replayed": 64}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", saved)
+    assert Verdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
+    (line,) = explanation(verdict)
+    assert "went on from 128 cases of 20" in line
+    assert "64 of them were run again" in line
+    assert exhaust(RIGHT, EXACT).resumed is None
+
+
+@pytest.mark.parametrize("cases", ["256", "257", "-5", "0", "129", "1e2", "٣", "128.0", 128, None, True, "9" * 5000])
+def test_an_edited_count_is_refused(tmp_path: Path, cases: Any) -> None:
+    path = tmp_path / "run.json"
+    record = begin(RIGHT, path)
+    path.write_text(json.dumps({**record, "cases": cases}))
+    assert "damaged or edited" in refused(RIGHT, path)
+    if cases not in ("256", "129"):  # of these the digest is all that tells: they are counts that could be
+        forge(path, record, cases=cases)
+        refused(RIGHT, path)
+
+
+@pytest.mark.parametrize("margin", ["0", "-1/688", "1/600", "nan", "inf", 0.25, 1, True, None, "x", "1/0", []])
+def test_an_edited_margin_is_refused(tmp_path: Path, margin: Any) -> None:
+    path = tmp_path / "run.json"
+    record = begin(RIGHT, path)
+    assert record["margin"] == "1/688"
+    forge(path, record, margin=margin)
+    refused(RIGHT, path)
+    floats = begin(RIGHT, path := tmp_path / "floats.json", NumpyArithmetic())
+    forge(path, floats, margin=margin if margin != 0.25 else floats["margin"] * (1 + 2**-52))
+    refused(RIGHT, path, NumpyArithmetic())
+
+
+@pytest.mark.parametrize(
+    "closest",
+    [
+        *(None, {}, "0..63", {"batch": "0..63", "place": True}, {"batch": "0..63", "place": 64}, {"batch": "0..63"}),
+        *({"batch": name, "place": 0} for name in ("0..63", "64..200", "63..0", "constant:0..3", 7, None)),
+        {"batch": "0..63", "place": -1},
+    ],
+)
+def test_an_edited_place_of_the_smallest_margin_is_refused(tmp_path: Path, closest: Any) -> None:
+    path = tmp_path / "run.json"
+    record = begin(RIGHT, path)
+    assert record["closest"] != closest
+    forge(path, record, closest=closest)
+    refused(RIGHT, path)
+
+
+@pytest.mark.parametrize("saved", ["", "yesterday", 5, None, "2026-01-01\nholds: yes at all times"])
+def test_an_edited_time_is_refused(tmp_path: Path, saved: Any) -> None:
+    path = tmp_path / "run.json"
+    forge(path, begin(RIGHT, path), saved=saved)
+    refused(RIGHT, path)
+
+
+def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    begin(RIGHT, path)
+    whole = path.read_bytes()
+    record = json.loads(whole)
+    for place in range(0, len(whole), 37):
+        damaged = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        try:
+            same = json.loads(damaged) == record
+        except ValueError:
+            same = False
+        path.write_bytes(damaged)
+        if not same:  # a blank may have become another one
+            refused(RIGHT, path)
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        refused(RIGHT, path)
+
+
+def test_a_forger_meets_the_cases_that_are_run_again(tmp_path: Path) -> None:
+    """Below the threshold: the forged record says that all 256 cases are done, with a digest and a key that fit."""
+    wrong = UnconditionalGeneration(4, 4, temperature=RationalSoftmax(Fraction(2)))
+    path = tmp_path / "run.json"
+    key = Checkpoint(path, Runner(wrong, EXACT)).key
+    # the first case is right, with the margin that it really has
+    first = Runner(wrong, EXACT).run(np.zeros((1, 4), dtype=np.int64), np.zeros((1, 0), dtype=np.int64))
+    assert not first.failures().any()
+    forged = {"key": key, "margin": str(first.smallest_margin()), "closest": {"batch": "0..0", "place": 0}}
+    for cases in ("2", "128", "256"):
+        forge(path, {**forged, "cases": cases, "saved": "2026-01-01T00:00:00+00:00"})
+        message = refused(wrong, path)
+        assert "is not when run again" in message
+    assert exhaust(wrong, EXACT).holds is False
+
+
+def test_a_promise_that_changed_where_no_sample_looks_is_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.json"
+    begin(FirstToken(8), path)
+
+    def other(targets: IntArray) -> IntArray:
+        return np.where((targets == [0, 0, 5]).all(axis=1, keepdims=True), 7, targets[:, :1])
+
+    monkeypatch.setattr(sys.modules[__name__], "ANSWER", other)
+    assert "differs in code" in refused(FirstToken(8), path)
+    verdict = exhaust(FirstToken(8), EXACT)
+    assert verdict.holds is False
+    assert verdict.counterexample is not None
+    assert verdict.counterexample.target == [0, 0, 5]
+
+
+def _one(targets: IntArray) -> IntArray:
+    return targets[:, :1]
+
+
+def _nested(number: int) -> Callable[[IntArray], IntArray]:
+    def outer(targets: IntArray) -> IntArray:
+        def inner(value: int = number) -> int:
+            return 0 * value
+
+        return targets[:, :1] + inner()
+
+    return outer
+
+
+def _closure(number: int) -> Callable[[IntArray], IntArray]:
+    return lambda targets: targets[:, :1] + 0 * number
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Shows nothing of what it holds."""
+
+    held: Any
+
+    def __repr__(self) -> str:
+        return "Quiet()"
+
+
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "code": (_one, lambda targets: targets[:, 0:1]),
+    "a constant": (lambda targets: targets[:, :1] + 5 - 5, lambda targets: targets[:, :1] + 6 - 6),
+    "a default of a nested function": (_nested(1), _nested(2)),
+    "a closure": (_closure(1), _closure(2)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_of_code_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path = tmp_path / "run.json"
+    for place, function in enumerate(CHANGES[name]):
+        monkeypatch.setattr(sys.modules[__name__], "ANSWER", function)
+        if place == 0:
+            begin(FirstToken(8), path)
+            assert exhaust(FirstToken(8), EXACT, limit=1, checkpoint=path).cases == 129  # nothing changed so far
+        else:
+            assert "differs in code" in refused(FirstToken(8), path)
+
+
+def test_a_changed_global_a_hidden_field_and_a_method_are_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.json"
+    begin(FirstToken(8, hidden=Quiet(_closure(3))), path)
+    assert exhaust(FirstToken(8, hidden=Quiet(_closure(3))), EXACT, limit=1, checkpoint=path).cases == 129
+    assert "differs in code" in refused(FirstToken(8, hidden=Quiet(_closure(4))), path)
+    with monkeypatch.context() as patch:
+        patch.setitem(TABLE, "shift", np.arange(1, 4) - 1 + np.array([0, 1, 0]))
+        assert "differs in code" in refused(FirstToken(8, hidden=Quiet(_closure(3))), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(FirstToken, "default_temperature", lambda self, fmt: RationalSoftmax(Fraction(3 if fmt else 2)))
+        assert "differs in" in refused(FirstToken(8, hidden=Quiet(_closure(3))), path)
+    assert exhaust(FirstToken(8, hidden=Quiet(_closure(3))), EXACT, limit=1, checkpoint=path).cases == 130
+
+
+@pytest.mark.parametrize("name", ["numpy", "python", "prefixproof", "sources"])
+def test_other_versions_and_sources_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path = tmp_path / "run.json"
+    begin(RIGHT, path)
+    before = fingerprints.surroundings()
+    assert len(before["sources"]) == 64
+    monkeypatch.setattr("verify.checkpoint.surroundings", lambda: {**before, name: "another"})
+    assert f"differs in {name}" in refused(RIGHT, path)
+
+
+def test_the_mask_the_temperature_and_the_kernels_are_part_of_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    begin(RIGHT, path)
+    for other in (
+        UnconditionalGeneration(4, 4, mask="none"),
+        UnconditionalGeneration(4, 4, temperature=RationalSoftmax(Fraction(40))),
+        UnconditionalGeneration(4, 4, lift="mask"),
+    ):
+        refused(other, path)
+    torch = tmp_path / "torch.json"
+    begin(RIGHT, torch, get_arithmetic("torch", dtype="float32"))
+    for kind in ("structured", "numpy"):
+        refused(RIGHT, torch, get_arithmetic(kind, dtype="float32"))
+    refused(RIGHT, torch, get_arithmetic("torch", dtype="float32"), tf32=True)
+
+
+def test_a_checkpoint_is_gone_on_from_in_another_process(tmp_path: Path) -> None:
+    """A digest of code must not depend on where objects lie, nor on the seed of Python's hashes."""
+    script = tmp_path / "own.py"
+    script.write_text(
+        "import sys\n"
+        "from dataclasses import dataclass\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "import numpy as np\n"
+        "from constructions import UnconditionalGeneration\n"
+        "from verify import RationalArithmetic, exhaust\n"
+        "NAMES = {'some', 'names', 'in', 'a', 'set'}\n"
+        "@dataclass(frozen=True, repr=False)\n"
+        "class Own(UnconditionalGeneration):\n"
+        "    def answer(self, targets, user_inputs):\n"
+        "        if 'x' in {'a', 'b', 'c'} or 'x' in NAMES or {}.get(np.int64(1)):\n"
+        "            return targets * 0\n"
+        "        return targets\n"
+        "verdict = exhaust(Own(3, 3), RationalArithmetic(), limit=9, checkpoint=Path(sys.argv[1]))\n"
+        "print(verdict.cases, verdict.holds)\n"
+    )
+    words = [sys.executable, str(script), str(tmp_path / "run.json"), str(Path(__file__).parents[2])]
+    shown = [
+        subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        for seed in ("1", "2", "3")
+    ]
+    assert [run.stdout.strip() for run in shown] == ["9 None", "18 None", "27 True"]
+
+
+def test_what_is_no_small_file_is_refused_at_once(tmp_path: Path) -> None:
+    large = tmp_path / "large.json"
+    with large.open("wb") as stream:
+        stream.truncate(2**40)  # nothing but a hole
+    for path in (tmp_path, large, Path("/dev/zero"), Path("/dev/full")):
+        if path.exists():
+            with pytest.raises(InvalidArgument, match=f"checkpoint: expected a checkpoint file but {path} is not"):
+                exhaust(RIGHT, EXACT, checkpoint=path)

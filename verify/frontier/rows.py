@@ -1,0 +1,158 @@
+"""The rows of the frontier's picture: kernels, claims and lifts that give the same numbers share one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from constructions.encodings import ENCODINGS, LIFTS, READOUTS
+from verify.frontier.record import Frontier
+from verify.frontier.report import KERNEL_NAMES, SIZE_LETTERS, kernels
+
+#: Formats in the order of the groups; another one comes last.
+_FORMATS = ("bfloat16", "float16", "tf32", "float32", "float64")
+
+#: Settings that say how a token is written and read, with the values that they have where nothing is said.
+_CODING = {"encoding": "paper", "readout": "paper", "lift": "add"}
+_CHOICES: Mapping[str, Sequence[str]] = {"encoding": ENCODINGS, "readout": READOUTS, "lift": LIFTS}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a row draws.
+
+    Attributes:
+        first: the smallest V that was looked at.
+        up_to: every V from ``first`` to here is certified.
+        open_ended: whether the search ended at its limit, with everything certified.
+        fails: the first V without a margin on the kernel.
+        values: as many whole numbers the format tells apart.
+
+    """
+
+    first: int
+    up_to: int
+    open_ended: bool
+    fails: int | None
+    values: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bar.
+
+    Attributes:
+        dtype: the format.
+        result: what is drawn.
+        parts: the settings by name, each with all values that give this result.
+        kernels: the kernels that give it; none if all of the setting's do.
+
+    """
+
+    dtype: str
+    result: Result
+    parts: Mapping[str, tuple[str, ...]]
+    kernels: tuple[str, ...]
+
+    @property
+    def kernel(self) -> str:
+        """The kernels in short; nothing where every kernel gives the result."""
+        return ", ".join(KERNEL_NAMES[kernel].removesuffix(" (emulated)") for kernel in self.kernels)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims, without their sizes."""
+        return tuple(dict.fromkeys(text.split(",")[0] for text in self.parts["claim"]))
+
+
+def groups(frontiers: Sequence[Frontier]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each format, the paper's coding first.
+
+    Args:
+        frontiers: what was measured.
+
+    """
+    rows = _merged([row for part in frontiers for row in _rows(part)])
+    rows.sort(key=lambda row: (_format_place(row.dtype), *_coding_place(row), row.result.up_to))
+    return [(dtype, list(same)) for dtype, same in groupby(rows, key=lambda row: row.dtype)]
+
+
+def labels(rows: Sequence[Row], usual_claim: str) -> list[str]:
+    """Return how each row of a format writes and reads tokens; sizes are told where they tell rows apart.
+
+    Args:
+        rows: of one format.
+        usual_claim: the claim that need not be named.
+
+    """
+    short = [_label(row, usual_claim, sizes=False) for row in rows]
+    seen = Counter((text, row.kernel) for text, row in zip(short, rows, strict=True))
+    return [
+        _label(row, usual_claim, sizes=True) if seen[text, row.kernel] > 1 else text
+        for text, row in zip(short, rows, strict=True)
+    ]
+
+
+def usual_claim(frontiers: Sequence[Frontier]) -> str:
+    """Return the claim that most of the frontiers are about."""
+    return Counter(str(part.setting.get("claim", "")) for part in frontiers).most_common(1)[0][0]
+
+
+def _rows(frontier: Frontier) -> Iterator[Row]:
+    """Yield a row for each result of a frontier, with the kernels that give it."""
+    results: dict[Result, list[str]] = {}
+    measured = kernels(frontier)
+    for kernel, products in measured:
+        certified, edge = frontier.certified[products], frontier.falsified.get(kernel)
+        fails = None if edge is None or edge.no_margin is None else edge.no_margin[0]
+        found = Result(certified.first, certified.up_to, certified.undecided is None, fails, frontier.values)
+        results.setdefault(found, []).append(kernel)
+    sizes = ", ".join(f"{letter} = {frontier.setting[name]}" for name, letter in _sizes(frontier))
+    parts = {
+        name: (str(value),)
+        for name, value in (_CODING | dict(frontier.setting)).items()
+        if name not in {"dtype", *SIZE_LETTERS} and (name, value) != ("temperature", "default")
+    }
+    parts["claim"] = (", ".join([str(frontier.setting.get("claim", "")), *([sizes] if sizes else [])]),)
+    for result, names in results.items():
+        shown = () if len(names) == len(measured) else tuple(names)
+        yield Row(str(frontier.setting.get("dtype", "")), result, parts, shown)
+
+
+def _sizes(frontier: Frontier) -> Iterator[tuple[str, str]]:
+    return ((name, letter) for name, letter in SIZE_LETTERS.items() if name in frontier.setting)
+
+
+def _merged(rows: list[Row]) -> list[Row]:
+    """Join rows that differ in the value of one setting alone, one setting after another."""
+    for name in ("lift", "claim"):
+        joined: dict[object, Row] = {}
+        for row in rows:
+            others = frozenset((key, value) for key, value in row.parts.items() if key != name)
+            key = (row.dtype, row.result, row.kernels, others)
+            before = joined.get(key)
+            values = (before.parts[name] if before else ()) + row.parts[name]
+            joined[key] = replace(row, parts={**row.parts, name: tuple(dict.fromkeys(values))})
+        rows = list(joined.values())
+    return rows
+
+
+def _label(row: Row, usual: str, *, sizes: bool) -> str:
+    words = [", ".join(" or ".join(row.parts[name]) for name in ("encoding", "readout"))]
+    if row.parts["lift"] != (_CODING["lift"],):
+        words.append(f"lift {' or '.join(row.parts['lift'])}")
+    words += [f"{name} {' or '.join(values)}" for name, values in row.parts.items() if name not in {"claim", *_CODING}]
+    claims = row.parts["claim"] if sizes else row.claims
+    if sizes or claims != (usual,):
+        words.append(" and ".join(claims))
+    return words[0] + (f" ({'; '.join(words[1:])})" if words[1:] else "")
+
+
+def _format_place(dtype: str) -> int:
+    return _FORMATS.index(dtype) if dtype in _FORMATS else len(_FORMATS)
+
+
+def _coding_place(row: Row) -> tuple[int, ...]:
+    return tuple(_CHOICES[name].index(row.parts[name][0]) for name in _CODING)
