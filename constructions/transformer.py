@@ -223,9 +223,7 @@ class Transformer:
     def __new__(cls, *_: Any, **given: Any) -> Transformer:
         """Refuse a mask in words; other arguments are the fields."""
         if "mask" in given:
-            raise InvalidArgument(
-                "mask: a Transformer takes none, as its construction owns the mask (Construction.mask)"
-            )
+            raise InvalidArgument("mask: a Transformer takes none, as its construction owns it (Construction.mask)")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

@@ -183,19 +183,9 @@ def bind_construction(
     check_transformer(construction)
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
-    lowered = construction.transformer.lowered
-    if lowered.vocab_size != construction.vocab_size:
-        raise InvalidArgument(
-            f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {type(construction).__name__},"
-            f" but it has {lowered.vocab_size}"
-        )
+    lowered, temperature = construction.transformer.lowered, construction.temperature_for(arithmetic.fmt)
     try:
-        return bind(
-            lowered,
-            arithmetic,
-            construction.temperature_for(arithmetic.fmt),
-            mask=construction.mask,
-        )
+        return bind(lowered, arithmetic, temperature, mask=construction.mask)
     except OverflowError as error:
         raise InvalidArgument(f"dtype: {error}") from None
 

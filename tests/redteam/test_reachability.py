@@ -113,7 +113,6 @@ def test_a_certificate_in_floats_is_refused() -> None:
         *(NoCommonValue(()), NoCommonValue(((),)), WrongStrength(0, (), (F(0),), (F(0),)), ChangedRatio(0, 0, 0, 0)),
         *(None, 0, "proof", object(), OutsideValues, Lookalike(0, (F(1),)), ((), ())),
     ],
-    ids=str,
 )
 def test_what_is_no_certificate_is_false(certificate: Any) -> None:
     for problem in (*subjects()[0], None, certificate):
