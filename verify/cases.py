@@ -17,7 +17,7 @@ from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, 
 from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
-from verify.forward import bind_construction, exact_logits, generate
+from verify.model import bind_construction, exact_logits, generate
 from verify.trace import Trace
 from verify.verdict import Margin, decimal
 

@@ -19,10 +19,10 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from proofs import CLAIMS, LAYER_CLAIMS, get_any_claim
 from verify import cli_options as options
 from verify.batches import InBatch
-from verify.check import check as check_case
 from verify.commands import command_for
 from verify.coq_record import read_record
-from verify.exhaust import exhaust as exhaust_construction
+from verify.enumeration import exhaust as exhaust_construction
+from verify.evaluation import check as check_case
 from verify.files import check_checkpoint, check_folder, write_atomically
 from verify.prefixes import fuzz_layers
 from verify.strongest import strongest_json, strongest_table

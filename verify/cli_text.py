@@ -14,8 +14,8 @@ from constructions.text import CharacterVocabulary
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument
 from verify import cli_options as options
-from verify.check import evaluate
 from verify.commands import command_for
+from verify.evaluation import evaluate
 from verify.maps import read_map
 from verify.tables import explanation, verdict_table
 from verify.verdict import Verdict

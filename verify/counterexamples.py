@@ -30,9 +30,9 @@ from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import check_choice
 from verify.arithmetic import RationalArithmetic
 from verify.cases import Runner
-from verify.exhaust import exhaust
+from verify.enumeration import exhaust
 from verify.float_counterexamples import float32_failure, smallest_misread_row
-from verify.forward import bind, generate
+from verify.model import bind, generate
 from verify.prefixes import AttentionHead, AttentionLayer, attend
 from verify.prefixes.passes import scores_of
 from verify.reachability import (

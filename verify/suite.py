@@ -21,11 +21,11 @@ from verify.cases import options_of
 from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
 from verify.commands import SIZE_NAMES, command_for
 from verify.coq_record import CoqRecord, coq_verdict
-from verify.exhaust import Progress, exhaust, no_progress
-from verify.fuzz import fuzz
+from verify.enumeration import Progress, exhaust, no_progress
+from verify.fuzzing import fuzz
 from verify.prefixes import fuzz_layers
 from verify.subjects import Subject, short
-from verify.sweep import stopped_at, sweep
+from verify.sweeping import stopped_at, sweep
 from verify.verdict import Verdict
 
 #: Sizes whose whole space is enumerated in rational arithmetic.
@@ -273,7 +273,7 @@ def fuzz_subject(
         arithmetic: the number system.
         ranges: for every size its values, by the construction's fields.
         options: sets a temperature or a mask on a drawn construction.
-        how: the other arguments of :func:`~verify.fuzz.fuzz`.
+        how: the other arguments of :func:`~verify.fuzzing.fuzz`.
 
     """
     if not subject.own and all(values.start == 1 for values in ranges.values()):

@@ -16,7 +16,7 @@ from constructions.validation import IntArray, InvalidArgument, check_choice, ch
 from verify.arithmetic.kernels import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.kernels import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.forward import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
+from verify.model import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
 from verify.trace import Trace
 
 

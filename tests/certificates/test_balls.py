@@ -27,7 +27,7 @@ from verify.certificates.ball_margins import ball_margins
 from verify.certificates.balls import BallRows, BallScores
 from verify.certificates.cells import cells
 from verify.certificates.certify import bind_for_certificate, readout_input
-from verify.forward import bind_construction, forward
+from verify.model import bind_construction, forward
 from verify.trace import Trace
 
 _CONSTRUCTIONS = [

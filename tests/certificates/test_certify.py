@@ -33,7 +33,7 @@ from tests.evidence.test_own_construction import CaesarCipher
 from verify import RationalArithmetic, Verdict
 from verify.certificates import BallArithmetic, bit_exact, certificate_arithmetic, certify
 from verify.cli import run
-from verify.forward import bind_construction, generate
+from verify.model import bind_construction, generate
 from verify.trace import Trace
 
 BALLS = BallArithmetic()

@@ -134,7 +134,7 @@ def test_a_standard_output_that_is_closed(monkeypatch: pytest.MonkeyPatch, capsy
 
 def _shell(script: str, *words: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **how.pop("env", {})}
-    command = [sys.executable, "-c", f"{script}\nfrom prefixproof.__main__ import main\nmain()", *words]
+    command = [sys.executable, "-c", f"{script}\nfrom verify.start import main\nmain()", *words]
     return subprocess.run(command, env=environment, check=False, timeout=120, **how)
 
 
@@ -345,4 +345,4 @@ def test_every_help_says_what_the_status_means(command: str | None, capsys: pyte
 
 def test_the_installed_command_starts_before_the_imports() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'prefixproof = "prefixproof.__main__:main"' in project
+    assert 'prefixproof = "verify.start:main"' in project

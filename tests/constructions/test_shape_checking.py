@@ -16,7 +16,7 @@ from jaxtyping import AbstractArray, TypeCheckError
 from constructions import UnconditionalGeneration
 from verify import certificates, frontier, prefixes
 from verify.arithmetic import NumpyArithmetic
-from verify.forward import bind_construction, generate
+from verify.model import bind_construction, generate
 from verify.torch_module import to_torch
 
 

@@ -83,8 +83,8 @@ def test_the_cases_are_all_pairs_each_once(construction: Construction) -> None:
 def test_batches_do_not_change_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     construction = LongerResponses(2, 2)
     whole = exhaust(construction, FLOAT64)
-    # "verify.exhaust" as an attribute is the function of that name
-    monkeypatch.setattr(importlib.import_module("verify.exhaust"), "batch_size", lambda _: 5)
+    # "verify.enumeration" as an attribute is the function of that name
+    monkeypatch.setattr(importlib.import_module("verify.enumeration"), "batch_size", lambda _: 5)
     done: list[int] = []
     parts = exhaust(construction, FLOAT64, progress=lambda cases, _: done.append(cases))
     assert _untimed(parts) == _untimed(whole)
@@ -127,7 +127,7 @@ def test_just_below_the_threshold_is_falsified_and_just_above_holds() -> None:
 
 def test_a_wrong_case_in_a_later_batch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     # batches of 5 cases; 2 (2 (9 + y) - 1) >= 65 first at y = 8, and q > 2 (9 + 8) - 1 = 33 is enough before
-    monkeypatch.setattr(importlib.import_module("verify.exhaust"), "_UNBATCHED", 5)
+    monkeypatch.setattr(importlib.import_module("verify.enumeration"), "_UNBATCHED", 5)
     wrong = UnconditionalGeneration(9, 3, temperature=RationalSoftmax(Fraction(65)))
     assert exhaust(wrong, EXACT, limit=8).holds is None
     verdict = exhaust(wrong, EXACT)

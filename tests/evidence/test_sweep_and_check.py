@@ -21,7 +21,7 @@ from constructions import (
 )
 from verify import Trace, Verdict, check, get_arithmetic, sweep
 from verify.commands import command_for
-from verify.sweep import constant_targets
+from verify.sweeping import constant_targets
 
 
 def _sweep(build: Any, dtype: str, last: int, **options: Any) -> Verdict:

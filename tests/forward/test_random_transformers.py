@@ -18,7 +18,7 @@ from constructions import Attention, Hardmax, Head, Linear, Ratios, Transformer,
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, SymbolicArithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.forward import bind, forward, generate
+from verify.model import bind, forward, generate
 from verify.trace import Trace
 
 EXACT = RationalArithmetic()

@@ -20,7 +20,7 @@ from constructions import (
     UnconditionalGeneration,
 )
 from verify import torch_module
-from verify.forward import forward, generate
+from verify.model import forward, generate
 from verify.torch_module import TorchTransformer, matmul_precision, to_torch
 from verify.trace import Trace
 

@@ -26,7 +26,7 @@ from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, S
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.symbolic import q
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.forward import bind_construction, exact_logits, forward, generate
+from verify.model import bind_construction, exact_logits, forward, generate
 from verify.trace import Trace
 
 EXACT = RationalArithmetic()

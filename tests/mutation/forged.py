@@ -18,7 +18,7 @@ from tests.mutation.mutated import Mutated, with_matrix, without_relu
 from verify import NumpyArithmetic, Verdict, exhaust, fuzz, sweep
 from verify.cases import Runner
 from verify.checkpoint import sealed
-from verify.exhaust import Tally
+from verify.enumeration import Tally
 
 RIGHT = UnconditionalGeneration(3, 3)
 

@@ -20,7 +20,7 @@ from verify import NumpyArithmetic
 from verify import cases as verify_cases
 from verify import tally as verify_tally
 from verify import verdict as verify_verdict
-from verify.forward import bind_construction, exact_logits
+from verify.model import bind_construction, exact_logits
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 Fate = Literal["resisted", "shown"]

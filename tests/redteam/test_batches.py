@@ -291,7 +291,7 @@ def test_batch_dependence_is_measured(capsys: pytest.CaptureFixture[str], monkey
 
 @pytest.mark.usefixtures("wrong_in_batches")
 def test_a_case_that_fails_in_a_batch_is_not_shown_to_hold() -> None:
-    from verify.check import evaluate
+    from verify.evaluation import evaluate
 
     batches: list[Any] = []
     verdict, _ = evaluate(Cancelling(2), target=[1], arithmetic=FLOAT32, batches=batches)

@@ -30,8 +30,8 @@ from verify.certificates.margins import Margins, rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
 from verify.certificates.sparse import SparseArithmetic
 from verify.certificates.unknown_tokens import CellsError, pure_functions
-from verify.exhaust import Progress, no_progress
-from verify.forward import BoundAttention, BoundLinear, Model, bind_construction, forward
+from verify.enumeration import Progress, no_progress
+from verify.model import BoundAttention, BoundLinear, Model, bind_construction, forward
 from verify.trace import Trace
 from verify.verdict import Verdict
 

@@ -23,7 +23,7 @@ from verify.certificates.certify import certificate_arithmetic
 from verify.certificates.kernel import TF32_PRECISION
 from verify.certificates.rounded import RoundedArithmetic
 from verify.checkpoint import run_sha256, sealed, unsealed
-from verify.exhaust import Progress, no_progress
+from verify.enumeration import Progress, no_progress
 from verify.files import write_atomically
 from verify.fingerprint import code_sha256, package_sha256
 from verify.frontier.falsify import failures

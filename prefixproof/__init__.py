@@ -1,1 +1,0 @@
-"""The command ``prefixproof``; what it does is in the packages ``constructions``, ``proofs`` and ``verify``."""
