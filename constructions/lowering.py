@@ -211,8 +211,12 @@ def explicit_matrix(name: str, value: Any) -> sp.ImmutableDenseMatrix:
     if not isinstance(value, (Sequence, np.ndarray)):
         raise InvalidArgument(f"{name}: expected a two-dimensional matrix but got {type(value).__name__}")
     rows = [list(row) if isinstance(row, (Sequence, np.ndarray)) else None for row in value]
-    if any(row is None or len(row) != len(rows[0] or ()) for row in rows):
-        raise InvalidArgument(f"{name}: expected a two-dimensional matrix but got {type(value).__name__}")
+    lengths = {len(row) for row in rows if row is not None}
+    if None in rows or len(lengths) > 1:
+        found = "entries that are no rows" if None in rows else f"rows of {min(lengths)} and {max(lengths)} entries"
+        raise InvalidArgument(
+            f"{name}: expected a two-dimensional matrix but got {type(value).__name__} of {len(rows)}: {found}"
+        )
     return sp.ImmutableDenseMatrix([[_exact_entry(name, entry) for entry in row or ()] for row in rows])
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
+from constructions.layer_checks import check_layers
 from constructions.lowering import Bindings, explicit_matrix, lower
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import InvalidArgument, check_integer, reject
 
 #: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.
 Matrix = Any
@@ -26,6 +28,23 @@ Mask = Literal["causal", "none"]
 
 def _as_expression(name: str, value: Matrix) -> Matrix:
     return value if isinstance(value, (MatrixExpr, sp.MatrixBase)) else explicit_matrix(name, value)
+
+
+def _check_name(owner: str, value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        reject(f"name of a {owner}", "a word", value)
+
+
+def _tuple_of(name: str, kinds: tuple[type, ...], value: Any) -> tuple[Any, ...]:
+    """Return a tuple or list as a tuple of these kinds."""
+    words = " or ".join(kind.__name__ for kind in kinds)
+    if not isinstance(value, (tuple, list)):
+        hint = "; one alone is written (it,), with a comma" if isinstance(value, kinds) else ""
+        reject(name, f"a tuple of {words}{hint},", value)
+    for part in value:
+        if not isinstance(part, kinds):
+            reject(name, f"a tuple of {words},", part)
+    return tuple(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +65,9 @@ class Head:
     value: Matrix
 
     def __post_init__(self) -> None:
+        _check_name("head", self.name)
         for part in ("query", "key", "value"):
-            object.__setattr__(self, part, _as_expression(part, getattr(self, part)))
+            object.__setattr__(self, part, _as_expression(f"{part} of head {self.name}", getattr(self, part)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +86,10 @@ class Attention:
     name: str = "attention"
     bindings: Bindings = field(default_factory=dict)
     family: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("layer", self.name)
+        object.__setattr__(self, "heads", _tuple_of(f"heads of layer {self.name}", (Head,), self.heads))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +114,12 @@ class Linear:
     family: str = ""
 
     def __post_init__(self) -> None:
+        _check_name("layer", self.name)
+        if type(self.relu) is not bool:
+            expected = "True or False, as ReLU is the one activation that a layer can have,"
+            reject(f"relu of layer {self.name}", expected, self.relu)
         for part in ("weight", "bias"):
-            object.__setattr__(self, part, _as_expression(part, getattr(self, part)))
+            object.__setattr__(self, part, _as_expression(f"{part} of layer {self.name}", getattr(self, part)))
 
 
 Layer = Attention | Linear
@@ -202,6 +230,9 @@ class Transformer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "embedding", _as_expression("embedding", self.embedding))
+        object.__setattr__(self, "layers", _tuple_of("layers", (Attention, Linear), self.layers))
+        if isinstance(self.context_size, bool) or not isinstance(self.context_size, (int, np.integer, sp.Expr)):
+            reject("context_size", "a number of positions", self.context_size)
 
     @cached_property
     def lowered(self) -> ExactTransformer:
@@ -215,7 +246,7 @@ class Transformer:
         context_size = lower(sp.Identity(self.context_size), self.bindings).shape[0]
         check_integer("context_size", context_size, 1)
         layers = tuple(_lower_layer(layer, {**self.bindings, **layer.bindings}) for layer in self.layers)
-        _check_widths(embedding.shape[0] + context_size, embedding.shape[1], layers)
+        check_layers(embedding.shape, context_size, layers)
         return ExactTransformer(embedding, layers, context_size)
 
 
@@ -227,26 +258,3 @@ def _lower_layer(layer: Layer, bindings: Bindings) -> ExactAttention | ExactLine
         )
         return ExactAttention(layer.name, heads)
     return ExactLinear(layer.name, lower(layer.weight, bindings), lower(layer.bias, bindings), layer.relu)
-
-
-def _check_widths(width: int, vocab_size: int, layers: tuple[ExactAttention | ExactLinear, ...]) -> None:
-    names = [layer.name for layer in layers]
-    if len(set(names)) != len(names):
-        raise InvalidArgument(f"layers: expected distinct names but got {', '.join(names)}")
-    if not layers or not isinstance(layers[-1], ExactLinear) or layers[-1].relu:
-        raise InvalidArgument("layers: expected the last layer to be a Linear without ReLU, the readout")
-    for layer in layers:
-        if isinstance(layer, ExactAttention):
-            if not layer.heads:
-                raise InvalidArgument(f"layers: expected {layer.name} to have at least one head")
-            outputs = {head.value.shape[0] for head in layer.heads}
-            fits = all(part.shape[1] == width for head in layer.heads for part in (head.query, head.key, head.value))
-            fits &= all(head.query.shape[0] == head.key.shape[0] for head in layer.heads) and len(outputs) == 1
-            width = outputs.pop()
-        else:
-            fits = layer.weight.shape[1] == width and layer.bias.shape == (layer.weight.shape[0], 1)
-            width = layer.weight.shape[0]
-        if not fits:
-            raise InvalidArgument(f"layers: expected {layer.name} to fit the layer before it, but its shapes do not")
-    if width != vocab_size:
-        raise InvalidArgument(f"layers: expected {vocab_size} logits, one for each token, but the readout has {width}")

@@ -105,7 +105,9 @@ def made(low: Any, high: Any, entries: Any, kind: Kind, run: Run) -> UnknownToke
         low, high = low.astype(np.int64, copy=False), high.astype(np.int64, copy=False)
     else:
         low, high = low.astype(object, copy=False), high.astype(object, copy=False)
-    named = entries if np.shape(entries) == low.shape else np.broadcast_to(entries, low.shape)
+    if not isinstance(entries, (np.ndarray, np.generic)):  # a Python integer of more bits than numpy's have
+        entries = np.array(entries, dtype=object)
+    named = entries if entries.shape == low.shape else np.broadcast_to(entries, low.shape)
     return UnknownTokens(low, high, np.asarray(named), run, owned=True)
 
 
@@ -172,9 +174,11 @@ def operate(name: str, *values: Any, operator: bool = True) -> UnknownTokens:
     if kind == "int64":
         operands = tuple(each.as_int64() for each in operands)
     if len(operands) == 1:
-        one = operands[0].as_objects() if kind != "int64" or operands[0].largest > _LARGEST else operands[0]
-        ends = (-one.high, -one.low) if name == "negative" else (one.low, one.high)
-        return made(*ends, one.entries, kind, run)
+        one, shape = operands[0], operands[0].low.shape
+        if kind != "int64" or one.largest > _LARGEST:
+            one = one.as_objects()
+        low, high = (-one.high, -one.low) if name == "negative" else (one.low, one.high)
+        return made(low.reshape(shape), high.reshape(shape), one.entries, kind, run)
     a, b = operands
     if name == "matmul":
         return _matmul(a, b, kind, run)
@@ -205,9 +209,10 @@ def _matmul(a: Operand, b: Operand, kind: Kind, run: Run) -> UnknownTokens:
     entries: Any = _NOTHING
     for entry in range(int(np.bitwise_or.reduce(unknown.entries, axis=None, initial=0)).bit_length()):
         named = ((unknown.entries >> entry) & 1).astype(np.int64)
-        reached = (np.asarray(product(named, used)) > 0).astype(np.int64 if entry < INT64_ENTRIES else object)
-        entries = np.bitwise_or(entries, reached << entry)
-    return made(low, high, entries, kind, run)
+        reached = np.atleast_1d(np.asarray(product(named, used)) > 0)
+        bits = reached.astype(np.int64 if entry < INT64_ENTRIES else object) << entry
+        entries = np.bitwise_or(entries, bits)
+    return made(low, high, entries if not entries.ndim else entries.reshape(np.shape(low)), kind, run)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

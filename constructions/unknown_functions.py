@@ -24,6 +24,10 @@ _OPTIONS = {
 }
 
 
+#: How many arguments without a name say where entries go; numpy takes an array to write to after these.
+_MOVED, _JOINED = 3, 2
+
+
 def _checked(name: str, given: Any, options: Mapping[str, Any], allowed: set[str]) -> None:
     if holds_unknown(given) or holds_unknown(dict(options)):
         refuse(f"numpy.{name} by unknown tokens" + (" (use look_up)" if name.startswith("take") else ""))
@@ -52,6 +56,8 @@ def _moved(function: Callable[..., Any], *, copies: bool) -> _Handler:
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
         tokens = _first(name, args)
         _checked(name, args[1:], options, _OPTIONS)
+        if len(args) > _MOVED:
+            refuse(f"numpy.{name} with more arguments that have no name")
         parts = (*bounds(tokens), dependence(tokens))
         low, high, entries = (np.asarray(function(part, *args[1:], **options)) for part in parts)
         if not copies:
@@ -68,6 +74,8 @@ def _joined(function: Callable[..., Any]) -> _Handler:
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
         if not args or not isinstance(args[0], (list, tuple)):
             refuse(f"numpy.{name} of anything but a list of arrays")
+        if len(args) > _JOINED:
+            refuse(f"numpy.{name} with more arguments that have no name")
         _checked(name, args[1:], options, _OPTIONS)
         return _together(args[0], lambda *parts: function(parts, *args[1:], **options))
 

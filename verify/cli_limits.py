@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS
 from verify import cli_options as options
+from verify.cases import options_of
 from verify.cli_evidence import show_verdicts
 from verify.commands import command_for
 from verify.counterexamples import refute
@@ -201,5 +203,8 @@ def counterexample(
             command=partial(command_for, claim),
             progress=progress,
         )
+    if verdict.counterexample is None:  # what it was looked for at; a case that was found says so itself
+        first = build(**{name: values[0] for name, values in ranges.items()})
+        verdict = replace(verdict, parameters={**verdict.parameters, **options_of(first)})
     show_verdicts([verdict], as_json=as_json)
     return options.exit_status([verdict])

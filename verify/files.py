@@ -15,8 +15,8 @@ from constructions.construction import LARGEST_SIZE
 from constructions.validation import InvalidArgument
 
 #: Bytes of the longest file that is read: one for each token of the largest vocabulary that a construction accepts. A
-#: map that needs more is beyond what can run: its weights are V x V, refused from V = 11,586 on (``LARGEST_DENSE``), so
-#: that every token with its answer may take 2,896 bytes. Python reads this much JSON in a second or two.
+#: map of more tokens than 11,584 cannot be held (``LARGEST_DENSE``, its weights are V x (V + 2)), so that each of them
+#: with its answer may take 2,896 bytes. Python reads this much JSON in seconds, whatever it holds.
 LONGEST_FILE = LARGEST_SIZE
 
 #: Files that are being written; they are removed when the program is interrupted.

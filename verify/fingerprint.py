@@ -69,7 +69,7 @@ def code_sha256(construction: Construction, *others: object) -> str:
 
     Args:
         construction: whose classes and fields are looked at.
-        others: further objects, of which the class is looked at, such as an arithmetic of the user's.
+        others: further objects, of which the class and the plain attributes are looked at, such as an arithmetic.
 
     """
     feeder = _Feeder()
@@ -77,6 +77,8 @@ def code_sha256(construction: Construction, *others: object) -> str:
         feeder.feed(kind)
         feeder.module_source(kind.__module__)
     feeder.feed(_without_lazy(construction))
+    for other in others:  # what it is made with, and not what it keeps
+        feeder.feed({name: held for name, held in vars(other).items() if isinstance(held, _PLAIN)})
     return feeder.digest.hexdigest()
 
 

@@ -9,10 +9,10 @@ from typing import Any, Generic
 import numpy as np
 from jaxtyping import Int
 
-from constructions.construction import Construction
+from constructions.construction import Construction, Layout
 from constructions.temperature import PerHeadSoftmax, Temperature, Temperatures, head_temperature
-from constructions.transformer import ExactAttention, ExactTransformer, Mask
-from constructions.validation import InvalidArgument, check_choice, check_integer
+from constructions.transformer import ExactAttention, ExactTransformer, Mask, Transformer
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, Visible, WeightT
 from verify.trace import Trace
 
@@ -146,20 +146,52 @@ def bind(
     return Model(arithmetic, weights["embedding"], tuple(layers), transformer.context_size, mask, temperature)
 
 
+def check_transformer(construction: Construction) -> None:
+    """Refuse a transformer of another vocabulary than its construction's, or of too few positions for its layout.
+
+    Raises:
+        InvalidArgument: that, or no transformer, or no layout, at all.
+
+    """
+    transformer, layout, name = construction.transformer, construction.layout, type(construction).__name__
+    if not isinstance(transformer, Transformer):
+        reject(f"transformer of {name}", "a Transformer", transformer)
+    if not isinstance(layout, Layout):
+        reject(f"layout of {name}", "a Layout", layout)
+    exact = transformer.lowered
+    if exact.vocab_size != construction.vocab_size:
+        raise InvalidArgument(
+            f"transformer of {name}: expected an embedding of {construction.vocab_size} columns, one for each token"
+            f" (vocab_size), but it is {exact.embedding_size} x {exact.vocab_size}"
+        )
+    if exact.context_size < layout.context_size:
+        raise InvalidArgument(
+            f"transformer of {name}: expected a context_size of at least {layout.context_size}, the positions that"
+            f" {layout} fills, but got {exact.context_size}"
+        )
+
+
 def bind_construction(
     construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
 ) -> Model[WeightT, RowsT, ScoresT]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
-        InvalidArgument: the format cannot hold what the weights rely on.
+        InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
 
     """
+    check_transformer(construction)
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
+    lowered = construction.transformer.lowered
+    if lowered.vocab_size != construction.vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {type(construction).__name__},"
+            f" but it has {lowered.vocab_size}"
+        )
     try:
         return bind(
-            construction.transformer.lowered,
+            lowered,
             arithmetic,
             construction.temperature_for(arithmetic.fmt),
             mask=construction.mask,

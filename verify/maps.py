@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from constructions.conditional_generation import ConditionalGeneration
+from constructions.exact_matrix import check_dense
 from constructions.longer_responses import LongerResponses
 from constructions.validation import IntArray, InvalidArgument, check_tokens
 from verify.files import read_json
@@ -59,7 +61,8 @@ def read_map(path: Path) -> TokenMap:
     list of tokens, all lists of one length.
 
     Raises:
-        InvalidArgument: not JSON, none of the forms, a token without an answer or an answer outside the vocabulary.
+        InvalidArgument: not JSON, none of the forms, a token without an answer, an answer outside the vocabulary, or
+            more tokens than a transformer can be held for.
 
     """
     return parse_map(read_json(path, "map", pairs=_no_repetition))
@@ -80,6 +83,8 @@ def parse_map(document: Any) -> TokenMap:
     if not vocabulary:
         vocabulary = tuple(dict.fromkeys([*answers, *(token for answer in lists for token in answer)]))
     _check_total(vocabulary, answers)
+    # the heads' values have a row and a column for each token, and a column for each position, two at least
+    check_dense(len(vocabulary), len(vocabulary) + 2)
     lengths = {len(answer) for answer in lists}
     kinds = {isinstance(answer, list) for answer in answers.values()}
     if len(lengths) != 1 or len(kinds) != 1 or 0 in lengths:
@@ -97,8 +102,7 @@ def parse_map(document: Any) -> TokenMap:
 
 
 def _no_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     if repeated:
         raise InvalidArgument(f"map: expected every token once but got {_quote(repeated)} twice")
     return dict(pairs)
@@ -121,8 +125,9 @@ def _as_list(answer: Any) -> list[str | int]:
 
 
 def _check_total(vocabulary: tuple[str | int, ...], answers: Mapping[Any, Any]) -> None:
+    known = set(vocabulary)
     missing = [str(token) for token in vocabulary if token not in answers]
-    extra = [str(token) for token in answers if token not in set(vocabulary)]
+    extra = [str(token) for token in answers if token not in known]
     if missing:
         raise InvalidArgument(f"map: expected an answer for every token but {_quote(missing)} has none")
     if extra:

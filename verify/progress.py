@@ -93,7 +93,7 @@ def duration(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def shown_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+def shown_progress(label: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[int, int], None]]:
     """Show on standard error how far the work is; yield what reports done and total.
 
     A terminal gets a bar, anything else a line every :data:`EVERY` seconds, from a thread, as one step may take longer.
@@ -102,7 +102,7 @@ def shown_progress(label: str) -> Iterator[Callable[[int, int], None]]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=None)
-            meter = Meter(label, lambda line: bar.console.print(line, markup=False, highlight=False))
+            meter = Meter(label, lambda line: bar.console.print(line, markup=False, highlight=False), clock)
 
             def report(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
@@ -110,7 +110,7 @@ def shown_progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
             yield report
         return
-    meter, finished = Meter(label, _to_stderr), threading.Event()
+    meter, finished = Meter(label, _to_stderr, clock), threading.Event()
 
     def repeat() -> None:
         while not finished.wait(EVERY):

@@ -72,8 +72,18 @@ class Counterexample:
         where = "" if self.batch is None else f" in the batch {self.batch}; alone it is right"
         return (
             f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
-            f" {self.position}, but {self.produced} was produced (margin {_show_margin(self.margin)}){where}"
+            f" {self.position}, but {self._instead()} (margin {_show_margin(self.margin)}){where}"
         )
+
+    def _instead(self) -> str:
+        """Return what happened in the place of the promise; a tie is not told as a wrong token."""
+        if self.margin != self.margin:  # NaN
+            return f"{self.produced} was produced, and a logit is not finite"
+        if self.margin == 0 and self.produced == self.expected:
+            return f"{self.expected} ties with a later token, and wins by the order of tokens alone"
+        if self.margin == 0:
+            return f"{self.produced} ties with it, and was produced, as it comes first"
+        return f"{self.produced} was produced"
 
 
 @dataclass(frozen=True)

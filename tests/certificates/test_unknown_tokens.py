@@ -209,6 +209,11 @@ OF_MANY: list[Callable[[Any], Any]] = [
     lambda row: _iadd(row[:, 0], 1),
     lambda row: _iadd(np.zeros((1, 3), dtype=np.int64), row),
     lambda row: row @ row.T,
+    lambda row: np.take(row, [0], 1, np.zeros((1, 1), dtype=np.int64)),
+    lambda row: row.take([0], 1, np.zeros((1, 1), dtype=np.int64)),
+    lambda row: np.stack([row, row], 0, np.zeros((2, 1, 3), dtype=np.int64)),
+    lambda row: np.concatenate([row, row], 0, np.zeros((2, 3), dtype=np.int64)),
+    lambda row: np.cumsum(row, 1, None, np.zeros((1, 3), dtype=np.int64)),
     lambda row: look_up([1, 2], row),
     lambda row: look_up([1, 2, 3, 4, 5], row + 1),
     lambda row: one_hot(row - 1, 5),
@@ -266,7 +271,8 @@ def _check(compute: Callable[[Any], Any], ends: list[tuple[int, int]]) -> None:
         low, high = bounds(found)
         assert found.shape == shape
         for value in table.values():
-            assert value.dtype == found.dtype
+            same_type = value.dtype == found.dtype
+            assert same_type or not value.ndim  # a Python integer has the type that it fits
             assert (low <= value).all()
             assert (value <= high).all()
         for entry in range(len(ends)):
@@ -333,6 +339,10 @@ COMPUTATIONS: list[Callable[[Any], Any]] = [
     lambda t: np.zeros((1, 3), dtype=object) * 2 + t.astype(object),
     lambda t: np.array([[2**70, 0, 1]], dtype=object) * t,
     lambda t: sum(t[:, place] * 5**place for place in range(3)),
+    lambda t: -t.astype(object)[0, 0] * 2**70 - 1,
+    lambda t: -(t.astype(object) - 2**70),
+    lambda t: +t[0, 0],
+    lambda t: look_up([4, 1, 3, 0, 2], t[0, 0]),
     lambda t: one_hot(t, 5),
     lambda t: one_hot(t, 5) @ np.array([4, 1, 3, 0, 2]),
     lambda t: one_hot(t[0, 1], 5) * t[0, 0],
@@ -355,6 +365,33 @@ def test_bounds_hold_every_value_and_dependence_every_entry(
     compute: Callable[[Any], Any], ends: list[tuple[int, int]]
 ) -> None:
     _check(compute, ends)
+
+
+def test_dependence_on_more_entries_than_an_int64_has_bits() -> None:
+    count = 200
+    sums: list[tuple[Callable[[Any], Any], set[int]]] = [
+        (lambda t: t[0, 199] + t[0, 61], {199, 61}),
+        (lambda t: -(t[0, 199] - t[0, 0]), {199, 0}),
+        (lambda t: t[0, 62] * t[0, 63], {62, 63}),
+        (lambda t: t.sum(), set(range(count))),
+        (lambda t: t[0, 60:65].sum(), {60, 61, 62, 63, 64}),
+        (lambda t: t[0, :65].cumsum()[64], set(range(65))),
+        (lambda t: t[0] @ np.eye(count, dtype=np.int64)[63], {63}),
+        (lambda t: (t @ np.eye(count, dtype=np.int64))[0, 199], {199}),
+        (lambda t: t[0] @ (np.arange(count) == 5).astype(np.int64), {5}),
+        (lambda t: select(equals(t[0, 63], 1), t[0, 64], t[0, 0]), {63, 64, 0}),
+        (lambda t: look_up([1, 2], t[0, 63]), {63}),
+        (lambda t: np.stack([t[0, 63], t[0, 5]])[0] % 3, {63}),
+        (lambda t: 0 * t[0, 63] + t[0, 1], {1}),
+    ]
+    names = np.array([1 << entry for entry in range(count)], dtype=object)
+    low = np.zeros((1, count), dtype=np.int64)
+    for compute, entries in sums:
+        with run_on_bounds() as run:
+            found = compute(unknown_tokens(run, low, low + 1, names[None]))
+            assert not run.refusals
+            bits = int(dependence(found))
+            assert {entry for entry in range(count) if bits >> entry & 1} == entries
 
 
 _KNOWN = st.integers(-6, 6)

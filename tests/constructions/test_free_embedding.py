@@ -148,7 +148,10 @@ def test_the_verdict_holds_the_matrix_and_the_table_says_that_one_was_given() ->
         ([[1, 2]], "embedding: expected a matrix of 3 x 2 numbers but got one of 1 x 2"),
         ([[1, 2, 3], [4, 5, 6]], "embedding: expected a matrix of 3 x 2 numbers but got one of 2 x 3"),
         (7, "embedding: expected a two-dimensional matrix but got int"),
-        ([[1, 2], [3], [4, 5]], "embedding: expected a two-dimensional matrix but got list"),
+        (
+            [[1, 2], [3], [4, 5]],
+            "embedding: expected a two-dimensional matrix but got list of 3: rows of 1 and 2 entries",
+        ),
         ([[1, float("nan")]] * 3, "embedding: expected finite numbers but got nan (type float)"),
         ([[1, "2"]] * 3, "embedding: expected finite numbers but got '2' (type str)"),
         ([[1, True]] * 3, "embedding: expected finite numbers but got True (type bool)"),

@@ -78,11 +78,14 @@ def test_one_that_fits() -> None:
     ]
 
 
-def _head(*, query: int = 4, key: int = 4, value: int = 4, key_rows: int = 1, value_rows: int = 2) -> Head:
-    return Head("b", query=[[0] * query], key=[[0] * key] * key_rows, value=[[0] * value] * value_rows)
+def _head(
+    name: str = "b", *, query: int = 4, key: int = 4, value: int = 4, key_rows: int = 1, value_rows: int = 2
+) -> Head:
+    return Head(name, query=[[0] * query], key=[[0] * key] * key_rows, value=[[0] * value] * value_rows)
 
 
-FITS = "layers: expected {} to fit the layer before it, but its shapes do not"
+WIDE = "its input is 4 wide: 2 coordinates of the embedding and 2 positions"
+MIDDLE = "its input is {} wide: what comes from attention"
 
 
 @pytest.mark.parametrize(
@@ -93,22 +96,64 @@ FITS = "layers: expected {} to fit the layer before it, but its shapes do not"
         (_layers()[:2], "layers: expected the last layer to be a Linear without ReLU, the readout"),
         (
             _layers(middle=Linear([[1, 1]], [[0]], name="readout")),
-            "layers: expected distinct names but got attention, readout, readout",
+            "layers: expected distinct names but got attention, readout, readout (readout twice)",
         ),
         (_layers(attention=Attention(())), "layers: expected attention to have at least one head"),
-        (_layers(attention=Attention((_head(query=3),))), FITS.format("attention")),
-        (_layers(attention=Attention((_head(key=5),))), FITS.format("attention")),
-        (_layers(attention=Attention((_head(value=5),))), FITS.format("attention")),
-        (_layers(attention=Attention((_head(key_rows=2),))), FITS.format("attention")),
-        (_layers(attention=Attention((_head(), _head(value_rows=3)), name="two")), FITS.format("two")),
-        (_layers(attention=Attention((_head(value_rows=3),))), FITS.format("middle")),
-        (_layers(middle=Linear([[1, 1, 1]], [[0]], name="middle")), FITS.format("middle")),
-        (_layers(middle=Linear([[1, 1]], [[0], [0]], name="middle")), FITS.format("middle")),
-        (_layers(middle=Linear([[1, 1]], [[0, 0]], name="middle")), FITS.format("middle")),
-        (_layers(readout=Linear([[1, 1]] * 3, [[0]] * 3, relu=False, name="readout")), FITS.format("readout")),
+        (
+            _layers(attention=Attention((_head(query=3),))),
+            f"layers: expected query of head b in layer attention to be 1 x 4 but it is 1 x 3; {WIDE}",
+        ),
+        (
+            _layers(attention=Attention((_head(key=5),))),
+            f"layers: expected key of head b in layer attention to be 1 x 4 but it is 1 x 5; {WIDE}",
+        ),
+        (
+            _layers(attention=Attention((_head(value=5),))),
+            f"layers: expected value of head b in layer attention to be 2 x 4 but it is 2 x 5; {WIDE}",
+        ),
+        (
+            _layers(attention=Attention((_head(key_rows=2),))),
+            "layers: expected key of head b in layer attention to be 1 x 4 but it is 2 x 4; it has as many rows as the"
+            f" query, and {WIDE}",
+        ),
+        (
+            _layers(attention=Attention((_head(), _head("c", value_rows=3)), name="two")),
+            "layers: expected value of head c in layer two to be 2 x 4 but it is 3 x 4; the outputs of heads are added"
+            f" up, and {WIDE}",
+        ),
+        (
+            _layers(attention=Attention((_head(), _head()))),
+            "heads of layer attention: expected distinct names but got b, b (b twice)",
+        ),
+        (
+            _layers(middle=Attention((_head(),), name="attention.b")),
+            f"layers: expected query of head b in layer attention.b to be 1 x 2 but it is 1 x 4; {MIDDLE.format(2)}",
+        ),
+        (
+            _layers(attention=Attention((_head(value_rows=3),))),
+            f"layers: expected weight of layer middle to be 1 x 3 but it is 1 x 2; {MIDDLE.format(3)}",
+        ),
+        (
+            _layers(middle=Linear([[1, 1, 1]], [[0]], name="middle")),
+            f"layers: expected weight of layer middle to be 1 x 2 but it is 1 x 3; {MIDDLE.format(2)}",
+        ),
+        (
+            _layers(middle=Linear([[1, 1]], [[0], [0]], name="middle")),
+            "layers: expected bias of layer middle to be 1 x 1 but it is 2 x 1; one number for each row of the weight",
+        ),
+        (
+            _layers(middle=Linear([[1, 1]], [[0, 0]], name="middle")),
+            "layers: expected bias of layer middle to be 1 x 1 but it is 1 x 2; one number for each row of the weight",
+        ),
+        (
+            _layers(readout=Linear([[1, 1]] * 3, [[0]] * 3, relu=False, name="readout")),
+            "layers: expected weight of layer readout to be 3 x 1 but it is 3 x 2; its input is 1 wide: what comes from"
+            " middle",
+        ),
         (
             _layers(readout=Linear([[1]] * 4, [[0]] * 4, relu=False, name="readout")),
-            "layers: expected 3 logits, one for each token, but the readout has 4",
+            "layers: expected weight of layer readout to have 3 rows, one logit for each token (a column of the"
+            " embedding), but it is 4 x 1",
         ),
     ],
 )
@@ -116,6 +161,9 @@ def test_layers_that_do_not_fit(layers: tuple[Any, ...], message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         _ = _transformer(layers=layers).lowered
     assert str(caught.value) == message
+
+
+WEIGHT = "weight of layer linear"
 
 
 def _refused(call: Callable[[], object]) -> str:
@@ -136,29 +184,41 @@ def _refused(call: Callable[[], object]) -> str:
     ],
 )
 def test_entries_that_are_not_finite_numbers(entry: Any, shown: str) -> None:
-    assert _refused(lambda: Linear([[0, entry]], [[0]])) == f"weight: expected finite numbers but got {shown}"
-    assert _refused(lambda: Linear([[0]], [[entry]])) == f"bias: expected finite numbers but got {shown}"
+    assert _refused(lambda: Linear([[0, entry]], [[0]])) == f"{WEIGHT}: expected finite numbers but got {shown}"
+    assert (
+        _refused(lambda: Linear([[0]], [[entry]])) == f"bias of layer linear: expected finite numbers but got {shown}"
+    )
     assert _refused(lambda: _transformer(embedding=[[entry]])) == f"embedding: expected finite numbers but got {shown}"
-    assert _refused(lambda: Head("a", query=[[1]], key=[[entry]], value=[[1]])).startswith("key: expected finite")
+    assert _refused(lambda: Head("a", query=[[1]], key=[[entry]], value=[[1]])).startswith(
+        "key of head a: expected finite"
+    )
 
 
 def test_an_array_or_tensor_with_a_nan_is_refused() -> None:
-    assert _refused(lambda: Linear(np.array([[math.nan]]), [[0]])).startswith("weight: expected finite numbers but got")
-    assert _refused(lambda: Linear([[0]], torch.tensor([[math.nan]]))).startswith("bias: expected finite numbers")
+    assert _refused(lambda: Linear(np.array([[math.nan]]), [[0]])).startswith(f"{WEIGHT}: expected finite")
+    assert _refused(lambda: Linear([[0]], torch.tensor([[math.nan]]))).startswith(
+        "bias of layer linear: expected finite"
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [([[1, 2], [3]], "list"), ([1, 2], "list"), (np.array([1.0]), "ndarray"), (torch.tensor([1.0]), "ndarray")],
+    [
+        ([[1, 2], [3]], "list of 2: rows of 1 and 2 entries"),
+        ([1, 2], "list of 2: entries that are no rows"),
+        ([[1], 2], "list of 2: entries that are no rows"),
+        (np.array([1.0]), "ndarray of 1: entries that are no rows"),
+        (torch.tensor([1.0]), "ndarray of 1: entries that are no rows"),
+    ],
 )
 def test_what_is_not_a_matrix(value: Any, kind: str) -> None:
-    assert _refused(lambda: Linear(value, [[0]])) == f"weight: expected a two-dimensional matrix but got {kind}"
+    assert _refused(lambda: Linear(value, [[0]])) == f"{WEIGHT}: expected a two-dimensional matrix but got {kind}"
 
 
 @pytest.mark.parametrize("value", [5, None, 0.5])
 def test_what_is_not_even_a_sequence(value: Any) -> None:
     message = _refused(lambda: Linear(value, [[0]]))
-    assert message == f"weight: expected a two-dimensional matrix but got {type(value).__name__}"
+    assert message == f"{WEIGHT}: expected a two-dimensional matrix but got {type(value).__name__}"
 
 
 @pytest.mark.parametrize("entry", [sp.sqrt(2), sp.pi, sp.nan, sp.oo, sp.I])
@@ -173,6 +233,59 @@ def test_symbols_need_numbers() -> None:
     assert _refused(lambda: transformer.lowered) == "bindings: expected a number for N in N"
     whole = _transformer(embedding=sp.ZeroMatrix(N, V), context_size=N, bindings={V: 3, N: 2})
     assert whole.lowered.context_size == 2
+
+
+@pytest.mark.parametrize(
+    ("relu", "shown"), [("gelu", "'gelu' (type str)"), (1, "1 (type int)"), (None, "None (type NoneType)")]
+)
+def test_an_activation_that_is_not_there(relu: Any, shown: str) -> None:
+    message = _refused(lambda: Linear([[1]], [[0]], relu=relu, name="middle"))
+    assert message == (
+        "relu of layer middle: expected True or False, as ReLU is the one activation that a layer can have, but got "
+        + shown
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (_layers()[2], "layers: expected a tuple of Attention or Linear; one alone is written (it,), with a comma"),
+        ("layers", "layers: expected a tuple of Attention or Linear, but got 'layers' (type str)"),
+        ((*_layers(), np.eye(2)), "layers: expected a tuple of Attention or Linear, but got array("),
+    ],
+)
+def test_layers_that_are_none(layers: Any, message: str) -> None:
+    assert _refused(lambda: _transformer(layers=layers)).startswith(message)
+
+
+def test_heads_that_are_none() -> None:
+    head = _head()
+    assert "expected a tuple of Head; one alone is written (it,)" in _refused(lambda: Attention(head))  # type: ignore[arg-type]
+    assert _refused(lambda: Attention((head, [[1]]), name="two")).startswith(  # type: ignore[arg-type]
+        "heads of layer two: expected a tuple of Head, but got [[1]] (type list)"
+    )
+    assert Attention([head]).heads == (head,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", None, 3])
+def test_names_that_are_none(name: Any) -> None:
+    assert _refused(lambda: _head(name)).startswith("name of a head: expected a word but got")
+    assert _refused(lambda: Linear([[1]], [[0]], name=name)).startswith("name of a layer: expected a word but got")
+    assert _refused(lambda: Attention((_head(),), name=name)).startswith("name of a layer: expected a word but got")
+
+
+def test_names_of_matrices_that_are_the_same() -> None:
+    """Weights are held by name: the matrices of one would run in the place of the other's."""
+    one = Attention((Head("b.c", query=[[0] * 4], key=[[0] * 4], value=[[0] * 4] * 2),), name="a")
+    other = Attention((Head("c", query=[[0] * 2], key=[[0] * 2], value=[[0] * 2] * 2),), name="a.b")
+    message = _refused(lambda: _transformer(layers=(one, other, *_layers()[1:])).lowered)
+    assert message.startswith("names of matrices: expected distinct names but got embedding, a.b.c.query")
+
+
+@pytest.mark.parametrize("size", [2.0, "2", None, True])
+def test_a_context_size_that_is_no_number(size: Any) -> None:
+    message = _refused(lambda: _transformer(context_size=size))
+    assert message.startswith("context_size: expected a number of positions but got")
 
 
 def test_the_mask_and_the_context() -> None:

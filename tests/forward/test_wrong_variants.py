@@ -133,7 +133,9 @@ def test_a_transposed_matrix_that_does_not_fit_is_refused_by_name() -> None:
     wrong = _with_layer(construction, 2, weight=sp.OneMatrix(3, 1))
     with pytest.raises(InvalidArgument) as caught:
         _ = wrong.lowered
-    assert str(caught.value) == "layers: expected sum to fit the layer before it, but its shapes do not"
+    assert str(caught.value) == (
+        "layers: expected weight of layer sum to be 3 x 3 but it is 3 x 1; its input is 3 wide: what comes from select"
+    )
 
 
 def test_the_transposed_score_looks_the_other_way() -> None:

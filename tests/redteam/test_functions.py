@@ -240,6 +240,14 @@ def test_constructions_that_compare_equal_are_not_taken_for_one_another() -> Non
     assert verdict.holds is False
 
 
+@pytest.mark.parametrize("tokens", [1, 3, 9])
+def test_weights_of_another_vocabulary_are_refused(tokens: int) -> None:
+    with pytest.raises(
+        InvalidArgument, match=f"transformer: expected 5 tokens, the vocab_size of Echo, but it has {tokens}"
+    ):
+        exhaust(Echo(5, weights=lambda _: _readout(tokens)), EXACT)
+
+
 def test_a_sweep_of_other_sizes_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="build: expected a vocab_size of 2 but got"):
         sweep(lambda _: Echo(1), EXACT, max_vocab_size=3, claim="echo")

@@ -226,12 +226,10 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
     undecided = np.flatnonzero(~margins.certain)
     if len(undecided):
-        first = undecided[0]
+        # the one of the smallest margin, which is the verdict's
+        first = undecided[int(np.argmin(margins.lower[undecided]))]
         given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
-        found.reason = (
-            f"not decided: token {batch.expected[first]} at response position {batch.step}{given}, whose margin is at"
-            f" least {margins.lower[first]:.3g}"
-        )
+        found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
 
 
 def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:

@@ -125,7 +125,8 @@ def _enclosure(name: str, run: Run, found: Any, shape: tuple[int, ...]) -> Enclo
             raise CellsError(f"{name} gives tokens of an earlier call")
         (low, high), entries = bounds(found), dependence(found)
     elif isinstance(found, np.ndarray):
-        low, high, entries = found, found, np.zeros(found.shape, dtype=np.int64)
+        known = found.copy()  # the code may go on to change it
+        low, high, entries = known, known, np.zeros(known.shape, dtype=np.int64)
     else:
         raise CellsError(f"{name} must give integers as an array, not a value of type {type(found).__name__}")
     if low.shape != shape:
@@ -221,7 +222,7 @@ class Members:
         try:
             with np.errstate(all="ignore"):  # what overflows is told by its value
                 prompt = construction.encode(members.copy())  # the code may change what it is given
-                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members)))
+                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
                 if promised is None:
                     return _Given(numerators, prompt.denominator, np.zeros(len(members)))
                 answers = construction.answer(members.copy(), promised[0][cells])
