@@ -161,8 +161,8 @@ def check_transformer(construction: Construction) -> None:
     exact = transformer.lowered
     if exact.vocab_size != construction.vocab_size:
         raise InvalidArgument(
-            f"transformer of {name}: expected an embedding of {construction.vocab_size} columns, one for each token"
-            f" (vocab_size), but it is {exact.embedding_size} x {exact.vocab_size}"
+            f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
+            f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
         )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(

@@ -195,8 +195,8 @@ def test_a_transformer_that_does_not_fit_its_construction(
 ) -> None:
     written(tmp_path)
     told = _refused([command, "own_shifted:SmallEmbedding", "--vocab", "4"], capsys)
-    assert "transformer of SmallEmbedding: expected an embedding of" in told
-    assert "one for each token (vocab_size), but it is 1 x" in told
+    assert "tokens, the vocab_size of SmallEmbedding, but it has" in told
+    assert "(the embedding is 1 x" in told
     told = _refused([command, "own_shifted:LongLayout", "--vocab", "4"], capsys)
     assert "transformer of LongLayout: expected a context_size of at least 3, the positions that" in told
 

@@ -290,7 +290,7 @@ def test_a_context_size_that_is_no_number(size: Any) -> None:
 
 def test_the_mask_and_the_context() -> None:
     assert _refused(lambda: _transformer(mask="none")) == (
-        "mask: a Transformer takes none, as its construction owns it (Construction.mask)"
+        "mask: a Transformer takes none, as its construction owns the mask (Construction.mask)"
     )
     empty = _transformer(context_size=0)
     assert _refused(lambda: empty.lowered) == "context_size: expected an integer >= 1 but got 0 (type int)"
