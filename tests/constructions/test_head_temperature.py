@@ -71,7 +71,7 @@ def test_it_is_part_of_what_a_construction_is() -> None:
 @pytest.mark.parametrize(("construction", "heads"), CONSTRUCTIONS, ids=str)
 @pytest.mark.parametrize("kind", ["rational", "torch"])
 def test_the_same_q_in_every_head_is_one_q(construction: Construction, heads: tuple[str, str], kind: str) -> None:
-    """Bit for bit, in every arithmetic, the dense torch module included."""
+    """Bit for bit, in every arithmetic: the same kernels run on the same numbers in the same batch."""
     temperature = construction.temperature_for(None)
     assert isinstance(temperature, RationalSoftmax)
     targets = construction.targets.sample(5, seed=1)

@@ -81,6 +81,7 @@ def test_the_cases_are_all_pairs_each_once(construction: Construction) -> None:
 
 
 def test_batches_do_not_change_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    # V = 2: all numbers are quarters, attention absorbs what leaks, and nothing is rounded, whatever the kernel
     construction = LongerResponses(2, 2)
     whole = exhaust(construction, FLOAT64)
     # "verify.enumeration" as an attribute is the function of that name
@@ -260,6 +261,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_run_in_pieces_equals_a_run_in_one(tmp_path: Path) -> None:
+    # in floats that round nothing, as above: the margins do not depend on the batches
     construction = LongerResponses(2, 2)
     checkpoint = tmp_path / "run.json"
     for piece in range(1, 4):

@@ -44,6 +44,11 @@ def failing(construction: Construction, arithmetic: Any, only: slice = slice(Non
 
 
 def check(coding: Coding, dtype: str, *, beyond: int = 1) -> None:
+    """Check a limit on both sides, on the kernels at hand.
+
+    Up to it all numbers that decide are exact, in whatever order they are summed. Beyond it two tokens share a number,
+    or a bias is rounded by as much as a margin: in the weights, before any kernel has run.
+    """
     limit = largest_exact_vocabulary(coding, FORMATS[dtype])
     for arithmetic in (StructuredTorchArithmetic(dtype), TorchArithmetic(dtype)):
         for vocab_size, holds in ((limit, True), (limit + beyond, False)):

@@ -206,8 +206,9 @@ def test_a_disabled_trace_records_nothing() -> None:
 def test_structured_and_dense_torch(construction: Construction, name: str) -> None:
     """At the default temperature attention is one-hot up to what is absorbed, every sum has one term that counts.
 
-    So all steps agree but the last. A logit ``w x + b`` with ``|w x| + |b| <= 2`` has an error of at most
-    ``2 gamma_2``, ``gamma_2 = 2u/(1-2u)``, fused or not, in each of the two.
+    So all steps agree but the last, on every machine: the scores are integers, both call the one softmax on them, and
+    a sum with one term that counts is rounded once, by IEEE 754. A logit ``w x + b`` with ``|w x| + |b| <= 2`` has an
+    error of at most ``2 gamma_2``, ``gamma_2 = 2u/(1-2u)``, fused or not, in each of the two.
     """
     dense, structured = (_trace(construction, kind(name)) for kind in (TorchArithmetic, StructuredTorchArithmetic))
     assert list(dense.steps) == list(structured.steps)

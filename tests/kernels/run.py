@@ -27,7 +27,6 @@ FLOATS = (
     "tests/limits/test_finder.py",
     "tests/mutation/test_float_faults.py",
     "tests/notebook",
-    "tests/redteam",
 )
 #: The same behind a command, at the edges that are measured for long, or beside much that is exact.
 MORE = (
@@ -39,6 +38,7 @@ MORE = (
     "tests/limits/test_cli_limits.py",
     "tests/limits/test_reachability.py",
     "tests/mutation/test_oracle.py",
+    "tests/redteam",
     "tests/test_readme.py",
 )
 ROOT = Path(__file__).parents[2]

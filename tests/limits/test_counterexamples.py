@@ -112,12 +112,12 @@ def test_float32_fails_just_there() -> None:
 
 
 def test_another_kernel_is_searched_from_the_first_size_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = int(refute("float32-is-enough").parameters["vocab_size"])
+    late = max(float_counterexamples.FLOAT32_LIKELY)  # where kernels of both kinds fail
     monkeypatch.setattr(float_counterexamples, "FLOAT32_LIKELY", (5, 7))
-    monkeypatch.setattr(float_counterexamples, "FLOAT32_FIRST", first - 1)
+    monkeypatch.setattr(float_counterexamples, "FLOAT32_FIRST", late - 1)
     verdict = float_counterexamples.float32_failure()
     assert verdict.holds is False
-    assert verdict.parameters["vocab_size"] == first
+    assert int(verdict.parameters["vocab_size"]) in {late - 1, late}
 
 
 @pytest.mark.long

@@ -100,7 +100,7 @@ def test_the_notebooks_constants_fail_at_thirty_tokens(decode: Decode, arithmeti
 
 @pytest.mark.parametrize("length", range(18, 34))
 def test_the_exact_threshold_says_at_which_length_they_fail(decode: Decode, length: int) -> None:
-    """``T > sqrt(N) ln((N-1)(4V-3))``; the nearest case, N = 29, has a margin of 0.17 in T."""
+    """``T > sqrt(N) ln((N-1)(4V-3))``; the nearest case, N = 29, is 0.17 in T away, far beyond rounding."""
     needed = math.sqrt(length) * math.log(unconditional_generation_threshold(94, length))
     target = PRINTABLE.encode("}" * length)[None]
     tokens = decode(_notebook(length), get_arithmetic("torch", dtype="float64"), target)
