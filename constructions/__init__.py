@@ -35,9 +35,15 @@ from constructions.temperature import Temperature as Temperature
 from constructions.temperature import Temperatures as Temperatures
 from constructions.temperature import one_hot_gap as one_hot_gap
 from constructions.text import CharacterVocabulary as CharacterVocabulary
+from constructions.token_functions import at_least as at_least
+from constructions.token_functions import equals as equals
+from constructions.token_functions import look_up as look_up
+from constructions.token_functions import one_hot as one_hot
+from constructions.token_functions import select as select
 from constructions.transformer import Attention as Attention
 from constructions.transformer import Head as Head
 from constructions.transformer import Linear as Linear
 from constructions.transformer import Transformer as Transformer
 from constructions.unconditional_generation import UnconditionalGeneration as UnconditionalGeneration
+from constructions.unknown_tokens import UnknownTokens as UnknownTokens
 from constructions.validation import InvalidArgument as InvalidArgument

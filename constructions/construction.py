@@ -5,17 +5,26 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field, fields
-from typing import final
+from typing import Any, Self, final
 
 import numpy as np
 
 from constructions.formats import Format
 from constructions.ratios import Ratios
+from constructions.returned import checked_answer, checked_numerators, forgotten_dataclass
 from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
 from constructions.transformer import Mask, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice, check_integer, check_tokens
+from constructions.validation import (
+    IntArray,
+    InvalidArgument,
+    TokenArray,
+    check_choice,
+    check_integer,
+    check_tokens,
+    reject,
+)
 
 #: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
 #: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
@@ -67,7 +76,14 @@ class Construction(ABC):
     temperature: Temperatures | float | None = None
     mask: Mask = "causal"
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Refuse a class whose fields are not fields, as ``@dataclass`` was forgotten above it."""
+        forgotten_dataclass(cls, Construction)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        if not hasattr(self, "vocab_size"):
+            raise InvalidArgument(f"{type(self).__name__}: expected a field vocab_size, as in `vocab_size: int`")
         self._set_size("vocab_size", 1)
         if self.temperature is not None:
             object.__setattr__(self, "temperature", as_temperature(self.temperature))
@@ -99,11 +115,13 @@ class Construction(ABC):
     def encode(self, targets: TokenArray) -> Ratios:
         """Return the virtual tokens of a batch of valid targets.
 
-        A certificate runs this very code on ALL targets at once: on an object array of numbers of which only bounds
-        are known, which can be added, subtracted, multiplied, and divided by integers (``//``, ``%``), not compared.
+        It must be a pure function of each target alone. A certificate runs this very code on ALL targets at once: on
+        :class:`~constructions.unknown_tokens.UnknownTokens`, numbers of which only bounds are known, which can be
+        added, subtracted, multiplied, divided by integers (``//``, ``%``) and moved about; see
+        :mod:`constructions.token_functions` for what goes beyond that.
 
         Args:
-            targets: int64 (or such objects), shape ``(batch, *targets.shape)``.
+            targets: int64 (or such tokens), shape ``(batch, *targets.shape)``.
 
         Returns:
             Exact numbers of shape ``(batch, virtual, embedding size)``.
@@ -117,11 +135,11 @@ class Construction(ABC):
         A certificate runs this on bounds too, see :meth:`encode`.
 
         Args:
-            targets: int64 (or such objects), shape ``(batch, *targets.shape)``.
+            targets: int64 (or such tokens), shape ``(batch, *targets.shape)``.
             user_inputs: int64, shape ``(batch, user)``.
 
         Returns:
-            int64 tokens of shape ``(batch, response)``.
+            Tokens of the vocabulary, integers of shape ``(batch, response)``.
 
         """
 
@@ -167,14 +185,16 @@ class Construction(ABC):
             Exact numbers of shape ``(*batch, virtual, embedding size)``.
 
         Raises:
-            InvalidArgument: not a target.
+            InvalidArgument: not a target, or :meth:`encode` gave anything but such numbers.
 
         """
-        tokens = check_tokens("target", target, self.vocab_size, self.targets.shape)
-        batch = tokens.shape[: tokens.ndim - len(self.targets.shape)]
-        ratios = self.encode(tokens.reshape(math.prod(batch), *self.targets.shape))
-        shape = (*batch, self.layout.virtual, self.transformer.lowered.embedding_size)
-        return Ratios(ratios.numerators.reshape(shape), ratios.denominator)
+        space = self.target_space
+        tokens = check_tokens("target", target, space.vocab_size, space.shape)
+        batch = tokens.shape[: tokens.ndim - len(space.shape)]
+        shape = (math.prod(batch), self.layout.virtual, self.transformer.lowered.embedding_size)
+        ratios = self.encode(tokens.reshape(shape[0], *space.shape))
+        numerators = checked_numerators(type(self).__name__, ratios, shape)
+        return Ratios(numerators.reshape(*batch, *shape[1:]), ratios.denominator)
 
     @final
     def response(self, target: object, user_input: object = ()) -> IntArray:
@@ -188,19 +208,32 @@ class Construction(ABC):
             int64 tokens of shape ``(*batch, response)``.
 
         Raises:
-            InvalidArgument: not a target, not a user input, or batches of different shapes.
+            InvalidArgument: not a target, not a user input, batches of different shapes, or :meth:`answer` gave
+                anything but tokens of the vocabulary.
 
         """
-        tokens = check_tokens("target", target, self.vocab_size, self.targets.shape)
-        batch = tokens.shape[: tokens.ndim - len(self.targets.shape)]
+        space = self.target_space
+        tokens = check_tokens("target", target, space.vocab_size, space.shape)
+        batch = tokens.shape[: tokens.ndim - len(space.shape)]
         if self.layout.user == 0 and np.size(np.asarray(user_input)) == 0:
             user_input = np.zeros((*batch, 0), dtype=np.int64)
         inputs = check_tokens("user_input", user_input, self.vocab_size, (self.layout.user,))
         if inputs.shape[:-1] != batch:
             raise InvalidArgument(f"user_input: expected a batch of shape {batch} but got {inputs.shape[:-1]}")
         count = math.prod(batch)
-        flat = self.answer(tokens.reshape(count, *self.targets.shape), inputs.reshape(count, self.layout.user))
-        return flat.reshape(*batch, self.layout.response)
+        flat = self.answer(tokens.reshape(count, *space.shape), inputs.reshape(count, self.layout.user))
+        shape = (count, self.layout.response)
+        checked = checked_answer(type(self).__name__, flat, shape, self.vocab_size)
+        return checked.reshape(*batch, self.layout.response)
+
+    @final
+    @property
+    def target_space(self) -> TargetSpace:
+        """The :attr:`targets`, which evidence counts; raises :class:`InvalidArgument` for anything else."""
+        space = self.targets
+        if type(space) is not TargetSpace:
+            reject("targets", "a TargetSpace", space)
+        return space
 
     @final
     @property

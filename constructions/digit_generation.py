@@ -180,7 +180,7 @@ class DigitGeneration(Construction):
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
-        return np.asarray(targets)
+        return targets
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.

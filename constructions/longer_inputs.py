@@ -104,7 +104,8 @@ class LongerInputs(Construction):
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m(x_1, ..., x_n)``, shape ``(batch, 1)``."""
         batch = np.arange(len(targets))
-        return np.asarray(targets[(batch, *user_inputs.T)])[:, None]
+        answers: TokenArray = targets[(batch, *user_inputs.T)]
+        return answers[:, None]
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: a ``q`` shown to be enough; floats: attention one-hot up to rounding.

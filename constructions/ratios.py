@@ -23,7 +23,8 @@ class Ratios:
     """The array ``numerators / denominator``, exactly.
 
     Attributes:
-        numerators: integer array, int64 or (for numbers beyond it) Python integers as objects.
+        numerators: integer array, int64 or (for numbers beyond it) Python integers as objects; in a certificate's run
+            of a construction's code :class:`~constructions.unknown_tokens.UnknownTokens`.
         denominator: a positive integer.
 
     """
@@ -32,7 +33,7 @@ class Ratios:
     denominator: int
 
     def __post_init__(self) -> None:
-        check_integer("denominator", self.denominator, 1)
+        object.__setattr__(self, "denominator", check_integer("denominator", self.denominator, 1))
 
     @property
     def shape(self) -> tuple[int, ...]:

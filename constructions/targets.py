@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
-from constructions.validation import IntArray, InvalidArgument, check_integer, check_tokens
+from constructions.validation import IntArray, InvalidArgument, check_integer, check_tokens, reject
 
 #: Ranks below this are unranked in int64 arithmetic, a whole range at a time.
 _INT64_RANKS = 2**62
+#: Entries are int64.
+_LARGEST = int(np.iinfo(np.int64).max)
 
 
+@final
 @dataclass(frozen=True)
 class TargetSpace:
     """All arrays of a given shape with entries in ``{0..vocab_size-1}``, in lexicographic order.
 
     A target of Theorem 1 is a sequence (shape ``(N,)``), of Theorem 2 a map as its table of values (shape ``(V,)``).
+    Targets are behaviours: their alphabet need not be the vocabulary of the transformer. Evidence counts targets by
+    this class, so that it cannot be subclassed.
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: the size of the alphabet; in the constructions here ``V``.
         shape: the axes of one target.
+
+    Raises:
+        InvalidArgument: not a positive integer and a tuple of natural numbers.
 
     """
 
     vocab_size: int
     shape: tuple[int, ...]
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        raise InvalidArgument(f"{cls.__name__}: expected no subclass of TargetSpace, which counts the targets")
+
+    def __post_init__(self) -> None:
+        # as plain integers: numpy's would overflow in the exact count
+        object.__setattr__(self, "vocab_size", check_integer("vocab_size", self.vocab_size, 1, _LARGEST))
+        if not isinstance(self.shape, tuple):
+            reject("shape", "a tuple of natural numbers", self.shape)
+        object.__setattr__(self, "shape", tuple(check_integer("shape", axis, 0) for axis in self.shape))
 
     @property
     def digits(self) -> int:

@@ -7,7 +7,6 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import final
 
-import numpy as np
 import sympy as sp
 
 from constructions.construction import Layout
@@ -104,7 +103,7 @@ class UnconditionalGeneration(SelectingConstruction):
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
-        return np.asarray(targets)
+        return targets
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.

@@ -19,9 +19,9 @@ else:
     class _Tokens(AbstractDtype):
         dtypes: ClassVar = [*Int.dtypes, "object_"]
 
-    #: Tokens as a construction's own code sees them: integers, or objects of which only bounds are known, for a
-    #: certificate.
-    TokenArray = _Tokens[np.ndarray, "..."]
+    #: Tokens as a construction's own code sees them: an array of integers, or, for a certificate,
+    #: :class:`~constructions.unknown_tokens.UnknownTokens`, which stands for one.
+    TokenArray = _Tokens[Any, "..."]
 
 #: Longest ``repr`` of an offending value that a message quotes; the rest is cut, so that a message stays one line.
 _LONGEST_QUOTE = 60

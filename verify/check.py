@@ -52,12 +52,13 @@ def evaluate(
     if (target is None) == (rank is None):
         raise InvalidArgument("target: expected either a target or its rank")
     if rank is not None:
-        target = construction.targets.unrank(rank)
+        target = construction.target_space.unrank(rank)
     started = time.perf_counter()
-    tokens = check_tokens("target", target, construction.vocab_size, construction.targets.shape)
+    space = construction.target_space
+    tokens = check_tokens("target", target, space.vocab_size, space.shape)
     inputs = np.asarray(user_input, dtype=np.int64) if len(user_input) == 0 else user_input
     given = check_tokens("user_input", inputs, construction.vocab_size, (construction.layout.user,))
-    if tokens.ndim != len(construction.targets.shape) or given.ndim != 1:
+    if tokens.ndim != len(space.shape) or given.ndim != 1:
         raise InvalidArgument("target: expected a single case, not a batch")
     ar = get_arithmetic(arithmetic, dtype=dtype, device=device) if isinstance(arithmetic, str) else arithmetic
     outcome = Runner(construction, ar, tf32=tf32).run(tokens[None], given[None], trace)
@@ -76,7 +77,7 @@ def evaluate(
         device=ar.device,
         holds=not failed,
         cases=1,
-        space=construction.targets.size * construction.user_inputs.size,
+        space=space.size * construction.user_inputs.size,
         margin=found.margin if found else None if margin == float("inf") else margin,
         counterexample=found,
         seconds=time.perf_counter() - started,

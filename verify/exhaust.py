@@ -90,7 +90,7 @@ def exhaust(
     if limit is not None:
         check_integer("limit", limit, 1)
     runner = Runner(construction, arithmetic, tf32=tf32)
-    space = construction.targets.size * construction.user_inputs.size
+    space = construction.target_space.size * construction.user_inputs.size
     parameters = parameters_of(construction, arithmetic)
     key = {} if checkpoint is None else _key(construction, arithmetic, temperature=parameters["temperature"], tf32=tf32)
     tally = _resume(checkpoint, key)
@@ -182,7 +182,7 @@ def _cases(construction: Construction, start: int, stop: int) -> tuple[IntArray,
     """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
     inputs = construction.user_inputs.size
     first, last = start // inputs, (stop - 1) // inputs
-    targets = construction.targets.unrank_range(first, last + 1)
+    targets = construction.target_space.unrank_range(first, last + 1)
     if inputs == 1:
         return targets, construction.user_inputs.unrank_range(0, 1).repeat(stop - start, axis=0)
     numbers = np.arange(start - first * inputs, stop - first * inputs)

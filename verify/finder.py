@@ -106,7 +106,7 @@ def find_counterexample(
 
 
 def _space(construction: Construction) -> int:
-    return construction.targets.size * construction.user_inputs.size
+    return construction.target_space.size * construction.user_inputs.size
 
 
 def _batches(construction: Construction, limit: int) -> Iterator[tuple[IntArray, IntArray]]:

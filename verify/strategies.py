@@ -44,7 +44,7 @@ class Case:
 @st.composite
 def targets(draw: st.DrawFn, construction: Construction) -> IntArray:
     """Draw a target of a construction, int64 of its space's shape; extreme tokens come often."""
-    space = construction.targets
+    space = construction.target_space
     last = space.vocab_size - 1
     if space.digits > _LARGEST_DRAWN_TARGET:
         kind = draw(st.sampled_from(("uniform", "extreme", "constant")))

@@ -20,17 +20,20 @@ from verify.verdict import Verdict
 def constant_targets(construction: Construction) -> tuple[IntArray, IntArray]:
     """Return the targets that are one token everywhere, one for each token, each with a user input.
 
-    Every token is decoded at every position of the response. User inputs walk through the vocabulary.
+    Every token is decoded at every position of the response. User inputs walk through the vocabulary. Where the
+    alphabet of the targets is not the vocabulary, the cases are as many as the larger one has, and the smaller one
+    comes round again.
 
     Returns:
         Targets of shape ``(V, *targets.shape)`` and user inputs of shape ``(V, user)``.
 
     """
-    vocab_size, shape = construction.vocab_size, construction.targets.shape
-    tokens = np.arange(vocab_size, dtype=np.int64)
-    targets = np.broadcast_to(tokens.reshape(-1, *(1 for _ in shape)), (vocab_size, *shape))
+    vocab_size, space = construction.vocab_size, construction.target_space
+    cases = np.arange(max(vocab_size, space.vocab_size), dtype=np.int64)
+    letters = (cases % space.vocab_size).reshape(-1, *(1 for _ in space.shape))
+    targets = np.broadcast_to(letters, (len(cases), *space.shape))
     user = np.arange(construction.layout.user)
-    return targets, (tokens[:, None] + user + vocab_size // 2) % vocab_size
+    return targets, (cases[:, None] + user + vocab_size // 2) % vocab_size
 
 
 def sweep(
@@ -74,8 +77,8 @@ def sweep(
             break
         targets, inputs = constant_targets(construction)
         size = batch_size(construction) if arithmetic.batched else vocab_size
-        for start in range(0, vocab_size, size):
-            stop = min(vocab_size, start + size)
+        for start in range(0, len(targets), size):
+            stop = min(len(targets), start + size)
             outcome = runner.run(targets[start:stop], inputs[start:stop])
             failed = outcome.failures().any(axis=1)
             if failed.any():

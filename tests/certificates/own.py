@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from constructions import Attention, Construction, Head, Layout, Linear, Ratios, TargetSpace, Transformer
 from constructions.formats import Format, get_format
 from constructions.temperature import Hardmax, Temperature
@@ -33,7 +31,7 @@ def as_numbers(targets: IntArray) -> Ratios:
 
 def first_entry(targets: IntArray, users: IntArray) -> IntArray:
     """Promise the target's first entry."""
-    return np.asarray(targets[:, :1])
+    return targets[:, :1]
 
 
 @dataclass(frozen=True, repr=False)

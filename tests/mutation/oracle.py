@@ -148,16 +148,16 @@ def cases(construction: Construction) -> Iterator[tuple[np.ndarray[Any, Any], tu
     space, user = construction.targets, construction.layout.user
     for digits in itertools.product(range(space.vocab_size), repeat=space.digits):
         target = np.array(digits, dtype=np.int64).reshape(space.shape)
-        for tokens in itertools.product(range(space.vocab_size), repeat=user):
+        for tokens in itertools.product(range(construction.vocab_size), repeat=user):
             yield target, tokens
 
 
 def constant_cases(construction: Construction) -> Iterator[tuple[np.ndarray[Any, Any], tuple[int, ...]]]:
     """Yield the targets that are one token everywhere, with the user input that the sweep's docstring names."""
-    size, user = construction.vocab_size, construction.layout.user
-    for token in range(size):
-        tokens = tuple((token + place + size // 2) % size for place in range(user))
-        yield np.full(construction.targets.shape, token, dtype=np.int64), tokens
+    size, letters, user = construction.vocab_size, construction.targets.vocab_size, construction.layout.user
+    for case in range(max(size, letters)):
+        tokens = tuple((case + place + size // 2) % size for place in range(user))
+        yield np.full(construction.targets.shape, case % letters, dtype=np.int64), tokens
 
 
 def violations_and_margin(

@@ -17,10 +17,10 @@ import numpy as np
 
 from constructions.construction import Construction
 from verify.cases import parameters_of
-from verify.certificates.cells import everything
+from verify.certificates.cells import Cells, everything
 from verify.certificates.certify import bind_for_certificate, readout_input
 from verify.certificates.rounded import RoundedArithmetic
-from verify.certificates.unknown_tokens import CellsError
+from verify.certificates.unknown_tokens import CellsError, pure_functions
 from verify.trace import Trace
 from verify.verdict import Verdict
 
@@ -57,16 +57,19 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     """
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
+    members = 0
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):
             try:
-                reason = _rounded_at(construction, arithmetic, bound, step)
+                cell = everything(construction, step)
+                members += cell.members
+                reason = _rounded_at(cell, arithmetic, bound)
             except CellsError as error:
                 reason = str(error)
             if reason is not None:
                 break
-    space = construction.targets.size * construction.user_inputs.size
+    space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
         parameters=parameters_of(construction, arithmetic),
@@ -78,16 +81,17 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         space=space,
         seconds=time.perf_counter() - started,
         reason=reason
-        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.kernel.assumptions()}",
+        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.kernel.assumptions()};"
+        f" {pure_functions(members)}",
     )
 
 
-def _rounded_at(construction: Construction, arithmetic: RoundedArithmetic, bound: Any, step: int) -> str | None:
+def _rounded_at(cell: Cells, arithmetic: RoundedArithmetic, bound: Any) -> str | None:
     trace = _FirstRounding()
-    rows = readout_input(bound, everything(construction, step), trace=trace)
+    rows = readout_input(bound, cell, trace=trace)
     if trace.name is None:
         terms, exact = arithmetic.linear_terms(rows, bound.readout.weight, bound.readout.bias)
         if exact and arithmetic.error(terms)[1].all():
             return None
         trace.name = bound.readout.name
-    return f"{trace.name} may be rounded at response position {step}"
+    return f"{trace.name} may be rounded at response position {cell.step}"

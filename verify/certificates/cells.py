@@ -3,12 +3,11 @@
 At a step of the response, with a given user input, the promised token depends on few entries of the target, often on a
 single one. A cell fixes these entries; every other entry may be anything. The bounds of the prompt over a cell, and of
 the response tokens fed back before the step, come from the construction's own code, see
-:mod:`verify.certificates.between`.
+:mod:`verify.certificates.unknown_tokens`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -19,18 +18,14 @@ from jaxtyping import Int
 
 from constructions.construction import Construction
 from constructions.ratios import Ratios
-from verify.certificates.between import Between, dependence
-from verify.certificates.unknown_tokens import (
-    CellsError,
-    answer,
-    check_members,
-    encode,
-    integer_bounds,
-    unknown_tokens,
-)
+from constructions.targets import TargetSpace
+from constructions.unknown_arithmetic import INT64_ENTRIES
+from verify.certificates.unknown_tokens import CellsError, Enclosure, Members, Targets, answer, encode
 
 #: Numbers in the input rows of one batch of cells.
 _BATCH_NUMBERS = 2**23
+#: Of the members that are drawn: the same verdict on every machine.
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Cells:
         fed_high: the largest ones.
         expected: the promised token at the step, shape ``(cells,)``.
         witness: one target of each cell, with 0 in the entries that are not fixed.
+        members: how many targets of these cells were run as a forward pass runs them.
 
     """
 
@@ -59,6 +55,7 @@ class Cells:
     fed_high: Int[np.ndarray, "cells step"]
     expected: Int[np.ndarray, " cells"]
     witness: Int[np.ndarray, cells * target]
+    members: int
 
 
 def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
@@ -72,8 +69,9 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
         CellsError: more cells than that, or code that cannot run on bounds.
 
     """
-    for step, cut in enumerate(_cuts(construction, budget)):
-        yield from _step_cells(construction, step, cut)
+    random = np.random.default_rng(_SEED)
+    for step, places in enumerate(_cuts(construction, budget)):
+        yield from _step_cells(Members(construction, random), step, places)
 
 
 def everything(construction: Construction, step: int) -> Cells:
@@ -83,103 +81,100 @@ def everything(construction: Construction, step: int) -> Cells:
         CellsError: code that cannot run on bounds.
 
     """
-    vocab, layout = construction.vocab_size, construction.layout
-    targets = unknown_tokens(vocab, math.prod(construction.targets.shape)).reshape(1, *construction.targets.shape)
-    prompt = encode(construction, targets)
-    low, high = integer_bounds(prompt.numerators)
+    vocab, layout, space = construction.vocab_size, construction.layout, construction.target_space
+    targets = _free(space)
+    prompt, denominator = encode(construction, targets)
+    members = Members(construction, np.random.default_rng(_SEED)).check(targets, (prompt, denominator), None)
     users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
     return Cells(
         step,
-        Ratios(low, prompt.denominator),
-        Ratios(high, prompt.denominator),
+        Ratios(prompt.low, denominator),
+        Ratios(prompt.high, denominator),
         users,
         users + vocab - 1,
         fed,
         fed + vocab - 1,
         np.zeros(1, dtype=np.int64),
-        np.zeros((1, *construction.targets.shape), dtype=np.int64),
+        targets.low,
+        members,
     )
+
+
+def _free(space: TargetSpace) -> Targets:
+    """Return all targets as one set, each entry named by a bit."""
+    kind: Any = np.int64 if space.digits <= INT64_ENTRIES else object
+    names = np.array([1 << entry for entry in range(space.digits)], dtype=kind)
+    low = np.zeros((1, *space.shape), dtype=np.int64)
+    return Targets(low, low + (space.vocab_size - 1), names.reshape(low.shape))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Cells of one user input: the entries that they fix, and the answers while nothing is fixed."""
+    """Cells of one user input: the entries that they fix."""
 
     user: tuple[int, ...]
     entries: tuple[int, ...]
-    answers: np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """The cells of one step, and the prompt while nothing is fixed."""
-
-    places: list[_Place]
-    prompt: Ratios
-
-
-def _cuts(construction: Construction, budget: int) -> list[_Cut]:
+def _cuts(construction: Construction, budget: int) -> list[list[_Place]]:
     """Return for every step and user input the entries that decide, and those packed into one number with them."""
-    layout, vocab = construction.layout, construction.vocab_size
+    layout, vocab, space = construction.layout, construction.vocab_size, construction.target_space
     inputs = vocab**layout.user
     if inputs > budget:
         raise CellsError(f"there are {inputs} user inputs, more than the budget of {budget} cells")
-    size = math.prod(construction.targets.shape)
-    free = np.empty((1, size), dtype=object)
-    free[0] = [Between(0, vocab - 1, frozenset((entry,))) for entry in range(size)]
-    free = free.reshape(1, *construction.targets.shape)
+    free = _free(space)
+    packed = _packed_together(encode(construction, free)[0], space.digits)
     users = np.array(list(product(range(vocab), repeat=layout.user)), dtype=np.int64).reshape(inputs, layout.user)
-    prompt = encode(construction, free)
-    packed = _packed_together(prompt, size)
-    found = [_Cut([], prompt) for _ in range(layout.response)]
+    found: list[list[_Place]] = [[] for _ in range(layout.response)]
     total = 0
     for user in users:
-        answers = answer(construction, free, user[None])
-        for step in range(layout.response):
-            fixed = dependence(answers[0, step])
-            fixed = fixed.union(*(packed[entry] for entry in fixed))
-            total += vocab ** len(fixed)
+        promised = answer(construction, free, user[None]).entries[0].tolist()
+        for places, decides in zip(found, promised, strict=True):
+            fixed = decides
+            for entry in _bits(decides):
+                fixed |= packed[entry]
+            total += space.vocab_size ** fixed.bit_count()
             if total > budget:
                 raise CellsError(
                     f"the answers depend on so many entries of the target at once that there are more cells than the"
                     f" budget of {budget}"
                 )
-            found[step].places.append(_Place(tuple(int(token) for token in user), tuple(sorted(fixed)), answers[0]))
+            places.append(_Place(tuple(user.tolist()), tuple(_bits(fixed))))
     return found
 
 
-def _packed_together(prompt: Ratios, size: int) -> list[frozenset[int]]:
-    """Return for every entry of the target the entries that share a coordinate of the prompt with it."""
-    together = [frozenset((entry,)) for entry in range(size)]
-    for number in {dependence(value) for value in prompt.numerators.reshape(-1)}:
-        for entry in number:
+def _packed_together(prompt: Enclosure, size: int) -> list[int]:
+    """Return for every entry of the target the entries that share a coordinate of the prompt with it, as bits."""
+    together = [1 << entry for entry in range(size)]
+    for number in set(prompt.entries.reshape(-1).tolist()):
+        for entry in _bits(number):
             together[entry] |= number
     return together
 
 
-def _step_cells(construction: Construction, step: int, cut: _Cut) -> Iterator[Cells]:
-    vocab, shape = construction.vocab_size, construction.targets.shape
-    size = math.prod(shape)
-    tokens = np.array([Between(token, token) for token in range(vocab)], dtype=object)
-    # one for each entry: Python takes an object to be equal to itself without asking
-    unknown = unknown_tokens(vocab, size)
-    width = construction.transformer.lowered.embedding_size + construction.layout.context_size
-    chunk = max(1, _BATCH_NUMBERS // (width * construction.layout.context_size))
-    for chosen, counts, values in _batches(cut.places, vocab, most=chunk, enough=width):
+def _bits(number: int) -> list[int]:
+    """Return the places of the bits that are set, in order."""
+    return [place for place, digit in enumerate(reversed(f"{number:b}")) if digit == "1"]
+
+
+def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[Cells]:
+    construction = members.construction
+    space, layout = construction.target_space, construction.layout
+    width = construction.transformer.lowered.embedding_size + layout.context_size
+    chunk = max(1, _BATCH_NUMBERS // (width * layout.context_size))
+    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=width):
         count = sum(counts)
-        targets = np.tile(unknown, (count, 1))
-        witness = np.zeros((2, count, size), dtype=np.int64)  # the least and the largest target of each cell
-        witness[1] = vocab - 1
+        low = np.zeros((count, space.digits), dtype=np.int64)
+        high = low + (space.vocab_size - 1)
         start = 0
         for place, rows, fixed in zip(chosen, counts, values, strict=True):
             block = np.ix_(np.arange(start, start + rows), np.array(place.entries, dtype=np.int64))
-            targets[block] = tokens[fixed]
-            witness[:, block[0], block[1]] = fixed
+            low[block] = high[block] = fixed
             start += rows
         inputs = np.repeat(np.array([place.user for place in chosen], dtype=np.int64), counts, axis=0)
-        inputs = inputs.reshape(count, construction.layout.user)
-        blocks = (targets.reshape(count, *shape), inputs, witness.reshape(2, count, *shape))
-        yield _batch(construction, step, *blocks, free=_Free(cut.prompt, chosen))
+        inputs = inputs.reshape(count, layout.user)
+        targets = Targets(low.reshape(count, *space.shape), high.reshape(count, *space.shape))
+        yield _batch(members, step, targets, inputs)
 
 
 def _batches(
@@ -210,81 +205,24 @@ def _batches(
         yield chosen, counts, values
 
 
-@dataclass(frozen=True)
-class _Free:
-    """What is known of a batch before any entry is fixed: numbers that depend on no fixed entry stay what they are."""
-
-    prompt: Ratios
-    places: list[_Place]
-
-    def prompt_bounds(self, numerators: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return the bounds of a batch's prompts."""
-        return _bounds_where(numerators, self.prompt.numerators[0], self._fixed)
-
-    def answer_bounds(self, answers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return the bounds of a batch's answers."""
-        if len(self.places) > 1:  # what they promise depends on the user input
-            return integer_bounds(answers)
-        return _bounds_where(answers, self.places[0].answers, self._fixed)
-
-    @property
-    def _fixed(self) -> frozenset[int]:
-        return frozenset(entry for place in self.places for entry in place.entries)
-
-
-def _bounds_where(
-    numbers: np.ndarray[Any, Any], free: np.ndarray[Any, Any], fixed: frozenset[int]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return bounds of a batch, looking only at the numbers that depend on a fixed entry."""
-    if numbers.dtype != object or numbers.shape[1:] != free.shape or not len(numbers):
-        return integer_bounds(numbers)
-    touched = np.array([bool(dependence(value) & fixed) for value in free.reshape(-1)]).reshape(free.shape)
-    found = []
-    pairs = zip(integer_bounds(free), integer_bounds(numbers[:, touched]), integer_bounds(numbers[:1]), strict=True)
-    for usual, special, first in pairs:
-        if (usual != first[0])[~touched].any():
-            raise CellsError("encode or answer gives other bounds where nothing that it shows to depend on is fixed")
-        whole = np.broadcast_to(usual, numbers.shape).astype(np.result_type(usual, special))
-        whole[:, touched] = special
-        found.append(whole)
-    return found[0], found[1]
-
-
-def _batch(
-    construction: Construction,
-    step: int,
-    targets: np.ndarray[Any, Any],
-    inputs: Int[np.ndarray, "cells user"],
-    witness: Int[np.ndarray, 2 * cells * target],
-    *,
-    free: _Free,
-) -> Cells:
-    prompt = encode(construction, targets)
-    if prompt.denominator != free.prompt.denominator:
-        raise CellsError("encode changes its denominator with the target")
-    low, high = free.prompt_bounds(prompt.numerators)
-    answer_low, answer_high = free.answer_bounds(answer(construction, targets, inputs))
-    if (answer_low[:, step] != answer_high[:, step]).any():
+def _batch(members: Members, step: int, targets: Targets, inputs: Int[np.ndarray, "cells user"]) -> Cells:
+    construction = members.construction
+    prompt, denominator = encode(construction, targets)
+    promised = answer(construction, targets, inputs)
+    if (promised.low[:, step] != promised.high[:, step]).any():
         raise CellsError("answer depends on entries of the target that it did not show to depend on")
-    if answer_low.min() < 0 or answer_high.max() >= construction.vocab_size:
+    if promised.low.min() < 0 or promised.high.max() >= construction.vocab_size:
         raise CellsError("answer promises tokens outside the vocabulary")
-    for members in witness:
-        check_members(
-            construction,
-            members,
-            inputs,
-            denominator=prompt.denominator,
-            prompts=(low, high),
-            answers=(answer_low, answer_high),
-        )
+    looked_at = members.check(targets, (prompt, denominator), (inputs, promised))
     return Cells(
         step,
-        Ratios(low, prompt.denominator),
-        Ratios(high, prompt.denominator),
+        Ratios(prompt.low, denominator),
+        Ratios(prompt.high, denominator),
         inputs,
         inputs,
-        answer_low[:, :step],
-        answer_high[:, :step],
-        answer_low[:, step],
-        witness[0],
+        promised.low[:, :step],
+        promised.high[:, :step],
+        promised.low[:, step],
+        targets.low,
+        looked_at,
     )

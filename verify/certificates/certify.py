@@ -29,7 +29,7 @@ from verify.certificates.kernel import Kernel, Products
 from verify.certificates.margins import Margins, rounded_margins
 from verify.certificates.rounded import RoundedArithmetic
 from verify.certificates.sparse import SparseArithmetic
-from verify.certificates.unknown_tokens import CellsError
+from verify.certificates.unknown_tokens import CellsError, pure_functions
 from verify.exhaust import Progress, no_progress
 from verify.forward import BoundAttention, BoundLinear, Model, bind_construction, forward
 from verify.trace import Trace
@@ -116,7 +116,7 @@ def certify(
         except CellsError as error:
             found.reason = str(error)
     done = found.count > 0 and found.reason is None
-    space = construction.targets.size * construction.user_inputs.size
+    space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=claim or type(construction).__name__,
         parameters=parameters_of(construction, arithmetic)
@@ -129,13 +129,19 @@ def certify(
         space=space,
         margin=found.margin if found.count else None,
         seconds=time.perf_counter() - started,
-        reason=found.reason or (_assumptions(arithmetic, any_embedding) if done else "no cell was looked at"),
+        reason=found.reason
+        or (
+            f"{_assumptions(arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            if done
+            else "no cell was looked at"
+        ),
     )
 
 
 @dataclass
 class _Found:
     count: int = 0
+    members: int = 0
     margin: float = np.inf
     reason: str | None = None
 
@@ -216,6 +222,7 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
     else:
         margins = ball_margins(rows, weight, bias, batch.expected)
     found.count += len(batch.expected)
+    found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
     undecided = np.flatnonzero(~margins.certain)
     if len(undecided):

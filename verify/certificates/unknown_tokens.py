@@ -1,95 +1,235 @@
-"""A construction's own ``encode`` and ``answer``, run on tokens of which only bounds are known."""
+"""A construction's own ``encode`` and ``answer``, run on tokens of which only bounds are known, and on members of them.
+
+The bounds hold for every target if the code treats unknown tokens as it treats numbers, and each target as it would
+alone. It cannot look past the bounds by accident, see :class:`~constructions.unknown_tokens.UnknownTokens`; but code
+that asks for the type of what it is given, or remembers what it was given before, can do as it likes. So members drawn
+inside the bounds are run as the integers of a forward pass, again in another order, and alone: what differs is refused.
+What is left to assume is that ``encode`` and ``answer`` are pure functions of their arguments.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from constructions.construction import Construction
 from constructions.ratios import Ratios
-from verify.certificates.between import Between, bounds
+from constructions.returned import checked_answer, checked_numerators
+from constructions.unknown_tokens import Run, bounds, dependence, is_unknown, run_of, run_on_bounds
+from constructions.validation import InvalidArgument
+
+#: Members drawn inside every batch of cells, at least; and never fewer than one in each cell. Code that treats a share
+#: ``p`` of all targets in another way is missed with probability ``(1 - p)^256``: below 1e-11 for one in ten, 0.08 for
+#: one in a hundred.
+_DRAWN = 256
+#: Members that are run alone, too: code that mixes a batch mixes any two of it.
+_ALONE = 2
 
 
 class CellsError(Exception):
     """A construction's targets cannot be cut into cells: nothing is shown, for the reason given."""
 
 
-def unknown_tokens(vocab: int, size: int) -> np.ndarray[Any, Any]:
-    """Return tokens of which nothing is known, each an object of its own: equality by identity would be knowledge."""
-    return np.array([Between(0, vocab - 1) for _ in range(size)], dtype=object)
+def pure_functions(members: int) -> str:
+    """Return what a certificate assumes of the construction's code, and how many members were looked at."""
+    return (
+        "encode and answer are pure functions of their arguments, as they were for"
+        f" {members:,} targets drawn inside the cells and at their ends"
+    )
 
 
-#: What code that decides by a token, looks it up or converts it raises when the token is not known.
-_UNKNOWN = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError)
+@dataclass(frozen=True)
+class Enclosure:
+    """Bounds of what code gives for all targets of a batch.
 
-
-def encode(construction: Construction, targets: np.ndarray[Any, Any]) -> Ratios:
-    """Return the prompts of a batch of targets, shape ``(batch, virtual, embedding size)``.
-
-    Raises:
-        CellsError: the code does something with a token that needs to know it.
-
-    """
-    shape = (len(targets), construction.layout.virtual, construction.transformer.lowered.embedding_size)
-    try:
-        prompt = construction.encode(targets)
-        return Ratios(np.asarray(prompt.numerators).reshape(shape), prompt.denominator)
-    except _UNKNOWN as error:
-        raise CellsError(f"encode cannot run on tokens of which only bounds are known: {error}") from None
-
-
-def answer(construction: Construction, targets: np.ndarray[Any, Any], users: Any) -> np.ndarray[Any, Any]:
-    """Return the promised responses of a batch, shape ``(batch, response)``; raises as :func:`encode` does."""
-    try:
-        return np.asarray(construction.answer(targets, users)).reshape(len(targets), construction.layout.response)
-    except _UNKNOWN as error:
-        raise CellsError(f"answer cannot run on tokens of which only bounds are known: {error}") from None
-
-
-def check_members(
-    construction: Construction,
-    targets: np.ndarray[Any, Any],
-    inputs: Int[np.ndarray, "cells user"],
-    *,
-    denominator: int,
-    prompts: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    answers: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-) -> None:
-    """Look whether targets of the cells, as the integers that a forward pass is given, lie within the bounds.
-
-    The bounds are of Python's integers. Where code overflows in int64, or asks what kind of tokens it was given, the
-    forward pass sees other numbers, and the bounds say nothing of it. The least and the largest target of every cell
-    show that where sums grow with every token; it is a check of the code, not a part of the proof.
-
-    Raises:
-        CellsError: they do not.
+    Attributes:
+        low: the smallest values, int64 or Python's integers as objects.
+        high: the largest ones.
+        entries: for each the entries of the target that it may depend on, as bits; 0 where no names were given.
 
     """
-    with np.errstate(all="ignore"):  # what overflows is told by its value
-        prompt, response = encode(construction, targets), answer(construction, targets, inputs)
-    if prompt.denominator != denominator or not _within(prompt.numerators, prompts):
-        raise CellsError("encode gives other numbers for a target than the bounds that it gives for a set of targets")
-    if not _within(response, answers):
-        raise CellsError("answer gives other tokens for a target than the bounds that it gives for a set of targets")
+
+    low: np.ndarray[Any, Any]
+    high: np.ndarray[Any, Any]
+    entries: np.ndarray[Any, Any]
+
+    def holds(self, values: np.ndarray[Any, Any]) -> bool:
+        """Return whether the values of members lie between the bounds: one of each cell, or several times over."""
+        rounds = values.reshape(-1, *self.low.shape)
+        return bool((self.low <= rounds).all()) and bool((rounds <= self.high).all())
 
 
-def _within(values: np.ndarray[Any, Any], limits: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> bool:
-    low, high = limits
-    return bool(((low <= values) & (values <= high)).all())
+@dataclass(frozen=True)
+class Targets:
+    """A batch of sets of targets, as the smallest and the largest token at each entry.
 
-
-def integer_bounds(numbers: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the smallest and the largest values of what ``encode`` or ``answer`` gave.
-
-    Raises:
-        CellsError: not integers.
+    Attributes:
+        low: int64, shape ``(cells, *targets.shape)``.
+        high: the same.
+        entries: a bit for each entry of the target, to name it by; none by default.
 
     """
-    if numbers.dtype != object and not np.issubdtype(numbers.dtype, np.integer):
-        raise CellsError(f"encode and answer must give integers, not {numbers.dtype}")
+
+    low: np.ndarray[Any, Any]
+    high: np.ndarray[Any, Any]
+    entries: np.ndarray[Any, Any] | None = None
+
+
+def encode(construction: Construction, targets: Targets) -> tuple[Enclosure, int]:
+    """Return bounds of the prompts of a batch, shape ``(batch, virtual, embedding size)``, and their denominator.
+
+    Raises:
+        CellsError: the code asks for something that depends on a token, or gives anything but such numbers.
+
+    """
+    with run_on_bounds() as run:
+        tokens: Any = run.tokens(targets.low, targets.high, targets.entries)  # stands for an array
+        found = _called("encode", run, lambda: construction.encode(tokens))
+        if is_unknown(found) or not isinstance(found, Ratios):
+            raise CellsError(f"encode must give Ratios, not a value of type {type(found).__name__}")
+        shape = _prompt_shape(construction, len(targets.low))
+        return _enclosure("encode", run, found.numerators, shape), found.denominator
+
+
+def answer(construction: Construction, targets: Targets, users: Int[np.ndarray, "batch user"]) -> Enclosure:
+    """Return bounds of the promised responses of a batch, shape ``(batch, response)``; raises as :func:`encode`."""
+    with run_on_bounds() as run:
+        tokens: Any = run.tokens(targets.low, targets.high, targets.entries)  # stands for an array
+        found = _called("answer", run, lambda: construction.answer(tokens, users.copy()))
+        return _enclosure("answer", run, found, (len(targets.low), construction.layout.response))
+
+
+def _called(name: str, run: Run, call: Callable[[], Any]) -> Any:
+    """Return what code gives, unless it met a refusal: also one that it went on from."""
     try:
-        return bounds(numbers)
-    except TypeError as error:
-        raise CellsError(f"encode and answer must give integers: {error}") from None
+        with np.errstate(all="ignore"):
+            found = call()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
+        reason = run.refusals[0] if run.refusals else f"{type(error).__name__}: {error}"
+        raise CellsError(f"{name} cannot run on tokens of which only bounds are known: {reason}") from None
+    if run.refusals:
+        raise CellsError(f"{name} cannot run on tokens of which only bounds are known: it asks for {run.refusals[0]}")
+    return found
+
+
+def _enclosure(name: str, run: Run, found: Any, shape: tuple[int, ...]) -> Enclosure:
+    if is_unknown(found):
+        if run_of(found) is not run:
+            raise CellsError(f"{name} gives tokens of an earlier call")
+        (low, high), entries = bounds(found), dependence(found)
+    elif isinstance(found, np.ndarray):
+        low, high, entries = found, found, np.zeros(found.shape, dtype=np.int64)
+    else:
+        raise CellsError(f"{name} must give integers as an array, not a value of type {type(found).__name__}")
+    if low.shape != shape:
+        raise CellsError(f"{name} must give an array of shape {shape}, not {low.shape}")
+    return Enclosure(_integers(name, low), _integers(name, high), entries)
+
+
+def _integers(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return integers as int64 where all fit, as Python's otherwise."""
+    if values.dtype == np.int64:
+        return values
+    whole = values.dtype == object and all(type(value) is int for value in values.reshape(-1))
+    if not whole and not np.issubdtype(values.dtype, np.integer):
+        raise CellsError(f"{name} must give integers, not {values.dtype}")
+    try:
+        exact = np.array_equal(found := values.astype(np.int64), values)  # numpy wraps uint64
+    except OverflowError:
+        exact = False
+    return found if exact else values.astype(object)
+
+
+def _prompt_shape(construction: Construction, count: int) -> tuple[int, int, int]:
+    return count, construction.layout.virtual, construction.transformer.lowered.embedding_size
+
+
+class _Given(NamedTuple):
+    """What the code gave for members; no answers where nothing is promised."""
+
+    numerators: np.ndarray[Any, Any]
+    denominator: int
+    answers: np.ndarray[Any, Any]
+
+
+_IMPURE = "is no pure function: a target gives other numbers when asked again, in another order or in another batch"
+
+
+@dataclass(frozen=True)
+class Members:
+    """Targets drawn inside the cells of a batch and at their ends, and run as the integers of a forward pass.
+
+    Attributes:
+        construction: whose code is run.
+        random: what they are drawn with.
+
+    """
+
+    construction: Construction
+    random: np.random.Generator
+
+    def check(
+        self,
+        targets: Targets,
+        prompts: tuple[Enclosure, int],
+        promised: tuple[Int[np.ndarray, "cells user"], Enclosure] | None,
+    ) -> int:
+        """Return the number of members that were looked at.
+
+        Args:
+            targets: the cells.
+            prompts: bounds of what ``encode`` gives in them, and the denominator.
+            promised: user inputs and bounds of what ``answer`` gives; ``None`` where nothing is promised.
+
+        Raises:
+            CellsError: a member lies outside the bounds, or the code gives other numbers for it in another order, in
+                another batch or when it is asked again.
+
+        """
+        cells = np.arange(len(targets.low))
+        chosen = np.tile(cells, -(-_DRAWN // len(cells)))
+        drawn = self.random.integers(targets.low[chosen], targets.high[chosen] + 1)
+        for members, of_cell in ((targets.low, cells), (targets.high, cells), (drawn, chosen)):
+            found = self._run(members, of_cell, promised)
+            if not prompts[0].holds(found.numerators) or found.denominator != prompts[1]:
+                raise CellsError("encode gives other numbers for a target than the bounds for a set that it is in")
+            if promised is not None and not promised[1].holds(found.answers):
+                raise CellsError("answer gives other tokens for a target than the bounds for a set that it is in")
+        order = self.random.permutation(len(chosen))
+        for places in (order, *(order[place : place + 1] for place in range(_ALONE))):
+            again = self._run(drawn[places], chosen[places], promised)
+            if found.denominator != again.denominator or (found.numerators[places] != again.numerators).any():
+                raise CellsError(f"encode {_IMPURE}")
+            if (found.answers[places] != again.answers).any():
+                raise CellsError(f"answer {_IMPURE}")
+        return 2 * len(cells) + len(chosen)
+
+    def _run(
+        self,
+        members: np.ndarray[Any, Any],
+        cells: Int[np.ndarray, " members"],
+        promised: tuple[Int[np.ndarray, "cells user"], Enclosure] | None,
+    ) -> _Given:
+        construction, owner = self.construction, type(self.construction).__name__
+        try:
+            with np.errstate(all="ignore"):  # what overflows is told by its value
+                prompt = construction.encode(members.copy())  # the code may change what it is given
+                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members)))
+                if promised is None:
+                    return _Given(numerators, prompt.denominator, np.zeros(len(members)))
+                answers = construction.answer(members.copy(), promised[0][cells])
+                shape = len(members), construction.layout.response
+                checked = checked_answer(owner, answers, shape, construction.vocab_size)
+                return _Given(numerators, prompt.denominator, checked)
+        except InvalidArgument as error:
+            raise CellsError(str(error)) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
+            raise CellsError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None

@@ -1,0 +1,91 @@
+"""What a construction's own code gave back, checked: every message names the class and what was expected of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from constructions.ratios import Ratios
+from constructions.validation import IntArray, InvalidArgument
+
+
+def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
+    """Return the numerators that ``encode`` gave: integers of the shape batch x virtual x embedding size.
+
+    Args:
+        owner: the construction's name.
+        found: what ``encode`` returned.
+        shape: the shape that it must have.
+
+    Raises:
+        InvalidArgument: not :class:`~constructions.ratios.Ratios`, not integers, or of another shape.
+
+    """
+    expected = f"Ratios of shape {_product(shape)} (batch x virtual x embedding size)"
+    if not isinstance(found, Ratios):
+        raise InvalidArgument(f"encode: expected {expected} but got {_described(found)} ({owner})")
+    numerators = found.numerators
+    if not (isinstance(numerators, np.ndarray) and integral(numerators)):
+        raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
+    if numerators.shape != shape:
+        raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
+    return numerators
+
+
+def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
+    """Return the tokens that ``answer`` gave, int64 of the shape batch x response.
+
+    Args:
+        owner: the construction's name.
+        found: what ``answer`` returned.
+        shape: the shape that it must have.
+        vocab_size: ``V``.
+
+    Raises:
+        InvalidArgument: not an array of integers, of another shape, or a token outside the vocabulary.
+
+    """
+    expected = f"integers of shape {_product(shape)} (batch x response)"
+    if not (isinstance(found, np.ndarray) and integral(found)):
+        raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
+    if found.shape != shape:
+        raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
+    outside = (found < 0) | (found >= vocab_size)
+    if outside.any():
+        raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {found[outside][0]} ({owner})")
+    return found.astype(np.int64)
+
+
+def integral(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of integers, Python's included; booleans are none."""
+    if array.dtype == object:
+        return all(isinstance(item, (int, np.integer)) and not isinstance(item, bool) for item in array.reshape(-1))
+    return bool(np.issubdtype(array.dtype, np.integer))
+
+
+def forgotten_dataclass(owner: type, base: type) -> None:
+    """Refuse a subclass that declares fields, but is no dataclass.
+
+    Raises:
+        InvalidArgument: such a class.
+
+    """
+    for above in owner.__mro__[: owner.__mro__.index(base)]:
+        hints = vars(above).get("__annotations__", {})
+        declared = [name for name, hint in hints.items() if "ClassVar" not in str(hint)]
+        if declared and "__dataclass_fields__" not in vars(above):
+            raise InvalidArgument(
+                f"{above.__name__}: expected a frozen dataclass, whose fields are {', '.join(declared)}: write"
+                " @dataclass(frozen=True, repr=False) above the class"
+            )
+
+
+def _product(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) if shape else "()"
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {_product(value.shape)}"
+    return f"a value of type {type(value).__name__}"

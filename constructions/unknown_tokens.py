@@ -1,0 +1,379 @@
+"""Arrays of integers of which only bounds are known, so that a construction's own code says what ALL targets give.
+
+A certificate is about all targets at once. Instead of asking a construction for a description of its prompt, which
+could be wrong, the construction's own ``encode`` and ``answer`` are run on :class:`UnknownTokens`: an unknown token is
+an integer between 0 and the last letter of the alphabet. What comes out are bounds of what they would return for every
+target, and the entries of the target that each number may depend on.
+
+Code may look past bounds only by asking what they cannot say. Whatever is not sound for every value between the bounds
+is refused, and the refusal is written down, so that ``except TypeError`` does not hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeGuard, final
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_INT64 = np.iinfo(np.int64)
+
+
+class UnknownValue(TypeError):
+    """Code asked for something that depends on the value of a token of which only bounds are known."""
+
+
+class Run:
+    """One run of code on unknown tokens.
+
+    Attributes:
+        refusals: what the code asked that bounds cannot answer, in order.
+        open: whether the run still goes on; its tokens are of no use afterwards.
+
+    """
+
+    def __init__(self) -> None:
+        self.refusals: list[str] = []
+        self.open = True
+
+    def tokens(self, low: Array, high: Array, entries: Array | None = None) -> UnknownTokens:
+        """Return integers between two int64 arrays.
+
+        Args:
+            low: the smallest values.
+            high: the largest ones, of the same shape.
+            entries: for each of them the entries of the target that it depends on, as the bits of an integer; none by
+                default, where nobody will ask.
+
+        """
+        named = np.zeros(low.shape, dtype=np.int64) if entries is None else entries
+        return UnknownTokens(low, high, named, self)
+
+
+#: The runs that go on now: a refusal is written down in all of them, whatever token it came from.
+_open: list[Run] = []
+
+
+@contextmanager
+def run_on_bounds() -> Iterator[Run]:
+    """Start a run of code on unknown tokens; it ends with the ``with`` block."""
+    run = Run()
+    _open.append(run)
+    try:
+        yield run
+    finally:
+        run.open = False
+        _open.remove(run)
+
+
+def refuse(what: str) -> NoReturn:
+    """Write down that the code asked for ``what``, and raise :class:`UnknownValue`."""
+    for run in _open:
+        run.refusals.append(what)
+    raise UnknownValue(f"{what} (of an unknown token only bounds are known)")
+
+
+def _refused(what: str) -> Any:
+    """Return a method that is refused."""
+
+    def method(self: UnknownTokens, *_: Any, **__: Any) -> NoReturn:
+        refuse(what)
+
+    return method
+
+
+@final
+class UnknownTokens:
+    """An array of integers, each at least ``low`` and at most ``high``, that acts as a numpy array where that is sound.
+
+    Sums, differences, products, floor quotients and remainders by known positive integers, sums over axes, products
+    with known matrices, minimum and maximum, and everything that moves entries about give bounds of the result. See
+    :mod:`constructions.token_functions` for one-hots, look-ups and comparisons. Anything else raises
+    :class:`UnknownValue`.
+
+    Numbers are int64, as a forward pass has them, and an enclosure that leaves int64 is refused: the code would wrap.
+    After ``astype(object)`` they are Python's integers, without a limit.
+    """
+
+    __slots__ = ("_entries", "_high", "_low", "_owned", "_run")
+
+    _entries: Array
+    _high: Array
+    _low: Array
+    _owned: bool
+    _run: Run
+
+    def __init__(self, low: Array, high: Array, entries: Array, run: Run, *, owned: bool = False) -> None:
+        """Hold bounds: two int64 (or two object) arrays, and the entries as bits.
+
+        Args:
+            low: the smallest values.
+            high: the largest values.
+            entries: the entries of the target that each number may depend on; forgotten where the number is known.
+            run: the run that the tokens belong to.
+            owned: whether no other array shares the memory that numpy would use: it may be changed in place.
+
+        """
+        if not run.open:
+            refuse("a token that was kept from an earlier call")
+        known = low == high
+        keep = object.__setattr__
+        keep(self, "_low", low)
+        keep(self, "_high", high)
+        keep(self, "_entries", np.where(known, 0, entries) if known.any() else entries)
+        keep(self, "_run", run)
+        keep(self, "_owned", owned)
+
+    # what is known ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return tuple(self._low.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._low.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._low.size
+
+    @property
+    def dtype(self) -> Any:
+        """int64, or object where the numbers are Python's integers."""
+        return self._low.dtype
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            refuse("the length of a single token")
+        return len(self._low)
+
+    def __iter__(self) -> Iterator[UnknownTokens]:
+        if not self.ndim:
+            refuse("a loop over a single token")
+        return (self[place] for place in range(len(self)))
+
+    def __getitem__(self, index: Any) -> UnknownTokens:
+        if holds_unknown(index):
+            refuse("an unknown token as an index (use look_up)")
+        low, high, entries = (part[index] for part in (self._low, self._high, self._entries))
+        if isinstance(low, np.ndarray):
+            share(self)
+            return UnknownTokens(low, high, entries, self._run)
+        return UnknownTokens(*as_arrays(self, low, high, entries), self._run, owned=True)  # a scalar is nobody's memory
+
+    # arithmetic ------------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from constructions.unknown_arithmetic import call_ufunc  # noqa: PLC0415 # each module needs the other
+
+        return call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        from constructions.unknown_functions import call_function  # noqa: PLC0415 # each module needs the other
+
+        return call_function(function, args, options)
+
+    def _operated(self, name: str, *operands: Any) -> Any:
+        from constructions.unknown_arithmetic import operate  # noqa: PLC0415 # each module needs the other
+
+        return operate(name, *operands)
+
+    def _called(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        from constructions.unknown_functions import call_function  # noqa: PLC0415 # each module needs the other
+
+        return call_function(function, (self, *args), options)
+
+    def _in_place(self, name: str, other: Any) -> UnknownTokens:
+        """Change the array that every name of it sees; a scalar cannot be changed, and gets a new object."""
+        found: UnknownTokens = self._operated(name, self, other)
+        if not self._owned:
+            refuse("a change in place of an array that others may share (write a = a + b)")
+        if not self.ndim:
+            return found
+        if found.shape != self.shape or found.dtype != self.dtype:
+            refuse("a change in place to another shape or type")
+        for slot in ("_low", "_high", "_entries"):
+            object.__setattr__(self, slot, getattr(found, slot))
+        return self
+
+    def __add__(self, other: Any) -> UnknownTokens:
+        return self._operated("add", self, other)  # type: ignore[no-any-return] # as all below
+
+    def __radd__(self, other: Any) -> UnknownTokens:
+        return self._operated("add", other, self)  # type: ignore[no-any-return]
+
+    def __iadd__(self, other: Any) -> UnknownTokens:
+        return self._in_place("add", other)
+
+    def __sub__(self, other: Any) -> UnknownTokens:
+        return self._operated("subtract", self, other)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> UnknownTokens:
+        return self._operated("subtract", other, self)  # type: ignore[no-any-return]
+
+    def __isub__(self, other: Any) -> UnknownTokens:
+        return self._in_place("subtract", other)
+
+    def __mul__(self, other: Any) -> UnknownTokens:
+        return self._operated("multiply", self, other)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> UnknownTokens:
+        return self._operated("multiply", other, self)  # type: ignore[no-any-return]
+
+    def __imul__(self, other: Any) -> UnknownTokens:
+        return self._in_place("multiply", other)
+
+    def __floordiv__(self, other: Any) -> UnknownTokens:
+        return self._operated("floor_divide", self, other)  # type: ignore[no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> UnknownTokens:
+        return self._operated("floor_divide", other, self)  # type: ignore[no-any-return]
+
+    def __ifloordiv__(self, other: Any) -> UnknownTokens:
+        return self._in_place("floor_divide", other)
+
+    def __mod__(self, other: Any) -> UnknownTokens:
+        return self._operated("remainder", self, other)  # type: ignore[no-any-return]
+
+    def __rmod__(self, other: Any) -> UnknownTokens:
+        return self._operated("remainder", other, self)  # type: ignore[no-any-return]
+
+    def __imod__(self, other: Any) -> UnknownTokens:
+        return self._in_place("remainder", other)
+
+    def __divmod__(self, other: Any) -> tuple[UnknownTokens, UnknownTokens]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[UnknownTokens, UnknownTokens]:
+        return other // self, other % self
+
+    def __neg__(self) -> UnknownTokens:
+        return self._operated("negative", self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> UnknownTokens:
+        return self._operated("positive", self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> UnknownTokens:
+        return self._operated("matmul", self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> UnknownTokens:
+        return self._operated("matmul", other, self)  # type: ignore[no-any-return]
+
+    # methods of arrays -----------------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> UnknownTokens:  # noqa: N802 # as numpy calls it
+        """The array with its axes in reverse order."""
+        return self._called(np.transpose)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any, **options: Any) -> UnknownTokens:
+        """Return the entries in another shape."""
+        return self._called(np.reshape, shape[0] if len(shape) == 1 else shape, **options)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> UnknownTokens:
+        """Return the array with its axes in another order."""
+        order = None if not axes else axes[0] if len(axes) == 1 else axes
+        return self._called(np.transpose, order)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any, **options: Any) -> UnknownTokens:
+        """Return the numbers as int64, or (``object``) as Python's integers, which have no limit."""
+        from constructions.unknown_functions import converted  # noqa: PLC0415 # each module needs the other
+
+        return converted(self, dtype, options)
+
+    # refused ---------------------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of arrays that numpy has as a function, too; write down whatever else is asked for."""
+        from constructions.unknown_functions import METHODS  # noqa: PLC0415 # each module needs the other
+
+        if name in METHODS:
+            return lambda *args, **options: self._called(METHODS[name], *args, **options)
+        if name in {"__array_interface__", "__array_struct__", "__array_priority__", "__array_wrap__"}:
+            raise AttributeError(name)  # numpy looks for these, and for __array__ when it wants the values
+        refuse(f"the attribute {name}")
+
+    @property  # type: ignore[misc] # object's can be set
+    def __class__(self) -> Any:
+        """Refused: code asks for it, by isinstance, to treat other types in other ways; so does numpy.where."""
+        refuse("the type of the tokens (isinstance; for numpy.where use select)")
+
+    __setattr__ = __delattr__ = _refused("a change of an attribute")
+    __setitem__ = __delitem__ = _refused("a change of single tokens in place (use stack, concatenate or select)")
+    __eq__ = __ne__ = _refused("a comparison (use equals)")
+    __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison (use at_least)")
+    __bool__ = _refused("whether it is true")
+    __contains__ = _refused("a search")
+    __hash__ = _refused("a hash")  # what cannot be compared cannot be a key
+    __int__ = __index__ = __trunc__ = _refused("its value as an integer")
+    __float__ = __complex__ = _refused("its value as a float")
+    __round__ = __floor__ = __ceil__ = _refused("rounding")
+    __repr__ = __str__ = __format__ = __bytes__ = _refused("its digits")
+    __array__ = _refused("its values as a numpy array (return it as it is, use np.stack for several)")
+    __buffer__ = _refused("its memory")
+    __reduce__ = __reduce_ex__ = __getstate__ = __sizeof__ = _refused("a copy by pickle")
+    __copy__ = __deepcopy__ = _refused("a copy (use copy())")
+    __abs__ = __invert__ = _refused("an absolute value or its bits")
+    __truediv__ = __rtruediv__ = __itruediv__ = _refused("a quotient that is no integer (use //)")
+    __pow__ = __rpow__ = __ipow__ = _refused("a power (write t * t)")
+    __and__ = __rand__ = __iand__ = _refused("its bits")
+    __or__ = __ror__ = __ior__ = _refused("its bits")
+    __xor__ = __rxor__ = __ixor__ = _refused("its bits")
+    __lshift__ = __rlshift__ = __ilshift__ = _refused("its bits")
+    __rshift__ = __rrshift__ = __irshift__ = _refused("its bits")
+    __imatmul__ = _refused("a product in place")
+    __call__ = __enter__ = __exit__ = _refused("a call")
+
+
+def bounds(tokens: UnknownTokens) -> tuple[Array, Array]:
+    """Return the smallest and the largest values, int64 or Python's integers as objects: for a verifier."""
+    return tokens._low, tokens._high
+
+
+def dependence(tokens: UnknownTokens) -> Array:
+    """Return for each number the entries of the target that it may depend on, as bits: for a verifier."""
+    return tokens._entries
+
+
+def run_of(tokens: UnknownTokens) -> Run:
+    """Return the run that the tokens belong to."""
+    return tokens._run
+
+
+def share(tokens: UnknownTokens) -> None:
+    """Say that another array may share the memory of this one: neither may be changed in place."""
+    object.__setattr__(tokens, "_owned", False)
+
+
+def is_unknown(value: Any) -> TypeGuard[UnknownTokens]:
+    """Return whether a value is unknown tokens, without asking it."""
+    return type(value) is UnknownTokens
+
+
+def holds_unknown(value: Any) -> bool:
+    """Return whether an argument is, or has in its lists and mappings, an unknown token."""
+    if type(value) is UnknownTokens:
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(holds_unknown(item) for item in value)
+    return isinstance(value, dict) and any(holds_unknown(item) for item in value.values())
+
+
+def as_arrays(like: UnknownTokens, low: Any, high: Any, entries: Any) -> tuple[Array, Array, Array]:
+    """Return scalars, where numpy gave them, as arrays without axes, of the types of another array's parts."""
+    kept = like._low.dtype
+    return np.asarray(low, dtype=kept), np.asarray(high, dtype=kept), np.asarray(entries, dtype=like._entries.dtype)
+
+
+def in_int64(low: Array, high: Array) -> bool:
+    """Return whether all bounds are numbers of int64."""
+    if low.dtype == np.int64 and high.dtype == np.int64:
+        return True
+    return not low.size or (int(low.min()) >= _INT64.min and int(high.max()) <= _INT64.max)
