@@ -31,7 +31,11 @@ def certify(
     ] = "rounded",
     dtype: options.Dtype = "float32",
     products: Annotated[
-        str, typer.Option("--products", help="rounded before they are added: separate, fused (no) or either")
+        str,
+        typer.Option(
+            "--products",
+            help="how a bias is added to them: separate (last), fused (first) or either",
+        ),
     ] = "either",
     tf32: options.Tf32 = False,
     exact: Annotated[

@@ -95,7 +95,7 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     Attributes:
         bias: how a bias is added: ``linear`` by torch's own kernel (``F.linear``), which may round the product first or
             not, as its library and the processor have it; ``separate`` to the rounded product (``x @ W.T + b``);
-            ``fma`` by fused multiply-adds, coordinate by coordinate, emulated (not in float64).
+            ``fma`` by a chain of fused multiply-adds that starts from it, emulated (not in float64).
         tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
             that has TF32 on: an emulation on the CPU, whose sums are then float32's.
 

@@ -262,13 +262,17 @@ class _Sieve:
         lower = np.where(exact, lower, lower - (low.shape[1] + 6) * (self.unit * size + self.smallest))
         left = np.flatnonzero(~(lower > 0))
         if len(left):
-            lower[left] = np.maximum(lower[left], self._enumerated(low[left], high[left], own[left], other[left]))
+            tried = self._enumerated(low[left], high[left], own[left], other[left])
+            lower[left] = np.where(tried > 0, tried, lower[left])
         return np.asarray(lower)
 
     def _enumerated(
         self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
     ) -> _Array:
-        """Return the smallest margin over all floats of each pair's box; ``-inf`` where they are too many."""
+        """Return the smallest margin over all floats of each pair's box, or some margin that is not positive.
+
+        ``-inf`` where the floats are too many.
+        """
         fmt = self.arithmetic.fmt
         first, last = ordinal(low, fmt), ordinal(high, fmt)
         # float64 has about 2^64 floats: more than half of them are more than int64 counts, and more than anybody tries

@@ -22,6 +22,7 @@ from verify.certificates.kernel import Kernel
 from verify.certificates.rounding import (
     EVERYTHING,
     grid_of,
+    grids_between,
     is_power_of_two,
 )
 from verify.certificates.softmax import SoftmaxBounds
@@ -29,6 +30,10 @@ from verify.certificates.sums import Piece, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
+
+
+#: Products of a matrix with rows whose grids are looked at one by one, so that they take a few dozen megabytes.
+_PRODUCTS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +187,7 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
             return self._only(rows, weight, busy)
         terms, exact = self.linear_terms(rows, weight, bias, moving)
         low, high, whole = self.summed(terms)
-        grid = terms.grid
+        grid = terms.grid if terms.grid.ndim == 1 else terms.grid.min(axis=(0, 1), initial=EVERYTHING)
         return self.box(low, high, grid, exact=whole and exact)
 
     def _only(self, rows: Box, weight: RoundedWeight, busy: Int[np.ndarray, " busy"]) -> Box:
@@ -223,7 +228,7 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         may_round = self._may_round(x, values, bias)
         rounding = _product(size, np.abs(np.where(may_round, values, 0)).T)
         reduced = self._reduced(size, x.grid, values, weight.grid[:, used])
-        grid = np.where(nonzero, x.grid[None, :] + weight.grid[:, used], EVERYTHING).min(axis=1, initial=EVERYTHING)
+        grid, alone = self._grids(x, values, weight.grid[:, used])
         exact = rows.exact and weight.exact
         if bias is not None:
             shift = bias.values[:, 0]
@@ -231,9 +236,24 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
             count = count + (shift != 0)
             grid = np.minimum(grid, bias.grid[:, 0])
             exact = exact and bias.exact
-        largest = size.max(axis=(0, 1), initial=0)
-        alone = fits(np.abs(values) * largest, x.grid + weight.grid[:, used], self.fmt.precision).all(axis=1)
-        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(alone)), exact
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=alone), exact
+
+    def _grids(
+        self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+
+        What a coordinate is in one row may lie on a coarser grid than what it is in all of them, as positions that do
+        not matter hold anything. Row by row is work for every product, so only where these are not too many.
+        """
+        if x.low.size * len(values) <= _PRODUCTS:
+            size = x.magnitude[:, :, None, :]
+            near = np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))[:, :, None, :]
+        else:
+            size, near = x.magnitude.max(axis=(0, 1), initial=0), x.grid
+        grid = np.where((values != 0) & (size != 0), near + weight_grid, EVERYTHING)
+        alone = fits(np.abs(values) * size, grid, self.fmt.precision).all(axis=-1)
+        return grid.min(axis=-1, initial=EVERYTHING), np.asarray(alone)
 
     def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a product of a weight and a coordinate may round before it is added.

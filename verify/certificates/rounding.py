@@ -96,6 +96,25 @@ def grid_of(values: _Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.where(whole == 0, EVERYTHING, exponent.astype(np.int64) - 53 + place - 1)
 
 
+def grids_between(low: _Array, high: _Array, fmt: Format) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return for each pair of bounds an exponent ``g``, with every float between them a multiple of ``2^g``.
+
+    A float that is at least ``x > 0`` in magnitude is a multiple of the spacing at ``x``, and every float one of the
+    smallest number above 0.
+
+    Args:
+        low: floats of the format, or infinite.
+        high: none of them smaller.
+        fmt: the format.
+
+    """
+    least = np.where((low <= 0) & (high >= 0), 0, np.minimum(np.abs(low), np.abs(high)))
+    _, exponent = np.frexp(np.where(np.isfinite(least), least, 0))
+    binade = np.where(least > 0, np.maximum(exponent.astype(np.int64) - 1, fmt.min_exponent), fmt.min_exponent)
+    known = (low == high) & np.isfinite(low)
+    return np.where(known, grid_of(np.where(known, low, 0)), binade - fmt.precision + 1)
+
+
 def is_power_of_two(values: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return for every number whether its magnitude is a power of two; 0 counts too: products with it are exact."""
     mantissa, _ = np.frexp(np.asarray(values, dtype=np.float64))

@@ -21,7 +21,7 @@ from verify.certificates.boxes import Box, tainted
 from verify.certificates.kernel import EXP_ULPS
 from verify.certificates.rounding import (
     EVERYTHING,
-    grid_of,
+    grids_between,
     next_down,
     next_up,
     round_array,
@@ -137,29 +137,39 @@ class SoftmaxBounds(Sums):
     ) -> Box:
         """Return the quotients by the sum; one of the summands is 1, as the largest exponent is 0."""
         # not a sum of products, so that tensor cores have no part in it
-        u, count = self._dtype.type(float(self.fmt.unit_roundoff)), visible.sum(axis=-1, keepdims=True)
-        growth = np.expm1(2 * u * count)
+        u, wide = self._dtype.type(float(self.fmt.unit_roundoff)), self._wide_unit
+        summands = e_high if summands is None else summands
+        count = (summands != 0).sum(axis=-1, keepdims=True)
+        # as of any sum of n terms: n - 2 roundings before the last one, which is monotone
+        more = np.maximum(count - 2, 0) * u
+        growth = np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf)
+        own = 2 * (count + 4) * wide  # of the sums of the bounds
         top = e_low.argmax(axis=-1)[..., None]
         others_low = _sum_without(e_low, top)
-        others_high = _sum_without(e_high if summands is None else summands, top) * (1 + growth)
+        others_high = _sum_without(summands, top) * (1 + growth) * (1 + own)
         top_low = np.take_along_axis(e_low, top, axis=-1)
         top_high = np.take_along_axis(e_high, top, axis=-1)
         # at most u beside a 1 is absorbed, addition by addition, or kept by a more precise kernel
         absorbed = (others_high <= u) & (top_low == 1) & (top_high == 1)
         kept = others_high if self.kernel.accumulator is not None else np.zeros_like(others_high)
-        total_low = np.where(absorbed, 1, (top_low + others_low) * (1 - growth))
-        total_high = np.where(absorbed, 1 + kept, (top_high + others_high) * (1 + growth))
+        total_low = self._total((top_low + others_low) * np.maximum(1 - growth - own, 0), up=False)
+        total_high = self._total((top_high * (1 + growth) + others_high) * (1 + own), up=True)
+        total_low = np.where(absorbed, 1, total_low)
+        total_high = np.where(absorbed, 1 + kept, total_high)
         total_low = np.maximum(total_low, 1)  # the largest summand is 1, and adding never makes it smaller
         low = self._divided(e_low, total_high, up=False)
         high = self._divided(e_high, total_low, up=True)
         one_hot = bool(absorbed.all() and (low == high).all() and (_sum_without(e_high, top) == 0).all())
-        # a float that is at least x > 0 is a multiple of the spacing there
-        smallest = self.fmt.min_exponent - self.fmt.precision + 1
-        _, exponent = np.frexp(low)
-        spaced = np.maximum(exponent.astype(np.int64) - 1, self.fmt.min_exponent) - self.fmt.precision + 1
-        spaced = np.where(high == 0, EVERYTHING, np.where(low > 0, spaced, smallest))
-        grid = np.where(low == high, grid_of(low), spaced).min(axis=(0, 1), initial=EVERYTHING)
+        grid = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING)
         return self.box(low, high, grid, exact=exact and one_hot)
+
+    def _total(self, values: _Array, *, up: bool) -> _Array:
+        """Return a bound of a sum by what it was before its last rounding, in the format or in an accumulator."""
+        found = self.rounded(values, up=up)
+        if self.kernel.accumulator is None:
+            return found
+        held = round_array(values, self.kernel.accumulator)
+        return np.asarray(np.maximum(found, held) if up else np.minimum(found, held))
 
     def _divided(self, numerator: _Array, denominator: _Array, *, up: bool) -> _Array:
         """Return a bound of a quotient, or of the product with the rounded reciprocal."""
