@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from constructions.ratios import Ratios
+from constructions.unknown_tokens import is_unknown
 from constructions.validation import IntArray, InvalidArgument
 
 
@@ -26,7 +27,7 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
     if not isinstance(found, Ratios):
         raise InvalidArgument(f"encode: expected {expected} but got {_described(found)} ({owner})")
     numerators = found.numerators
-    if not (isinstance(numerators, np.ndarray) and integral(numerators)):
+    if is_unknown(numerators) or not (isinstance(numerators, np.ndarray) and integral(numerators)):
         raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
@@ -47,7 +48,7 @@ def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: i
 
     """
     expected = f"integers of shape {_product(shape)} (batch x response)"
-    if not (isinstance(found, np.ndarray) and integral(found)):
+    if is_unknown(found) or not (isinstance(found, np.ndarray) and integral(found)):
         raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
     if found.shape != shape:
         raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
@@ -86,6 +87,6 @@ def _product(shape: tuple[int, ...]) -> str:
 
 
 def _described(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not is_unknown(value):
         return f"an array of {value.dtype} of shape {_product(value.shape)}"
     return f"a value of type {type(value).__name__}"

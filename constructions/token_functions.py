@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from constructions.bounded_runs import refuse
 from constructions.unknown_arithmetic import made, operand, result_kind, result_run
-from constructions.unknown_tokens import UnknownTokens, bounds, dependence, holds_unknown, is_unknown, refuse, run_of
+from constructions.unknown_tokens import UnknownTokens, bounds, dependence, holds_unknown, is_unknown, run_of
 from constructions.validation import TokenArray, check_integer, reject
 
 

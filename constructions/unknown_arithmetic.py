@@ -13,16 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from constructions.unknown_tokens import (
-    Array,
-    Run,
-    UnknownTokens,
-    bounds,
-    dependence,
-    in_int64,
-    refuse,
-    run_of,
-)
+from constructions.bounded_runs import Run, refuse
+from constructions.unknown_tokens import Array, UnknownTokens, bounds, dependence, in_int64, run_of
 
 #: ``narrow`` is known, and of a type below int64, which a Python integer would take.
 Kind = Literal["int64", "objects", "python", "narrow"]
@@ -49,8 +41,9 @@ class Operand:
         return max(abs(int(self.low.min())), abs(int(self.high.max()))) if self.low.size else 0
 
     def as_objects(self) -> Operand:
-        """Return the operand in Python's integers."""
-        return replace(self, low=self.low.astype(object), high=self.high.astype(object))
+        """Return the operand in Python's integers, with an axis: without one numpy gives no array, but the integer."""
+        low, high = np.atleast_1d(self.low.astype(object)), np.atleast_1d(self.high.astype(object))
+        return replace(self, low=low, high=high)
 
     def as_int64(self) -> Operand:
         """Return the operand in int64, as numpy converts a Python integer before it computes."""
@@ -112,7 +105,9 @@ def made(low: Any, high: Any, entries: Any, kind: Kind, run: Run) -> UnknownToke
         low, high = low.astype(np.int64, copy=False), high.astype(np.int64, copy=False)
     else:
         low, high = low.astype(object, copy=False), high.astype(object, copy=False)
-    named = entries if np.shape(entries) == low.shape else np.broadcast_to(entries, low.shape)
+    if not isinstance(entries, (np.ndarray, np.generic)):  # a Python integer of more bits than numpy's have
+        entries = np.array(entries, dtype=object)
+    named = entries if entries.shape == low.shape else np.broadcast_to(entries, low.shape)
     return UnknownTokens(low, high, np.asarray(named), run, owned=True)
 
 
@@ -179,18 +174,22 @@ def operate(name: str, *values: Any, operator: bool = True) -> UnknownTokens:
     if kind == "int64":
         operands = tuple(each.as_int64() for each in operands)
     if len(operands) == 1:
-        one = operands[0].as_objects() if kind != "int64" or operands[0].largest > _LARGEST else operands[0]
-        ends = (-one.high, -one.low) if name == "negative" else (one.low, one.high)
-        return made(*ends, one.entries, kind, run)
+        one, shape = operands[0], operands[0].low.shape
+        if kind != "int64" or one.largest > _LARGEST:
+            one = one.as_objects()
+        low, high = (-one.high, -one.low) if name == "negative" else (one.low, one.high)
+        return made(low.reshape(shape), high.reshape(shape), one.entries, kind, run)
     a, b = operands
     if name == "matmul":
         return _matmul(a, b, kind, run)
     if name in {"floor_divide", "remainder"} and (b.run is not None or bool((b.low <= 0).any())):
         refuse("a division by anything but known positive integers")
     compute, magnitude = _BINARY[name]
+    shape = np.broadcast_shapes(a.low.shape, b.low.shape)
     if kind != "int64" or magnitude(a.largest, b.largest) > _LARGEST:
         a, b = a.as_objects(), b.as_objects()
-    return made(*compute(a, b), np.bitwise_or(a.entries, b.entries), kind, run)
+    low, high = compute(a, b)
+    return made(low.reshape(shape), high.reshape(shape), np.bitwise_or(a.entries, b.entries), kind, run)
 
 
 def _matmul(a: Operand, b: Operand, kind: Kind, run: Run) -> UnknownTokens:
@@ -210,9 +209,10 @@ def _matmul(a: Operand, b: Operand, kind: Kind, run: Run) -> UnknownTokens:
     entries: Any = _NOTHING
     for entry in range(int(np.bitwise_or.reduce(unknown.entries, axis=None, initial=0)).bit_length()):
         named = ((unknown.entries >> entry) & 1).astype(np.int64)
-        reached = (np.asarray(product(named, used)) > 0).astype(np.int64 if entry < INT64_ENTRIES else object)
-        entries = np.bitwise_or(entries, reached << entry)
-    return made(low, high, entries, kind, run)
+        reached = np.atleast_1d(np.asarray(product(named, used)) > 0)
+        bits = reached.astype(np.int64 if entry < INT64_ENTRIES else object) << entry
+        entries = np.bitwise_or(entries, bits)
+    return made(low, high, entries if not entries.ndim else entries.reshape(np.shape(low)), kind, run)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

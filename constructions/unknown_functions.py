@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from constructions.bounded_runs import refuse
 from constructions.unknown_arithmetic import Kind, made, operand, operate, result_run
-from constructions.unknown_tokens import UnknownTokens, bounds, dependence, holds_unknown, refuse, run_of, share
+from constructions.unknown_tokens import UnknownTokens, bounds, dependence, holds_unknown, run_of, share
 
 _LARGEST = int(np.iinfo(np.int64).max)
 _Handler = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
@@ -21,6 +22,10 @@ _OPTIONS = {
     *("axis", "axes", "axis1", "axis2", "shape", "order", "indices", "repeats", "reps", "shift", "offset"),
     *("source", "destination", "mode"),
 }
+
+
+#: How many arguments without a name say where entries go; numpy takes an array to write to after these.
+_MOVED, _JOINED = 3, 2
 
 
 def _checked(name: str, given: Any, options: Mapping[str, Any], allowed: set[str]) -> None:
@@ -51,6 +56,8 @@ def _moved(function: Callable[..., Any], *, copies: bool) -> _Handler:
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
         tokens = _first(name, args)
         _checked(name, args[1:], options, _OPTIONS)
+        if len(args) > _MOVED:
+            refuse(f"numpy.{name} with more arguments that have no name")
         parts = (*bounds(tokens), dependence(tokens))
         low, high, entries = (np.asarray(function(part, *args[1:], **options)) for part in parts)
         if not copies:
@@ -67,6 +74,8 @@ def _joined(function: Callable[..., Any]) -> _Handler:
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
         if not args or not isinstance(args[0], (list, tuple)):
             refuse(f"numpy.{name} of anything but a list of arrays")
+        if len(args) > _JOINED:
+            refuse(f"numpy.{name} with more arguments that have no name")
         _checked(name, args[1:], options, _OPTIONS)
         return _together(args[0], lambda *parts: function(parts, *args[1:], **options))
 
@@ -80,6 +89,12 @@ def _together(values: Any, function: Callable[..., Any]) -> UnknownTokens:
     entries = [np.broadcast_to(each.entries, each.low.shape) for each in operands]
     low, high = function(*(each.low for each in operands)), function(*(each.high for each in operands))
     return made(low, high, function(*entries), kind, result_run(operands))
+
+
+def _where(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
+    if len(args) != 3 or options or holds_unknown(args[0]):
+        refuse("numpy.where by unknown tokens (use select)")
+    return _together(args[1:], lambda one, other: np.where(args[0], one, other))
 
 
 def _reduced(name: str, extreme: Callable[..., Any] | None) -> _Handler:
@@ -174,6 +189,7 @@ _FUNCTIONS: Mapping[Callable[..., Any], _Handler] = {
     **{function: _moved(function, copies=True) for function in _COPIES},
     **{function: _joined(function) for function in _JOINS},
     **{function: _known(function) for function in (np.shape, np.ndim, np.size)},
+    np.where: _where,
     np.sum: _reduced("sum", None),
     np.max: _reduced("max", np.max),
     np.min: _reduced("min", np.min),

@@ -12,68 +12,15 @@ is refused, and the refusal is written down, so that ``except TypeError`` does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn, TypeGuard, final
 
 import numpy as np
 
+from constructions.bounded_runs import Run, refuse
+
 Array = np.ndarray[Any, Any]
 
 _INT64 = np.iinfo(np.int64)
-
-
-class UnknownValue(TypeError):
-    """Code asked for something that depends on the value of a token of which only bounds are known."""
-
-
-class Run:
-    """One run of code on unknown tokens.
-
-    Attributes:
-        refusals: what the code asked that bounds cannot answer, in order.
-        open: whether the run still goes on; its tokens are of no use afterwards.
-
-    """
-
-    def __init__(self) -> None:
-        self.refusals: list[str] = []
-        self.open = True
-
-    def tokens(self, low: Array, high: Array, entries: Array | None = None) -> UnknownTokens:
-        """Return integers between two int64 arrays.
-
-        Args:
-            low: the smallest values.
-            high: the largest ones, of the same shape.
-            entries: for each of them the entries of the target that it depends on, as the bits of an integer; none by
-                default, where nobody will ask.
-
-        """
-        named = np.zeros(low.shape, dtype=np.int64) if entries is None else entries
-        return UnknownTokens(low, high, named, self)
-
-
-#: The runs that go on now: a refusal is written down in all of them, whatever token it came from.
-_open: list[Run] = []
-
-
-@contextmanager
-def run_on_bounds() -> Iterator[Run]:
-    """Start a run of code on unknown tokens; it ends with the ``with`` block."""
-    run = Run()
-    _open.append(run)
-    try:
-        yield run
-    finally:
-        run.open = False
-        _open.remove(run)
-
-
-def refuse(what: str) -> NoReturn:
-    """Write down that the code asked for ``what``, and raise :class:`UnknownValue`."""
-    for run in _open:
-        run.refusals.append(what)
-    raise UnknownValue(f"{what} (of an unknown token only bounds are known)")
 
 
 def _refused(what: str) -> Any:
@@ -298,12 +245,14 @@ class UnknownTokens:
             return lambda *args, **options: self._called(METHODS[name], *args, **options)
         if name in {"__array_interface__", "__array_struct__", "__array_priority__", "__array_wrap__"}:
             raise AttributeError(name)  # numpy looks for these, and for __array__ when it wants the values
-        refuse(f"the attribute {name}")
+        return refuse(f"the attribute {name}")
 
     @property  # type: ignore[misc] # object's can be set
     def __class__(self) -> Any:
-        """Refused: code asks for it, by isinstance, to treat other types in other ways; so does numpy.where."""
-        refuse("the type of the tokens (isinstance; for numpy.where use select)")
+        """What numpy would have: isinstance does not tell bounds from numbers, and numpy asks, too."""
+        if self.ndim or not self._owned:
+            return np.ndarray
+        return np.int64 if self.dtype == np.int64 else refuse("the type of a Python integer")
 
     __setattr__ = __delattr__ = _refused("a change of an attribute")
     __setitem__ = __delitem__ = _refused("a change of single tokens in place (use stack, concatenate or select)")
@@ -332,6 +281,21 @@ class UnknownTokens:
     __call__ = __enter__ = __exit__ = _refused("a call")
 
 
+def unknown_tokens(run: Run, low: Array, high: Array, entries: Array | None = None) -> UnknownTokens:
+    """Return integers between two arrays, for a run of code.
+
+    Args:
+        run: see :func:`~constructions.bounded_runs.run_on_bounds`.
+        low: the smallest values, int64.
+        high: the largest ones, of the same shape.
+        entries: for each of them the entries of the target that it depends on, as the bits of an integer; none by
+            default, where nobody will ask.
+
+    """
+    named = np.zeros(low.shape, dtype=np.int64) if entries is None else entries
+    return UnknownTokens(low, high, named, run)
+
+
 def bounds(tokens: UnknownTokens) -> tuple[Array, Array]:
     """Return the smallest and the largest values, int64 or Python's integers as objects: for a verifier."""
     return tokens._low, tokens._high
@@ -349,7 +313,8 @@ def run_of(tokens: UnknownTokens) -> Run:
 
 def share(tokens: UnknownTokens) -> None:
     """Say that another array may share the memory of this one: neither may be changed in place."""
-    object.__setattr__(tokens, "_owned", False)
+    if tokens.ndim:  # a scalar has no memory to share
+        object.__setattr__(tokens, "_owned", False)
 
 
 def is_unknown(value: Any) -> TypeGuard[UnknownTokens]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -12,6 +13,9 @@ from verify.verdict import Margin, Verdict, decimal
 
 #: Longest number that is written out; a longer one is written as a power of ten.
 _LONGEST_NUMBER = 15
+
+#: How many targets of a certificate's cells were looked at, in what it rests on.
+_DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
@@ -96,10 +100,17 @@ def explanation(verdict: Verdict) -> list[str]:
 
 
 def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return what the certificates of a table rest on, each once."""
+    """Return what the certificates of a table rest on, each once; of counts that differ, the smallest."""
     held = [verdict for verdict in verdicts if verdict.method == "certified" and verdict.holds and verdict.reason]
-    lines = [f"certified, {verdict.arithmetic.split()[0]}: {verdict.reason}" for verdict in held]
-    return list(dict.fromkeys(lines))
+    counts: dict[str, list[str]] = {}
+    for verdict in held:
+        line = f"certified, {verdict.arithmetic.split()[0]}: {verdict.reason}"
+        counts.setdefault(_DRAWN.sub("#", line), []).extend(_DRAWN.findall(line))
+    lines = []
+    for line, given in counts.items():
+        least = min(given, key=lambda text: int(text.replace(",", "")), default="")
+        lines.append(line.replace("#", least if len(set(given)) == 1 else f"at least {least}"))
+    return lines
 
 
 def margin(value: Margin) -> str:

@@ -34,7 +34,8 @@ class CaesarCipher(Construction):
         return Ratios(targets[:, None, :], 1)
 
     def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
-        return (targets + user_inputs) % self.vocab_size
+        shifted: IntArray = (targets + user_inputs) % self.vocab_size
+        return shifted
 
     @cached_property
     def transformer(self) -> Transformer:

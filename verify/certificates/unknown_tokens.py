@@ -16,18 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from constructions.bounded_runs import Run, run_on_bounds
 from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.returned import checked_answer, checked_numerators
-from constructions.unknown_tokens import Run, bounds, dependence, is_unknown, run_of, run_on_bounds
+from constructions.unknown_tokens import bounds, dependence, is_unknown, run_of, unknown_tokens
 from constructions.validation import InvalidArgument
 
 #: Members drawn inside every batch of cells, at least; and never fewer than one in each cell. Code that treats a share
 #: ``p`` of all targets in another way is missed with probability ``(1 - p)^256``: below 1e-11 for one in ten, 0.08 for
 #: one in a hundred.
 _DRAWN = 256
-#: Members that are run alone, too: code that mixes a batch mixes any two of it.
-_ALONE = 2
+#: Members of every batch that are run alone, too, as most of a user's calls are: few, as each costs a call.
+_ALONE = 16
 
 
 class CellsError(Exception):
@@ -87,7 +88,7 @@ def encode(construction: Construction, targets: Targets) -> tuple[Enclosure, int
 
     """
     with run_on_bounds() as run:
-        tokens: Any = run.tokens(targets.low, targets.high, targets.entries)  # stands for an array
+        tokens: Any = unknown_tokens(run, targets.low, targets.high, targets.entries)  # stands for an array
         found = _called("encode", run, lambda: construction.encode(tokens))
         if is_unknown(found) or not isinstance(found, Ratios):
             raise CellsError(f"encode must give Ratios, not a value of type {type(found).__name__}")
@@ -98,7 +99,7 @@ def encode(construction: Construction, targets: Targets) -> tuple[Enclosure, int
 def answer(construction: Construction, targets: Targets, users: Int[np.ndarray, "batch user"]) -> Enclosure:
     """Return bounds of the promised responses of a batch, shape ``(batch, response)``; raises as :func:`encode`."""
     with run_on_bounds() as run:
-        tokens: Any = run.tokens(targets.low, targets.high, targets.entries)  # stands for an array
+        tokens: Any = unknown_tokens(run, targets.low, targets.high, targets.entries)  # stands for an array
         found = _called("answer", run, lambda: construction.answer(tokens, users.copy()))
         return _enclosure("answer", run, found, (len(targets.low), construction.layout.response))
 
@@ -124,7 +125,8 @@ def _enclosure(name: str, run: Run, found: Any, shape: tuple[int, ...]) -> Enclo
             raise CellsError(f"{name} gives tokens of an earlier call")
         (low, high), entries = bounds(found), dependence(found)
     elif isinstance(found, np.ndarray):
-        low, high, entries = found, found, np.zeros(found.shape, dtype=np.int64)
+        known = found.copy()  # the code may go on to change it
+        low, high, entries = known, known, np.zeros(known.shape, dtype=np.int64)
     else:
         raise CellsError(f"{name} must give integers as an array, not a value of type {type(found).__name__}")
     if low.shape != shape:
@@ -220,7 +222,7 @@ class Members:
         try:
             with np.errstate(all="ignore"):  # what overflows is told by its value
                 prompt = construction.encode(members.copy())  # the code may change what it is given
-                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members)))
+                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
                 if promised is None:
                     return _Given(numerators, prompt.denominator, np.zeros(len(members)))
                 answers = construction.answer(members.copy(), promised[0][cells])
