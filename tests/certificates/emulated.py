@@ -32,7 +32,7 @@ def spacing(values: Array, fmt: str) -> Array:
     """Return the distance of neighbours in the binade of each number."""
     bits, least = FORMATS[fmt]
     _, exponent = np.frexp(values)
-    return np.ldexp(np.ones(np.shape(values)), np.maximum(exponent - 1, least) - bits + 1)
+    return np.asarray(np.ldexp(np.ones(np.shape(values)), np.maximum(exponent - 1, least) - bits + 1))
 
 
 def held(value: Fraction, fmt: str) -> float:

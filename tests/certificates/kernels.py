@@ -134,7 +134,8 @@ class DrawnKernel:
             return to_format(self._sum(pairs, bias, self.inner), self.fmt)
         total = bias
         for at in self.rng.permutation(len(pairs)):
-            total = fused(*pairs[at], total, self.fmt)
+            left, right = pairs[at]
+            total = fused(left, right, total, self.fmt)
         return total
 
     def _sum(self, pairs: Sequence[tuple[Array, Array]], bias: Array | None, fmt: str) -> Array:

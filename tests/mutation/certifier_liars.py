@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from constructions import Construction, InvalidArgument, Linear, Ratios
+from constructions.bounded_runs import UnknownValue, run_on_bounds
 from constructions.token_functions import at_least, equals, look_up, one_hot, select
 from constructions.unknown_arithmetic import INT64_ENTRIES
-from constructions.unknown_tokens import UnknownValue, bounds, dependence, is_unknown, run_on_bounds
+from constructions.unknown_tokens import bounds, dependence, is_unknown, unknown_tokens
 from tests.certificates.own import Given, nearest, read_first, rounded
 from verify.certificates import bit_exact, certificate_arithmetic, certify
 from verify.certificates.cells import cells
@@ -33,6 +34,39 @@ _LAYERS = (read_first(3, 1), _READOUT)
 def _given(**parts: Any) -> Given:
     """Return a construction that answers with the first of three entries, with parts of its code replaced."""
     return Given(V, 3, [[0] * V] * 3, _LAYERS, **parts)
+
+
+#: So many entries that no member which is drawn is at an end, or is the one target below.
+_MANY = 12
+_ONE = np.arange(_MANY) % V
+
+
+def _long(encoding: Any) -> Given:
+    """Return a construction of many entries, the first of which is the answer."""
+    return Given(V, _MANY, [[0] * V] * _MANY, (read_first(_MANY, 1), _only_first(_MANY)), encoding=encoding)
+
+
+def _catches(targets: Any) -> Ratios:
+    """Give one target other numbers, and go on where it cannot be told apart."""
+    try:
+        found: Any = (targets == _ONE).all(axis=1)
+    except TypeError:
+        return _numbers(targets)
+    return Ratios(np.where(found[:, None], targets * 0 + 5, targets)[:, None, :], 1)
+
+
+def _looks(targets: Any) -> Ratios:
+    """Give one target other numbers, as far as a comparison has an answer."""
+    found: Any = targets == _ONE
+    if type(found) is bool:
+        return _numbers(targets)
+    return Ratios(np.where(found.all(axis=1)[:, None], targets * 0 + 5, targets)[:, None, :], 1)
+
+
+def _fed() -> Given:
+    """Return a construction that is to answer 0 after any token, and answers 2 after a 2."""
+    then_zero = lambda t, _: np.concatenate([t[:, :1], t[:, :1] * 0], axis=1)  # noqa: E731 # one line
+    return Given(V, 1, [[0, 0, 2]], (_only_first(3),), steps=2, promise=then_zero)
 
 
 def _is_run(targets: Any) -> bool:
@@ -95,8 +129,11 @@ def liars() -> dict[str, Callable[[], Construction]]:
     """Return constructions that no certificate may hold for: some target has other numbers, or another answer."""
     return {
         "encode lies to a forward pass": lambda: _given(encoding=_on(lambda t: t[:, 0] >= 0)),
-        "encode lies on the smallest target": lambda: _given(encoding=_on(lambda t: (t[:, 1:] == 0).all(axis=1))),
-        "encode lies on the largest target": lambda: _given(encoding=_on(lambda t: (t[:, 1:] == V - 1).all(axis=1))),
+        "encode lies on the smallest target": lambda: _long(_on(lambda t: (t[:, 1:] == 0).all(axis=1))),
+        "encode catches a refusal": lambda: _long(_catches),
+        "encode looks for one target": lambda: _long(_looks),
+        "a fed token spoils the response after it": _fed,
+        "encode lies on the largest target": lambda: _long(_on(lambda t: (t[:, 1:] == V - 1).all(axis=1))),
         "encode lies inside": lambda: _given(encoding=_on(lambda t: t[:, 1] == 1)),
         "encode lies on an entry that is fixed": lambda: _given(encoding=_on(lambda t: t[:, 0] == 1)),
         "encode gives another denominator": lambda: _given(
@@ -246,7 +283,7 @@ _COMPUTED: dict[str, Callable[[Any, Any], Any]] = {
     "sum": lambda a, b: a + b,
     "difference": lambda a, b: a - b,
     "product": lambda a, b: (a - 2) * (b - 1),
-    "negative": lambda a, b: -a * b,
+    "negative": lambda a, b: -a + 2 * b,
     "linear": lambda a, b: 3 * a - b * 2 + 1,
     "remainder": lambda a, b: (a + 5 * b) % 4,
     "quotient": lambda a, b: (a - b) // 3,
@@ -277,7 +314,8 @@ def unknown(*names: str) -> Callable[[], list[str]]:
                 continue
             with run_on_bounds() as running:
                 parts = [
-                    running.tokens(ends[:, 2 * at], ends[:, 2 * at + 1], np.full(len(ends), 1 << at)) for at in range(2)
+                    unknown_tokens(running, ends[:, 2 * at], ends[:, 2 * at + 1], np.full(len(ends), 1 << at))
+                    for at in range(2)
                 ]
                 try:
                     made = compute(*parts)
@@ -318,14 +356,14 @@ def overflow() -> list[str]:
     found = []
     for name, compute in attempts.items():
         with run_on_bounds() as running:
-            tokens = running.tokens(np.array([0]), np.array([4]), np.array([1]))
+            tokens = unknown_tokens(running, np.array([0]), np.array([4]), np.array([1]))
             try:
                 compute(tokens)
             except UnknownValue:
                 continue
             found.append(f"{name} leaves int64")
     with run_on_bounds() as running:
-        tokens = running.tokens(np.array([0]), np.array([4]), np.array([1])).astype(object)
+        tokens = unknown_tokens(running, np.array([0]), np.array([4]), np.array([1])).astype(object)
         low, high = bounds(tokens * 2**80 - 1)
         if (low[0], high[0]) != (-1, 4 * 2**80 - 1):
             found.append(f"Python's integers between {low} and {high}")
@@ -372,6 +410,12 @@ def exact(*names: str) -> Callable[[], list[str]]:
     return run
 
 
+def _later(**parts: Any) -> Given:
+    """Return a construction whose prompt is 0, and that adds 512 to 255 at the token after it."""
+    layers = (Linear([[1, 0, 0]], [[512]], name="up"), Linear([[1]], [[-512]], name="down"), nearest(2))
+    return Given(2, 1, [[0, 255]], layers, encoding=lambda t: Ratios(t[:, None, :] * 0, 1), **parts)
+
+
 def _rounding() -> dict[str, tuple[Callable[[], Construction], str]]:
     def shifted(shift: int) -> Given:
         layers = (Linear([[1, 0]], [[shift]], name="up"), Linear([[1]], [[-shift]], name="down"), nearest(2))
@@ -400,9 +444,15 @@ def _rounding() -> dict[str, tuple[Callable[[], Construction], str]]:
             "float32",
         ),
         "a logit has one bit too many": (
-            lambda: Given(2, 1, [[0, 0]], (Linear([[257, 0], [0, 0]], [[2**9], [0]], relu=False),)),
+            lambda: Given(2, 1, [[0, 0]], (Linear([[255, 0], [0, 0]], [[2**9], [0]], relu=False),)),
             "bfloat16",
         ),
+        "the largest token alone has one bit too many": (
+            lambda: Given(3, 1, [[0] * 3], (Linear([[1, 0]], [[255]], name="up"), Linear([[1]], [[-255]]), nearest(3))),
+            "bfloat16",
+        ),
+        "a user's token has one bit too many": (lambda: _later(users=1), "bfloat16"),
+        "a fed token has one bit too many": (lambda: _later(steps=2, promise=lambda t, _: t[:, [0, 0]]), "bfloat16"),
         "attention is soft": (
             lambda: Given(2, 1, [[0, 1]], (read_first(1, 2), nearest(2)), users=1, temperature=3.0),
             "float32",

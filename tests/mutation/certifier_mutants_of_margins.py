@@ -35,22 +35,10 @@ MARGINS: tuple[Mutant, ...] = (
         "the radius moves one logit", "2 * (radius @ self.heaviest)", "(radius @ self.heaviest) / 4", "networks, boxes"
     ),
     _coarse(
-        "a tie is certain",
-        "return np.asarray(self.lower > 0)",
-        "return np.asarray(self.lower >= 0)",
-        "networks, bfloat16, points",
-    ),
-    _coarse(
         "a group is not allowed for rounding",
         "allowed = (2 * largest + 4 * (len(used) + 6) * self.unit * slack) * (1 + 8 * self.unit)",
         "allowed = 0 * largest",
         "networks, bfloat16, points",
-    ),
-    _coarse(
-        "a group gains its most",
-        "gain = np.minimum(own * low, own * high)",
-        "gain = np.maximum(own * low, own * high)",
-        "networks, boxes",
     ),
     _coarse(
         "another rises its least",
@@ -59,15 +47,10 @@ MARGINS: tuple[Mutant, ...] = (
         "networks, boxes",
     ),
     _coarse(
-        "a group's largest gain",
-        "least = np.minimum.reduceat(gain, starts)",
-        "least = np.maximum.reduceat(gain, starts)",
-        "networks, bfloat16",
-    ),
-    _coarse(
         "the hull of a group is its first cell",
         "hull_low, hull_high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)",
         "hull_low, hull_high = low[starts], high[starts]",
+        "leaks",
     ),
     _coarse(
         "suspects are forgotten",
@@ -85,6 +68,7 @@ MARGINS: tuple[Mutant, ...] = (
         "the largest margin counts",
         "lower = np.where(suspect, np.inf, gaps).min(axis=1)[group]",
         "lower = np.where(suspect, np.inf, gaps).max(axis=1)[group]",
+        "leaks",
     ),
     _coarse(
         "what is not finite is certain",
@@ -129,32 +113,23 @@ MARGINS: tuple[Mutant, ...] = (
         "networks, boxes",
     ),
     _pairs(
-        "every pair is exact",
-        "exact, grid, magnitude = np.ones(len(own), dtype=np.bool_)",
-        "exact, grid, magnitude = np.ones(len(own), dtype=np.bool_) | True",
-        argument="",
-        proof="",
-    ),
-    _pairs("one exact logit is enough", "exact &= whole\n", "exact |= whole\n"),
-    _pairs(
         "no slack of the checker",
         "lower = np.where(exact, lower, lower - (low.shape[1] + 6) * (self.unit * size + self.smallest))",
         "pass",
-        "networks, float64, points",
+        "built networks",
     ),
     _pairs(
         "products do not round",
         "np.where(simple, 0, size).sum(axis=1),",
         "np.where(simple, 0, 0 * size).sum(axis=1),",
-        "networks, bfloat16, points",
+        "networks, cancelling",
     ),
     _pairs(
         "fused and separate swapped",
         'if self.arithmetic.kernel.products == "fused":\n            simple |=',
         'if self.arithmetic.kernel.products == "separate":\n            simple |=',
-        "networks, separate",
+        "networks, cancelling, separate",
     ),
-    _pairs("a chain from 0 rounds nothing", "simple |= (shift != 0)[:, None]", "simple |= True", "networks, fused"),
     _pairs(
         "the bias is no term",
         "(size != 0).sum(axis=1, dtype=self.dtype) + (shift != 0),",
@@ -174,17 +149,16 @@ MARGINS: tuple[Mutant, ...] = (
         "the bias is on every grid", "np.minimum(grid, self.bias_grid[token]),", "grid,", "networks, bfloat16, points"
     ),
     _floats(
-        "the ends alone",
-        "x = from_ordinal(places, fmt).astype(self.dtype)",
-        "x = np.where(places > first[active], high[active], low[active])",
-    ),
-    _floats(
-        "the first float alone", "active = active[(lower[active] > 0) & (step < total[active])]", "active = active[:0]"
+        "the first float alone",
+        "active = active[(lower[active] > 0) & (step < total[active])]",
+        "active = active[:0]",
+        "networks, few floats",
     ),
     _floats(
         "one float too few",
         "counts = np.where(many, 1, last - first + 1)",
         "counts = np.where(many, 1, np.maximum(last - first, 1))",
+        "networks, few floats",
     ),
     _floats(
         "too many floats are certain",
@@ -210,14 +184,24 @@ MARGINS: tuple[Mutant, ...] = (
         "low = terms.low",
         "networks, bfloat16, points",
     ),
-    _floats("products are rounded", '"either": kept + rounded}', '"either": rounded}', "networks, bfloat16, points"),
-    _floats("products are not rounded", '"either": kept + rounded}', '"either": kept}', "networks, bfloat16, points"),
+    _floats(
+        "products are rounded",
+        '"either": kept + rounded}',
+        '"either": rounded}',
+        "networks, cancelling",
+    ),
+    _floats(
+        "products are not rounded",
+        '"either": kept + rounded}',
+        '"either": kept}',
+        "networks, cancelling",
+    ),
     _floats(
         "fused and separate swapped",
         '{"fused": kept, "separate": rounded',
         '{"fused": rounded, "separate": kept',
-        "networks, fused",
-        "networks, separate",
+        "networks, cancelling, fused",
+        "networks, cancelling, separate",
     ),
     _floats(
         "two products are one",
@@ -237,44 +221,17 @@ MARGINS: tuple[Mutant, ...] = (
         "return terms.low, terms.high",
         "networks, bfloat16, points",
     ),
-    _sparse(
-        "what differs is what the first cell has",
-        "differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))",
-        "differs = (box.low != box.low[:1]).any(axis=(0, 1)) & (box.high != box.high[:1]).any(axis=(0, 1))",
-    ),
-    _sparse(
-        "all cells are the first",
-        "low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)",
-        "low, high = box.low[:1], box.high[:1]",
-        "networks, bfloat16",
-    ),
-    _sparse(
-        "what reads what differs is shared",
-        "touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))",
-        "touched = np.flatnonzero((weight.values[:, rows.places] != 0).all(axis=1))",
-    ),
-    _sparse(
-        "numbers that recur are those of any shape",
-        "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes",
-        "(box.shape, box.low.tobytes()) for box in boxes",
-    ),
     _ball_sieve(
         "no slack",
         "allowed = (2 * slack + 2 * (radius @ self.heaviest)) * (1 + 16 * _UNIT)",
         "allowed = 2 * (radius @ self.heaviest)",
-        "balls, readout",
+        "built networks, balls",
     ),
     _ball_sieve(
         "no radius",
         "allowed = (2 * slack + 2 * (radius @ self.heaviest)) * (1 + 16 * _UNIT)",
         "allowed = 2 * slack",
         "balls, hardmax",
-    ),
-    _ball_sieve(
-        "nothing at the end of float64",
-        "tiny = _SMALLEST * (2 * width + 1 + size.sum(axis=1) + self.heaviest.sum())",
-        "tiny = 0",
-        "balls, tiny",
     ),
     _ball_sieve(
         "signed weights",
@@ -289,9 +246,13 @@ MARGINS: tuple[Mutant, ...] = (
         "balls, readout",
         "balls, hardmax",
     ),
-    _ball_sieve("a bound rounds to nearest", "below = float(np.nextafter(value, -np.inf))", "below = value"),
     _ball_sieve("0 is positive", "positive=bool(total > 0)", "positive=not bool(total < 0)", "balls, readout"),
-    _ball_sieve("every cell is the first", "batch = 0 if column.low.shape[0] == 1 else cell", "batch = 0"),
+    _ball_sieve(
+        "every cell is the first",
+        "batch = 0 if column.low.shape[0] == 1 else cell",
+        "batch = 0",
+        "leaks",
+    ),
     _ball_sieve(
         "the bias of the other is forgotten",
         "total = shifts[own] - shifts[other]",
@@ -302,16 +263,19 @@ MARGINS: tuple[Mutant, ...] = (
         "bounds round to nearest",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return below, above",
+        "columns",
     ),
     _balls(
         "bounds round inward",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return np.nextafter(below, np.inf), np.nextafter(above, -np.inf)",
+        "columns",
     ),
     _balls(
         "the others as they are likely",
         "low[batch, query, key] = _weight(least[place], most, place)",
         "low[batch, query, key] = _weight(least[place], least, place)",
+        "soft balls",
     ),
     _balls(
         "q below 1 turns nothing over",
@@ -325,30 +289,35 @@ MARGINS: tuple[Mutant, ...] = (
         "if all(bool(least >= other) for other, _ in values)",
         "hard balls",
     ),
-    _balls("hidden keys count", "keys = np.flatnonzero(visible[query])\n", "keys = np.arange(visible.shape[1])\n"),
+    _balls(
+        "hidden keys count",
+        "keys = np.flatnonzero(visible[query])\n",
+        "keys = np.arange(visible.shape[1])\n",
+        "soft balls",
+    ),
     _balls(
         "an embedding between two is the first",
         "extreme(values, smaller), extreme(values, larger)",
         "extreme(values, smaller), extreme(values, smaller)",
+        "columns",
     ),
     _columns(
         "a negative factor keeps the ends",
         "return Column(self.high * factor, self.low * factor)",
         "return Column(self.low * factor, self.high * factor)",
-        "balls, readout",
-        "balls, linear",
+        "columns",
     ),
     _columns(
         "hull swapped",
         "smaller(smaller(corners[0], corners[1]), smaller(corners[2], corners[3])),",
         "larger(smaller(corners[0], corners[1]), smaller(corners[2], corners[3])),",
-        "soft balls",
+        "columns",
     ),
     _columns(
         "two corners of a product",
         "corners = [a * b for a in (self.low, self.high) for b in (factor.low, factor.high)]",
         "corners = [a * b for a in (self.low, self.high) for b in (factor.low, factor.low)]",
-        "soft balls",
+        "columns",
     ),
     _columns(
         "ReLU keeps what is negative",

@@ -11,11 +11,10 @@ import numpy as np
 
 from constructions import Hardmax, Linear, RationalSoftmax
 from tests.certificates.duels import Affine, Constant, Setting, duel, network, weights, with_bias
-from tests.certificates.own import Given
+from tests.certificates.emulated import FORMATS, held
+from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation.oracle import violations_and_margin
 from verify.certificates import certificate_arithmetic, certify
-
-_BIT = Fraction(1, 2)
 
 
 def networks(
@@ -55,19 +54,43 @@ def free(setting: Setting, rng: np.random.Generator) -> Setting:
     return replace(setting, points=1)
 
 
+def cancelling(setting: Setting, rng: np.random.Generator) -> Setting:
+    """Return the setting with biases that nearly take off what they are added to: products round more than logits."""
+    made = points(setting, rng).construction
+    readout = made.layers[-1]
+    assert isinstance(readout, Linear)
+    assert isinstance(made.encoding, Affine)
+    rows = weights(rng, made.vocab_size, len(made.embedding), setting.fmt, ("full",))
+    shifts = made.encoding.shifts
+    sums = [sum(value * shift for value, shift in zip(row, shifts, strict=True)) for row in rows]
+    bias = [[Fraction(-held(total / made.encoding.denominator, setting.fmt))] for total in sums]
+    last = replace(readout, weight=[[*row, 0] for row in rows], bias=bias)
+    return replace(setting, construction=replace(made, layers=(last,)))
+
+
+def few_floats(setting: Setting, rng: np.random.Generator) -> Setting:
+    """Return the setting with one coordinate of a few neighbouring floats, which are tried one by one."""
+    made = points(setting, rng).construction
+    assert isinstance(made.encoding, Affine)
+    bits = FORMATS[setting.fmt][0]
+    steps = rng.choice([-1, 1], (len(made.embedding), made.entries)) * (np.arange(made.entries) == 0)
+    shifts = rng.integers(2 ** (bits - 1) + 9, 2**bits - 9, len(made.embedding))
+    rows = tuple(tuple(int(value) for value in row) for row in steps)
+    encoding = Affine(rows, tuple(int(shift) for shift in shifts), 2 ** (bits - 1))
+    return replace(setting, construction=replace(made, encoding=encoding), points=4096)
+
+
 def free_embedding(setting: Setting, rng: np.random.Generator) -> Setting:
     """Return the setting at two steps, for every embedding up to a bound."""
     made = points(setting, rng).construction
     made = replace(made, users=0, steps=2, promise=Constant((int(rng.integers(0, made.vocab_size)),) * 2))
     readout = made.layers[-1]
     assert isinstance(readout, Linear)
-    width = len(made.embedding) + 2 - (1 if len(made.layers) == 1 else 0)
     kinds = ("integers", "full", "cancelling")
     made = replace(
         made,
         layers=(replace(readout, weight=weights(rng, made.vocab_size, len(made.embedding) + 2, setting.fmt, kinds)),),
     )
-    assert width
     return replace(setting, construction=made, any_embedding=Fraction(int(rng.integers(1, 9)), 2))
 
 
@@ -119,15 +142,31 @@ def wrong() -> Iterator[Wrong]:
     # 17 * 17 + 2^-40 is 289 in float32, and 288 in bfloat16 then; rounded once it would be 290
     twice = _fixed([[17], [0]], [Fraction(1, 2**40), 288], [17])
     yield Wrong("rounded twice", Setting(twice, "bfloat16", "fused", 4096))
+    # rounded once, by a chain of fused multiply-adds in bfloat16, it IS 290
+    once = _fixed([[0], [17]], [290, Fraction(1, 2**40)], [17])
+    yield Wrong("rounded once", Setting(once, "bfloat16", "fused", 4096))
     # a product of 25 bits and a little less: a float64 forgets how little, and float32 then rounds to even, up
-    odd = 2**12 + 1
-    almost = _fixed([[odd, -1], [odd, -1]], [0, 0], [odd, Fraction(1, 2**60)])
-    lower = 2**24 + 2**13
-    almost = with_bias(
-        replace(almost, layers=(Linear([[odd, -1, 0], [0, 0, 0]], [[0], [lower]], relu=False, name="readout"),)),
-        [Fraction(0), Fraction(lower)],
+    chain = Linear([[2**12 + 1, 0]], [[-Fraction(1, 2**60)]], relu=False, name="chain")
+    below = (2**12 + 1) * (2**12 + 3) - 1
+    almost = _fixed([[1], [0]], [-below, 0], [2**12 + 3], layers=(chain,))
+    yield Wrong("a sum that the checker's own rounding moves", Setting(almost, "float32", "fused", 4096))
+    product = _fixed([[2**12 + 1], [0]], [-Fraction(1, 2**60), below], [2**12 + 3])
+    yield Wrong("a logit that the checker's own rounding moves", Setting(product, "float32", "fused", 4096))
+    # both logits are 1, exactly; the sum of their differences loses 2^-14 where the checker's floats have 64 bits
+    lost = Fraction(1, 2**14)
+    tie = _fixed([[2**51, -(2**51)], [lost, 0]], [1, 1 - lost], [1, 1])
+    yield Wrong("a tie that the checker's own rounding breaks", Setting(tie, "float64", "either", 4096))
+    # with an embedding of 1/2 token 1 leads by what 2^23 + 1/2 + 1/2 rounds away
+    free = Given(
+        2,
+        1,
+        [[0, 0], [0, 0]],
+        (Linear([[1, 1, 0, 0]] * 2, [[2**23 - 1], [2**23]], relu=False, name="readout"),),
+        steps=2,
+        encoding=Affine(((0,), (0,)), (0, 0), 1),
+        promise=Constant((1, 1)),
     )
-    yield Wrong("a sum that the checker's own rounding moves", Setting(almost, "float32", "either", 4096))
+    yield Wrong("an embedding off the grid of its bound", Setting(free, "float32", "either", 4096, Fraction(1)))
     # products below the normal range lose what their sum rests on
     bits = Fraction(1, 2**75)
     tiny = _fixed([[3 * bits, 3 * bits], [0, 0]], [0, Fraction(5, 2**149)], [bits / 2, bits / 2])
@@ -180,6 +219,42 @@ def balls(
     return run
 
 
+_ULP = Fraction(1, 2**52)
+
+
+def wrong_balls() -> Iterator[tuple[str, Given]]:
+    """Yield networks that fail in real arithmetic, by less than float64 tells."""
+    # 1 + 0.51 ulp against 1 + 0.3 ulp + 0.3 ulp: float64 makes it 1 + 1 ulp against 1
+    yield "two thirds of a unit", _fixed([[0], [_ULP * 3 / 10]], [1 + _ULP * 51 / 100, 1 + _ULP * 3 / 10], [1])
+    smallest = Fraction(1, 2**1074)
+    ends = [[smallest * 26 / 10, 0], [smallest * 14 / 10, smallest * 14 / 10]]
+    yield "numbers near the smallest", _fixed(ends, [0, 0], [1, 1])
+
+
+def certified_wrong_balls() -> list[str]:
+    """Return which of the networks that fail in real arithmetic are certified in balls."""
+    arithmetic = certificate_arithmetic("ball")
+    return [f"certified: {name}" for name, made in wrong_balls() if certify(made, arithmetic).holds is not None]
+
+
+def leaks() -> list[str]:
+    """Return what is certified although a second entry leaks into the first, at many tokens; and margins too large."""
+    vocab, scale, found = 18, 64, []
+    for leak in (0, 1, 2, 3, -1, -2, -3):
+        encoding = Affine(((scale, leak),), (0,), 1)
+        made = Given(vocab, 2, [[0] * vocab], (read_first(1, 1), nearest(vocab, scale)), encoding=encoding)
+        # (x - 64 w)^2 - (x - 64 v)^2 at w = v + 1 and w = v - 1, where there is such a token
+        worst = (vocab - 1) * abs(leak)
+        margin = scale**2 - 2 * scale * worst
+        for arithmetic in (rounded(), rounded("float64"), certificate_arithmetic("ball")):
+            verdict = certify(made, arithmetic)
+            if (verdict.holds is True) is not (margin > 0):
+                found.append(f"{verdict.holds} in {arithmetic.name} with a margin of {margin}")
+            if verdict.holds and not float(verdict.margin or 0) <= margin:
+                found.append(f"a margin of {verdict.margin} in {arithmetic.name} where it is {margin}")
+    return found
+
+
 def _exact_network(rng: np.random.Generator, kind: str, scale: Fraction) -> Given:
     """Draw a network that rationals compute: hardmax, or softmax at whole scores."""
     family = {"readout": "readout", "linear": "linear"}.get(kind, "attention")
@@ -190,6 +265,7 @@ def _exact_network(rng: np.random.Generator, kind: str, scale: Fraction) -> Give
             break
     promise = Constant((int(rng.integers(0, made.vocab_size)),))
     assert isinstance(made.encoding, Affine)
+    denominator = made.encoding.denominator
     temperature: Any = Hardmax()
     layers = list(made.layers)
     if family == "attention" and kind == "softmax":
@@ -202,7 +278,7 @@ def _exact_network(rng: np.random.Generator, kind: str, scale: Fraction) -> Give
             query = rng.integers(-2, 3, (rows, columns))
             key = rng.integers(-2, 3, (rows, columns))
             query[:, :embedded] = key[:, :embedded] = 0  # scores of positions alone are whole
-            if rng.random() < 0.5 and made.encoding.denominator == 1:
+            if rng.random() < 0.5 and denominator == 1:
                 key[:, :embedded] = 1
                 made = replace(made, embedding=[[1] * made.vocab_size] * embedded)
             heads.append(replace(head, query=query.tolist(), key=key.tolist()))

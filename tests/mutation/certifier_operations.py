@@ -86,10 +86,10 @@ def primitives() -> list[str]:
         wide = rounding.wide_dtype(form)
         some = inside.astype(wide)
         ends = rounding.lowered(some, np.abs(some) / 3), rounding.raised(some, np.abs(some) / 3)
-        for value, low, high in zip(inside.tolist(), ends[0], ends[1], strict=True):
-            error = _exact(np.abs(wide.type(value)) / 3)
-            if not (_exact(low) <= Fraction(value) - error and Fraction(value) + error <= _exact(high)):
-                return [f"{fmt}: {value!r} +- a third is not within {low!r} and {high!r}"]
+        for value, lowest, highest in zip(inside.tolist(), ends[0], ends[1], strict=True):
+            third = _exact(np.abs(wide.type(value)) / 3)
+            if not (_exact(lowest) <= Fraction(value) - third and Fraction(value) + third <= _exact(highest)):
+                return [f"{fmt}: {value!r} +- a third is not within {lowest!r} and {highest!r}"]
         steps = rounding.next_down(some), rounding.next_up(some)
         if not ((steps[0] < some).all() and (some < steps[1]).all()):
             return [f"{fmt}: neighbours are not on both sides"]
@@ -152,6 +152,11 @@ def _operations(rng: np.random.Generator, fmt: str, kind: str) -> list[str]:
     arithmetic = rounded(fmt)
     batch, rows, width = 24, 3, int(rng.integers(1, 4))
     left, right = (_between(rng, (batch, rows, width), fmt, kind) for _ in range(2))
+    if rng.random() < 0.4:  # members that share an end
+        end = int(rng.integers(2))
+        ends = [left[0], left[1]]
+        ends[end] = np.broadcast_to((left[0].min, left[1].max)[end](axis=0, keepdims=True), left[0].shape).copy()
+        left = ends[0], ends[1], left[2]
     boxes = [box(part[0], part[1], arithmetic) for part in (left, right)]
     made = {
         "scores": arithmetic.scores(*boxes),
@@ -240,7 +245,7 @@ def exactness() -> list[str]:
         ([1.0, -1.0], True),
     ):
         made_box = arithmetic.linear(x, weight(np.array([row]), arithmetic))
-        total = sum(Fraction(a) * Fraction(b) for a, b in zip(one[0, 0].tolist(), row, strict=True))
+        total = sum((Fraction(a) * Fraction(b) for a, b in zip(one[0, 0].tolist(), row, strict=True)), Fraction(0))
         whole = exact and held(total, "bfloat16") == float(total)
         if made_box.exact and not whole:
             return [f"200 and 100 times {row} are said not to round"]
@@ -254,7 +259,7 @@ def _to_tf32(values: Array, rng: np.random.Generator) -> Array:
     """Return float32 numbers rounded to a neighbour of 11 bits, either one."""
     unit = np.ldexp(np.ones(values.shape), np.maximum(np.frexp(values)[1] - 1, -126) - 10)
     down = np.floor(values / unit) * unit
-    return np.where((down != values) & (rng.random(values.shape) < 0.5), down + unit, down)
+    return np.asarray(np.where((down != values) & (rng.random(values.shape) < 0.5), down + unit, down))
 
 
 def tensor_cores() -> list[str]:
@@ -395,4 +400,80 @@ def products() -> list[str]:
         single = arithmetic.linear(box(x[..., :1], x[..., :1], arithmetic), weight(w[:, :1], arithmetic))
         if outside(single.low, single.high, separate).any():
             return [f"{fmt}: a subnormal product is not between its bounds"]
+    return []
+
+
+def absorption(*, rounds: int = 1) -> list[str]:
+    """Return sums of a large term and small ones that are not between their bounds: all of bfloat16's significands.
+
+    The others are every multiple of an eighth of half a spacing up to four of them, one or two at a time, in every
+    order, in bfloat16 and through float32.
+    """
+    arithmetic, fmt = rounded("bfloat16"), "bfloat16"
+    large = np.arange(128, 257).astype(float)
+    steps = np.arange(-32, 33) / 16  # half a spacing is 1/2 here
+    first, second = (part.reshape(-1) for part in np.meshgrid(steps, steps))
+    kept = first <= second
+    small = np.stack([first[kept], second[kept]], axis=-1)
+    rng = np.random.default_rng(22)
+    for value in large:
+        for factor in (1.0, 1 + 2.0**-7):  # a factor that makes the large product round
+            terms = np.concatenate([np.full((len(small), 1), value), small], axis=1)[:, None, :]
+            keys = np.array([[[factor, 1.0, 1.0]]])
+            bounds = arithmetic.scores(box(terms, terms, arithmetic), box(keys, keys, arithmetic))
+            for _ in range(4 * rounds):
+                kernel = DrawnKernel(fmt, rng)
+                pairs = [(terms[:, :, None, at], np.full((1, 1, 1), keys[0, 0, at])) for at in range(3)]
+                values = kernel.sum_of(pairs)
+                wrong = outside(bounds.low, bounds.high, values)
+                if wrong.any():
+                    at = int(np.nonzero(wrong)[0][0])
+                    return [
+                        f"{value} * {factor} and {small[at]}: {values[at]} outside {bounds.low[at]}, {bounds.high[at]}"
+                    ]
+    return []
+
+
+def double_rounding() -> list[str]:
+    """Return numbers that rounding in float32 and then in 16 bits moves by more than a unit roundoff of themselves."""
+    for fmt in ("bfloat16", "float16"):
+        bits = FORMATS[fmt][0]
+        midpoints = np.arange(2**bits, 2 ** (bits + 1)) / 2.0**bits
+        for off in (*(sign * 2.0**-k for k in range(20, 30) for sign in (1, -1)), 0.0):
+            values = midpoints + off
+            twice = to_format(to_format(values, "float32"), fmt)
+            if (np.abs(twice - values) > 2.0**-bits * np.abs(values)).any():
+                return [f"{fmt}: moved by more than a unit roundoff, {off} from a midpoint"]
+    return []
+
+
+def many_keys() -> list[str]:
+    """Return what is wrong with the weight of a key beside 2^15 others, each too small for float16, not for float32."""
+    count = 2**15
+    scores = np.zeros((1, 1, count + 1))
+    scores[..., 1:] = -17.75  # exp of it is 2^-25.6
+    arithmetic = rounded("float16")
+    bounds = arithmetic.attention(
+        box(scores, scores, arithmetic), np.ones((1, count + 1), dtype=bool), Softmax(1.0), key_size=1
+    )
+    total = 1 + count * float(to_format(np.exp(np.array([-17.75])), "float32")[0])
+    computed = float(to_format(np.array([1 / total]), "float16")[0])
+    return [] if float(bounds.low[0, 0, 0]) <= computed else [f"{computed} is below {float(bounds.low[0, 0, 0])}"]
+
+
+def quotients() -> list[str]:
+    """Return quotients, and products with reciprocals, that are not between their bounds: of all significands."""
+    for fmt in ("bfloat16", "float16"):
+        arithmetic, bits = rounded(fmt), FORMATS[fmt][0]
+        step = 1 if fmt == "bfloat16" else 17
+        whole = np.arange(2 ** (bits - 1), 2**bits, step) / 2.0 ** (bits - 1)
+        above, below = (part.reshape(1, 1, -1) for part in np.meshgrid(whole / 2, whole))
+        low, high = (arithmetic._divided(above, below, up=up) for up in (False, True))
+        for inner in (fmt, "float32"):
+            inverses = [to_format(1 / below, held_in) for held_in in (fmt, inner)]
+            found = [above / below, *(above * inverse for inverse in inverses)]
+            for values in (to_format(to_format(part, inner), fmt) for part in found):
+                if outside(low, high, values).any():
+                    at = int(np.nonzero(outside(low, high, values))[2][0])
+                    return [f"{fmt}: {above[0, 0, at]} over {below[0, 0, at]} is {values[0, 0, at]}"]
     return []

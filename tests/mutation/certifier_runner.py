@@ -110,7 +110,7 @@ def main(names: Sequence[str]) -> int:
 
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     jobs: dict[str, tuple[str | None, str, str, Sequence[str]]] = {
-        mutant.name: (mutant.module, mutant.old, mutant.new, mutant.killers) for mutant in chosen
+        mutant.name: (mutant.module, mutant.old, mutant.new, mutant.killers or (mutant.proof,)) for mutant in chosen
     }
     for name in names:
         if name.startswith("none:"):  # the certifier as it is, by one killer

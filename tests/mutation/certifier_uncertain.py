@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -69,10 +70,10 @@ def columns() -> list[str]:
                 ends[0][1] = ends[0][0]
             parts = [_column(low, high) for low, high in ends]
             factor = int(rng.integers(-3, 4))
-            found = {
+            found: dict[str, tuple[Column, Callable[[int, int], int]]] = {
                 "sum": (parts[0].plus(parts[1]), lambda a, b: a + b),
                 "product": (parts[0].times(parts[1]), lambda a, b: a * b),
-                "multiple": (parts[0].scaled(flint.arb(factor)), lambda a, b, factor=factor: a * factor),
+                "multiple": (parts[0].scaled(flint.arb(factor)), partial(_multiple, factor)),
                 "ReLU": (relu_column(parts[0]) or _column(0, 0), lambda a, b: max(a, 0)),
             }
             for name, (column, compute) in found.items():
@@ -94,6 +95,10 @@ def columns() -> list[str]:
 def _column(low: int, high: int) -> Column:
     least = np.array([[flint.arb(low)]], dtype=object)
     return known_column(least) if low == high else Column(least, np.array([[flint.arb(high)]], dtype=object))
+
+
+def _multiple(factor: int, a: int, b: int) -> int:
+    return a * factor
 
 
 def _embedded() -> list[str]:
@@ -143,7 +148,8 @@ def attended_boxes(*, hard: bool) -> Callable[[], list[str]]:
 def wrong_in_floats() -> list[str]:
     """Return which constructions that fail in floats are certified."""
     found = []
-    marks = test_never_contradicted.test_a_construction_that_fails_in_floats.pytestmark
+    failing: Any = test_never_contradicted.test_a_construction_that_fails_in_floats
+    marks = failing.pytestmark
     for parameters in marks[0].args[1]:
         construction, dtype = parameters.values
         try:
