@@ -225,3 +225,34 @@ def test_the_emulation_is_exact(dtype: str) -> None:
                 product = Fraction(float(x[row, place])) * Fraction(float(weight[output, place]))
                 total = Fraction(round_to_format(product + total, fmt))
             assert found[row, output] == float(total)
+
+
+def _exact_chain(x: _Array, weight: _Array, start: float, fmt: Format) -> float:
+    """Return one chain of fused multiply-adds, by exact rationals."""
+    total = Fraction(start)
+    for number, factor in zip(x, weight, strict=True):
+        total = Fraction(round_to_format(Fraction(float(number)) * Fraction(float(factor)) + total, fmt))
+    return float(total)
+
+
+@pytest.mark.parametrize("products", ["fused", "either"])
+def test_chains_of_float64_are_bounded(products: Products) -> None:
+    rng, fmt, arithmetic = np.random.default_rng(15), FORMATS["float64"], rounded("float64", products)
+    count = 0
+    for _ in range(120):
+        x, weight, bias = _case(rng, fmt, 2)
+        with np.errstate(all="ignore"):
+            held = (_weight(part.astype(np.longdouble)) for part in (weight, bias[:, None]))
+            found = arithmetic.linear(Box.point(x[:, None], fmt), *held)
+        low, high = (np.broadcast_to(part[:, 0], (len(x), len(weight))) for part in (found.low, found.high))
+        for row, output in np.ndindex(low.shape):
+            order = rng.permutation(x.shape[1])
+            chosen = x[row, order], weight[output, order]
+            value = _exact_chain(*chosen, float(bias[output]), fmt)
+            assert low[row, output] <= value <= high[row, output]
+            if products == "either":  # the bias last, too
+                last = Fraction(_exact_chain(*chosen, 0.0, fmt)) + Fraction(float(bias[output]))
+                value = round_to_format(last, fmt)
+                assert low[row, output] <= value <= high[row, output]
+            count += 1
+    assert count > 600

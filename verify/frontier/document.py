@@ -35,7 +35,9 @@ Made by `python -m verify.frontier.document` from `frontier.json`, which `python
   starts from the bias, emulated bit by bit.
 - The certificates cover kernels that round every partial sum in the format, and kernels that hold partial sums in
   float32, as torch's do for the 16-bit formats.
-- TF32 is emulated: factors rounded to 11 bits, on the CPU. Its certificate allows truncated factors and sums as well.
+- TF32 is emulated: factors rounded to 11 bits, on the CPU. Its certificate allows truncated factors and sums as well,
+  and lets a number be rounded in one product up and in another down, where a kernel rounds it once for all tokens and
+  to nearest: hence the gap.
 """
 
 
