@@ -1,4 +1,4 @@
-"""Faults that only floats can have: TF32 switched on silently, and a softmax without the largest score taken off."""
+"""Faults that only floats can have: TF32 switched on silently, sums in the wrong format, a softmax that overflows."""
 
 from __future__ import annotations
 
@@ -56,8 +56,29 @@ class Overflowing(Delegating):
         return torch.from_numpy(weights) if isinstance(scores, torch.Tensor) else weights
 
 
+class Accumulating(Delegating):
+    """Every sum of products is held in float16 while it is added up, whatever the format of its terms."""
+
+    batched = True
+
+    def linear(self, rows: Any, weight: Any, bias: Any = None) -> Any:
+        if isinstance(rows, torch.Tensor):
+            given = [None if part is None else part.numpy() for part in (rows, weight, bias)]
+            return torch.from_numpy(self.linear(*given))
+        total = np.zeros((*rows.shape[:-1], weight.shape[0]), dtype=np.float16)
+        if bias is not None:
+            total = total + bias[:, 0].astype(np.float16)
+        for place in range(rows.shape[-1]):
+            total = (total + rows[..., place, None] * weight[:, place]).astype(np.float16)
+        return total.astype(rows.dtype)
+
+
 def tf32(base: AnyArithmetic) -> AnyArithmetic:
     return Tf32(base)
+
+
+def accumulating(base: AnyArithmetic) -> AnyArithmetic:
+    return Accumulating(base)
 
 
 def overflowing(base: AnyArithmetic) -> AnyArithmetic:

@@ -12,6 +12,7 @@ import pytest
 
 from constructions import InvalidArgument
 from tests.mutation.broken_surroundings import KINDS, surroundings
+from tests.mutation.certifier_section import certifier_section
 from tests.mutation.corpus import FAMILIES, SUBJECTS, mutants
 from tests.mutation.forged import forged
 from tests.mutation.semantics import SemanticMutant, semantic_mutants, semantic_section
@@ -103,6 +104,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = dict(
         ((title, partial(surroundings_section, title)) for title in ("broken surroundings",)),
         ((title, partial(forged_section, title)) for title in ("forged evidence",)),
         ((title, partial(bugs_section, title)) for title in ("bugs in the verifier",)),
+        ((title, partial(certifier_section, title)) for title in ("the certifier",)),
     )
 )
 

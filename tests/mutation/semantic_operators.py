@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 
 from constructions import Hardmax, RationalSoftmax, Ratios, Temperature
@@ -95,6 +96,14 @@ def _stale(self: Delegating, top: Any, bottom: Any) -> Any:
     return self.base.below(top, self.base.last(top) if alone else bottom)
 
 
+def _row_before(self: Delegating, rows: Any) -> Any:
+    """Read the row before the last, where there is one."""
+    if isinstance(rows, flint.fmpq_mat):
+        place, width = max(0, rows.nrows() - 2), rows.ncols()
+        return flint.fmpq_mat(1, width, rows.entries()[place * width : (place + 1) * width])
+    return rows[..., -2:-1, :] if rows.shape[-2] > 1 else rows
+
+
 #: Operators whose fault shows in any arithmetic.
 OPERATORS: Mapping[str, Wrap] = {
     "mask off": _seen_as(np.ones_like),
@@ -145,6 +154,7 @@ OPERATORS: Mapping[str, Wrap] = {
     "virtual tokens rounded to whole numbers": wrapped(
         "prompt", lambda self, tokens: self.base.prompt(Ratios(tokens.numerators // tokens.denominator, 1))
     ),
+    "logits read at the wrong row": wrapped("last", _row_before),
     "stale cache of keys and values": wrapped("below", _stale),
 }
 

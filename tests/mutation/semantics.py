@@ -25,7 +25,7 @@ from constructions import (
 from constructions.thresholds import longer_responses_threshold, unconditional_generation_threshold
 from constructions.transformer import ExactLinear
 from tests.mutation.corpus import SUBJECTS, temperatures
-from tests.mutation.float_faults import overflowing, tf32
+from tests.mutation.float_faults import accumulating, overflowing, tf32
 from tests.mutation.methods import FUZZED
 from tests.mutation.oracle import cases, violations_and_margin
 from tests.mutation.semantic_operators import OPERATORS, Wrap, heated, right
@@ -169,6 +169,9 @@ def _floats() -> Iterator[SemanticMutant]:
     yield SemanticMutant(f"{construction!r}/{operator}", operator, construction, tf32, "in floats")
     construction = UnconditionalGeneration(TF32_FAILS_AT, 2)
     yield SemanticMutant(f"{construction!r}/{operator}", operator, construction, tf32, "in floats")
+    operator = "sums of products held in float16"
+    construction = UnconditionalGeneration(TF32_FAILS_AT, 1)
+    yield SemanticMutant(f"{construction!r}/{operator}", operator, construction, accumulating, "in floats")
 
 
 def _rejected(run: Callable[[], Verdict]) -> bool | None:

@@ -45,12 +45,22 @@ class Row:
 
 @dataclass
 class Section:
-    """A table of the document, and whatever is wrong with it: survivors, and harmless mutants that were rejected."""
+    """A table of the document, and whatever is wrong with it: survivors, and harmless mutants that were rejected.
+
+    Attributes:
+        title: of the table.
+        methods: the columns.
+        rows: the operators.
+        wrong: survivors, and harmless mutants that were rejected.
+        notes: what stands under the table.
+
+    """
 
     title: str
     methods: Sequence[str]
     rows: list[Row]
     wrong: list[str]
+    notes: str = ""
 
     def markdown(self) -> str:
         """Return the section as it stands in the document."""
@@ -67,7 +77,7 @@ class Section:
         for row in [*self.rows, total]:
             cells = " | ".join(row.cells.get(name, Cell()).shown() for name in self.methods)
             lines.append(f"| {row.operator} | {row.mutants} | {row.harmless} | {cells} |")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + self.notes
 
 
 def weights_section(title: str, mutants: Iterable[Mutant]) -> Section:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from constructions import ConditionalGeneration, Construction, Format, LongerResponses, Softmax, UnconditionalGeneration
 from constructions.formats import round_to_format
 from tests.mutation.corpus import SUBJECTS
-from tests.mutation.float_faults import overflowing, tf32, to_tf32
+from tests.mutation.float_faults import accumulating, overflowing, tf32, to_tf32
+from tests.mutation.semantic_operators import OPERATORS
 from tests.mutation.semantics import TF32_FAILS_AT
 from tests.mutation.wrong_arithmetic import AnyArithmetic
-from verify import NumpyArithmetic, exhaust, sweep
+from verify import NumpyArithmetic, RationalArithmetic, exhaust, sweep
 from verify.arithmetic.tensors import TorchArithmetic
 
 FLOAT32 = pytest.mark.parametrize(
@@ -61,6 +62,23 @@ def test_tf32_first_fails_at_the_size_that_is_named(
     assert verdict.reason is not None
     assert f"stops at {TF32_FAILS_AT} " in verdict.reason
     assert sweep(build, arithmetic, max_vocab_size=TF32_FAILS_AT, claim="float32").holds is True
+
+
+@FLOAT32
+def test_sums_in_float16_fail_where_float32_holds(arithmetic: AnyArithmetic) -> None:
+    # the smallest vocabulary at which float16 itself fails is 38, and its accumulator alone is no better
+    assert exhaust(UnconditionalGeneration(TF32_FAILS_AT, 1), accumulating(arithmetic)).holds is False
+    assert exhaust(UnconditionalGeneration(TF32_FAILS_AT, 1), arithmetic).holds is True
+    assert exhaust(UnconditionalGeneration(4, 1), accumulating(arithmetic)).holds is True
+
+
+@pytest.mark.parametrize("name", ["theorem-2", "longer-inputs"])
+def test_logits_at_the_wrong_row_are_refused_where_there_is_another(name: str) -> None:
+    wrap = OPERATORS["logits read at the wrong row"]
+    construction = SUBJECTS[name].construction
+    for arithmetic in (RationalArithmetic(), NumpyArithmetic("float64"), TorchArithmetic("float32")):
+        assert exhaust(construction, arithmetic).holds is True
+        assert exhaust(construction, wrap(arithmetic)).holds is False
 
 
 @FLOAT32

@@ -1,0 +1,10 @@
+"""Mutants of the certifier: one change of its source each, killed by named killers or proved harmless."""
+
+from __future__ import annotations
+
+from tests.mutation.certifier_mutant import Mutant
+from tests.mutation.certifier_mutants_of_cells import CELLS
+from tests.mutation.certifier_mutants_of_margins import MARGINS
+from tests.mutation.certifier_mutants_of_sums import SUMS
+
+MUTANTS: tuple[Mutant, ...] = (*SUMS, *MARGINS, *CELLS)
