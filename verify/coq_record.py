@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ def sources_sha256(folder: Path = SOURCES) -> str:
     return digest.hexdigest()
 
 
+def audited(folder: Path = SOURCES) -> tuple[CoqTheorem, ...]:
+    """Return the theorems and axioms of the committed audit, ``audit.golden``, which a build must reproduce.
+
+    A record is a file that a build leaves; this is what it is held against, so that editing it adds no theorem.
+    """
+    found: list[CoqTheorem] = []
+    for line in (folder / "audit.golden").read_text(encoding="utf-8").splitlines():
+        if line.startswith("theorem "):
+            found.append(CoqTheorem(line.removeprefix("theorem "), ()))
+        named = re.match(r"([A-Za-z_.0-9]+) *(:|$)", line)
+        if named is not None and named[1] != "Axioms":
+            found[-1] = CoqTheorem(found[-1].name, (*found[-1].axioms, named[1]))
+    return tuple(found)
+
+
 def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
     """Return the record of the proofs' build, or the reason why there is none to rely on.
 
@@ -70,7 +86,7 @@ def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
         folder: the Coq sources with the record of their build.
 
     Returns:
-        The record and ``None``; or ``None`` and why: not built, another layout, or built from other sources.
+        The record and ``None``; or ``None`` and why: not built, another layout, built from other sources, or edited.
 
     """
     path = folder / RECORD
@@ -86,6 +102,11 @@ def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
         return None, f"the record of the Coq proofs' build has layout {layout}, not {_FORMAT}"
     if digest != sources_sha256(folder):
         return None, "the Coq proofs were built from other sources; `make proofs` builds these"
+    if theorems != audited(folder):
+        return (
+            None,
+            "the record of the Coq proofs' build lists other theorems or axioms than the audit that they passed",
+        )
     return CoqRecord(coq, theorems), None
 
 

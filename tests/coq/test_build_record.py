@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from verify.coq_record import SOURCES, CoqRecord, CoqTheorem, coq_verdict, read_record, sources_sha256
+from verify.coq_record import SOURCES, CoqRecord, CoqTheorem, audited, coq_verdict, read_record, sources_sha256
 
 
 @pytest.fixture
@@ -16,6 +16,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "_CoqProject").write_text("-R . P\n-arg -w\nB.v\nA.v\n", encoding="utf-8")
     (tmp_path / "A.v").write_text("Definition a := 1.\n", encoding="utf-8")
     (tmp_path / "B.v").write_text("Definition b := 2.\n", encoding="utf-8")
+    audit = "theorem theorem_1_hardmax\nAxioms:\nclassic : forall P : Prop,\n  P \\/ ~ P\n"
+    (tmp_path / "audit.golden").write_text(audit, encoding="utf-8")
     return tmp_path
 
 
@@ -64,6 +66,30 @@ def test_a_record_that_is_not_understood_proves_nothing(folder: Path, changes: d
     record, reason = read_record(folder)
     assert record is None
     assert words in (reason or "")
+
+
+@pytest.mark.parametrize(
+    "theorems",
+    [
+        [],
+        [{"name": "theorem_1_hardmax", "axioms": []}],
+        [{"name": "theorem_1_hardmax", "axioms": ["classic", "false"]}],
+        [{"name": "theorem_2", "axioms": ["classic"]}],
+        [{"name": "theorem_1_hardmax", "axioms": ["classic"]}, {"name": "theorem_2", "axioms": []}],
+    ],
+)
+def test_an_edited_record_proves_nothing(folder: Path, theorems: Any) -> None:
+    _write(folder, theorems=theorems)
+    record, reason = read_record(folder)
+    assert record is None
+    assert "lists other theorems or axioms than the audit" in (reason or "")
+
+
+def test_the_committed_audit_is_read() -> None:
+    theorems = audited()
+    assert len(theorems) == (SOURCES / "audit.golden").read_text(encoding="utf-8").count("theorem ")
+    allowed = {"sig_forall_dec", "sig_not_dec", "functional_extensionality_dep", "classic"}
+    assert {axiom.split(".")[-1] for theorem in theorems for axiom in theorem.axioms} <= allowed
 
 
 def test_a_broken_file_proves_nothing(folder: Path) -> None:
