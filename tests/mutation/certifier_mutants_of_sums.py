@@ -246,10 +246,11 @@ SUMS: tuple[Mutant, ...] = (
         "rest <= u / 8 * terms.largest_low",
         "rest <= u / 2 * terms.largest_low",
         argument=(
-            "The error that is charged, three times all other terms, holds whatever the threshold: the large term meets "
-            "some of the others in one rounding, which is monotone, so that the result is between those of the sum less and "
-            "plus the others; each later addition moves a rounded number by at most twice the term, as the nearest number is "
-            "never further away than the number itself."
+            "The error that is charged, three times all other terms, holds whatever the threshold: the "
+            "large term meets some of the others in one rounding, which is monotone, so that the result "
+            "is between those of the sum less and plus the others; each later addition moves a rounded "
+            "number by at most twice the term, as the nearest number is never further away than the "
+            "number itself."
         ),
         proof="absorption",
     ),
