@@ -65,7 +65,8 @@ class Runs:
             most = float(self.setting.any_embedding)
             drawn: Array = np.asarray(self.rng.uniform(-most, most, embedding.shape))
             ends = self.rng.random(embedding.shape) < 0.5
-            drawn = np.where(ends, np.copysign(most, drawn), drawn)
+            # the bound itself, or a half or a quarter of it, which is where sums round to even
+            drawn = np.where(ends, np.copysign(most / self.rng.choice([1, 2, 4], embedding.shape), drawn), drawn)
             embedding = np.vectorize(lambda value: held(Fraction(float(value)), self.setting.fmt))(drawn)
         fed = np.asarray(made.answer(targets, users))[:, :step]
         tokens = np.concatenate([users, fed], axis=1)
