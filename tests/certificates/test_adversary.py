@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.certificates.duels import Setting, Tally, duel, network
+from tests.certificates.duels import Tally, duel
 from tests.certificates.emulated import FORMATS, LARGEST, Array, add, fused, held, multiply, to_format
 from tests.certificates.own import Given
+from tests.certificates.random_networks import Setting, network
 
 #: How far the edges are from the true ones that the fuzzer is meant for, in units in the last place.
 _NEAR = 30

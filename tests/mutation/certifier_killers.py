@@ -182,14 +182,16 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_liars as liars
     from tests.mutation import certifier_networks as nets
     from tests.mutation import certifier_operations as single
+    from tests.mutation import certifier_primitives as primitives
     from tests.mutation import certifier_uncertain as bounds
+    from tests.mutation import certifier_unknown as unknown
 
     networks, sixteen = nets.networks, ("bfloat16", "float16")
     columns: Mapping[str, Mapping[str, Killer]] = {
         "primitives": {
-            "primitives": single.primitives,
-            "assumptions": single.assumptions,
-            "exp": single.exponentials,
+            "primitives": primitives.primitives,
+            "assumptions": primitives.assumptions,
+            "exp": primitives.exponentials,
         },
         "operations": {
             "sums, 16 bits": sums(*sixteen),
@@ -201,7 +203,7 @@ def by_name() -> Mapping[str, Method]:
             "sums, subnormal": single.products,
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
-            "double rounding": single.double_rounding,
+            "double rounding": primitives.double_rounding,
             "many keys": single.many_keys,
             "quotients": single.quotients,
             "exactness": single.exactness,
@@ -251,11 +253,11 @@ def by_name() -> Mapping[str, Method]:
             "liars": liars.refused(),
             "liars, balls": liars.refused(ball=True),
             "right ones": liars.accepted,
-            "covering": liars.covering,
-            "unknown tokens": liars.unknown(),
-            "int64": liars.overflow,
-            "many entries": liars.many_entries,
-            "nothing rounds": liars.exact(),
+            "covering": unknown.covering,
+            "unknown tokens": unknown.unknown(),
+            "int64": unknown.overflow,
+            "many entries": unknown.many_entries,
+            "nothing rounds": unknown.exact(),
         },
     }
     return {name: Method(column, run) for column, killers in columns.items() for name, run in killers.items()}

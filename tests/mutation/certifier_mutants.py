@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant
 from tests.mutation.certifier_mutants_of_cells import CELLS
 from tests.mutation.certifier_mutants_of_margins import MARGINS
+from tests.mutation.certifier_mutants_of_operations import OPERATIONS
 from tests.mutation.certifier_mutants_of_sums import SUMS
 
-MUTANTS: tuple[Mutant, ...] = (*SUMS, *MARGINS, *CELLS)
+MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *MARGINS, *CELLS)

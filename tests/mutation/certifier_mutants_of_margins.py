@@ -86,7 +86,7 @@ MARGINS: tuple[Mutant, ...] = (
         "half the error of a pair",
         "lower = lower - np.where(whole, 0, error + rounding)",
         "lower = lower - np.where(whole, 0, error + rounding) / 2",
-        "networks, bfloat16, points",
+        "networks, boxes",
     ),
     _pairs(
         "a pair's sums do not round",

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from constructions import Hardmax, Linear, RationalSoftmax
-from tests.certificates.duels import Affine, Constant, Setting, duel, network, weights, with_bias
+from tests.certificates.duels import duel
 from tests.certificates.emulated import FORMATS, held
 from tests.certificates.own import Given, nearest, read_first, rounded
+from tests.certificates.random_networks import Affine, Constant, Setting, network, weights, with_bias
 from tests.mutation.oracle import violations_and_margin
 from verify.certificates import certificate_arithmetic, certify
 

@@ -12,6 +12,7 @@ import numpy as np
 from constructions import Hardmax, RationalSoftmax, Ratios, Temperature
 from tests.mutation.wrong_arithmetic import AnyArithmetic, Delegating, wrapped
 from verify.arithmetic.base import Visible
+from verify.arithmetic.structured import Blocks
 
 Wrap = Callable[[AnyArithmetic], AnyArithmetic]
 
@@ -101,6 +102,10 @@ def _row_before(self: Delegating, rows: Any) -> Any:
     if isinstance(rows, flint.fmpq_mat):
         place, width = max(0, rows.nrows() - 2), rows.ncols()
         return flint.fmpq_mat(1, width, rows.entries()[place * width : (place + 1) * width])
+    if isinstance(rows, Blocks):
+        length = max(1, rows.length - 1)
+        parts = tuple(None if part is None else part[:, :length] for part in rows.parts)
+        return self.base.last(Blocks(length, rows.sizes, parts))
     return rows[..., -2:-1, :] if rows.shape[-2] > 1 else rows
 
 

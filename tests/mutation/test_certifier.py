@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from constructions import Hardmax
+from tests.certificates.duels import Tally, attack
 from tests.mutation.certifier_killers import by_name
 from tests.mutation.certifier_mutants import MUTANTS
+from tests.mutation.certifier_networks import Wrong, wrong_balls
+from tests.mutation.certifier_networks import wrong as wrong_networks
 from tests.mutation.certifier_runner import source_of
 from tests.mutation.certifier_section import COLUMNS, outcomes, wrong
+from tests.mutation.oracle import violations_and_margin
 
 #: Run by ``make test``: quick ones of every kind, and those that no test noticed once.
 SAMPLE = (
@@ -66,6 +72,20 @@ def test_a_survivor_and_an_argument_that_does_not_stand_are_reported() -> None:
     assert wrong(killed, {killer: {"found": ["raised: an error"]} for killer in killed.killers})
     assert wrong(harmless, {harmless.proof: {"found": ["a counterexample"]}})
     assert wrong(harmless, {})
+
+
+@pytest.mark.parametrize("network", list(wrong_networks()), ids=lambda each: str(each.name))
+def test_a_network_that_is_built_for_a_rule_fails_on_some_kernel(network: Wrong) -> None:
+    tally = Tally()
+    assert not attack(network.setting, np.random.default_rng(1), 60, tally)
+    assert len(tally.contradicted) == 1
+
+
+def test_networks_that_are_built_for_balls_fail_in_real_arithmetic() -> None:
+    for _, made in wrong_balls():
+        violation, _ = violations_and_margin(made, Hardmax())
+        assert violation is not None
+        assert violation.margin < 0
 
 
 @pytest.mark.heavy
