@@ -72,7 +72,7 @@ def _known(value: Any) -> tuple[Array, Kind]:
     if array.dtype == object:
         if not all(type(item) is int for item in array.reshape(-1)):
             refuse("arithmetic with objects that are not Python's integers")
-        return array, "objects" if array.ndim else "python"
+        return array, "objects"  # without an axis, too: numpy makes of int64 beside it objects, not of it int64
     if array.dtype == np.uint64 or array.dtype.kind not in "biu":  # beside uint64 numpy turns to floats
         refuse(f"arithmetic with {array.dtype}")
     return array.astype(np.int64), "int64" if array.dtype == np.int64 else "narrow"

@@ -139,7 +139,10 @@ def _dot(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
     axes = [np.ndim(value) if type(value) is not UnknownTokens else value.ndim for value in args]
     if max(axes) > 2:
         refuse("numpy.dot of more than two axes (use @)")
-    return operate("matmul" if min(axes) else "multiply", *args, operator=False)
+    found = operate("matmul" if min(axes) else "multiply", *args, operator=False)
+    if found.dtype == object and not min(axes):  # numpy leaves a scalar of int64 what it is, and its products wrap
+        refuse("numpy.dot of a number with Python's integers (use *)")
+    return found
 
 
 def _clip(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:

@@ -1,0 +1,57 @@
+"""Numbers that numpy keeps in another type than the bounds had: a wrap that no drawn member meets is not certified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from constructions import Linear, Ratios, equals
+from tests.certificates.own import Given, rounded
+from verify import RationalArithmetic, check
+from verify.certificates import certificate_arithmetic, certify
+
+#: The one target of 10^4 whose prompt goes wrong.
+RARE = [3, 3, 3, 3]
+
+
+def _zero(targets: Any, _: Any) -> Any:
+    return np.zeros((len(targets), 1), dtype=np.int64)
+
+
+def _rare(tokens: Any) -> Any:
+    """Return 1 for the rare target, 0 for all others."""
+    found = equals(tokens[..., 0], 3)
+    for place in range(1, 4):
+        found = found * equals(tokens[..., place], 3)
+    return found
+
+
+def _nonnegative(encoding: Callable[[Any], Any]) -> Given:
+    """Return a construction that promises 0, which is right where the prompt is at least 0 and at most 2^63."""
+    readout = Linear([[1, 0], [-1, 0]] + [[0, 0]] * 8, [[1]] + [[-1]] * 9, relu=False, name="readout")
+    return Given(10, 4, [[0] * 10], (readout,), encoding=encoding, promise=_zero)
+
+
+def _dotted(targets: Any) -> Ratios:
+    # numpy leaves a scalar of int64 what it is in an array of objects, and 2^63 wraps
+    large = np.array([2**62], dtype=object)
+    return Ratios(np.stack([np.dot(_rare(row) * 2, large) for row in targets])[:, None, :], 1)
+
+
+def _filled(targets: Any) -> Ratios:
+    # an array of objects is filled with 2.5, one of int64 with 2
+    like = targets[:, :1] + np.array(0, dtype=object)
+    twice = (np.full_like(like, 2.5) * 2).astype(np.int64)
+    return Ratios((_rare(targets)[:, None] * (4 - twice))[:, None, :], 1)
+
+
+@pytest.mark.parametrize("encoding", [_dotted, _filled], ids=["a dot product with objects", "an object without axes"])
+def test_what_numpy_keeps_in_another_type_is_not_certified(encoding: Callable[[Any], Any]) -> None:
+    construction = _nonnegative(encoding)
+    with np.errstate(over="ignore"):  # a scalar's overflow is a warning
+        assert check(construction, arithmetic=RationalArithmetic(), target=RARE).holds is False
+        for arithmetic in (certificate_arithmetic("ball"), rounded()):
+            assert certify(construction, arithmetic).holds is None
