@@ -199,7 +199,7 @@ def test_a_bad_question_is_one_line_and_status_2(
         (["counterexample", "theorem-1", "--size", "vocab"], "size: expected NAME=B or NAME=A..B"),
         (
             ["counterexample", "theorem-1", "--size", "width=1..2"],
-            "width: expected no such size, as theorem-1 has vocab, context",
+            "width: expected one of the sizes of theorem-1 (vocab, context)",
         ),
         (["counterexample", "nowhere:Nothing"], "claim: expected module:Class that can be imported"),
         (["counterexample", "verify.cli:run"], "claim: expected a Construction of verify.cli, which has none"),
