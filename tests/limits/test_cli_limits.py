@@ -135,7 +135,7 @@ def test_the_main_job_covers_the_layer_claims(
         ({"content": [[1, 0], [0]]}, "content: expected a matrix of finite numbers"),
         ({"content": [[1, 0, 0]]}, "content: expected rows of width 2 but got 3"),
         ({"prefix": []}, "prefix: expected at least one row but got none"),
-        ({"prefix": None}, "prefix: expected it in the file"),
+        ({"prefix": None}, "prefix: expected a value in the file"),
         ({"prefix": [[1, 0, 0]]}, "prefix: expected rows of width 2 but got 3"),
         ({"prefix": [["1/0", 0]]}, "prefix: expected finite numbers but got '1/0'"),
         ({"mask": [[1, 0, 0], [0, 0, 0], [1, 1, 1]]}, "mask: expected every position to see some content but row 1"),
