@@ -110,7 +110,7 @@ def named_batch(construction: Construction, name: str) -> Batch:
     targets, users = spaces(construction)
     space = len(constant_targets(construction)[0]) if match[1] else targets.size * users.size
     if not start <= last < space or last - start >= batch_size(construction):
-        most = f"at most {batch_size(construction)} cases, up to {decimal(space - 1)}"
+        most = f"at most {batch_size(construction)} cases, A <= B <= {decimal(space - 1)}"
         raise InvalidArgument(f"in_batch: expected A..B of {most}, but got {name!r} (type str)")
     return (constants if match[1] else enumerated)(construction, start, last + 1)
 

@@ -1,6 +1,6 @@
 """How far an enumeration is, in a file: what is damaged, edited or of another run is refused.
 
-The digest over the record is a guard against damage and edits. It is none against someone who computes it again, and a
+The digest over the record guards against damage and edits, but not against someone who computes it again, and a
 keyed one would guard no better, as the key would lie beside the lock. What meets a forger is what a run does before it
 goes on: cases drawn from all those that the file calls done, and the batch of the smallest margin, run again.
 

@@ -47,7 +47,7 @@ def _everywhere(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error (in any place)")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error; may stand anywhere")] = False,
 ) -> None:
     """Formal verification of hand-built transformers: what one virtual token can make a transformer do."""
 

@@ -229,7 +229,7 @@ def check(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Evaluate one case: how a counterexample is reproduced, and whether the batch it is in changes its numbers."""
+    """Evaluate one case: how a counterexample is reproduced, and whether its numbers depend on its batch."""
     sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
     parsed = options.parse_temperature(temperature, q, scaled_by)
     construction = options.build(

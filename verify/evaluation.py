@@ -62,7 +62,7 @@ def evaluate(
     if (target is None) == (rank is None):
         raise InvalidArgument("target: expected either a target or its rank")
     if in_batch is not None and (batches is not None or (trace is not None and trace.enabled)):
-        raise InvalidArgument("in_batch: expected no trace of a batch and no comparison of batches with it")
+        raise InvalidArgument("in_batch: expected neither a trace nor a comparison of batches with it")
     targets, users = spaces(construction)
     if rank is not None:
         target = targets.unrank(rank)

@@ -146,7 +146,7 @@ def check_folder(path: Path, name: str) -> None:
 
     """
     if path.exists() and not path.is_dir():
-        raise InvalidArgument(f"{name}: expected a folder but {path} is none")
+        raise InvalidArgument(f"{name}: expected a folder but {path} is not one")
     try:
         _discard(*_temporary(path / "file"))
     except OSError as error:

@@ -70,7 +70,7 @@ class Subject:
         for known in (name, f"{name}_size"):
             if known in self.sizes:
                 return known
-        raise InvalidArgument(f"{name}: expected no such size, as {self.id} has {self.names}")
+        raise InvalidArgument(f"{name}: expected one of the sizes of {self.id} ({self.names})")
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return sizes by field, in the order of the fields; those with a default may be left out.

@@ -210,6 +210,24 @@ def _refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return told.err.removeprefix("error: ").rstrip("\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["--in-batch", "9..5"],
+            "expected A..B of at most 1398101 cases, A <= B <= 80, but got '9..5' (type str)",
+        ),
+        (["--in-batch", "0..9", "--trace"], "expected neither a trace nor a comparison of batches with it"),
+        (["--in-batch", "0..9", "--batch"], "expected neither a trace nor a comparison of batches with it"),
+    ],
+)
+def test_a_batch_that_cannot_be_run_is_refused_in_one_line(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = ["check", "theorem-2", "--vocab", "3", "--rank", "1", "--user", "1"]
+    assert _refused([*case, *words], capsys) == f"in_batch: {line}"
+
+
 def _never(*_: object, **__: object) -> None:
     raise AssertionError("the work must not start")
 
@@ -291,7 +309,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     monkeypatch.setattr("verify.cli_evidence.tasks", _never)
     path = tmp_path / "file"
     path.touch()
-    assert _refused(["verify", "--report", str(path)], capsys) == f"report: expected a folder but {path} is none"
+    assert _refused(["verify", "--report", str(path)], capsys) == f"report: expected a folder but {path} is not one"
     below = path / "folder"
     assert _refused(["verify", "--report", str(below)], capsys).startswith(
         f"report: expected a place that can be written but {below}: "

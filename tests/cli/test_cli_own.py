@@ -170,8 +170,14 @@ def test_a_mistake_that_runs_later_is_told_by_file_and_line(tmp_path: Path, caps
     ("words", "message"),
     [
         ([], "vocab: expected a value, as own_shifted:Shifted needs vocab, shift"),
-        (["--vocab", "3", "--context", "2"], "context: expected no such size, as own_shifted:Shifted has vocab, shift"),
-        (["--vocab", "3", "--size", "width=2"], "width: expected no such size"),
+        (
+            ["--vocab", "3", "--context", "2"],
+            "context: expected one of the sizes of own_shifted:Shifted (vocab, shift)",
+        ),
+        (
+            ["--vocab", "3", "--size", "width=2"],
+            "width: expected one of the sizes of own_shifted:Shifted (vocab, shift)",
+        ),
         (["--vocab", "3", "--size", "vocab=3"], "vocab: expected it once but got it twice"),
         (["--size", "vocab=3", "--size", "vocab_size=3"], "vocab: expected it once but got it twice"),
         (["--vocab", "3", "--size", "shift=1,shift=2"], "shift: expected it once but got it twice"),

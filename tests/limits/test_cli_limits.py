@@ -135,7 +135,7 @@ def test_the_main_job_covers_the_layer_claims(
         ({"content": [[1, 0], [0]]}, "content: expected a matrix of finite numbers"),
         ({"content": [[1, 0, 0]]}, "content: expected rows of width 2 but got 3"),
         ({"prefix": []}, "prefix: expected at least one row but got none"),
-        ({"prefix": None}, "prefix: expected it in the file"),
+        ({"prefix": None}, "prefix: expected a value in the file"),
         ({"prefix": [[1, 0, 0]]}, "prefix: expected rows of width 2 but got 3"),
         ({"prefix": [["1/0", 0]]}, "prefix: expected finite numbers but got '1/0'"),
         ({"mask": [[1, 0, 0], [0, 0, 0], [1, 1, 1]]}, "mask: expected every position to see some content but row 1"),
@@ -199,7 +199,7 @@ def test_a_bad_question_is_one_line_and_status_2(
         (["counterexample", "theorem-1", "--size", "vocab"], "size: expected NAME=B or NAME=A..B"),
         (
             ["counterexample", "theorem-1", "--size", "width=1..2"],
-            "width: expected no such size, as theorem-1 has vocab, context",
+            "width: expected one of the sizes of theorem-1 (vocab, context)",
         ),
         (["counterexample", "nowhere:Nothing"], "claim: expected module:Class that can be imported"),
         (["counterexample", "verify.cli:run"], "claim: expected a Construction of verify.cli, which has none"),

@@ -113,9 +113,9 @@ def _called(name: str, run: Run, call: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
         reason = run.refusals[0] if run.refusals else f"{type(error).__name__}: {error}"
-        raise CellsError(f"{name} cannot run on tokens of which only bounds are known: {reason}") from None
+        raise CellsError(f"{name} cannot run on tokens known only by their bounds: {reason}") from None
     if run.refusals:
-        raise CellsError(f"{name} cannot run on tokens of which only bounds are known: it asks for {run.refusals[0]}")
+        raise CellsError(f"{name} cannot run on tokens known only by their bounds: it asks for {run.refusals[0]}")
     return found
 
 
@@ -220,7 +220,7 @@ class Members:
     ) -> _Given:
         construction, owner = self.construction, type(self.construction).__name__
         try:
-            with np.errstate(all="ignore"):  # what overflows is told by its value
+            with np.errstate(all="ignore"):  # an overflow shows in the value
                 prompt = construction.encode(members.copy())  # the code may change what it is given
                 numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
                 if promised is None:

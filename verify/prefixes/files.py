@@ -45,7 +45,7 @@ class LayerFile:
         """Raise :class:`InvalidArgument` unless the file has these parts."""
         for name in names:
             if getattr(self, name) is None:
-                raise InvalidArgument(f"{name}: expected it in the file")
+                raise InvalidArgument(f"{name}: expected a value in the file")
 
 
 def read_layer(path: Path) -> LayerFile:
