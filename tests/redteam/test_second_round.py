@@ -1,15 +1,16 @@
-"""Numbers that numpy keeps in another type than the bounds had: a wrap that no drawn member meets is not certified."""
+"""What random programs and random networks found: numbers of other types than their bounds, and of too many bits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from constructions import Linear, Ratios, equals
-from tests.certificates.own import Given, rounded
+from constructions import Attention, Head, InvalidArgument, Linear, RationalSoftmax, Ratios, equals
+from tests.certificates.own import Given, nearest, rounded
 from verify import RationalArithmetic, check
 from verify.certificates import certificate_arithmetic, certify
 
@@ -55,3 +56,13 @@ def test_what_numpy_keeps_in_another_type_is_not_certified(encoding: Callable[[A
         assert check(construction, arithmetic=RationalArithmetic(), target=RARE).holds is False
         for arithmetic in (certificate_arithmetic("ball"), rounded()):
             assert certify(construction, arithmetic).holds is None
+
+
+@pytest.mark.parametrize("exponent", [40, 70])
+def test_a_power_of_q_that_no_memory_holds_is_refused(exponent: int) -> None:
+    # 3^(2^40) ends the process, 3^(2^70) has more bits than the library counts
+    first = Head("first", [[0, 0, 2**exponent]], [[0, 1, 0]], [[1, 0, 0]])
+    layers = (Attention((first,)), nearest(2))
+    construction = Given(2, 1, [[0, 0]], layers, users=1, temperature=RationalSoftmax(Fraction(3)))
+    with pytest.raises(InvalidArgument, match=r"^q: expected powers of at most \d+ bits in rational arithmetic"):
+        check(construction, arithmetic=RationalArithmetic(), rank=1, user_input=[0])
