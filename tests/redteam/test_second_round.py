@@ -13,6 +13,7 @@ from constructions import Attention, Head, InvalidArgument, Linear, RationalSoft
 from tests.certificates.own import Given, nearest, rounded
 from verify import RationalArithmetic, check
 from verify.certificates import certificate_arithmetic, certify
+from verify.verdict import margin_from_json, margin_to_json
 
 #: The one target of 10^4 whose prompt goes wrong.
 RARE = [3, 3, 3, 3]
@@ -66,3 +67,12 @@ def test_a_power_of_q_that_no_memory_holds_is_refused(exponent: int) -> None:
     construction = Given(2, 1, [[0, 0]], layers, users=1, temperature=RationalSoftmax(Fraction(3)))
     with pytest.raises(InvalidArgument, match=r"^q: expected powers of at most \d+ bits in rational arithmetic"):
         check(construction, arithmetic=RationalArithmetic(), rank=1, user_input=[0])
+
+
+def test_an_exact_margin_of_any_length_is_written_and_read() -> None:
+    margin = Fraction(1, 3**20000)  # Python writes integers of up to 4,300 digits
+    written = margin_to_json(margin)
+    assert isinstance(written, str)
+    assert written.startswith("1/")
+    assert margin_from_json(written) == margin
+    assert margin_from_json(margin_to_json(Fraction(-7, 1))) == -7
