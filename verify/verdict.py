@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -240,7 +241,7 @@ def margin_to_json(margin: Margin | None) -> str | float | None:
     if margin is None:
         return None
     if isinstance(margin, Fraction):
-        return str(margin)
+        return _exact(margin)
     return margin if math.isfinite(margin) else str(margin)  # JSON has no NaN
 
 
@@ -250,11 +251,20 @@ def margin_from_json(value: str | float | None) -> Margin | None:
         raise TypeError(f"a margin is {value!r}")
     if not isinstance(value, str):
         return value
-    return float(value) if value in {"nan", "inf", "-inf"} else Fraction(value)
+    if value in {"nan", "inf", "-inf"}:
+        return float(value)
+    whole = re.fullmatch(r"(-?[0-9]+)(?:/([0-9]+))?", value)  # of any length
+    return Fraction(value) if whole is None else Fraction(*(int(flint.fmpz(part)) for part in whole.groups("1")))
+
+
+def _exact(margin: Fraction) -> str:
+    """Return a fraction as Python writes it, of any length."""
+    whole = decimal(margin.numerator)
+    return whole if margin.denominator == 1 else f"{whole}/{decimal(margin.denominator)}"
 
 
 def _show_margin(margin: Margin) -> str:
-    return str(margin) if isinstance(margin, Fraction) else f"{margin:.3g}"
+    return _exact(margin) if isinstance(margin, Fraction) else f"{margin:.3g}"
 
 
 def _short(value: Any) -> str:

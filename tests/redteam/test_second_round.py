@@ -1,17 +1,19 @@
-"""Numbers that numpy keeps in another type than the bounds had: a wrap that no drawn member meets is not certified."""
+"""What random programs and random networks found: numbers of other types than their bounds, and of too many bits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from constructions import Linear, Ratios, equals
-from tests.certificates.own import Given, rounded
+from constructions import Attention, Head, InvalidArgument, Linear, RationalSoftmax, Ratios, equals
+from tests.certificates.own import Given, nearest, rounded
 from verify import RationalArithmetic, check
 from verify.certificates import certificate_arithmetic, certify
+from verify.verdict import margin_from_json, margin_to_json
 
 #: The one target of 10^4 whose prompt goes wrong.
 RARE = [3, 3, 3, 3]
@@ -55,3 +57,22 @@ def test_what_numpy_keeps_in_another_type_is_not_certified(encoding: Callable[[A
         assert check(construction, arithmetic=RationalArithmetic(), target=RARE).holds is False
         for arithmetic in (certificate_arithmetic("ball"), rounded()):
             assert certify(construction, arithmetic).holds is None
+
+
+@pytest.mark.parametrize("exponent", [40, 70])
+def test_a_power_of_q_that_no_memory_holds_is_refused(exponent: int) -> None:
+    # 3^(2^40) ends the process, 3^(2^70) has more bits than the library counts
+    first = Head("first", [[0, 0, 2**exponent]], [[0, 1, 0]], [[1, 0, 0]])
+    layers = (Attention((first,)), nearest(2))
+    construction = Given(2, 1, [[0, 0]], layers, users=1, temperature=RationalSoftmax(Fraction(3)))
+    with pytest.raises(InvalidArgument, match=r"^q: expected powers of at most \d+ bits in rational arithmetic"):
+        check(construction, arithmetic=RationalArithmetic(), rank=1, user_input=[0])
+
+
+def test_an_exact_margin_of_any_length_is_written_and_read() -> None:
+    margin = Fraction(1, 3**20000)  # Python writes integers of up to 4,300 digits
+    written = margin_to_json(margin)
+    assert isinstance(written, str)
+    assert written.startswith("1/")
+    assert margin_from_json(written) == margin
+    assert margin_from_json(margin_to_json(Fraction(-7, 1))) == -7

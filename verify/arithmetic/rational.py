@@ -10,13 +10,17 @@ import flint
 import numpy as np
 from jaxtyping import Int
 
-from constructions.exact_matrix import ExactMatrix
+from constructions.exact_matrix import LARGEST_DENSE, ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
 
 _Matrix: TypeAlias = flint.fmpq_mat
+
+#: Bits of the largest power of ``q``: one number then takes no more memory than the largest dense matrix of float64.
+#: Far beyond that the library under it ends the process.
+_LARGEST_BITS = 64 * LARGEST_DENSE
 
 
 def _rational(value: Fraction) -> flint.fmpq:
@@ -140,5 +144,12 @@ def _factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[fli
         raise InvalidArgument(
             "temperature: rational arithmetic at a finite q takes integer score differences but got"
             f" {next(gap for gap in gaps if gap.q != 1)}; use hardmax"
+        )
+    most = max(-int(gap.p) for gap in gaps)
+    bits = most * max(temperature.q.numerator.bit_length(), temperature.q.denominator.bit_length())
+    if bits > _LARGEST_BITS:
+        raise InvalidArgument(
+            f"q: expected powers of at most {_LARGEST_BITS} bits in rational arithmetic but got q^{most}, as the"
+            f" scores differ by that much, with q = {temperature.q}"
         )
     return [q ** int(gap.p) for gap in gaps]
