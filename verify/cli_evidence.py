@@ -8,7 +8,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import flint
 import typer
@@ -24,6 +24,7 @@ from verify.coq_record import read_record
 from verify.enumeration import exhaust as exhaust_construction
 from verify.evaluation import check as check_case
 from verify.files import check_checkpoint, check_folder, write_atomically
+from verify.own_suite import own_tasks
 from verify.prefixes import fuzz_layers
 from verify.strongest import strongest_json, strongest_table
 from verify.suite import fuzz_subject, tasks
@@ -45,6 +46,11 @@ def register(app: typer.Typer) -> None:
 def verify(
     claims: Annotated[list[str] | None, typer.Argument(metavar="[CLAIM]...", help="all claims by default")] = None,
     dtype: Annotated[list[str] | None, typer.Option("--dtype", help="float formats; float64 and float32")] = None,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    size: options.SizeOption = None,
     device: options.Device = "cpu",
     examples: Annotated[int, typer.Option("--examples", help="cases of each fuzzing")] = _MAIN_JOB_EXAMPLES,
     seed: options.Seed = 0,
@@ -54,9 +60,18 @@ def verify(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Check every claim by every kind of evidence that fits here: the main job."""
+    """Check every claim by every kind of evidence that fits here: the main job.
+
+    The claims have sizes of their own here. Sizes are for constructions of yours, such as cipher.py:CaesarCipher.
+    """
     names = claims or [*CLAIMS, *LAYER_CLAIMS]
-    chosen = [get_any_claim(name) for name in names]
+    own = [options.get_subject(name) for name in names if ":" in name]
+    chosen = [get_any_claim(name) for name in names if ":" not in name]
+    sizes = options.sizes_of(size, vocab=vocab, context=context, response=response, input=input_size)
+    if sizes and not own:
+        raise InvalidArgument("size: expected none, as the claims have sizes of their own in this command")
+    if own and tf32:
+        raise InvalidArgument("tf32: expected a claim with it, as it is no option of a construction of your own here")
     dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
     for name in dtypes:
         check_choice("dtype", name, tuple(FORMATS))
@@ -67,7 +82,10 @@ def verify(
     started = time.perf_counter()
     record, missing = read_record()
     verdicts = []
-    todo = list(tasks(chosen, dtypes=dtypes, device=device, examples=examples, seed=seed, tf32=tf32, record=record))
+    how: dict[str, Any] = {"dtypes": dtypes, "device": device, "examples": examples, "seed": seed}
+    todo = list(tasks(chosen, **how, tf32=tf32, record=record))
+    for subject in own:
+        todo += own_tasks(subject, sizes, **how)
     for place, task in enumerate(todo, start=1):
         with options.shown_progress(f"{place} of {len(todo)}, {task.claim.id}: {task.label}") as progress:
             verdict = task.run(progress)
@@ -78,7 +96,7 @@ def verify(
     if not as_json:
         options.echo("\nthe strongest evidence, claim by claim:")
         options.console().print(strongest_table(verdicts))
-        if missing:
+        if missing and chosen:
             options.echo(f"\nnot listed: {missing}")
         held = sum(verdict.holds is True for verdict in verdicts)
         options.echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")

@@ -90,7 +90,7 @@ class Task:
 
     """
 
-    claim: Claim | LayerClaim
+    claim: Claim | LayerClaim | Subject
     label: str
     run: Callable[[Progress], Verdict]
 

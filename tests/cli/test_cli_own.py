@@ -14,6 +14,8 @@ import pytest
 from tests.cli.own import written
 from verify import Verdict
 from verify.cli import run
+from verify.own_suite import largest_enumerated
+from verify.suite import RATIONAL_SIZES
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +222,46 @@ def test_the_class_decides_the_mask_unless_told(tmp_path: Path, capsys: pytest.C
     assert document["parameters"]["mask"] == "none"
     assert document["parameters"]["temperature"].startswith("T = 2")
     assert _json([*words, "--mask", "causal"], capsys, 0)["parameters"]["mask"] == "causal"
+
+
+@pytest.mark.parametrize(("shift", "status"), [("0", 0), ("1", 1)])
+def test_verify_gathers_every_kind_of_evidence_for_it(
+    shift: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    words = ["verify", "own_shifted:Shifted", "--vocab", "3", "--size", f"shift={shift}", "--dtype", "float32"]
+    assert run([*words, "--json"]) == status
+    found = json.loads(capsys.readouterr().out)["verdicts"]
+    verdicts = [Verdict.from_json(verdict) for verdict in found]
+    assert [(verdict.method, verdict.arithmetic) for verdict in verdicts] == [
+        ("certified", "ball"),
+        ("exhausted", "rational"),
+        ("certified", "rounded float32"),
+        ("exhausted", "torch float32"),
+    ]
+    assert all(verdict.claim == "own_shifted:Shifted" for verdict in verdicts)
+    if status == 0:
+        assert all(verdict.holds is True and verdict.cases == 9 for verdict in verdicts)
+    else:
+        assert [verdict.holds for verdict in verdicts] == [None, False, None, False]
+
+
+def test_verify_fuzzes_more_cases_than_the_main_job_enumerates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    most = largest_enumerated(RATIONAL_SIZES)
+    assert most == max(4**4, 4**4 * 4, 3**6 * 3, 2**4 * 4, 2**8 * 8)
+    for vocab in (46, 47):  # V^2 cases, just within and just beyond
+        words = ["verify", "own_shifted:Shifted", "--vocab", str(vocab), "--dtype", "float32", "--examples", "5"]
+        assert run([*words, "--json"]) == 0
+        methods = [verdict["method"] for verdict in json.loads(capsys.readouterr().out)["verdicts"]]
+        assert methods[1] == ("exhausted" if vocab**2 <= most else "fuzzed")
+
+
+def test_verify_refuses_sizes_that_are_for_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path)
+    told = _refused(["verify", "theorem-2", "--vocab", "3"], capsys)
+    assert told == "error: size: expected none, as the claims have sizes of their own in this command\n"
+    assert "vocab: expected a value" in _refused(["verify", "own_shifted:Shifted"], capsys)
+    assert "tf32: expected a claim" in _refused(["verify", *SHIFTED, "--tf32"], capsys)

@@ -234,6 +234,8 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
 
 def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:
     kernels = (
-        arithmetic.kernel.assumptions() if isinstance(arithmetic, RoundedArithmetic) else "real numbers with the true exp"
+        arithmetic.kernel.assumptions()
+        if isinstance(arithmetic, RoundedArithmetic)
+        else "real numbers with the true exp"
     )
     return kernels + (f"; for EVERY token embedding with |E| <= {any_embedding}" if any_embedding is not None else "")
