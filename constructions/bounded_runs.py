@@ -12,7 +12,7 @@ from typing import NoReturn
 
 
 class UnknownValue(TypeError):
-    """Code asked for something that depends on the value of a token of which only bounds are known."""
+    """Code asked for the value of a token that is known only by its bounds."""
 
 
 class Run:

@@ -137,7 +137,7 @@ class Construction(ABC):
         """Return the virtual tokens of a batch of valid targets.
 
         It must be a pure function of each target alone. A certificate runs this very code on ALL targets at once: on
-        :class:`~constructions.unknown_tokens.UnknownTokens`, numbers of which only bounds are known, which can be
+        :class:`~constructions.unknown_tokens.UnknownTokens`, numbers known only by their bounds, which can be
         added, subtracted, multiplied, divided by integers (``//``, ``%``) and moved about; see
         :mod:`constructions.token_functions` for what goes beyond that.
 

@@ -1,4 +1,4 @@
-"""Arrays of integers of which only bounds are known, so that a construction's own code says what ALL targets give.
+"""Arrays of integers known only by their bounds, so that a construction's own code says what ALL targets give.
 
 A certificate is about all targets at once. Instead of asking a construction for a description of its prompt, which
 could be wrong, the construction's own ``encode`` and ``answer`` are run on :class:`UnknownTokens`: an unknown token is

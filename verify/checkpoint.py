@@ -46,7 +46,7 @@ _MOST_CASES = 2**62
 
 
 def run_sha256(construction: Construction) -> str:
-    """Return a digest of what is run: a checkpoint of another run must not be gone on from.
+    """Return a digest of what is run: never resume from another run's checkpoint.
 
     Every exact weight, where there are ReLUs, the mask, and, for :data:`_SAMPLED` cases drawn with a fixed seed, the
     virtual tokens and the promised response.

@@ -83,7 +83,7 @@ def attention(
 
 def _drawn(text: str) -> tuple[int, int]:
     if not re.fullmatch(r"[0-9]{1,18}:[0-9]{1,18}", text):
-        reject("drawn", "SEED:INDEX, two natural numbers", text)
+        reject("drawn", "SEED:INDEX, two natural numbers of at most 18 digits", text)
     seed, index = text.split(":")
     return int(seed), int(index)
 

@@ -101,7 +101,7 @@ def ranges_of(subject: Subject, size: list[str] | None, *, least: int | None, **
     Args:
         subject: whose sizes they are.
         size: as ``--size`` takes them.
-        least: where a range begins of which only the end was given; ``None``: at its end.
+        least: the first value of a range given by its end alone; ``None``: its end.
         given: ends by their short names.
 
     Raises:

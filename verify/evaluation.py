@@ -68,6 +68,10 @@ def evaluate(
         target = targets.unrank(rank)
     started = time.perf_counter()
     tokens = check_tokens("target", target, targets.vocab_size, targets.shape)
+    if len(user_input) == 0 and construction.layout.user:
+        raise InvalidArgument(
+            f"user_input: expected as many tokens as the layout has ({construction.layout.user}) but got none"
+        )
     inputs = np.asarray(user_input, dtype=np.int64) if len(user_input) == 0 else user_input
     given = check_tokens("user_input", inputs, construction.vocab_size, (construction.layout.user,))
     if tokens.ndim != len(targets.shape) or given.ndim != 1:

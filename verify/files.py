@@ -127,7 +127,7 @@ def check_output(path: Path, name: str) -> None:
 
 
 def check_checkpoint(path: Path) -> None:
-    """Refuse a checkpoint that can be neither gone on from nor written: before the work starts.
+    """Refuse, before the work starts, a checkpoint that can be neither read nor written.
 
     Raises:
         InvalidArgument: see :func:`check_output`; or it is there and too long to be one.

@@ -205,13 +205,13 @@ def _importing(claim: str, where: str, folder: Path) -> Iterator[None]:
                 f"claim: expected module:Class that can be imported but {claim}: there is no module {error.name!r} in"
                 f" {folder} or among the installed ones"
             ) from None
-        raise InvalidArgument(f"claim: expected {where} to be imported but {_place(error, where)}") from error
+        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
     except SyntaxError as error:
         raise InvalidArgument(
-            f"claim: expected {where} to be imported but {error.filename}, line {error.lineno}: {error.msg}"
+            f"claim: expected a module that can be imported but {error.filename}, line {error.lineno}: {error.msg}"
         ) from error
     except (Exception, SystemExit) as error:  # the user's module may raise anything
-        raise InvalidArgument(f"claim: expected {where} to be imported but {_place(error, where)}") from error
+        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
 
 
 def author_mistake(error: BaseException) -> str | None:
@@ -237,7 +237,7 @@ def _last_frame(error: BaseException) -> str | None:
     roots = {str(Path(file).parent) for file in files if file != "None"}
     roots |= {str(Path.cwd())} if any(not where.endswith(".py") for where in _imported) else set()
     package = Path(__file__).parent.parent
-    ours = tuple(f"{package / part}/" for part in ("constructions", "proofs", "verify", "prefixproof"))
+    ours = tuple(f"{package / part}/" for part in ("constructions", "proofs", "verify"))
     found = None
     for frame in traceback.extract_tb(error.__traceback__):
         installed = "site-packages" in frame.filename or frame.filename.startswith(ours)

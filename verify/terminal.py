@@ -119,7 +119,7 @@ def tell(message: str, status: int, *, as_json: bool = False, cause: BaseExcepti
 
 
 def told_as(error: BaseException) -> tuple[str, int]:
-    """Return what to say of an exception that is none of ours, and the exit status."""
+    """Return the line for an unexpected exception, and the exit status."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror or error}", BAD_INPUT
     if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:

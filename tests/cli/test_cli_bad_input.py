@@ -247,3 +247,13 @@ def test_a_refusal_with_json_is_one_document(
     assert list(document) == ["error"]
     assert mention in document["error"]
     assert captured.err == f"error: {document['error']}\n"
+
+
+def test_a_case_without_the_users_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "theorem-2", "--vocab", "3", "--rank", "1"]) == 2
+    assert capsys.readouterr().err == "error: user_input: expected as many tokens as the layout has (1) but got none\n"
+
+
+def test_a_drawn_layer_has_numbers_of_a_length_that_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["attention", "--drawn", f"0:{10**18 - 1}{0}"]) == 2
+    assert "SEED:INDEX, two natural numbers of at most 18 digits" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def rounded_margins(
     cells, vocab = len(expected), weight.values.shape[0]
     low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (rows.low, rows.high))
     if vocab == 1:
-        logits = arithmetic.linear(rows, weight, bias)  # there is no other token, but a logit that is none counts not
+        logits = arithmetic.linear(rows, weight, bias)  # no other token is there to beat, but the logit must be finite
         finite = np.isfinite(logits.low).all(axis=(1, 2))
         return Margins(np.where(np.broadcast_to(finite, cells), np.inf, -np.inf))
     # equal boxes that promise the same token, at other steps or user inputs, are one case; their bounds are numbers of

@@ -1,4 +1,4 @@
-"""A construction's own ``encode`` and ``answer``, run on tokens of which only bounds are known, and on members of them.
+"""A construction's own ``encode`` and ``answer``, run on tokens known only by their bounds, and on members of these.
 
 The bounds hold for every target if the code treats unknown tokens as it treats numbers, and each target as it would
 alone. It cannot look past the bounds by accident, see :class:`~constructions.unknown_tokens.UnknownTokens`; but code
@@ -200,9 +200,9 @@ class Members:
         for members, of_cell in ((targets.low, cells), (targets.high, cells), (drawn, chosen)):
             found = self._run(members, of_cell, promised)
             if not prompts[0].holds(found.numerators) or found.denominator != prompts[1]:
-                raise CellsError("encode gives other numbers for a target than the bounds for a set that it is in")
+                raise CellsError("encode gives a target numbers outside the bounds of the set that holds it")
             if promised is not None and not promised[1].holds(found.answers):
-                raise CellsError("answer gives other tokens for a target than the bounds for a set that it is in")
+                raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
         order = self.random.permutation(len(chosen))
         for places in (order, *(order[place : place + 1] for place in range(_ALONE))):
             again = self._run(drawn[places], chosen[places], promised)
