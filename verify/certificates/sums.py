@@ -138,7 +138,10 @@ class Sums:
             # the others are off by at most as much again: the nearest number is never further away than 0 is
             error = np.where(absorbed, np.minimum(error, 3 * rest + slack), error)
         # the only operation of a single term is the last one; of two, the sum, after their products
-        error = np.where((terms.count <= 1) & (terms.reduced == 0), slack, error)
+        single = slack
+        if self.kernel.tf32:  # but what cuts off a product below the normal range goes past the nearest number
+            single = slack + np.where(held, 0, terms.count * self.kernel.underflow)
+        error = np.where((terms.count <= 1) & (terms.reduced == 0), single, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
         over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
         return np.where(over, np.inf, error), whole & ~over
