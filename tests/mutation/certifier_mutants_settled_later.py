@@ -20,7 +20,7 @@ _NUMBERS = "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(
 SETTLED: tuple[Mutant, ...] = (
     _kernel("tensor cores round to nearest", "(2 if self.tf32 else 1)", "(1 if self.tf32 else 1)", "assumptions"),
     _sums(
-        "tensor cores do not truncate last",
+        "the result of tensor cores is not charged again",
         "spread = 2 * self._dtype.type(self.kernel.unit)",
         "spread = 0 * self._dtype.type(self.kernel.unit)",
         argument=(
@@ -31,7 +31,7 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sums(
         "a product that is cut off is the nearest number",
-        "single = slack + np.where(held, 0, terms.count * self.kernel.underflow)",
+        "single = slack + np.where(held, 0, self.kernel.underflow)",
         "pass",
         "sums, truncated",
     ),

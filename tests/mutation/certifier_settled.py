@@ -27,6 +27,22 @@ def _cut(total: Array) -> Array:
     return np.asarray(np.trunc(total / unit) * unit)
 
 
+def _in_blocks(products: Array, order: Array, size: int) -> Array:
+    """Return sums in blocks of some products; of one by one, added exactly and then cut off, for a size of 0.
+
+    A block cuts each product and the sum so far off at a unit of the largest of them, and what they add up to again.
+    """
+    total = np.zeros((*products.shape[:-1], 1))
+    for start in range(0, len(order), max(1, size)):
+        parts = np.concatenate([total, products[..., order[start : start + max(1, size)]]], axis=-1)
+        if size:
+            largest = np.abs(parts).max(axis=-1, keepdims=True)
+            unit = np.ldexp(np.ones(largest.shape), np.maximum(np.frexp(largest)[1] - 1, -126) - 23)
+            parts = np.trunc(parts / unit) * unit
+        total = _cut(parts.sum(axis=-1, keepdims=True))
+    return total
+
+
 def truncated() -> list[str]:
     """Return sums of numbers of 11 bits, each partial sum cut off, that are not between their bounds.
 
@@ -47,9 +63,8 @@ def truncated() -> list[str]:
             keys = np.broadcast_to(w, (1, 1, count)).copy()
             made["scores"] = arithmetic.scores(box(x, x, arithmetic), box(keys, keys, arithmetic))
             for _ in range(4):
-                total = np.zeros((40, 1, 1))
-                for at in range(count) if rng.random() < 0.5 else rng.permutation(count):
-                    total = _cut(total + x[..., at, None] * w[0, at])
+                order = np.arange(count) if rng.random() < 0.5 else rng.permutation(count)
+                total = _in_blocks(x * w[0], order, int(rng.integers(0, 5)))
                 for name, bounds in made.items():
                     wrong = outside(bounds.low, bounds.high, total)
                     if wrong.any():

@@ -28,6 +28,7 @@ zero change nothing in any order.
 A kernel that rounds factors to TF32 may also truncate: a block adds some products and a partial sum, each cut off at a
 unit of the largest, and truncates what it has. With ``m`` products that is at most ``m + 1`` errors of ``2^-23``
 relative to all terms (:attr:`Kernel.unit`), so at most ``2n`` in a sum of ``n`` products, the last operation included.
+Below the normal range each product loses less than the smallest number, a single one too.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class Sums:
         # the only operation of a single term is the last one; of two, the sum, after their products
         single = slack
         if self.kernel.tf32:  # but what cuts off a product below the normal range goes past the nearest number
-            single = slack + np.where(held, 0, terms.count * self.kernel.underflow)
+            single = slack + np.where(held, 0, self.kernel.underflow)
         error = np.where((terms.count <= 1) & (terms.reduced == 0), single, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
         over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
