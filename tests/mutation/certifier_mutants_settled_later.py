@@ -36,6 +36,12 @@ SETTLED: tuple[Mutant, ...] = (
         "sums, truncated",
     ),
     _sums(
+        "what truncates keeps the smaller of two",
+        "if terms.held is not None and not self.kernel.tf32:",
+        "if terms.held is not None:",
+        "sums, truncated",
+    ),
+    _sums(
         "what truncates absorbs",
         "absorbed = np.zeros_like(absorbed)",
         "pass",

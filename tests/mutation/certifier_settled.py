@@ -50,6 +50,11 @@ def truncated() -> list[str]:
     """
     rng = np.random.default_rng(31)
     arithmetic = rounded("float32", tf32=True)
+    # an odd number beside one of 25 bits, and their sum has 24
+    x, w = np.array([[[4096.0, 2047.0]]]), np.array([[4096.0, -1025.0]])
+    two = arithmetic.linear(box(x, x, arithmetic), weight(w, arithmetic))
+    if outside(two.low, two.high, _in_blocks(x * w[0], np.arange(2), 2)).any():
+        return ["4096 * 4096 - 2047 * 1025 in one block is not between its bounds"]
     for count in (1, 2, 3, 8, 16):
         for least in (-40, -30, -24, -12, 0, -151, -149):
             x = np.ldexp(rng.integers(1024, 2048, (40, 1, count)).astype(float), -10)

@@ -1,12 +1,14 @@
-"""Tensor cores cut off a product below the normal range of float32: past the nearest float."""
+"""Tensor cores cut off what IEEE arithmetic rounds to the nearest float, or keeps."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from constructions import Attention, Head, Linear
+import numpy as np
+
+from constructions import Attention, Head, Linear, Ratios
 from tests.certificates.own import Given, rounded
-from verify.certificates import certify
+from verify.certificates import bit_exact, certify
 
 
 def test_scores_that_tie_once_their_products_are_cut_off_choose_no_key() -> None:
@@ -19,3 +21,19 @@ def test_scores_that_tie_once_their_products_are_cut_off_choose_no_key() -> None
     made = Given(2, 1, [[0, 0]], (Attention((head,)), readout), users=1, promise=lambda targets, _: targets * 0)
     assert certify(made, rounded("float32", tf32=True)).holds is None
     assert certify(made, rounded("float32")).holds is True
+
+
+def test_a_sum_that_float32_holds_is_not_exact_where_its_smaller_term_is_cut_off() -> None:
+    # 2^24 - 2047 * 1025 has 24 bits; beside 2^24, whose unit is 2, the odd product is cut off to an even number
+    readout = Linear([[4096, -1025, 0, 0], [0, 0, 0, 0]], [[0], [0]], relu=False, name="readout")
+    made = Given(
+        2,
+        1,
+        [[4096, 4096], [2047, 2047]],
+        (readout,),
+        users=1,
+        encoding=lambda targets: Ratios(np.zeros((len(targets), 1, 2), dtype=np.int64) + targets[:, None] * 0, 1),
+        promise=lambda targets, _: targets * 0,
+    )
+    assert bit_exact(made, rounded("float32", tf32=True)).holds is None
+    assert bit_exact(made, rounded("float32")).holds is True

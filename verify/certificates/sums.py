@@ -29,6 +29,7 @@ A kernel that rounds factors to TF32 may also truncate: a block adds some produc
 unit of the largest, and truncates what it has. With ``m`` products that is at most ``m + 1`` errors of ``2^-23``
 relative to all terms (:attr:`Kernel.unit`), so at most ``2n`` in a sum of ``n`` products, the last operation included.
 Below the normal range each product loses less than the smallest number, a single one too.
+Two terms that are held may lose what is below a unit of the larger one, though their sum be a number of the format.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Sums:
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        if terms.held is not None:
+        if terms.held is not None and not self.kernel.tf32:  # which cuts the smaller one off beside the larger
             size = np.maximum(np.abs(terms.low), np.abs(terms.high))
             summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
             whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
