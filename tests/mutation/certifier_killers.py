@@ -183,6 +183,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_networks as nets
     from tests.mutation import certifier_operations as single
     from tests.mutation import certifier_primitives as primitives
+    from tests.mutation import certifier_settled as aimed
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_unknown as unknown
 
@@ -200,11 +201,15 @@ def by_name() -> Mapping[str, Method]:
             "sums, fused": sums("bfloat16", "float32", products="fused"),
             "sums, separate": sums("bfloat16", "float32", products="separate"),
             "sums, tensor cores": single.tensor_cores,
+            "sums, truncated": aimed.truncated,
             "sums, subnormal": single.products,
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,
             "many keys": single.many_keys,
+            "grids of weights": aimed.grids_of_weights,
+            "sparse, dense": aimed.sparse_dense,
+            "sparse, kept": aimed.sparse_kept,
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,
@@ -240,6 +245,7 @@ def by_name() -> Mapping[str, Method]:
         },
         "balls": {
             "columns": bounds.columns,
+            "margins of balls": aimed.margins_of_balls,
             "soft balls": bounds.attended_balls(hard=False),
             "hard balls": bounds.attended_balls(hard=True),
             "built networks, balls": nets.certified_wrong_balls,

@@ -218,6 +218,6 @@ OPERATIONS: tuple[Mutant, ...] = (
         "hardmax of scores that may tie is uniform",
         "if not ((low == high) | ~visible).all():",
         "if False:",
-        "networks, attention",
+        "hardmax between bounds",
     ),
 )

@@ -176,8 +176,8 @@ SUMS: tuple[Mutant, ...] = (
     _sums("nothing underflows", "+ np.where(held, 0, terms.count * self.kernel.underflow)", "", "sums, subnormal"),
     _sums(
         "two terms never round",
-        "(terms.count <= 1) & (terms.reduced == 0), slack, error",
-        "(terms.count <= 2) & (terms.reduced == 0), slack, error",
+        "(terms.count <= 1) & (terms.reduced == 0), single, error",
+        "(terms.count <= 2) & (terms.reduced == 0), single, error",
         "sums, 16 bits",
         "networks, cancelling",
     ),

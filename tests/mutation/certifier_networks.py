@@ -168,6 +168,15 @@ def wrong() -> Iterator[Wrong]:
         promise=Constant((1, 1)),
     )
     yield Wrong("an embedding off the grid of its bound", Setting(free, "float32", "either", 4096, Fraction(1)))
+    # the first product of a chain from a bias of 0 rounds, and what it loses is all that is left
+    first = _fixed([[129, -1], [0, 0]], [0, Fraction(1, 2)], [129, 129**2 - 1])
+    yield Wrong("a chain from a bias of 0", Setting(first, "bfloat16", "fused", 4096))
+    # x is one of three neighbours; at the middle one alone round(w x) is no more than round(w x - 15/2048)
+    near = Linear(
+        [[Fraction(133, 128), 0]] * 2 + [[0, 0]], [[0], [-Fraction(15, 2048)], [-100]], relu=False, name="readout"
+    )
+    middle = Given(3, 1, [[0] * 3], (near,), encoding=Affine(((1,),), (139,), 128), promise=Constant((0,)))
+    yield Wrong("a tie between the ends", Setting(middle, "bfloat16", "fused", 4096))
     # products below the normal range lose what their sum rests on
     bits = Fraction(1, 2**75)
     tiny = _fixed([[3 * bits, 3 * bits], [0, 0]], [0, Fraction(5, 2**149)], [bits / 2, bits / 2])

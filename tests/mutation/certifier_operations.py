@@ -237,6 +237,14 @@ def overflows() -> list[str]:
     )
     if np.isfinite(hot.low).any():
         found.append("exponents beyond the format are finite")
+    scaled = arithmetic.attention(
+        box(np.array([[[3.0, 1.0]]]), np.array([[[3.0, 1.0]]]), arithmetic),
+        np.ones((1, 2), dtype=bool),
+        Softmax(6e4),  # which float16 holds, and 3 times it not
+        key_size=1,
+    )
+    if np.isfinite(scaled.low).any():
+        found.append("a scaled score beyond the format is finite")
     return found
 
 
@@ -263,8 +271,8 @@ def products() -> list[str]:
 def absorption(*, rounds: int = 1) -> list[str]:
     """Return sums of a large term and small ones that are not between their bounds: all of bfloat16's significands.
 
-    The others are every multiple of an eighth of half a spacing up to four of them, one or two at a time, in every
-    order, in bfloat16 and through float32.
+    Three terms: the others are every pair of multiples of an eighth of half a spacing up to four of them. In drawn
+    orders, in bfloat16 and through float32.
     """
     arithmetic, fmt = rounded("bfloat16"), "bfloat16"
     large = np.arange(128, 257).astype(float)

@@ -151,6 +151,10 @@ def assumptions() -> list[str]:
             found.append(f"{fmt}: a product may lose more than {kernel.underflow}")
         if (kernel.accumulator is not None) != (bits < 24):
             found.append(f"{fmt}: an accumulator of float32")
+    # 1 + 2^-22 - 2^-44 has 45 bits, and is 1 + 2^-23 cut off to 24
+    moved = (Fraction(1, 2**23) - Fraction(1, 2**44)) / (1 + Fraction(1, 2**22) - Fraction(1, 2**44))
+    if Fraction(Kernel(get_format("float32"), tf32=True).unit) < moved:
+        found.append("tensor cores: cutting a number off moves it by more than a unit")
     return found
 
 

@@ -15,6 +15,7 @@ from tests.mutation.certifier_networks import Wrong, wrong_balls
 from tests.mutation.certifier_networks import wrong as wrong_networks
 from tests.mutation.certifier_runner import source_of
 from tests.mutation.certifier_section import COLUMNS, outcomes, wrong
+from tests.mutation.certifier_unsettled import UNSETTLED
 from tests.mutation.oracle import violations_and_margin
 
 #: Run by ``make test``: quick ones of every kind, and those that no test noticed once.
@@ -48,6 +49,15 @@ def test_what_a_mutant_changes_is_there_exactly_once(rule: str) -> None:
             assert source.count(mutant.old) == 1, mutant.name
             assert mutant.old != mutant.new
             compile(source.replace(mutant.old, mutant.new), mutant.module, "exec")
+
+
+def test_what_is_not_settled_is_still_in_the_source() -> None:
+    for each in UNSETTLED:
+        source = source_of(each.module).read_text(encoding="utf-8")
+        assert source.count(each.old) == 1, each.name
+        compile(source.replace(each.old, each.new), each.module, "exec")
+        assert each.tried
+        assert each.name not in {mutant.name for mutant in MUTANTS}
 
 
 def test_every_mutant_has_killers_or_an_argument_that_a_check_confirms() -> None:

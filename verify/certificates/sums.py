@@ -28,6 +28,8 @@ zero change nothing in any order.
 A kernel that rounds factors to TF32 may also truncate: a block adds some products and a partial sum, each cut off at a
 unit of the largest, and truncates what it has. With ``m`` products that is at most ``m + 1`` errors of ``2^-23``
 relative to all terms (:attr:`Kernel.unit`), so at most ``2n`` in a sum of ``n`` products, the last operation included.
+Below the normal range each product loses less than the smallest number, a single one too.
+Two terms that are held may lose what is below a unit of the larger one, though their sum be a number of the format.
 """
 
 from __future__ import annotations
@@ -121,7 +123,7 @@ class Sums:
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        if terms.held is not None:
+        if terms.held is not None and not self.kernel.tf32:  # which cuts the smaller one off beside the larger
             size = np.maximum(np.abs(terms.low), np.abs(terms.high))
             summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
             whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
@@ -138,7 +140,10 @@ class Sums:
             # the others are off by at most as much again: the nearest number is never further away than 0 is
             error = np.where(absorbed, np.minimum(error, 3 * rest + slack), error)
         # the only operation of a single term is the last one; of two, the sum, after their products
-        error = np.where((terms.count <= 1) & (terms.reduced == 0), slack, error)
+        single = slack
+        if self.kernel.tf32:  # but what cuts off a product below the normal range goes past the nearest number
+            single = slack + np.where(held, 0, self.kernel.underflow)
+        error = np.where((terms.count <= 1) & (terms.reduced == 0), single, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
         over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
         return np.where(over, np.inf, error), whole & ~over

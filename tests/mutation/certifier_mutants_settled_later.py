@@ -1,0 +1,189 @@
+"""Mutants that took a killer or an argument of their own: tensor cores, ends of formats, cells that share."""
+
+from __future__ import annotations
+
+from tests.mutation.certifier_mutant import Mutant, of
+
+_kernel = of("assumptions of a kernel", "verify.certificates.kernel")
+_sums = of("sums", "verify.certificates.sums")
+_absorbed = of("absorption in a sum", "verify.certificates.sums")
+_softmax = of("softmax", "verify.certificates.softmax")
+_pairs = of("sieve of pairs", "verify.certificates.margins")
+_floats = of("floats one by one", "verify.certificates.margins")
+_ball_sieve = of("sieve of balls", "verify.certificates.ball_margins")
+_sparse = of("cells that share", "verify.certificates.sparse")
+
+_SHARED = "The single box that encloses all cells is right by itself; what is kept cell by cell only tightens it."
+_UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that reading it changes no sum."
+_NUMBERS = "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes"
+
+SETTLED: tuple[Mutant, ...] = (
+    _kernel("tensor cores round to nearest", "(2 if self.tf32 else 1)", "(1 if self.tf32 else 1)", "assumptions"),
+    _sums(
+        "the result of tensor cores is not charged again",
+        "spread = 2 * self._dtype.type(self.kernel.unit)",
+        "spread = 0 * self._dtype.type(self.kernel.unit)",
+        argument=(
+            "The 2n errors of 2^-23 that a sum of n products is charged include the last operation's, so that the "
+            "spread of the result charges it twice."
+        ),
+        proof="sums, truncated",
+    ),
+    _sums(
+        "a product that is cut off is the nearest number",
+        "single = slack + np.where(held, 0, self.kernel.underflow)",
+        "pass",
+        "sums, truncated",
+    ),
+    _sums(
+        "what truncates keeps the smaller of two",
+        "if terms.held is not None and not self.kernel.tf32:",
+        "if terms.held is not None:",
+        "sums, truncated",
+    ),
+    _sums(
+        "what truncates absorbs",
+        "absorbed = np.zeros_like(absorbed)",
+        "pass",
+        "sums, truncated",
+    ),
+    _absorbed(
+        "the others count once",
+        "np.minimum(error, 3 * rest + slack)",
+        "np.minimum(error, rest + slack)",
+        argument=(
+            "In the format the result is the rounding of the large term plus some of the others, and that differs "
+            "from the exact sum by the rest of them; in an accumulator, which holds the large term, each addition is "
+            "off by at most the term that it adds. Either way it is at most all others together."
+        ),
+        proof="absorption",
+    ),
+    _softmax(
+        "weights are on a grid one too coarse",
+        "grid = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING)",
+        "grid = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING) + 1",
+        "grids of weights",
+    ),
+    _softmax("0 times a hidden score is 0", "if gap_low == 0:", "if False:", "overflow"),
+    _softmax(
+        "exponents that overflow are ends",
+        "wild = wild | overflow.any(axis=-1, keepdims=True)",
+        "pass",
+        "overflow",
+    ),
+    _pairs("a pair's chain from 0 rounds nothing", "(shift != 0)[:, None]", "True", "built networks"),
+    _floats(
+        "the ends alone",
+        "places[:, column] = first[active, column] + digit",
+        "places[:, column] = first[active, column] + (digit > 0) * (counts[active, column] - 1)",
+        "built networks",
+    ),
+    _ball_sieve(
+        "a margin is rounded to nearest",
+        "below = float(np.nextafter(value, -np.inf))",
+        "below = value",
+        "margins of balls",
+    ),
+    _ball_sieve(
+        "nothing is lost near the smallest number",
+        "slack = 2 * ((2 * width + 7) * _UNIT * most + tiny)",
+        "slack = 2 * ((2 * width + 7) * _UNIT * most)",
+        "built networks, balls",
+    ),
+    _sparse("kept without grids", _NUMBERS, _NUMBERS.replace(" box.grid.tobytes(),", ""), "sparse, kept"),
+    _sparse("kept without exactness", _NUMBERS, _NUMBERS.replace(", box.exact)", ")"), "sparse, kept"),
+    _sparse("kept without upper bounds", _NUMBERS, _NUMBERS.replace(" box.high.tobytes(),", ""), "sparse, kept"),
+    _sparse("kept without shapes", _NUMBERS, _NUMBERS.replace("box.shape, ", ""), "sparse, kept"),
+    _sparse(
+        "scores and mixes are kept as one",
+        '[attention, values.shared], "mix")',
+        '[attention, values.shared], "scores")',
+        "sparse, kept",
+    ),
+    _sparse("kept for any mask", "            visible.tobytes(),\n", "", "sparse, kept"),
+    _sparse("kept for any temperature", "            temperature,\n", "", "sparse, kept"),
+    _sparse("kept for any key size", "            key_size,\n        )", "        )", "sparse, kept"),
+    _sparse("kept for any matrix", "part.values.tobytes(), part.exact", "part.exact", "sparse, kept"),
+    _sparse(
+        "kept for any shape of a matrix",
+        "part.values.shape, part.values.tobytes()",
+        "part.values.tobytes()",
+        argument="A matrix has as many columns as the rows that it multiplies are wide; its numbers tell the rest.",
+        proof="sparse, kept",
+    ),
+    _sparse(
+        "kept for matrices exact or not", "part.values.tobytes(), part.exact", "part.values.tobytes()", "sparse, kept"
+    ),
+    _sparse(
+        "what is not finite does not spread",
+        "return not all((box.magnitude <= largest).all() for box in boxes)",
+        "return False",
+        "sparse, dense",
+    ),
+    _sparse(
+        "the first place alone is touched",
+        "(weight.values[:, rows.places] != 0).any(axis=1)",
+        "(weight.values[:, rows.places[:1]] != 0).any(axis=1)",
+        argument=_SHARED,
+        proof="sparse, dense",
+    ),
+    _sparse(
+        "everything is touched",
+        "(weight.values[:, rows.places] != 0).any(axis=1)",
+        "(weight.values[:, rows.places] != 0).any(axis=1) | True",
+        argument="Computing more coordinates cell by cell gives what the dense arithmetic gives.",
+        proof="sparse, dense",
+    ),
+    _sparse(
+        "what is 0 in a row is not read",
+        "moving = (rows.shared.magnitude != 0).any(axis=(0, 1))",
+        "moving = (rows.shared.magnitude != 0).all(axis=(0, 1))",
+        "sparse, dense",
+    ),
+    _sparse(
+        "what is 0 is read",
+        "moving = (rows.shared.magnitude != 0).any(axis=(0, 1))",
+        "moving = (rows.shared.magnitude >= 0).any(axis=(0, 1))",
+        argument=_UNREAD,
+        proof="sparse, dense",
+    ),
+    _sparse(
+        "what every output reads is read",
+        "np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))",
+        "np.flatnonzero(moving & (weight.values[touched] != 0).all(axis=0))",
+        "sparse, dense",
+    ),
+    _sparse(
+        "scores read what is never 0",
+        "used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]",
+        "used = [(rows.shared.magnitude != 0).all(axis=(0, 1)) for rows in (queries, keys)]",
+        "sparse, dense",
+    ),
+    _sparse(
+        "scores read what is 0 on one side",
+        "read = np.flatnonzero(used[0] & used[1])",
+        "read = np.flatnonzero(used[0] | used[1])",
+        argument=_UNREAD,
+        proof="sparse, dense",
+    ),
+    _sparse(
+        "the shared box is the first cell",
+        "low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)",
+        "low, high = box.low[:1], box.high[:1]",
+        "sparse, dense",
+    ),
+    _sparse(
+        "the lower bounds alone differ",
+        "differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))",
+        "differs = (box.low != box.low[:1]).any(axis=(0, 1))",
+        argument=_SHARED,
+        proof="sparse, dense",
+    ),
+    _sparse(
+        "a mix in which weights differ is shared",
+        "if attention.shape[0] > 1 or self._wild(attention, values):",
+        "if self._wild(attention, values):",
+        argument="What is called shared then holds the numbers of each cell, which every operation takes as well.",
+        proof="sparse, dense",
+    ),
+)
