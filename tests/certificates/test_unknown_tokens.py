@@ -561,12 +561,15 @@ _FIRST = (read_first(3, 1), _readout())
         ({"promise": lambda t, _: np.array([[{2: 0}[row[0]]] for row in t])}, "a hash"),
         ({"promise": lambda t, _: np.array([[{7: 0}.get(row[0], 0)] for row in t])}, "a hash"),
         ({"promise": lambda t, _: t[:, :1] if t.dtype == object else 2 - t[:, :1]}, "not decided"),
-        ({"promise": lambda t, _: t[:, :1] if type(t) is UnknownTokens else 2 - t[:, :1]}, "tokens outside the bounds"),
+        ({"promise": lambda t, _: t[:, :1] if type(t) is UnknownTokens else 2 - t[:, :1]}, "tokens outside"),
         ({"encoding": lambda t: Ratios(np.eye(3, dtype=np.int64)[t[:, 0]][:, None], 1)}, "encode cannot run"),
         ({"encoding": lambda t: Ratios(t[:, None, :2], 1)}, "shape (1, 1, 3), not (1, 1, 2)"),
         ({"encoding": lambda t: t[:, None]}, "must give Ratios"),
         ({"encoding": lambda t: Ratios(t[:, None, :] * 2**62 * 4 // 2**62 // 4, 1)}, "leaves int64"),
-        ({"encoding": lambda t: Ratios(t[:, None, :], 1 if type(t) is UnknownTokens else 2)}, "numbers outside the bounds"),
+        (
+            {"encoding": lambda t: Ratios(t[:, None, :], 1 if type(t) is UnknownTokens else 2)},
+            "numbers outside",
+        ),
     ],
 )
 def test_code_that_cannot_run_on_bounds_is_not_certified(parts: dict[str, Any], word: str) -> None:
