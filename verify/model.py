@@ -57,7 +57,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
         layers: from the input to the logits.
         context_size: number of positions.
         mask: ``causal`` or ``none``.
-        temperature: as it was given, for all heads or for each; every head holds its own.
+        temperature: the one given, for all heads or by head; every head holds its own.
 
     """
 
