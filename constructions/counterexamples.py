@@ -1,4 +1,4 @@
-"""Small exact objects that refute over-broad claims about prompting; ``verify.counterexamples`` gives the verdicts.
+"""Small exact objects that refute over-broad claims; ``verify.evidence.counterexamples`` gives the verdicts.
 
 Each entry of :data:`REFUTED` is a claim that one can read somewhere, in words, with what is true instead. The objects
 are named functions, to be imported and varied.

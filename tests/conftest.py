@@ -146,7 +146,7 @@ def _decode(
     construction: Construction, arithmetic: Arithmetic[Any, Any, Any], targets: Any, user_inputs: Any = None
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return what the transformer generates for each pair of a target and a user input, shape batch x response."""
-    from verify.model import bind_construction, generate
+    from verify.running.model import bind_construction, generate
 
     layout = construction.layout
     targets = np.asarray(targets)

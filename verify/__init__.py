@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from verify.arithmetic import get_arithmetic as get_arithmetic
     from verify.arithmetic.structured import StructuredTorchArithmetic as StructuredTorchArithmetic
     from verify.arithmetic.tensors import TorchArithmetic as TorchArithmetic
-    from verify.batches import batch_dependence as batch_dependence
-    from verify.cases import Outcome as Outcome
-    from verify.cases import Runner as Runner
-    from verify.enumeration import exhaust as exhaust
-    from verify.evaluation import check as check
-    from verify.fuzzing import fuzz as fuzz
-    from verify.model import bind_construction as bind_construction
-    from verify.model import forward as forward
-    from verify.model import generate as generate
-    from verify.sweeping import sweep as sweep
-    from verify.torch_module import TorchTransformer as TorchTransformer
-    from verify.torch_module import to_torch as to_torch
-    from verify.trace import Trace as Trace
-    from verify.verdict import Counterexample as Counterexample
-    from verify.verdict import Verdict as Verdict
+    from verify.evidence.enumeration import exhaust as exhaust
+    from verify.evidence.evaluation import check as check
+    from verify.evidence.fuzzing import fuzz as fuzz
+    from verify.evidence.sweeping import sweep as sweep
+    from verify.evidence.verdict import Counterexample as Counterexample
+    from verify.evidence.verdict import Verdict as Verdict
+    from verify.running.batches import batch_dependence as batch_dependence
+    from verify.running.cases import Outcome as Outcome
+    from verify.running.cases import Runner as Runner
+    from verify.running.model import bind_construction as bind_construction
+    from verify.running.model import forward as forward
+    from verify.running.model import generate as generate
+    from verify.running.torch_module import TorchTransformer as TorchTransformer
+    from verify.running.torch_module import to_torch as to_torch
+    from verify.running.trace import Trace as Trace
 
 #: Where each public name lives; a test compares this with the imports above, which type checkers read.
 _HOMES = {
@@ -42,21 +42,21 @@ _HOMES = {
     "get_arithmetic": "verify.arithmetic",
     "StructuredTorchArithmetic": "verify.arithmetic.structured",
     "TorchArithmetic": "verify.arithmetic.tensors",
-    "batch_dependence": "verify.batches",
-    "Outcome": "verify.cases",
-    "Runner": "verify.cases",
-    "exhaust": "verify.enumeration",
-    "check": "verify.evaluation",
-    "fuzz": "verify.fuzzing",
-    "bind_construction": "verify.model",
-    "forward": "verify.model",
-    "generate": "verify.model",
-    "sweep": "verify.sweeping",
-    "TorchTransformer": "verify.torch_module",
-    "to_torch": "verify.torch_module",
-    "Trace": "verify.trace",
-    "Counterexample": "verify.verdict",
-    "Verdict": "verify.verdict",
+    "batch_dependence": "verify.running.batches",
+    "Outcome": "verify.running.cases",
+    "Runner": "verify.running.cases",
+    "exhaust": "verify.evidence.enumeration",
+    "check": "verify.evidence.evaluation",
+    "fuzz": "verify.evidence.fuzzing",
+    "bind_construction": "verify.running.model",
+    "forward": "verify.running.model",
+    "generate": "verify.running.model",
+    "sweep": "verify.evidence.sweeping",
+    "TorchTransformer": "verify.running.torch_module",
+    "to_torch": "verify.running.torch_module",
+    "Trace": "verify.running.trace",
+    "Counterexample": "verify.evidence.verdict",
+    "Verdict": "verify.evidence.verdict",
 }
 
 

@@ -20,8 +20,8 @@ from constructions import UnconditionalGeneration
 from tests.benchmarks.notebook_port import NotebookPort
 from verify.arithmetic import Arithmetic, RationalArithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
-from verify.model import bind_construction, forward, generate
-from verify.torch_module import to_torch
+from verify.running.model import bind_construction, forward, generate
+from verify.running.torch_module import to_torch
 
 _Tokens = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.benchmarks import speed
 from verify.arithmetic.structured import StructuredTorchArithmetic
-from verify.model import bind_construction, forward
+from verify.running.model import bind_construction, forward
 
 pytestmark = pytest.mark.benchmark_tier
 

@@ -13,7 +13,7 @@ from constructions.temperature import Hardmax, Temperature
 from constructions.transformer import Layer
 from constructions.validation import IntArray
 from verify.certificates import Kernel, RoundedArithmetic
-from verify.certificates.kernel import Products
+from verify.certificates.floats.kernel import Products
 
 Encode = Callable[[Any], Any]
 Promise = Callable[[Any, Any], Any]

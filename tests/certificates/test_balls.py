@@ -22,13 +22,13 @@ from constructions import (
 from tests.certificates.own import rounded
 from verify.arithmetic import RationalArithmetic
 from verify.certificates import BallArithmetic
-from verify.certificates.ball_columns import ball, ball_precision
-from verify.certificates.ball_margins import ball_margins
-from verify.certificates.balls import BallRows, BallScores
+from verify.certificates.all_targets import bind_for_certificate, readout_input
+from verify.certificates.balls.arithmetic import BallRows, BallScores
+from verify.certificates.balls.columns import ball, ball_precision
+from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import cells
-from verify.certificates.certify import bind_for_certificate, readout_input
-from verify.model import bind_construction, forward
-from verify.trace import Trace
+from verify.running.model import bind_construction, forward
+from verify.running.trace import Trace
 
 _CONSTRUCTIONS = [
     UnconditionalGeneration(3, 2),
@@ -185,7 +185,7 @@ def test_hardmax_of_scores_that_may_tie_or_lead() -> None:
 
 
 def test_rounded_hardmax_of_scores_that_are_not_known() -> None:
-    from verify.certificates.boxes import Box
+    from verify.certificates.floats.boxes import Box
 
     arithmetic = rounded()
     visible = np.ones((1, 2), dtype=np.bool_)

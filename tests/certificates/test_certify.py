@@ -32,9 +32,9 @@ from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.evidence.test_own_construction import CaesarCipher
 from verify import RationalArithmetic, Verdict
 from verify.certificates import BallArithmetic, bit_exact, certificate_arithmetic, certify
-from verify.cli import run
-from verify.model import bind_construction, generate
-from verify.trace import Trace
+from verify.cli.app import run
+from verify.running.model import bind_construction, generate
+from verify.running.trace import Trace
 
 BALLS = BallArithmetic()
 

@@ -12,10 +12,11 @@ import torch
 
 from constructions import InvalidArgument
 from constructions.formats import get_format
-from verify.certificates import kernel, rounded, softmax
-from verify.certificates.ball_columns import ball_precision
-from verify.certificates.exp_error import exp_errors
-from verify.certificates.kernel import EXP_ULPS
+from verify.certificates.balls.columns import ball_precision
+from verify.certificates.floats import arithmetic as rounded
+from verify.certificates.floats import kernel, softmax
+from verify.certificates.floats.exp_error import exp_errors
+from verify.certificates.floats.kernel import EXP_ULPS
 
 _ALL = [*(("torch", dtype) for dtype in ("float64", "float32", "bfloat16", "float16"))]
 _ALL += [("numpy", dtype) for dtype in ("float64", "float32", "float16")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from constructions import FORMATS, Format
-from verify.certificates.rounding import from_ordinal, ordinal
+from verify.certificates.floats.directed import from_ordinal, ordinal
 
 FORMAT = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 

@@ -12,11 +12,11 @@ import pytest
 
 from constructions.formats import FORMATS, Format, round_to_format
 from tests.certificates.own import rounded
-from verify.certificates.boxes import Box
-from verify.certificates.kernel import Products
-from verify.certificates.margins import rounded_margins
-from verify.certificates.rounded import RoundedWeight
-from verify.certificates.rounding import from_ordinal, grid_of, grids_between, ordinal, round_array
+from verify.certificates.floats.arithmetic import RoundedWeight
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.directed import from_ordinal, grid_of, grids_between, ordinal, round_array
+from verify.certificates.floats.kernel import Products
+from verify.certificates.floats.margins import rounded_margins
 
 _Array = np.ndarray[Any, Any]
 #: Weights and bias of every output, numbers of every row; the sums, rows x outputs.

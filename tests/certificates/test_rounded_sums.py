@@ -13,9 +13,9 @@ import torch
 from constructions.formats import get_format
 from constructions.temperature import Softmax
 from tests.certificates.own import rounded
-from verify.certificates.boxes import Box
-from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
-from verify.certificates.rounding import grid_of, round_array
+from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.directed import grid_of, round_array
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 _Matrix = np.ndarray[Any, Any]

@@ -12,10 +12,10 @@ from constructions.formats import FORMATS
 from constructions.temperature import Softmax
 from tests.certificates.own import rounded
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.cases import Runner
 from verify.certificates import certify
-from verify.certificates.boxes import Box
-from verify.certificates.rounding import from_ordinal, grid_of, grids_between, ordinal
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.directed import from_ordinal, grid_of, grids_between, ordinal
+from verify.running.cases import Runner
 
 _BLUNT = ConditionalGeneration(7, encoding="integer", temperature=RationalSoftmax(Fraction(2)))
 

@@ -24,7 +24,7 @@ from constructions.unknown_tokens import bounds, dependence, unknown_tokens
 from tests.certificates.own import Given, as_numbers, nearest, read_first, rounded
 from verify.certificates import bit_exact, certificate_arithmetic, certify
 from verify.certificates.cells import cells
-from verify.verdict import Verdict
+from verify.evidence.verdict import Verdict
 
 
 def _tokens(run: Any, ends: Any) -> Any:

@@ -25,8 +25,8 @@ from constructions import (
 from constructions.thresholds import longer_responses_threshold, unconditional_generation_threshold
 from tests.certificates.own import rounded
 from verify.arithmetic.structured import StructuredTorchArithmetic
-from verify.cases import Runner
 from verify.certificates import BallArithmetic, certify
+from verify.running.cases import Runner
 
 #: Enumerated whole up to this many cases.
 _SMALL = 300

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from verify.cli import run
+from verify.cli.app import run
 
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="here a CUDA device is there")
 T1 = ["theorem-1", "--vocab", "3", "--context", "2"]

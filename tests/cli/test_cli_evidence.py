@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from proofs import CLAIMS
-from verify import Verdict, suite
-from verify.cli import run
+from verify import Verdict
+from verify.cli.app import run
+from verify.suite import main_job as suite
 
 T1 = ["theorem-1", "--vocab", "3", "--context", "3"]
 
@@ -202,7 +203,7 @@ def test_show_prints_numbers_at_given_sizes(capsys: pytest.CaptureFixture[str]) 
 
 
 def _shell(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from verify.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from verify.cli.app import main; main()", *arguments]
     root = Path(__file__).parents[2]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=root, encoding="utf-8")
 

@@ -17,8 +17,9 @@ import pytest
 import typer
 
 from tests.cli.own import written
-from verify import cli, terminal
-from verify.cli import run
+from verify.cli import app as cli
+from verify.cli import terminal
+from verify.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 T1 = ["exhaust", "theorem-1", "--vocab", "2", "--context", "2"]
@@ -48,7 +49,7 @@ UNEXPECTED = [
 def test_what_is_not_expected_is_status_3_and_one_line(
     error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli_evidence.exhaust_construction", _raise(error))
+    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(error))
     assert run(T1) == 3
     told = capsys.readouterr()
     assert told.out == ""
@@ -63,7 +64,7 @@ def test_what_is_not_expected_is_status_3_and_one_line(
 def test_debug_shows_the_traceback(
     place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli_evidence.exhaust_construction", _raise(ZeroDivisionError("by nothing")))
+    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(ZeroDivisionError("by nothing")))
     assert run(["--debug", *T1] if place == "first" else [*T1, "--debug"]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
@@ -76,7 +77,7 @@ def test_debug_shows_the_traceback(
 def test_an_interruption_is_status_130_and_one_line(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli_evidence.exhaust_construction", _raise(error))
+    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(error))
     assert run([*T1, "--json"]) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
     path = tmp_path / "run.json"
@@ -134,7 +135,7 @@ def test_a_standard_output_that_is_closed(monkeypatch: pytest.MonkeyPatch, capsy
 
 def _shell(script: str, *words: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **how.pop("env", {})}
-    command = [sys.executable, "-c", f"{script}\nfrom verify.start import main\nmain()", *words]
+    command = [sys.executable, "-c", f"{script}\nfrom verify.cli.start import main\nmain()", *words]
     return subprocess.run(command, env=environment, check=False, timeout=120, **how)
 
 
@@ -236,7 +237,7 @@ def _never(*_: object, **__: object) -> None:
 def test_a_checkpoint_that_is_none_is_refused_before_the_work(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli_evidence.exhaust_construction", _never)
+    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _never)
     monkeypatch.setattr("verify.frontier.find_frontier", _never)
     path = Path(kind) if kind.startswith("/dev") else tmp_path / "run.json"
     said = f"checkpoint: expected a regular file but {path} is a device"
@@ -306,7 +307,7 @@ def test_a_map_of_too_many_tokens_is_refused_in_linear_time(
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli_evidence.tasks", _never)
+    monkeypatch.setattr("verify.cli.evidence.tasks", _never)
     path = tmp_path / "file"
     path.touch()
     assert _refused(["verify", "--report", str(path)], capsys) == f"report: expected a folder but {path} is not one"
@@ -325,7 +326,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("verify.frontier.find_frontier", _never)
-    monkeypatch.setattr("verify.cli_limits.check_layer", _never)
+    monkeypatch.setattr("verify.cli.limits.check_layer", _never)
     for name in ("picture.xyz", "picture", "picture.pgf", "picture."):
         said = _refused([*words, "--picture", str(tmp_path / name)], capsys)
         assert said.startswith("picture: expected a name that ends in .")
@@ -363,4 +364,4 @@ def test_every_help_says_what_the_status_means(command: str | None, capsys: pyte
 
 def test_the_installed_command_starts_before_the_imports() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'prefixproof = "verify.start:main"' in project
+    assert 'prefixproof = "verify.cli.start:main"' in project

@@ -13,9 +13,9 @@ import pytest
 
 from tests.cli.own import written
 from verify import Verdict
-from verify.cli import run
-from verify.own_suite import largest_enumerated
-from verify.suite import RATIONAL_SIZES
+from verify.cli.app import run
+from verify.suite.main_job import RATIONAL_SIZES
+from verify.suite.own import largest_enumerated
 
 
 @pytest.fixture(autouse=True)

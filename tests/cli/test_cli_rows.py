@@ -8,8 +8,8 @@ import pytest
 
 from constructions import RationalSoftmax, UnconditionalGeneration
 from verify import RationalArithmetic, Verdict, check
-from verify.cli import run
-from verify.verdict import Counterexample
+from verify.cli.app import run
+from verify.evidence.verdict import Counterexample
 
 T1 = ["theorem-1", "--vocab", "3", "--context", "3"]
 

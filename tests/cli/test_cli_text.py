@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from verify import Verdict
-from verify.cli import run
-from verify.maps import parse_map
+from verify.cli.app import run
+from verify.files.maps import parse_map
 
 
 def _json(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 0) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from constructions import Attention, Head, Linear, Transformer, UnconditionalGeneration
 from constructions.article import escaped, numbers_article, standalone_article, symbolic_article
 from proofs import CLAIMS, LAYER_CLAIMS
-from verify.cli import run
+from verify.cli.app import run
 
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex: texlive-latex-base")
 

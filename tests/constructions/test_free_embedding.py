@@ -15,9 +15,9 @@ from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Un
 from constructions.thresholds import embedding_threshold, hardest_embedding
 from proofs import theorem_1
 from verify import StructuredTorchArithmetic, Verdict, exhaust, fuzz, get_arithmetic
-from verify.cases import Runner, parameters_of
-from verify.commands import command_for
-from verify.tables import parameters
+from verify.cli.sizes import command_for
+from verify.report.tables import parameters
+from verify.running.cases import Runner, parameters_of
 
 F = Fraction
 ROWS = ((F(1, 2), F(0)), (F(-1, 4), F(1)))

@@ -25,7 +25,7 @@ from constructions.head_thresholds import unconditional_generation_holds
 from constructions.temperature import as_temperature, head_temperature, parse_head_q
 from verify import get_arithmetic
 from verify.arithmetic import RationalArithmetic
-from verify.cases import Runner, parameters_of, show_temperature
+from verify.running.cases import Runner, parameters_of, show_temperature
 
 F = Fraction
 BOTH = PerHeadSoftmax({"self": F(7), "first": F(9, 2)})

@@ -33,7 +33,7 @@ from constructions.thresholds import (
     unconditional_generation_threshold,
 )
 from verify.arithmetic import RationalArithmetic
-from verify.cases import Outcome, Runner
+from verify.running.cases import Outcome, Runner
 
 Mask = Literal["causal", "none"]
 MASKS: tuple[Mask, ...] = ("causal", "none")

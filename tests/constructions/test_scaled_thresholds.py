@@ -18,7 +18,7 @@ from constructions.head_thresholds import unconditional_generation_holds
 from constructions.scaled_thresholds import scaled_generation_holds, smallest_temperature
 from constructions.thresholds import embedding_threshold
 from verify import get_arithmetic
-from verify.cases import Runner
+from verify.running.cases import Runner
 
 F = Fraction
 Scaling = Literal["key", "length"]

@@ -16,8 +16,8 @@ from jaxtyping import AbstractArray, TypeCheckError
 from constructions import UnconditionalGeneration
 from verify import certificates, frontier, prefixes
 from verify.arithmetic import NumpyArithmetic
-from verify.model import bind_construction, generate
-from verify.torch_module import to_torch
+from verify.running.model import bind_construction, generate
+from verify.running.torch_module import to_torch
 
 
 def test_an_array_of_another_dtype_is_refused() -> None:

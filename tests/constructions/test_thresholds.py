@@ -27,7 +27,7 @@ from constructions.thresholds import (
     unconditional_generation_threshold,
 )
 from verify.arithmetic import RationalArithmetic
-from verify.model import bind_construction, exact_logits, generate
+from verify.running.model import bind_construction, exact_logits, generate
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 Mask = Literal["causal", "none"]

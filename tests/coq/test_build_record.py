@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from verify.coq_record import SOURCES, CoqRecord, CoqTheorem, audited, coq_verdict, read_record, sources_sha256
+from verify.suite.coq_record import SOURCES, CoqRecord, CoqTheorem, audited, coq_verdict, read_record, sources_sha256
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from verify.files import write_atomically
+from verify.files.atomic import write_atomically
 
 
 def test_content_is_written_as_utf_8_and_folders_are_made(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from verify import progress
-from verify.progress import EVERY, PROBE, Meter, duration, shown_progress
+from verify.report import progress
+from verify.report.progress import EVERY, PROBE, Meter, duration, shown_progress
 
 
 class Clock:

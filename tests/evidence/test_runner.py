@@ -22,7 +22,7 @@ from constructions import (
 )
 from constructions.thresholds import unconditional_generation_threshold
 from verify import Runner, StructuredTorchArithmetic, exhaust, get_arithmetic
-from verify.cases import Outcome
+from verify.running.cases import Outcome
 
 EXACT = get_arithmetic("rational")
 FLOATS = [get_arithmetic(kind, dtype=dtype) for kind in ("torch", "numpy") for dtype in ("float64", "float32")]

@@ -22,7 +22,8 @@ from constructions import (
     RationalSoftmax,
     UnconditionalGeneration,
 )
-from verify import check, get_arithmetic, strategies
+from verify import check, get_arithmetic
+from verify.evidence import strategies
 
 KINDS = [UnconditionalGeneration, ConditionalGeneration, LongerResponses, LongerInputs]
 SMALL = st.one_of(

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from verify.strongest import arithmetic_family, strongest, strongest_json, strongest_table
-from verify.verdict import Method, Refutation, Verdict
+from verify.evidence.verdict import Method, Refutation, Verdict
+from verify.suite.strongest import arithmetic_family, strongest, strongest_json, strongest_table
 
 
 def _verdict(

@@ -20,8 +20,8 @@ from constructions import (
     UnconditionalGeneration,
 )
 from verify import Trace, Verdict, check, get_arithmetic, sweep
-from verify.commands import command_for
-from verify.sweeping import constant_targets
+from verify.cli.sizes import command_for
+from verify.evidence.sweeping import constant_targets
 
 
 def _sweep(build: Any, dtype: str, last: int, **options: Any) -> Verdict:

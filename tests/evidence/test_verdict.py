@@ -12,7 +12,7 @@ import pytest
 
 from constructions import ConditionalGeneration, InvalidArgument, LongerInputs
 from verify import Counterexample, Verdict, check
-from verify.verdict import decimal, verdict_text
+from verify.evidence.verdict import decimal, verdict_text
 
 CASE = Counterexample(
     construction="ConditionalGeneration(2)",

@@ -22,7 +22,7 @@ from constructions.encodings import LIFTS, READOUTS, Encoding, Lift, Readout
 from verify import Runner
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.sweeping import constant_targets
+from verify.evidence.sweeping import constant_targets
 
 #: Tokens decoded at a time.
 CHUNK = 512

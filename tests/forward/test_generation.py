@@ -25,7 +25,7 @@ from constructions import (
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import Cache, bind, bind_construction, exact_logits, forward, generate
+from verify.running.model import Cache, bind, bind_construction, exact_logits, forward, generate
 
 EXACT = RationalArithmetic()
 

@@ -31,7 +31,7 @@ from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, SymbolicArithmetic, get_arithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import bind, bind_construction, forward
+from verify.running.model import bind, bind_construction, forward
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 AnyArithmetic = Arithmetic[Any, Any, Any]

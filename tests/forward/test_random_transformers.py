@@ -18,8 +18,8 @@ from constructions import Attention, Hardmax, Head, Linear, Ratios, Transformer,
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, SymbolicArithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import bind, forward, generate
-from verify.trace import Trace
+from verify.running.model import bind, forward, generate
+from verify.running.trace import Trace
 
 EXACT = RationalArithmetic()
 OTHERS: list[Arithmetic[Any, Any, Any]] = [

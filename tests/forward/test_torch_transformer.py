@@ -19,10 +19,10 @@ from constructions import (
     LongerResponses,
     UnconditionalGeneration,
 )
-from verify import torch_module
-from verify.model import forward, generate
-from verify.torch_module import TorchTransformer, matmul_precision, to_torch
-from verify.trace import Trace
+from verify.running import torch_module
+from verify.running.model import forward, generate
+from verify.running.torch_module import TorchTransformer, matmul_precision, to_torch
+from verify.running.trace import Trace
 
 CONSTRUCTIONS: list[Construction] = [
     UnconditionalGeneration(5, 4),

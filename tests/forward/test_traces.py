@@ -26,8 +26,8 @@ from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, S
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.symbolic import q
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import bind_construction, exact_logits, forward, generate
-from verify.trace import Trace
+from verify.running.model import bind_construction, exact_logits, forward, generate
+from verify.running.trace import Trace
 
 EXACT = RationalArithmetic()
 HARD = Hardmax()

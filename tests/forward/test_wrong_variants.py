@@ -30,8 +30,8 @@ from constructions import (
 from constructions.expressions import V, entries
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import bind, bind_construction, forward, generate
-from verify.torch_module import to_torch
+from verify.running.model import bind, bind_construction, forward, generate
+from verify.running.torch_module import to_torch
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 EXACT = RationalArithmetic()

@@ -11,7 +11,7 @@ import torch
 
 from constructions.formats import FORMATS, Format, round_to_format
 from constructions.validation import InvalidArgument
-from verify.arithmetic.kernels import fused_multiply_add, to_tf32
+from verify.arithmetic.emulated import fused_multiply_add, to_tf32
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.frontier import evenly_spaced_values
 

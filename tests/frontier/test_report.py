@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from constructions.validation import InvalidArgument
-from verify.cli import run
+from verify.cli.app import run
 from verify.frontier import Frontier
 from verify.frontier.document import DOCUMENT, document, draw
 from verify.frontier.measured import DATA, load, settings

@@ -15,8 +15,8 @@ from constructions.validation import InvalidArgument
 from verify import exhaust
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import certificate_arithmetic, certify
-from verify.checkpoint import sealed
-from verify.cli import run
+from verify.cli.app import run
+from verify.evidence.checkpoint import sealed
 from verify.frontier import KERNELS, Frontier, find_frontier
 from verify.frontier.falsify import failures
 from verify.frontier.family import Family

@@ -6,7 +6,7 @@ import pytest
 
 from proofs import get_claim
 from verify import Verdict, get_arithmetic
-from verify.suite import fuzz_claim
+from verify.suite.main_job import fuzz_claim
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,7 @@ import pytest
 from constructions import ConditionalGeneration, Construction, LongerInputs, LongerResponses, UnconditionalGeneration
 from proofs import get_claim
 from verify import Verdict, exhaust, get_arithmetic, sweep
-from verify.suite import fuzz_claim
+from verify.suite.main_job import fuzz_claim
 
 pytestmark = [pytest.mark.heavy, pytest.mark.gpu]
 

@@ -15,7 +15,7 @@ import torch
 from constructions import FORMATS, Construction, DigitGeneration, UnconditionalGeneration, largest_band_size
 from verify import to_torch
 from verify.arithmetic.structured import StructuredTorchArithmetic
-from verify.model import bind_construction, forward, generate
+from verify.running.model import bind_construction, forward, generate
 
 #: Logits in memory at a time: a quarter of a gibibyte in float32.
 LOGITS = 2**26

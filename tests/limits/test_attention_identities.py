@@ -17,9 +17,9 @@ from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend,
 from verify.prefixes import evidence as evidence_module
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
+from verify.prefixes.error_bounds import Rounding, _attention, _linear, _scores
 from verify.prefixes.layer import float_gap
 from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
-from verify.prefixes.rounding import Rounding, _attention, _linear, _scores
 
 EXACT = RationalArithmetic()
 EACH_CLAIM = pytest.mark.parametrize("claim", LAYER_CLAIMS)

@@ -11,8 +11,8 @@ import pytest
 
 from constructions.counterexamples import REFUTED
 from verify import Verdict
-from verify.cli import run
-from verify.coq_record import CoqRecord, CoqTheorem
+from verify.cli.app import run
+from verify.suite.coq_record import CoqRecord, CoqTheorem
 
 HEAD = {"query": [[1, 0], [0, 1]], "key": [[1, 0], [0, 1]], "value": [[1, 0], [0, "1/2"]]}
 LAYER: dict[str, Any] = {
@@ -111,7 +111,7 @@ def test_the_main_job_covers_the_layer_claims(
     claim: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = CoqRecord("8.16.1", (CoqTheorem("attention_rescaling", ()), CoqTheorem("attention_bias_layer", ())))
-    monkeypatch.setattr("verify.cli_evidence.read_record", lambda: (record, None))
+    monkeypatch.setattr("verify.cli.evidence.read_record", lambda: (record, None))
     assert run(["verify", claim, "--examples", "20", "--json"]) == 0
     verdicts = [Verdict.from_json(record) for record in json.loads(capsys.readouterr().out)["verdicts"]]
     kinds = [(verdict.method, verdict.arithmetic) for verdict in verdicts]
@@ -202,7 +202,7 @@ def test_a_bad_question_is_one_line_and_status_2(
             "width: expected one of the sizes of theorem-1 (vocab, context)",
         ),
         (["counterexample", "nowhere:Nothing"], "claim: expected module:Class that can be imported"),
-        (["counterexample", "verify.cli:run"], "claim: expected a Construction of verify.cli, which has none"),
+        (["counterexample", "verify.cli.app:run"], "claim: expected a Construction of verify.cli.app, which has none"),
         (["counterexample", "float-digits-are-safe", "--q", "2"], "size: expected no sizes and no temperature"),
         (["fuzz", "attention-bias", "--vocab", "3"], "claim: expected no sizes and no temperature for attention-bias"),
         (["exhaust", "attention-bias"], "claim: expected one of theorem-1"),

@@ -19,14 +19,15 @@ from constructions.counterexamples import (
     smallest_harmful_magnitude,
     swapped_values,
 )
-from verify import Verdict, exhaust, float_counterexamples
-from verify import counterexamples as module
+from verify import Verdict, exhaust
 from verify.arithmetic import RationalArithmetic, torch_arithmetic
-from verify.counterexamples import layer_of, refute
-from verify.float_counterexamples import FLOAT32_FIRST, smallest_float32_failure, smallest_misread_row
+from verify.evidence import counterexamples as module
+from verify.evidence import float_counterexamples
+from verify.evidence.counterexamples import layer_of, refute
+from verify.evidence.float_counterexamples import FLOAT32_FIRST, smallest_float32_failure, smallest_misread_row
+from verify.evidence.verdict import Counterexample, Refutation
 from verify.prefixes import attend
 from verify.reachability import ChangedRatio, Problem, decide, decide_pattern, pattern_is_impossible, proves_impossible
-from verify.verdict import Counterexample, Refutation
 
 EXACT = RationalArithmetic()
 F = Fraction

@@ -13,9 +13,9 @@ import pytest
 from constructions import Construction, InvalidArgument, LongerInputs, RationalSoftmax, UnconditionalGeneration
 from verify import check
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, torch_arithmetic
-from verify.cases import Outcome, Runner
-from verify.finder import find_counterexample
-from verify.verdict import Counterexample
+from verify.evidence.finder import find_counterexample
+from verify.evidence.verdict import Counterexample
+from verify.running.cases import Outcome, Runner
 
 EXACT = RationalArithmetic()
 

@@ -17,8 +17,8 @@ from constructions import Hardmax, Softmax
 from tests.certificates.emulated import FORMATS, Array, to_format
 from tests.certificates.kernels import DrawnKernel
 from tests.certificates.own import rounded
-from verify.certificates.boxes import Box
-from verify.certificates.rounded import RoundedArithmetic, RoundedWeight
+from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
+from verify.certificates.floats.boxes import Box
 
 Killer = Callable[[], list[str]]
 

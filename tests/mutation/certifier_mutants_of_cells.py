@@ -5,12 +5,12 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _cells = of("cells", "verify.certificates.cells")
-_members = of("members of cells", "verify.certificates.unknown_tokens")
+_members = of("members of cells", "verify.certificates.code_on_bounds")
 _bounds = of("bounds of unknown tokens", "constructions.unknown_arithmetic")
 _tokens = of("unknown tokens", "constructions.unknown_tokens")
 _functions = of("look-ups of unknown tokens", "constructions.token_functions")
-_certify = of("the certificate", "verify.certificates.certify")
-_exact = of("nothing rounds", "verify.certificates.bit_exact")
+_certify = of("the certificate", "verify.certificates.all_targets")
+_exact = of("nothing rounds", "verify.certificates.nothing_rounds")
 
 CELLS: tuple[Mutant, ...] = (
     _cells(

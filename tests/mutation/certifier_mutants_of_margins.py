@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant, of
 
-_coarse = of("coarse sieve", "verify.certificates.margins")
-_pairs = of("sieve of pairs", "verify.certificates.margins")
-_floats = of("floats one by one", "verify.certificates.margins")
-_sparse = of("cells that share", "verify.certificates.sparse")
-_ball_sieve = of("sieve of balls", "verify.certificates.ball_margins")
-_balls = of("balls", "verify.certificates.balls")
-_columns = of("columns of balls", "verify.certificates.ball_columns")
+_coarse = of("coarse sieve", "verify.certificates.floats.margins")
+_pairs = of("sieve of pairs", "verify.certificates.floats.margins")
+_floats = of("floats one by one", "verify.certificates.floats.margins")
+_sparse = of("cells that share", "verify.certificates.floats.sparse")
+_ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
+_balls = of("balls", "verify.certificates.balls.arithmetic")
+_columns = of("columns of balls", "verify.certificates.balls.columns")
 
 MARGINS: tuple[Mutant, ...] = (
     _coarse(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant, of
 
-_operations = of("operations on boxes", "verify.certificates.rounded")
-_softmax = of("softmax", "verify.certificates.softmax")
+_operations = of("operations on boxes", "verify.certificates.floats.arithmetic")
+_softmax = of("softmax", "verify.certificates.floats.softmax")
 
 OPERATIONS: tuple[Mutant, ...] = (
     _operations(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant, of
 
-_rounding = of("rounding to a format", "verify.certificates.rounding")
-_boxes = of("boxes", "verify.certificates.boxes")
-_kernel = of("assumptions of a kernel", "verify.certificates.kernel")
-_sums = of("sums", "verify.certificates.sums")
-_absorbed = of("absorption in a sum", "verify.certificates.sums")
+_rounding = of("rounding to a format", "verify.certificates.floats.directed")
+_boxes = of("boxes", "verify.certificates.floats.boxes")
+_kernel = of("assumptions of a kernel", "verify.certificates.floats.kernel")
+_sums = of("sums", "verify.certificates.floats.sums")
+_absorbed = of("absorption in a sum", "verify.certificates.floats.sums")
 
 SUMS: tuple[Mutant, ...] = (
     _rounding(

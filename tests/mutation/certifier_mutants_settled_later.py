@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant, of
 
-_kernel = of("assumptions of a kernel", "verify.certificates.kernel")
-_sums = of("sums", "verify.certificates.sums")
-_absorbed = of("absorption in a sum", "verify.certificates.sums")
-_softmax = of("softmax", "verify.certificates.softmax")
-_pairs = of("sieve of pairs", "verify.certificates.margins")
-_floats = of("floats one by one", "verify.certificates.margins")
-_ball_sieve = of("sieve of balls", "verify.certificates.ball_margins")
-_sparse = of("cells that share", "verify.certificates.sparse")
+_kernel = of("assumptions of a kernel", "verify.certificates.floats.kernel")
+_sums = of("sums", "verify.certificates.floats.sums")
+_absorbed = of("absorption in a sum", "verify.certificates.floats.sums")
+_softmax = of("softmax", "verify.certificates.floats.softmax")
+_pairs = of("sieve of pairs", "verify.certificates.floats.margins")
+_floats = of("floats one by one", "verify.certificates.floats.margins")
+_ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
+_sparse = of("cells that share", "verify.certificates.floats.sparse")
 
 _SHARED = "The single box that encloses all cells is right by itself; what is kept cell by cell only tightens it."
 _UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that reading it changes no sum."

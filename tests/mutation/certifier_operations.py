@@ -12,9 +12,9 @@ from tests.certificates.emulated import FORMATS, Array, held, multiply, to_forma
 from tests.certificates.kernels import DrawnKernel
 from tests.certificates.own import rounded
 from tests.mutation.certifier_killers import KINDS, box, floats, outside, weight
-from verify.certificates import rounding
-from verify.certificates.boxes import Box
-from verify.certificates.rounded import RoundedArithmetic
+from verify.certificates.floats import directed as rounding
+from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.certificates.floats.boxes import Box
 
 # operations -----------------------------------------------------------------------------------------------------------
 

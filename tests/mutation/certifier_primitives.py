@@ -10,10 +10,10 @@ import numpy as np
 from constructions.formats import get_format
 from tests.certificates.emulated import FORMATS, LARGEST, held, to_format
 from tests.certificates.own import rounded
-from verify.certificates import rounding
-from verify.certificates.ball_columns import ball_precision
-from verify.certificates.boxes import fits
-from verify.certificates.kernel import Kernel
+from verify.certificates.balls.columns import ball_precision
+from verify.certificates.floats import directed as rounding
+from verify.certificates.floats.boxes import fits
+from verify.certificates.floats.kernel import Kernel
 
 
 def _specials(rng: np.random.Generator, fmt: str) -> list[Fraction]:

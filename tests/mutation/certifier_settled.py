@@ -14,9 +14,9 @@ from tests.certificates.kernels import DrawnKernel
 from tests.certificates.own import rounded
 from tests.mutation.certifier_killers import KINDS, box, floats, outside, weight
 from verify.certificates import certificate_arithmetic, certify
-from verify.certificates.boxes import Box
-from verify.certificates.rounded import RoundedWeight
-from verify.certificates.sparse import SparseArithmetic, SparseRows, _sparse
+from verify.certificates.floats.arithmetic import RoundedWeight
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
 
 # sums that tensor cores truncate --------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from tests.certificates.own import rounded
 from tests.mutation.certifier_killers import box, outside
 from tests.mutation.oracle import attention_weights, exact
 from verify.certificates import BallArithmetic, certify
-from verify.certificates.ball_columns import Column, ball_precision, known_column, relu_column
-from verify.certificates.balls import BallRows, BallScores, outward
+from verify.certificates.balls.arithmetic import BallRows, BallScores, outward
+from verify.certificates.balls.columns import Column, ball_precision, known_column, relu_column
 
 
 def _holds(low: flint.arb, high: flint.arb, value: Fraction) -> bool:

@@ -16,9 +16,9 @@ from constructions import ConditionalGeneration, Construction, InvalidArgument, 
 from tests.mutation.canaries import EXACT
 from tests.mutation.mutated import Mutated, with_matrix, without_relu
 from verify import NumpyArithmetic, Verdict, exhaust, fuzz, sweep
-from verify.cases import Runner
-from verify.checkpoint import sealed
-from verify.enumeration import Tally
+from verify.evidence.checkpoint import sealed
+from verify.evidence.enumeration import Tally
+from verify.running.cases import Runner
 
 RIGHT = UnconditionalGeneration(3, 3)
 

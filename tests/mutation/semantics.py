@@ -34,7 +34,7 @@ from tests.mutation.truth import truth_of
 from verify import NumpyArithmetic, RationalArithmetic, Verdict, check, exhaust, fuzz
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.model import bind_construction, exact_logits, generate
+from verify.running.model import bind_construction, exact_logits, generate
 
 EXACT = RationalArithmetic()
 _TIES = "the last of equal logits wins"

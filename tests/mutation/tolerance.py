@@ -10,7 +10,7 @@ import numpy as np
 
 from constructions import Construction
 from verify.arithmetic import NumpyArithmetic
-from verify.model import bind, generate
+from verify.running.model import bind, generate
 
 #: An entry whose tolerance is larger than this does not matter: every weight at the sizes tested is below it.
 LARGEST = Fraction(64)

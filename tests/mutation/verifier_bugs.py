@@ -17,10 +17,10 @@ from constructions import Construction, InvalidArgument, TargetSpace
 from tests.mutation.canaries import every_verdict
 from tests.mutation.mutated import Mutated
 from verify import NumpyArithmetic
-from verify import cases as verify_cases
-from verify import tally as verify_tally
-from verify import verdict as verify_verdict
-from verify.model import bind_construction, exact_logits
+from verify.evidence import tally as verify_tally
+from verify.evidence import verdict as verify_verdict
+from verify.running import cases as verify_cases
+from verify.running.model import bind_construction, exact_logits
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 Fate = Literal["resisted", "shown"]

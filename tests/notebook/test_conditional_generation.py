@@ -8,7 +8,7 @@ import pytest
 
 from constructions import CharacterVocabulary, ConditionalGeneration
 from verify.arithmetic import get_arithmetic
-from verify.torch_module import to_torch
+from verify.running.torch_module import to_torch
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 

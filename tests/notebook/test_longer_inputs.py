@@ -12,7 +12,7 @@ import pytest
 
 from constructions import InvalidArgument, LongerInputs
 from verify.arithmetic import get_arithmetic
-from verify.torch_module import to_torch
+from verify.running.torch_module import to_torch
 
 _Table = np.ndarray[Any, np.dtype[np.int64]]
 Decode = Callable[..., _Table]

@@ -9,7 +9,7 @@ import pytest
 
 from constructions import CharacterVocabulary, LongerResponses
 from verify.arithmetic import get_arithmetic
-from verify.torch_module import to_torch
+from verify.running.torch_module import to_torch
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 

@@ -11,7 +11,7 @@ from constructions import CharacterVocabulary, InvalidArgument, Softmax, Uncondi
 from constructions.temperature import Temperature
 from constructions.thresholds import unconditional_generation_threshold
 from verify.arithmetic import get_arithmetic
-from verify.torch_module import to_torch
+from verify.running.torch_module import to_torch
 
 Decode = Callable[..., np.ndarray[Any, np.dtype[np.int64]]]
 

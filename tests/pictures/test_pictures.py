@@ -12,14 +12,14 @@ import verify
 from constructions.formats import FORMATS
 from tests.pictures.drawn import complaints
 from verify.arithmetic import torch_arithmetic
-from verify.cli import run
-from verify.figures import draw_prefix, draw_readout
+from verify.cli.app import run
 from verify.frontier.document import draw
 from verify.frontier.measured import load
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
+from verify.report.figures import draw_prefix, draw_readout
 
 pytest.importorskip("matplotlib")
 
@@ -97,7 +97,7 @@ def test_every_module_that_saves_a_picture_is_tested_here() -> None:
         for path in folder.rglob("*.py")
         if "savefig(" in path.read_text(encoding="utf-8")
     }
-    assert saving == {"figures.py", "prefixes/picture.py", "frontier/picture.py"}
+    assert saving == {"report/figures.py", "prefixes/picture.py", "frontier/picture.py"}
 
 
 def _bad(fault: str) -> Any:

@@ -29,10 +29,10 @@ from constructions import (
 )
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, Verdict, batch_dependence, check, exhaust, fuzz, get_arithmetic, sweep
-from verify.cases import Runner
-from verify.cli import run
-from verify.commands import command_for
-from verify.finder import find_counterexample
+from verify.cli.app import run
+from verify.cli.sizes import command_for
+from verify.evidence.finder import find_counterexample
+from verify.running.cases import Runner
 
 FLOAT32 = NumpyArithmetic("float32")
 
@@ -291,7 +291,7 @@ def test_batch_dependence_is_measured(capsys: pytest.CaptureFixture[str], monkey
 
 @pytest.mark.usefixtures("wrong_in_batches")
 def test_a_case_that_fails_in_a_batch_is_not_shown_to_hold() -> None:
-    from verify.evaluation import evaluate
+    from verify.evidence.evaluation import evaluate
 
     batches: list[Any] = []
     verdict, _ = evaluate(Cancelling(2), target=[1], arithmetic=FLOAT32, batches=batches)

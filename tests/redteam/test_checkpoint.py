@@ -30,10 +30,10 @@ from constructions import (
 )
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic
-from verify import fingerprint as fingerprints
-from verify.cases import Runner
-from verify.checkpoint import Checkpoint, sealed
-from verify.tables import explanation
+from verify.evidence import fingerprint as fingerprints
+from verify.evidence.checkpoint import Checkpoint, sealed
+from verify.report.tables import explanation
+from verify.running.cases import Runner
 
 EXACT = RationalArithmetic()
 RIGHT = UnconditionalGeneration(4, 4)
@@ -271,7 +271,7 @@ def test_other_versions_and_sources_are_another_run(tmp_path: Path, monkeypatch:
     begin(RIGHT, path)
     before = fingerprints.surroundings()
     assert len(before["sources"]) == 64
-    monkeypatch.setattr("verify.checkpoint.surroundings", lambda: {**before, name: "another"})
+    monkeypatch.setattr("verify.evidence.checkpoint.surroundings", lambda: {**before, name: "another"})
     assert f"differs in {name}" in refused(RIGHT, path)
 
 

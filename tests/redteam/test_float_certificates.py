@@ -30,8 +30,8 @@ from constructions.formats import FORMATS, round_to_format
 from tests.certificates.own import Given, rounded
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import Kernel, certificate_arithmetic, certify
-from verify.certificates.kernel import Products
-from verify.cli import run
+from verify.certificates.floats.kernel import Products
+from verify.cli.app import run
 
 PRODUCTS: tuple[Products, ...] = ("either", "separate", "fused")
 

@@ -15,7 +15,7 @@ import pytest
 from constructions import Construction, InvalidArgument, Layout, Linear, Ratios, TargetSpace, Transformer
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, RationalArithmetic, Verdict, check, exhaust, fuzz, sweep
-from verify.finder import find_counterexample
+from verify.evidence.finder import find_counterexample
 
 EXACT = RationalArithmetic()
 

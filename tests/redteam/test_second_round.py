@@ -13,7 +13,7 @@ from constructions import Attention, Head, InvalidArgument, Linear, RationalSoft
 from tests.certificates.own import Given, nearest, rounded
 from verify import RationalArithmetic, check
 from verify.certificates import certificate_arithmetic, certify
-from verify.verdict import margin_from_json, margin_to_json
+from verify.evidence.verdict import margin_from_json, margin_to_json
 
 #: The one target of 10^4 whose prompt goes wrong.
 RARE = [3, 3, 3, 3]

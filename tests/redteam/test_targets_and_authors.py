@@ -19,8 +19,8 @@ from tests.evidence.test_own_construction import CaesarCipher
 from tests.mutation.oracle import cases, constant_cases
 from verify import RationalArithmetic, exhaust, fuzz, get_arithmetic, sweep
 from verify.certificates import bit_exact, certificate_arithmetic, certify
-from verify.strategies import targets as drawn_targets
-from verify.sweeping import constant_targets
+from verify.evidence.strategies import targets as drawn_targets
+from verify.evidence.sweeping import constant_targets
 
 EXACT = RationalArithmetic()
 BALLS, FLOATS = certificate_arithmetic("ball"), rounded()

@@ -18,12 +18,12 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
+from verify.arithmetic.emulated import fused_multiply_add, matmul_precision, to_tf32
 from verify.arithmetic.gaps import score_gap
-from verify.arithmetic.kernels import fused_multiply_add, matmul_precision, to_tf32
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
-    from verify.torch_module import TorchTransformer
+    from verify.running.torch_module import TorchTransformer
 
 #: How a bias is added, see :class:`TorchArithmetic`.
 Bias = Literal["linear", "separate", "fma"]
@@ -156,7 +156,7 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     @property
     def plain(self) -> bool:
-        """Whether these are the kernels that a :class:`~verify.torch_module.TorchTransformer` runs by default."""
+        """Whether a :class:`~verify.running.torch_module.TorchTransformer` runs these kernels by default."""
         return self.bias == "linear" and not self.tf32_factors
 
     def words(self) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         """Return the module of these weights where these are the kernels that it runs."""
         if not self.plain:
             return None
-        from verify.torch_module import to_torch  # noqa: PLC0415 # it imports this module
+        from verify.running.torch_module import to_torch  # noqa: PLC0415 # it imports this module
 
         return to_torch(construction, self.fmt.name, self.device, precision="high" if tf32 else "highest")
 

@@ -3,7 +3,7 @@
 At a step of the response, with a given user input, the promised token depends on few entries of the target, often on a
 single one. A cell fixes these entries; every other entry may be anything. The bounds of the prompt over a cell, and of
 the response tokens fed back before the step, come from the construction's own code, see
-:mod:`verify.certificates.unknown_tokens`.
+:mod:`verify.certificates.code_on_bounds`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.targets import TargetSpace
 from constructions.unknown_arithmetic import INT64_ENTRIES
-from verify.certificates.unknown_tokens import CellsError, Enclosure, Members, Targets, answer, encode
+from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 
 #: Numbers in the input rows of one batch of cells.
 _BATCH_NUMBERS = 2**23

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from verify.files import write_atomically
+from verify.files.atomic import write_atomically
 from verify.frontier.measured import DATA, load
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Frontier

@@ -9,10 +9,10 @@ import numpy as np
 
 from constructions.construction import Construction
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.batches import constants, spaces
-from verify.cases import Outcome, Runner, batch_size
-from verify.found import confirmed
-from verify.verdict import Counterexample
+from verify.evidence.found import confirmed
+from verify.evidence.verdict import Counterexample
+from verify.running.batches import constants, spaces
+from verify.running.cases import Outcome, Runner, batch_size
 
 
 @dataclass(frozen=True)

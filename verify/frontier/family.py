@@ -9,9 +9,9 @@ from typing import Any
 from constructions.construction import Construction
 from constructions.temperature import Temperatures
 from constructions.validation import InvalidArgument
-from verify.cases import show_temperature
-from verify.cli_options import build
-from verify.commands import command_for
+from verify.cli.options import build
+from verify.cli.sizes import command_for
+from verify.running.cases import show_temperature
 
 
 @dataclass(frozen=True)

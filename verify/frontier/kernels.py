@@ -7,7 +7,7 @@ import torch
 
 from constructions.formats import Format
 from verify.arithmetic.tensors import Bias, TorchArithmetic
-from verify.certificates.kernel import Products
+from verify.certificates.floats.kernel import Products
 
 #: Products that torch's own kernel is asked for, by the shape of a readout: rows and tokens.
 _SAMPLES = (256, 1024)

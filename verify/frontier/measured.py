@@ -17,7 +17,7 @@ from typing import Any
 from constructions.temperature import Softmax
 from constructions.validation import InvalidArgument
 from verify.arithmetic.tensors import Bias
-from verify.files import read_json, write_atomically
+from verify.files.atomic import read_json, write_atomically
 from verify.frontier.family import Family
 from verify.frontier.record import Frontier
 from verify.frontier.search import KERNELS, find_frontier

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from constructions.validation import InvalidArgument
-from verify.verdict import Counterexample, decimal, margin_from_json, margin_to_json
+from verify.evidence.verdict import Counterexample, decimal, margin_from_json, margin_to_json
 
 
 @dataclass

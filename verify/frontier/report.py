@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from verify.evidence.verdict import Counterexample
 from verify.frontier.record import Frontier
-from verify.verdict import Counterexample
 
 #: The kernels as people call them.
 KERNEL_NAMES = {"separate": "x @ W.T, + b", "linear": "F.linear", "fma": "FMA (emulated)", "none": ""}

@@ -12,9 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
-from verify.certificates.boxes import Box
-from verify.certificates.cells import cells
-from verify.certificates.certify import (
+from verify.certificates.all_targets import (
     BUDGET,
     POINTS,
     Bound,
@@ -22,10 +20,12 @@ from verify.certificates.certify import (
     check_one_pass,
     readout_input,
 )
-from verify.certificates.margins import rounded_margins
-from verify.certificates.rounded import RoundedArithmetic
-from verify.certificates.sparse import SparseArithmetic
-from verify.certificates.unknown_tokens import CellsError
+from verify.certificates.cells import cells
+from verify.certificates.code_on_bounds import CellsError
+from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.margins import rounded_margins
+from verify.certificates.floats.sparse import SparseArithmetic
 
 #: Numbers of the readout's input that are held at once.
 _HELD_NUMBERS = 2**22

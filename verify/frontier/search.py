@@ -19,19 +19,19 @@ from constructions.construction import Construction
 from constructions.formats import Format, get_format
 from constructions.validation import InvalidArgument, check_choice, check_integer
 from verify.arithmetic.tensors import Bias, TorchArithmetic
-from verify.certificates.certify import certificate_arithmetic
-from verify.certificates.kernel import TF32_PRECISION
-from verify.certificates.rounded import RoundedArithmetic
-from verify.checkpoint import run_sha256, sealed, unsealed
-from verify.enumeration import Progress, no_progress
-from verify.files import write_atomically
-from verify.fingerprint import code_sha256, package_sha256
+from verify.certificates.all_targets import certificate_arithmetic
+from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.certificates.floats.kernel import TF32_PRECISION
+from verify.evidence.checkpoint import run_sha256, sealed, unsealed
+from verify.evidence.enumeration import Progress, no_progress
+from verify.evidence.fingerprint import code_sha256, package_sha256
+from verify.evidence.verdict import library_versions
+from verify.files.atomic import write_atomically
 from verify.frontier.falsify import failures
 from verify.frontier.kernels import products_of
 from verify.frontier.limits import evenly_spaced_values
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.frontier.scan import Scanner
-from verify.verdict import library_versions
 
 #: The kernels, see :class:`~verify.arithmetic.tensors.TorchArithmetic`.
 KERNELS: tuple[Bias, ...] = get_args(Bias)

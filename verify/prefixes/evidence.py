@@ -14,7 +14,7 @@ import numpy as np
 
 from constructions.temperature import Hardmax
 from constructions.validation import InvalidArgument, check_choice, check_integer
-from verify.cases import show_temperature
+from verify.evidence.verdict import Method, Refutation, Verdict
 from verify.prefixes.draw import (
     MOST_HEADS,
     MOST_POSITIONS,
@@ -24,7 +24,7 @@ from verify.prefixes.draw import (
 from verify.prefixes.layer import AttentionHead, AttentionLayer
 from verify.prefixes.measured import LAYER_CLAIMS, RESCALING, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
-from verify.verdict import Method, Refutation, Verdict
+from verify.running.cases import show_temperature
 
 Progress = Callable[[int, int], None]
 

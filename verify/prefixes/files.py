@@ -11,7 +11,7 @@ import numpy as np
 
 from constructions.temperature import Softmax, Temperature, parse_q
 from constructions.validation import InvalidArgument, check_finite_positive, reject
-from verify.files import read_json
+from verify.files.atomic import read_json
 from verify.prefixes.layer import AttentionHead, AttentionLayer
 
 _REQUIRED = {"heads", "content"}

@@ -185,7 +185,7 @@ def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
 def ieee(arithmetic: AnyArithmetic) -> Iterator[None]:
     """Keep torch's products at the precision of their format, and numpy silent: what is not finite shows by itself."""
     if arithmetic.name.startswith("torch"):
-        from verify.torch_module import matmul_precision  # noqa: PLC0415 # torch takes seconds to import
+        from verify.running.torch_module import matmul_precision  # noqa: PLC0415 # torch takes seconds to import
 
         with matmul_precision("highest"):
             yield

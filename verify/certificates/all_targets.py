@@ -1,0 +1,242 @@
+"""One proof for ALL targets and user inputs, in time polynomial in the sizes, on the weights that are given.
+
+The forward pass runs on bounds: the entries of the target that decide the answer are exact, every other entry of the
+virtual token may be anything, and so may the response tokens that were fed back before, which are as promised by
+induction. Nothing here knows a construction's closed form.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, cast, get_args
+
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.formats import get_format
+from constructions.ratios import Ratios
+from constructions.temperature import Softmax
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from verify.arithmetic.base import Arithmetic
+from verify.certificates.balls.arithmetic import BallArithmetic
+from verify.certificates.balls.columns import ball_precision
+from verify.certificates.balls.margins import ball_margins
+from verify.certificates.cells import Cells, cells
+from verify.certificates.code_on_bounds import CellsError, pure_functions
+from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.certificates.floats.kernel import Kernel, Products
+from verify.certificates.floats.margins import Margins, rounded_margins
+from verify.certificates.floats.sparse import SparseArithmetic
+from verify.evidence.enumeration import Progress, no_progress
+from verify.evidence.verdict import Verdict
+from verify.running.cases import parameters_of
+from verify.running.model import BoundAttention, BoundLinear, Model, bind_construction, forward
+from verify.running.trace import Trace
+
+#: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
+BUDGET = 2**20
+#: Floats of one box that are tried one by one before a pair of tokens is left undecided.
+POINTS = 2**12
+
+
+def certificate_arithmetic(
+    kind: str, dtype: str = "float32", *, products: str = "either", tf32: bool = False
+) -> BallArithmetic | RoundedArithmetic:
+    """Return the arithmetic of a certificate.
+
+    Args:
+        kind: ``ball`` for the real numbers, ``rounded`` for floats.
+        dtype: the float format of ``rounded``.
+        products: whether products are rounded before they are added, see
+            :class:`~verify.certificates.floats.kernel.Kernel`.
+        tf32: whether factors may be rounded to TF32.
+
+    Raises:
+        InvalidArgument: an unknown arithmetic, format or option.
+
+    """
+    check_choice("arithmetic", kind, ("ball", "rounded"))
+    if kind == "rounded":
+        check_choice("products", products, get_args(Products))
+        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+    if tf32 or products != "either":
+        raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
+    return BallArithmetic()
+
+
+def certify(
+    construction: Construction,
+    arithmetic: BallArithmetic | RoundedArithmetic,
+    *,
+    claim: str | None = None,
+    budget: int = BUDGET,
+    points: int = POINTS,
+    any_embedding: Fraction | None = None,
+    progress: Progress = no_progress,
+) -> Verdict:
+    """Certify that EVERY target is generated, with every user input.
+
+    Args:
+        construction: with its weights as they are.
+        arithmetic: of :func:`certificate_arithmetic`.
+        claim: the claim's id; the construction's name by default.
+        budget: the most cells to look at.
+        points: the most floats of a box to try one by one.
+        any_embedding: certify every token embedding ``E`` with ``|E| <= any_embedding`` at once, whatever the
+            construction's own is; for constructions without user tokens, whose embedding is free (Theorem 1).
+        progress: called with response steps done and in all.
+
+    Returns:
+        ``holds`` true when every margin is certain; unknown otherwise, with the first token and position that could
+        not be decided. Never false: a certificate does not look at any single target.
+
+    Raises:
+        InvalidArgument: the format cannot hold what the weights rely on.
+
+    """
+    check_integer("budget", budget, 1)
+    check_integer("points", points, 1)
+    if any_embedding is not None:
+        if any_embedding < 0:
+            reject("any_embedding", "a bound >= 0", any_embedding)
+        if construction.layout.user:
+            raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
+    started = time.perf_counter()
+    found = _Found()
+    with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
+        bound = replace(bind_for_certificate(construction, sparse(arithmetic)), any_embedding=any_embedding)
+        try:
+            check_one_pass(bound.model, construction.layout.response)
+            for batch in cells(construction, budget=budget):
+                _certify_batch(construction, bound, batch, found, points)
+                progress(batch.step, construction.layout.response)
+                if found.reason is not None:
+                    break
+        except CellsError as error:
+            found.reason = str(error)
+    done = found.count > 0 and found.reason is None
+    space = construction.target_space.size * construction.user_inputs.size
+    return Verdict(
+        claim=claim or type(construction).__name__,
+        parameters=parameters_of(construction, arithmetic)
+        | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
+        method="certified",
+        arithmetic=arithmetic.name,
+        device=arithmetic.device,
+        holds=True if done and found.margin > 0 else None,
+        cases=space if done else found.count,
+        space=space,
+        margin=found.margin if found.count else None,
+        seconds=time.perf_counter() - started,
+        reason=found.reason
+        or (
+            f"{_assumptions(arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            if done
+            else "no cell was looked at"
+        ),
+    )
+
+
+@dataclass
+class _Found:
+    count: int = 0
+    members: int = 0
+    margin: float = np.inf
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
+
+    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
+    model: Model[Any, Any, Any]
+    readout: BoundLinear[Any]
+    any_embedding: Fraction | None = None
+
+
+def sparse(arithmetic: BallArithmetic | RoundedArithmetic) -> BallArithmetic | SparseArithmetic:
+    """Return the arithmetic for many cells at once: rounded boxes share what does not differ between cells."""
+    return SparseArithmetic(arithmetic) if isinstance(arithmetic, RoundedArithmetic) else arithmetic
+
+
+def bind_for_certificate(
+    construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
+) -> Bound:
+    """Return the model without its readout, and the readout."""
+    held: Arithmetic[Any, Any, Any] = arithmetic
+    model = bind_construction(construction, held)
+    readout = model.layers[-1]
+    assert isinstance(readout, BoundLinear), "a transformer ends with a readout"
+    return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
+
+
+def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
+    """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
+
+    Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
+    the temperature is scaled by the number of positions, which was smaller when a lower layer attended there.
+
+    Raises:
+        CellsError: several layers of such attention, over several steps.
+
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, BoundAttention)]
+    temperatures = [head.temperature for layer in layers for head in layer.heads]
+    by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
+    if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":
+        raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
+
+
+def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
+    """Return bounds of the readout's input at the last position.
+
+    Args:
+        bound: the construction.
+        batch: cells of one step.
+        trace: records every intermediate.
+
+    """
+    arithmetic: Any = bound.arithmetic  # one of two that have bounds of prompts and of embeddings
+    rows = arithmetic.prompt_between(batch.low, batch.high)
+    count = batch.low.shape[1]
+    for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
+        if low.shape[1] and bound.any_embedding is not None:
+            largest = bound.any_embedding
+            numerators = np.full((1, low.shape[1], batch.low.shape[2]), largest.numerator)
+            ends = (Ratios(-numerators, largest.denominator), Ratios(numerators, largest.denominator))
+            rows = arithmetic.below(rows, arithmetic.reals_between(*ends))
+        elif low.shape[1]:
+            rows = arithmetic.below(rows, arithmetic.embed_between(bound.model.embedding, low, high))
+        count += low.shape[1]
+    return forward(bound.model, rows, count, last_only=True, trace=trace)
+
+
+def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
+    rows = readout_input(bound, batch)
+    margins: Margins
+    weight, bias = bound.readout.weight, bound.readout.bias
+    if isinstance(bound.arithmetic, SparseArithmetic):
+        margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
+    else:
+        margins = ball_margins(rows, weight, bias, batch.expected)
+    found.count += len(batch.expected)
+    found.members += batch.members
+    found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
+    undecided = np.flatnonzero(~margins.certain)
+    if len(undecided):
+        # the one of the smallest margin, which is the verdict's
+        first = undecided[int(np.argmin(margins.lower[undecided]))]
+        given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
+        found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
+
+
+def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:
+    kernels = (
+        arithmetic.kernel.assumptions()
+        if isinstance(arithmetic, RoundedArithmetic)
+        else "real numbers with the true exp"
+    )
+    return kernels + (f"; for EVERY token embedding with |E| <= {any_embedding}" if any_embedding is not None else "")

@@ -1,0 +1,1 @@
+"""Certificates in real numbers: balls, with the true ``exp``."""

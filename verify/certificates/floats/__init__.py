@@ -1,0 +1,1 @@
+"""Certificates in floats: boxes that hold whatever a kernel computes."""

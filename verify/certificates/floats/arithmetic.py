@@ -1,0 +1,362 @@
+"""ROUNDED: floats as boxes that hold whatever a kernel computes, in any order of summation, with or without FMA.
+
+The rule of a sum is in :mod:`verify.certificates.floats.sums`, attention in :mod:`verify.certificates.floats.softmax`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, final
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from constructions.exact_matrix import ExactMatrix
+from constructions.formats import Format
+from constructions.ratios import Ratios
+from constructions.validation import InvalidArgument
+from verify.arithmetic.base import Arithmetic
+from verify.certificates.floats.boxes import Box, collapsed, fits, tainted, unbounded
+from verify.certificates.floats.directed import (
+    EVERYTHING,
+    grid_of,
+    grids_between,
+    is_power_of_two,
+)
+from verify.certificates.floats.kernel import Kernel
+from verify.certificates.floats.softmax import SoftmaxBounds
+from verify.certificates.floats.sums import Piece, Terms
+
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
+
+
+#: Products of a matrix with rows whose grids are looked at one by one, so that they take a few dozen megabytes.
+_PRODUCTS = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedWeight:
+    """A weight matrix as the kernel holds it.
+
+    Attributes:
+        values: rounded to the format, in the wide dtype.
+        grid: of every entry.
+        exact: whether every entry is the exact weight.
+
+    """
+
+    values: Shaped[np.ndarray, "rows columns"]
+    grid: Int[np.ndarray, "rows columns"]
+    exact: bool
+
+
+@final
+class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
+    """The float arithmetic of a certificate.
+
+    Attributes:
+        kernel: what is assumed of the kernels.
+        fmt: the number format.
+
+    """
+
+    batched: ClassVar[bool] = True
+    fmt: Format
+    device = "any"
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Bound the kernels that ``kernel`` describes."""
+        super().__init__(kernel)
+        self.name = f"rounded {kernel.fmt.name}" + (" with TF32" if kernel.tf32 else "")
+
+    def weight(self, matrix: ExactMatrix) -> RoundedWeight:
+        """Return the matrix, every entry correctly rounded."""
+        held = matrix.to_numpy(self.fmt)
+        exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())
+        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), exact)
+
+    def prompt(self, virtual_tokens: Ratios) -> Box:
+        """Return known virtual tokens."""
+        return self.prompt_between(virtual_tokens, virtual_tokens)
+
+    def prompt_between(self, low: Ratios, high: Ratios) -> Box:
+        """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
+
+        Rounding is monotone, so it rounds the bounds. A number ``n/d`` that is not 0 is at least ``1/d``, so its float
+        is a multiple of the spacing there. Of what may be any real number, see :meth:`reals_between`.
+        """
+        denominator = low.denominator
+        below = np.asarray(low.to_float(self.fmt), dtype=self._dtype)
+        above = np.asarray(high.to_float(self.fmt), dtype=self._dtype)
+        numerators = [part.numerators for part in (low, high) if part.numerators.size]
+        largest = max((max(-int(part.min()), int(part.max())) for part in numerators), default=0)
+        power = denominator & (denominator - 1) == 0
+        finest = 1 - denominator.bit_length()
+        exact = power and largest <= 2**self.fmt.precision and finest > self.fmt.min_exponent - self.fmt.precision
+        if exact:
+            grid = finest
+        else:
+            least = -denominator.bit_length()  # 2^least < 1/d
+            grid = max(least, self.fmt.min_exponent) - self.fmt.precision + 1
+        grids = np.full(below.shape[-1], grid, dtype=np.int64)
+        zero = ((below == 0) & (above == 0)).all(axis=(0, 1))
+        grids[zero] = EVERYTHING
+        return self.box(below, above, grids, exact=exact)
+
+    def reals_between(self, low: Ratios, high: Ratios) -> Box:
+        """Return rows of ANY real numbers between two, as the format holds them: on no grid but the format's own.
+
+        Raises:
+            InvalidArgument: numbers beyond the largest of the format.
+
+        """
+        try:
+            below, above = (np.asarray(part.to_float(self.fmt), dtype=self._dtype) for part in (low, high))
+        except OverflowError:
+            largest = f"{float(self.fmt.largest):.4g}"
+            raise InvalidArgument(
+                f"any_embedding: expected a bound that {self.fmt.name} holds, at most {largest}, but got one beyond it"
+            ) from None
+        grids = np.full(below.shape[-1], self.fmt.min_exponent - self.fmt.precision + 1, dtype=np.int64)
+        grids[((below == 0) & (above == 0)).all(axis=(0, 1))] = EVERYTHING
+        return self.box(below, above, grids, exact=False)
+
+    def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> Box:
+        """Return the columns of known tokens."""
+        return self.embed_between(embedding, tokens, tokens)
+
+    def embed_between(
+        self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
+    ) -> Box:
+        """Return bounds of the columns of tokens between two."""
+        pairs, place = np.unique(np.stack([low.reshape(-1), high.reshape(-1)], axis=1), axis=0, return_inverse=True)
+        width = embedding.values.shape[0]
+        below = np.empty((len(pairs), width), dtype=self._dtype)
+        above = np.empty((len(pairs), width), dtype=self._dtype)
+        for index, (first, last) in enumerate(pairs.tolist()):
+            columns = embedding.values[:, first : last + 1]
+            below[index], above[index] = columns.min(axis=1), columns.max(axis=1)
+        grid = embedding.grid.min(axis=1, initial=EVERYTHING)
+        shape = (*low.shape, width)
+        place = place.reshape(-1)
+        return self.box(below[place].reshape(shape), above[place].reshape(shape), grid, exact=embedding.exact)
+
+    def positions(self, context_size: int, start: int, stop: int) -> Box:
+        """Return rows of the identity."""
+        codes = np.eye(context_size, dtype=self._dtype)[None, start:stop]
+        return Box(codes, codes, np.zeros(context_size, dtype=np.int64))
+
+    def beside(self, left: Box, right: Box) -> Box:
+        """Return the rows side by side."""
+        batch = max(left.shape[0], right.shape[0])
+        low, high = (
+            np.concatenate([np.broadcast_to(part, (batch, *part.shape[1:])) for part in parts], axis=-1)
+            for parts in ((left.low, right.low), (left.high, right.high))
+        )
+        shared = np.concatenate([left.sharing, right.sharing])
+        return Box(low, high, np.concatenate([left.grid, right.grid]), left.exact and right.exact, shared)
+
+    def below(self, top: Box, bottom: Box) -> Box:
+        """Return the rows one under the other."""
+        batch = max(top.shape[0], bottom.shape[0])
+        low, high = (
+            np.concatenate([np.broadcast_to(part, (batch, *part.shape[1:])) for part in parts], axis=-2)
+            for parts in ((top.low, bottom.low), (top.high, bottom.high))
+        )
+        exact = top.exact and bottom.exact
+        return Box(low, high, np.minimum(top.grid, bottom.grid), exact, top.sharing & bottom.sharing)
+
+    def last(self, rows: Box) -> Box:
+        """Return the last row."""
+        return rows.rows(slice(-1, None))
+
+    # operations -----------------------------------------------------------------------------------------------------
+
+    def linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
+        """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
+        found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+        found = tainted(found, self.beyond(rows.magnitude, along=-1))
+        return tainted(found, self.beyond(weight.values[None], along=(1, 2)))
+
+    def _linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
+        moving = self._read(rows, weight)
+        busy = np.flatnonzero((moving[0].magnitude != 0).any(axis=(0, 2)))
+        if bias is None and len(busy) < rows.shape[1]:
+            return self._only(rows, weight, busy)
+        terms, exact = self.linear_terms(rows, weight, bias, moving)
+        low, high, whole = self.summed(terms)
+        grid = terms.grid if terms.grid.ndim == 1 else terms.grid.min(axis=(0, 1), initial=EVERYTHING)
+        return self.box(low, high, grid, exact=whole and exact)
+
+    def _only(self, rows: Box, weight: RoundedWeight, busy: Int[np.ndarray, " busy"]) -> Box:
+        """Return ``W x`` where only some rows are not zero."""
+        width = weight.values.shape[0]
+        if not len(busy):
+            zero = np.zeros((1, rows.shape[1], width), dtype=self._dtype)
+            return Box(zero, zero, np.full(width, EVERYTHING), rows.exact and weight.exact)
+        part = self._linear(Box(rows.low[:, busy], rows.high[:, busy], rows.grid, rows.exact, rows.shared), weight)
+        low, high = (np.zeros((part.shape[0], rows.shape[1], width), dtype=self._dtype) for _ in range(2))
+        low[:, busy], high[:, busy] = part.low, part.high
+        return Box(low, high, part.grid, part.exact)
+
+    def _read(self, rows: Box, weight: RoundedWeight) -> tuple[Box, Int[np.ndarray, " used"]]:
+        """Return the coordinates that a matrix reads and that are not zero everywhere, and which they are."""
+        columns = np.flatnonzero((weight.values != 0).any(axis=0))
+        read = rows.columns(columns)
+        moving = np.flatnonzero((read.magnitude != 0).any(axis=(0, 1)))
+        return collapsed(read.columns(moving)), columns[moving]
+
+    def linear_terms(
+        self,
+        rows: Box,
+        weight: RoundedWeight,
+        bias: RoundedWeight | None,
+        read: tuple[Box, Int[np.ndarray, " used"]] | None = None,
+    ) -> tuple[Terms, bool]:
+        """Return the terms of ``W x + b``, and whether the box, the weights and the bias are exact."""
+        x, used = self._read(rows, weight) if read is None else read
+        values = weight.values[:, used]
+        nonzero = values != 0
+        positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
+        size = x.magnitude
+        low = _product(x.low, positive) + _product(x.high, negative)
+        high = _product(x.high, positive) + _product(x.low, negative)
+        magnitude = _product(size, np.abs(values).T)
+        count = _product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
+        may_round = self._may_round(x, values, bias)
+        rounding = _product(size, np.abs(np.where(may_round, values, 0)).T)
+        reduced = self._reduced(size, x.grid, values, weight.grid[:, used])
+        grid, alone = self._grids(x, values, weight.grid[:, used])
+        exact = rows.exact and weight.exact
+        if bias is not None:
+            shift = bias.values[:, 0]
+            low, high, magnitude = low + shift, high + shift, magnitude + np.abs(shift)
+            count = count + (shift != 0)
+            grid = np.minimum(grid, bias.grid[:, 0])
+            exact = exact and bias.exact
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=alone), exact
+
+    def _grids(
+        self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+
+        What a coordinate is in one row may lie on a coarser grid than what it is in all of them, as positions that do
+        not matter hold anything. Row by row is work for every product, so only where these are not too many.
+        """
+        if x.low.size * len(values) <= _PRODUCTS:
+            size = x.magnitude[:, :, None, :]
+            near = np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))[:, :, None, :]
+        else:
+            size, near = x.magnitude.max(axis=(0, 1), initial=0), x.grid
+        grid = np.where((values != 0) & (size != 0), near + weight_grid, EVERYTHING)
+        alone = fits(np.abs(values) * size, grid, self.fmt.precision).all(axis=-1)
+        return grid.min(axis=-1, initial=EVERYTHING), np.asarray(alone)
+
+    def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where a product of a weight and a coordinate may round before it is added.
+
+        Not with a power of two on either side, and not where a chain of fused multiply-adds starts from a bias; where
+        the bias is 0, the chain rounds its first product, which may be any.
+        """
+        simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
+        found = ~is_power_of_two(values) & ~simple[None, :]
+        if self.kernel.products == "fused" and bias is not None:
+            found &= bias.values == 0
+        return found
+
+    def _reduced(
+        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> _Array:
+        """Return what rounding the factors to TF32 may change: ``|w| dx + (|x| + dx) dw``."""
+        if not self.kernel.tf32:
+            return np.zeros((), dtype=self._dtype)
+        lost, heavy = self.lost(size, grid), np.abs(values).T
+        part = _product(lost, heavy) + _product(size + lost, self.lost(heavy, weight_grid.T))
+        # each of the two sums, and what it sums, was rounded at most so often
+        return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * self._wide_unit))
+
+    def relu(self, rows: Box) -> Box:
+        """Return ``max(0, .)``; what may be anything may be NaN, and stays so."""
+        anything = np.isinf(rows.low) & np.isinf(rows.high)
+        low, high = np.maximum(rows.low, 0), np.maximum(rows.high, 0)
+        if anything.any():
+            low, high = np.where(anything, -np.inf, low), np.where(anything, np.inf, high)
+        grid = np.where(((low == 0) & (high == 0)).all(axis=(0, 1)), EVERYTHING, rows.grid)
+        return Box(low, high, grid, rows.exact)
+
+    def scores(self, queries: Box, keys: Box) -> Box:
+        """Return the inner products."""
+        used = np.flatnonzero((queries.magnitude != 0).any(axis=(0, 1)) & (keys.magnitude != 0).any(axis=(0, 1)))
+        q, k = collapsed(queries.columns(used)), collapsed(keys.columns(used))
+        pieces = [
+            self.times(
+                (q.low[..., at, None], q.high[..., at, None], q.grid[at]),
+                (k.low[..., None, :, at], k.high[..., None, :, at], k.grid[at]),
+            )
+            for at in range(len(used))
+        ]
+        shape = (max(q.shape[0], k.shape[0]), queries.shape[1], keys.shape[1])
+        terms = self.gathered(pieces, shape)
+        low, high, whole = self.summed(terms)
+        grid = np.full(keys.shape[1], terms.grid, dtype=np.int64)
+        found = self.box(low, high, grid, exact=whole and queries.exact and keys.exact)
+        for rows, across in ((queries, False), (keys, True)):
+            wild = unbounded(rows, along=-1) | self.beyond(rows.magnitude, along=-1)
+            found = tainted(found, wild.swapaxes(-1, -2) if across else wild)
+        return found
+
+    def mix(self, attention: Box, values: Box) -> Box:
+        """Return the weighted sums."""
+        used = np.flatnonzero((attention.magnitude != 0).any(axis=(0, 1)) & (values.magnitude != 0).any(axis=(0, 2)))
+        shape = (max(attention.shape[0], values.shape[0]), attention.shape[1], values.shape[2])
+        columns = np.arange(values.shape[2])
+        pieces = [
+            self.times(
+                (attention.low[:, :, at, None], attention.high[:, :, at, None], attention.grid[at]),
+                (values.low[:, None, at], values.high[:, None, at], values.grid),
+            )
+            for at in used
+        ]
+        scalar = [(*piece[:5], int(np.min(piece[5], initial=EVERYTHING))) for piece in pieces]
+        terms = self.gathered(scalar, shape)
+        low, high, whole = self.summed(terms)
+        grids = np.full(len(columns), EVERYTHING, dtype=np.int64)
+        for piece in pieces:
+            grids = np.minimum(grids, np.where((piece[2] != 0).any(axis=(0, 1)), piece[5], EVERYTHING))
+        found = self.box(low, high, grids, exact=whole and attention.exact and values.exact)
+        # a weight of 0 does not hide what is not finite
+        found = tainted(found, unbounded(attention, along=-1))
+        return tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
+
+    def total(self, parts: Sequence[Box]) -> Box:
+        """Return the sum of the heads' outputs, in any order."""
+        shape = (max(part.shape[0] for part in parts), *parts[0].shape[1:])
+        none = np.zeros((), dtype=self._dtype)
+        pieces: list[Piece] = [
+            (part.low, part.high, part.magnitude, none, none, int(part.grid.min(initial=EVERYTHING))) for part in parts
+        ]
+        low, high, whole = self.summed(self.gathered(pieces, shape))
+        grid = np.minimum.reduce([part.grid for part in parts])
+        return self.box(low, high, grid, exact=whole and all(part.exact for part in parts))
+
+    def argmax(self, logits: Box) -> NoReturn:
+        """Refuse: bounds of logits do not name a token; see :mod:`verify.certificates.floats.margins`."""
+        raise InvalidArgument("arithmetic: expected a certificate, as rounded arithmetic bounds logits for all targets")
+
+    def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
+        """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
+        return np.stack([rows.low, rows.high], axis=-1).astype(np.float64)
+
+
+def _product(left: _Array, right: _Array) -> _Array:
+    """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
+    counts = np.count_nonzero(right, axis=0)
+    with np.errstate(invalid="ignore"):
+        if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
+            place = (right != 0).argmax(axis=0)
+            factor = right[place, np.arange(right.shape[1])]
+            return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
+        return np.asarray(left @ right)

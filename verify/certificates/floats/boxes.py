@@ -1,0 +1,129 @@
+"""Sets of float vectors: bounds of every coordinate, and a grid that its values lie on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+
+from constructions.formats import Format
+from verify.certificates.floats.directed import EVERYTHING, grid_of, power_of_two, wide_dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Vectors whose coordinates lie between two floats of the format and are multiples of ``2^grid``.
+
+    What holds of every vector in the box holds of whatever a kernel computes. A coordinate whose bounds are infinite
+    may be anything, NaN too. A batch of size 1 stands for any number of equal members.
+
+    Attributes:
+        low: lower bounds, in the wide dtype, batch x rows x width.
+        high: upper bounds.
+        grid: for each coordinate of the last axis an exponent ``g``: all its values are multiples of ``2^g``.
+        exact: whether no operation so far has rounded anything, whatever the kernel's order: then every float is equal
+            to the number that exact arithmetic gives.
+        shared: coordinates that are known to be the same in all members of the batch; ``None`` for none of them.
+
+    """
+
+    low: Shaped[np.ndarray, "batch rows width"]
+    high: Shaped[np.ndarray, "batch rows width"]
+    grid: Int[np.ndarray, " width"]
+    exact: bool = True
+    shared: Bool[np.ndarray, " width"] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Batch, rows, width."""
+        batch, rows, width = self.low.shape
+        return batch, rows, width
+
+    @property
+    def magnitude(self) -> Shaped[np.ndarray, "batch rows width"]:
+        """The largest magnitude of every coordinate."""
+        if self.low is self.high:
+            return np.asarray(np.abs(self.low))
+        return np.asarray(np.maximum(np.abs(self.low), np.abs(self.high)))
+
+    @property
+    def is_point(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Where a coordinate has a single value."""
+        return np.asarray(self.low == self.high)
+
+    @classmethod
+    def point(cls, values: Shaped[np.ndarray, "batch rows width"], fmt: Format, *, exact: bool = True) -> Box:
+        """Return the box of known floats.
+
+        Args:
+            values: numbers of the format.
+            fmt: the format.
+            exact: whether they are the numbers that exact arithmetic has there.
+
+        """
+        held = np.asarray(values, dtype=wide_dtype(fmt))
+        grid = grid_of(np.asarray(values, dtype=np.float64)).min(axis=(0, 1), initial=EVERYTHING)
+        return collapsed(cls(held, held, grid, exact))
+
+    def columns(self, chosen: Int[np.ndarray, " chosen"]) -> Box:
+        """Return some of the coordinates, for a batch of 1 where they are known to be shared."""
+        low, high = self.low, self.high
+        if self.shared is not None and self.shared[chosen].all():
+            low, high = low[:1], high[:1]
+        return Box(low[..., chosen], high[..., chosen], self.grid[chosen], self.exact)
+
+    @property
+    def sharing(self) -> Bool[np.ndarray, " width"]:
+        """The coordinates that are the same in all members of the batch, as far as is known."""
+        if self.shape[0] == 1:
+            return np.ones(self.shape[2], dtype=np.bool_)
+        return np.zeros(self.shape[2], dtype=np.bool_) if self.shared is None else self.shared
+
+    def rows(self, chosen: slice) -> Box:
+        """Return some of the rows."""
+        return Box(self.low[:, chosen], self.high[:, chosen], self.grid, self.exact, self.shared)
+
+
+def collapsed(box: Box) -> Box:
+    """Return the box with a batch of 1 where all members are equal, which they are wherever no token plays a part."""
+    if box.shape[0] > 1 and all((part == part[:1]).all() for part in (box.low, box.high)):
+        return Box(box.low[:1], box.high[:1], box.grid, box.exact)
+    return box
+
+
+def unbounded_where_infinite(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Return bounds with every coordinate that may have overflowed set to anything at all."""
+    bad = ~(np.isfinite(low) & np.isfinite(high))
+    if not bad.any():
+        return low, high
+    return np.where(bad, -np.inf, low), np.where(bad, np.inf, high)
+
+
+def unbounded(box: Box, *, along: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return where a coordinate along an axis may be anything, NaN and infinity too; the axis is kept, of size 1."""
+    return np.asarray((~np.isfinite(box.low)).any(axis=along, keepdims=True))
+
+
+def tainted(box: Box, anything: Bool[np.ndarray, " ..."]) -> Box:
+    """Return the box with everything possible where an operand was not finite: ``0 * inf`` and ``0 * NaN`` are NaN.
+
+    Args:
+        box: the result of an operation.
+        anything: where, broadcast to batch x rows x width.
+
+    """
+    if not anything.any():
+        return box
+    low, high = np.where(anything, -np.inf, box.low), np.where(anything, np.inf, box.high)
+    return Box(low.astype(box.low.dtype), high.astype(box.high.dtype), box.grid, exact=False)
+
+
+def fits(magnitude: np.ndarray[Any, Any], grid: np.ndarray[Any, Any], precision: int) -> np.ndarray[Any, Any]:
+    """Return where numbers up to a magnitude on a grid are all representable: ``magnitude <= 2^(precision + grid)``.
+
+    A multiple ``k 2^g`` with ``|k| <= 2^p`` is a number of any format of ``p`` bits (``g`` in its exponent range). If
+    the sum of the magnitudes of all terms is that small, then so is every partial sum, in every order: nothing rounds.
+    """
+    return np.asarray(magnitude <= power_of_two(grid + precision, magnitude.dtype))

@@ -1,0 +1,85 @@
+"""How far a library's ``exp`` is off, measured against balls: what a float certificate assumes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import flint
+import numpy as np
+
+from constructions.formats import Format, get_format
+from constructions.validation import check_choice, check_integer
+from verify.certificates.balls.columns import ball_precision
+
+
+@dataclass(frozen=True)
+class ExpErrors:
+    """What was measured of one library's ``exp``, on numbers that are not positive.
+
+    Attributes:
+        library: ``torch`` or ``numpy``.
+        dtype: the format.
+        samples: how many arguments.
+        worst: the largest error in units in the last place of the true value (of the smallest number above 0 below the
+            normal range).
+        at: where it is.
+        one_at_zero: whether ``exp(0)`` is 1.
+        zero_below: whether every value is 0 whose true value is below half of the smallest number above 0.
+
+    """
+
+    library: str
+    dtype: str
+    samples: int
+    worst: float
+    at: float
+    one_at_zero: bool
+    zero_below: bool
+
+
+def exp_errors(library: str, dtype: str, *, samples: int, seed: int) -> ExpErrors:
+    """Measure ``exp`` of a library on drawn arguments, and on those around the end of the format's range.
+
+    Args:
+        library: ``torch`` or ``numpy`` (which has no bfloat16).
+        dtype: the format.
+        samples: how many arguments to draw.
+        seed: of the draw.
+
+    """
+    check_choice("library", library, ("torch", "numpy"))
+    check_integer("samples", samples, 1)
+    fmt = get_format(dtype)
+    rng = np.random.default_rng(seed)
+    with ball_precision():
+        end = float(flint.arb(2).log() * (fmt.min_exponent - fmt.precision))  # ln of half the smallest number
+        drawn = np.concatenate([rng.uniform(1.1 * end, 0, samples), rng.uniform(-2, 0, samples), [end, end * 1.5, 0.0]])
+        arguments, computed = _computed(library, fmt, drawn)
+        worst, at, below = 0.0, 0.0, True
+        for argument, value in zip(arguments.tolist(), computed.tolist(), strict=True):
+            true = flint.arb(argument).exp()
+            error = float((abs(flint.arb(value) - true) / _spacing(true, fmt)).upper())
+            if error > worst:
+                worst, at = error, argument
+            if true < flint.arb(2) ** (fmt.min_exponent - fmt.precision):
+                below &= value == 0
+    zero = computed[arguments == 0]
+    return ExpErrors(library, dtype, len(arguments), worst, at, bool(len(zero) and (zero == 1).all()), below)
+
+
+def _spacing(true: flint.arb, fmt: Format) -> flint.arb:
+    exponent = max(int((true.log() / flint.arb(2).log()).lower().floor().unique_fmpz() or 0), fmt.min_exponent)
+    return flint.arb(2) ** (exponent - fmt.precision + 1)
+
+
+def _computed(library: str, fmt: Format, drawn: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    if library == "numpy":
+        check_choice("dtype", fmt.name, ("float64", "float32", "float16"))
+        held = drawn.astype(fmt.name)
+        with np.errstate(under="ignore"):
+            return held.astype(np.float64), np.exp(held).astype(np.float64)
+    import torch  # noqa: PLC0415 # torch takes seconds to import
+
+    tensor = torch.from_numpy(drawn).to(getattr(torch, fmt.name))
+    return tensor.double().numpy(), torch.exp(tensor).double().numpy()

@@ -1,0 +1,252 @@
+"""Boxes of many cells of which few coordinates differ: the rest is computed once for all cells.
+
+Cells of one step differ in the coordinates of the prompt that hold the decoded entry. Every intermediate is kept twice:
+once as a single box that encloses ALL cells, and, for the few coordinates that differ, cell by cell. Both are results
+of :class:`~verify.certificates.floats.arithmetic.RoundedArithmetic`, so that either is right by itself; the second is
+tighter where it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NoReturn, final
+
+import numpy as np
+from jaxtyping import Int
+
+from constructions.exact_matrix import ExactMatrix
+from constructions.ratios import Ratios
+from constructions.temperature import Temperature
+from verify.arithmetic.base import Arithmetic, Visible
+from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.directed import largest_of
+
+#: Results that are kept for numbers that recur.
+_KEPT = 2**10
+_Places = Int[np.ndarray, "..."]
+
+
+def _nowhere() -> _Places:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """Rows of many cells.
+
+    Attributes:
+        shared: a batch of 1 that encloses every cell.
+        places: the coordinates that differ from cell to cell, ascending.
+        varying: these coordinates, cells x rows x places; ``None`` where there are none.
+
+    """
+
+    shared: Box
+    places: _Places = field(default_factory=_nowhere)
+    varying: Box | None = None
+
+    @property
+    def width(self) -> int:
+        """How many coordinates there are."""
+        return self.shared.shape[2]
+
+    def columns(self, chosen: _Places) -> Box:
+        """Return some coordinates as one box, for every cell where one of them differs."""
+        shared = Box(
+            self.shared.low[..., chosen], self.shared.high[..., chosen], self.shared.grid[chosen], self.shared.exact
+        )
+        inside = np.isin(chosen, self.places)
+        if self.varying is None or not inside.any():
+            return shared
+        at = np.searchsorted(self.places, chosen[inside])
+        shape = (self.varying.shape[0], *shared.shape[1:])
+        low, high = (np.broadcast_to(part, shape).copy() for part in (shared.low, shared.high))
+        low[..., inside], high[..., inside] = self.varying.low[..., at], self.varying.high[..., at]
+        grid = shared.grid.copy()
+        grid[inside] = self.varying.grid[at]
+        return Box(low, high, grid, shared.exact and self.varying.exact)
+
+    def dense(self) -> Box:
+        """Return all coordinates as one box."""
+        return self.columns(np.arange(self.width))
+
+
+def _sparse(box: Box) -> SparseRows:
+    """Return a box by what differs in it."""
+    if box.shape[0] == 1:
+        return SparseRows(box)
+    differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))
+    places = np.flatnonzero(differs)
+    low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)
+    shared = Box(low, high, box.grid, box.exact)
+    if not len(places):
+        return SparseRows(shared)
+    return SparseRows(shared, places, Box(box.low[..., places], box.high[..., places], box.grid[places], box.exact))
+
+
+@final
+class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
+    """Rounded arithmetic on :class:`SparseRows`; every operation is one, or two, of the arithmetic below it."""
+
+    batched: ClassVar[bool] = True
+
+    def __init__(self, base: RoundedArithmetic) -> None:
+        """Bound what ``base`` bounds."""
+        self.base = base
+        self._known: dict[Any, Box] = {}
+        self.name, self.fmt, self.device = base.name, base.fmt, base.device
+
+    def _wild(self, *parts: SparseRows | Box) -> bool:
+        """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
+        boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
+        largest = min(self.base.kernel.largest_factor, largest_of(self.base.fmt))
+        return not all((box.magnitude <= largest).all() for box in boxes)
+
+    def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
+        """Return a result that is computed once for equal numbers: what no token plays a part in recurs at every V."""
+        numbers = tuple(
+            (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
+        )
+        key = (numbers, more)
+        if key not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[key] = made()
+        return self._known[key]
+
+    def weight(self, matrix: ExactMatrix) -> RoundedWeight:
+        """Return the matrix, every entry correctly rounded."""
+        return self.base.weight(matrix)
+
+    def prompt(self, virtual_tokens: Ratios) -> SparseRows:
+        """Return known virtual tokens."""
+        return self.prompt_between(virtual_tokens, virtual_tokens)
+
+    def prompt_between(self, low: Ratios, high: Ratios) -> SparseRows:
+        """Return virtual tokens between two."""
+        return _sparse(self.base.prompt_between(low, high))
+
+    def reals_between(self, low: Ratios, high: Ratios) -> SparseRows:
+        """Return rows of any real numbers between two."""
+        return _sparse(self.base.reals_between(low, high))
+
+    def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> SparseRows:
+        """Return the columns of known tokens."""
+        return self.embed_between(embedding, tokens, tokens)
+
+    def embed_between(
+        self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
+    ) -> SparseRows:
+        """Return bounds of the columns of tokens between two."""
+        if (low == low[:1]).all() and (high == high[:1]).all():
+            low, high = low[:1], high[:1]
+        return _sparse(self.base.embed_between(embedding, low, high))
+
+    def positions(self, context_size: int, start: int, stop: int) -> SparseRows:
+        """Return rows of the identity."""
+        return SparseRows(self.base.positions(context_size, start, stop))
+
+    def beside(self, left: SparseRows, right: SparseRows) -> SparseRows:
+        """Return the rows side by side."""
+        places = np.concatenate([left.places, right.places + left.width])
+        parts = [part for part in (left.varying, right.varying) if part is not None]
+        varying = parts[0] if parts else None
+        for part in parts[1:]:
+            varying = self.base.beside(parts[0], part)
+        return SparseRows(self.base.beside(left.shared, right.shared), places, varying)
+
+    def below(self, top: SparseRows, bottom: SparseRows) -> SparseRows:
+        """Return the rows one under the other."""
+        shared = self.base.below(top.shared, bottom.shared)
+        places = np.union1d(top.places, bottom.places)
+        if not len(places):
+            return SparseRows(shared)
+        return SparseRows(shared, places, self.base.below(top.columns(places), bottom.columns(places)))
+
+    def last(self, rows: SparseRows) -> SparseRows:
+        """Return the last row."""
+        varying = None if rows.varying is None else self.base.last(rows.varying)
+        return SparseRows(self.base.last(rows.shared), rows.places, varying)
+
+    def linear(self, rows: SparseRows, weight: RoundedWeight, bias: RoundedWeight | None = None) -> SparseRows:
+        """Return ``W x + b``; what differs in it is what reads a coordinate that differs."""
+        if self._wild(rows):
+            return _sparse(self.base.linear(rows.dense(), weight, bias))
+        shared = self._shared(rows.shared, weight, bias)
+        touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))
+        if not len(touched):
+            return SparseRows(shared)
+        # a coordinate that is 0 in every cell adds nothing to any sum
+        moving = (rows.shared.magnitude != 0).any(axis=(0, 1))
+        read = np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))
+        part = _part(weight, touched, read)
+        shift = None if bias is None else _part(bias, touched, np.zeros(1, dtype=np.int64))
+        return SparseRows(shared, touched, self.base.linear(rows.columns(read), part, shift))
+
+    def _shared(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None) -> Box:
+        """Return ``W x + b`` of a single box; of the coordinates that a matrix reads, as often as they recur."""
+        if bias is not None:
+            return self.base.linear(rows, weight, bias)
+        read = np.flatnonzero((weight.values != 0).any(axis=0))
+        part = _part(weight, np.arange(weight.values.shape[0]), read)
+        x = rows.columns(read)
+        return self._once(
+            lambda: self.base.linear(x, part), [x], "linear", part.values.shape, part.values.tobytes(), part.exact
+        )
+
+    def relu(self, rows: SparseRows) -> SparseRows:
+        """Return ``max(0, .)``."""
+        varying = None if rows.varying is None else self.base.relu(rows.varying)
+        return SparseRows(self.base.relu(rows.shared), rows.places, varying)
+
+    def scores(self, queries: SparseRows, keys: SparseRows) -> Box:
+        """Return the inner products: of all cells at once unless a coordinate that is used differs."""
+        if self._wild(queries, keys):
+            return self.base.scores(queries.dense(), keys.dense())
+        used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]
+        read = np.flatnonzero(used[0] & used[1])
+        q, k = queries.columns(read), keys.columns(read)
+        return self._once(lambda: self.base.scores(q, k), [q, k], "scores")
+
+    def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
+        """Return bounds of the attention weights."""
+        return self._once(
+            lambda: self.base.attention(scores, visible, temperature, key_size=key_size),
+            [scores],
+            "attention",
+            visible.shape,
+            visible.tobytes(),
+            temperature,
+            key_size,
+        )
+
+    def mix(self, attention: Box, values: SparseRows) -> SparseRows:
+        """Return the weighted sums, coordinate by coordinate."""
+        if attention.shape[0] > 1 or self._wild(attention, values):
+            return _sparse(self.base.mix(attention, values.dense()))
+        varying = None if values.varying is None else self.base.mix(attention, values.varying)
+        shared = self._once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
+        return SparseRows(shared, values.places, varying)
+
+    def total(self, parts: Sequence[SparseRows]) -> SparseRows:
+        """Return the sum of the heads' outputs, in any order."""
+        shared = self.base.total([part.shared for part in parts])
+        places = np.unique(np.concatenate([part.places for part in parts]))
+        if not len(places):
+            return SparseRows(shared)
+        return SparseRows(shared, places, self.base.total([part.columns(places) for part in parts]))
+
+    def argmax(self, logits: SparseRows) -> NoReturn:
+        """Refuse, as rounded arithmetic does."""
+        self.base.argmax(logits.shared)
+
+    def numbers(self, rows: SparseRows | Box) -> np.ndarray[Any, Any]:
+        """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
+        return self.base.numbers(rows.dense() if isinstance(rows, SparseRows) else rows)
+
+
+def _part(weight: RoundedWeight, rows: _Places, columns: _Places) -> RoundedWeight:
+    chosen = np.ix_(rows, columns)
+    return RoundedWeight(weight.values[chosen], weight.grid[chosen], weight.exact)

@@ -1,0 +1,95 @@
+"""The command line ``prefixproof``; :mod:`verify.cli.terminal` says what its exit status means."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from constructions.validation import InvalidArgument
+from verify.cli import certifying as cli_certify
+from verify.cli import evidence as cli_evidence
+from verify.cli import frontier as cli_frontier
+from verify.cli import limits as cli_limits
+from verify.cli import show as cli_show
+from verify.cli import text as cli_text
+from verify.cli.terminal import BAD_INPUT, echo, finish, prepare, tell, tell_interrupted, told_as
+from verify.suite.subjects import author_mistake
+
+app = typer.Typer(
+    name="prefixproof",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _module in (cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
+    _module.register(app)
+
+_OTHERS = "2 bad input, 3 anything unexpected, 130 interrupted."
+#: What the exit status of a command means, where it is not about verdicts alone.
+_EXITS = {
+    "frontier": "0 both edges of every kernel are found, 1 one is not",
+    "counterexample": "0 no case of the range fails, 1 one fails (it is shown) or not every case could be looked at",
+    "reach": "0 a prefix is found, 1 impossible or unknown",
+    "show": "0 shown",
+}
+for _info in app.registered_commands:
+    _name = getattr(_info.callback, "__name__", "")
+    _info.epilog = f"Exit status: {_EXITS.get(_name, '0 holds, 1 falsified or not shown')}, {_OTHERS}"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        echo(f"prefixproof {version_of('prefixproof')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=f"Exit status: 0 holds, 1 falsified or not shown, {_OTHERS}")
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error; may stand anywhere")] = False,
+) -> None:
+    """Formal verification of hand-built transformers: what one virtual token can make a transformer do."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    prepare()
+    sys.exit(finish(run(sys.argv[1:])))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line on ``arguments`` and return the exit status; nothing but a verdict is 0 or 1."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug, as_json = "--debug" in options, "--json" in options
+    given = [word for word in options if word != "--debug"] + arguments[len(options) :]
+    try:
+        return _invoke(given or ["--help"])
+    except InvalidArgument as error:
+        return tell(str(error), BAD_INPUT, as_json=as_json, cause=error if debug else None)
+    except (KeyboardInterrupt, typer.Abort):
+        return tell_interrupted()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # whatever it is, it must not end as a verdict
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the base class of usage errors moves
+            message, status = error.format_message(), BAD_INPUT
+        elif (mistake := author_mistake(error)) is not None:
+            message, status = mistake, BAD_INPUT
+        else:
+            message, status = told_as(error)
+        return tell(message, status, as_json=as_json, cause=error if debug else None)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Run the command without the library's own ``main``, which ends in status 1 on a closed pipe."""
+    command = get_command(app)
+    try:
+        with command.make_context("prefixproof", list(arguments)) as context:
+            result = command.invoke(context)
+    except typer.Exit as end:  # --help and --version
+        return end.exit_code
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,108 @@
+"""The command that finds where a construction stops being exact in floats: ``frontier``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from constructions.validation import InvalidArgument, check_choice
+from verify.cli import options
+from verify.files.atomic import check_checkpoint
+from verify.report.pictures import check_picture
+
+#: V that are looked at unless told otherwise: beyond the paper's encoding in float32, minutes of work.
+_LIMIT = 4096
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(frontier)
+
+
+def frontier(
+    claim: options.ClaimId,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    size: options.SizeOption = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="formats, with commas: float64, float32, tf32, bfloat16, float16")
+    ] = "bfloat16,float16",
+    bias: Annotated[
+        str, typer.Option("--bias", help="kernels, with commas: linear (F.linear), separate (x @ W.T, then + b), fma")
+    ] = "separate,linear,fma",
+    first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
+    limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = None,
+    lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
+    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="go on from this file (one format)")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="stop after about this long")] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="draw the result, such as frontier.png")] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Find the largest V up to which EVERY V is certified, and the smallest V that fails on the real kernels."""
+    from verify.arithmetic.tensors import Bias  # noqa: PLC0415 # torch takes seconds to import
+    from verify.frontier import find_frontier  # noqa: PLC0415 # the same
+    from verify.frontier.family import Family  # noqa: PLC0415 # the same
+    from verify.frontier.report import explanation, frontier_table  # noqa: PLC0415 # the same
+
+    formats = _listed("dtype", dtype, ("float64", "float32", "tf32", "bfloat16", "float16"))
+    kernels = [cast("Bias", kernel) for kernel in _listed("bias", bias, get_args(Bias))]
+    if checkpoint is not None and len(formats) > 1:
+        raise InvalidArgument(f"checkpoint: expected one format with --checkpoint but got {', '.join(formats)}")
+    if seconds is not None and not seconds > 0:
+        raise InvalidArgument(f"seconds: expected a positive number but got {seconds}")
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    if picture is not None:
+        check_picture(picture)
+    given = {"mask": mask, "lift": lift, "encoding": encoding, "readout": readout, "band": band}
+    chosen = {name: value for name, value in given.items() if value is not None and (name, value) != ("mask", "causal")}
+    sizes = options.sizes_of(size, context=context, response=response, input=input_size)
+    family = Family(claim, sizes, options.parse_temperature(temperature, q, scaled_by), chosen)
+    found = []
+    for name in formats:
+        with options.shown_progress(f"{claim} {name}: V") as progress:
+            found.append(
+                find_frontier(
+                    family,
+                    dtype=name,
+                    limit=limit,
+                    first=first,
+                    kernels=kernels,
+                    setting=family.setting(),
+                    command=family.command,
+                    checkpoint=checkpoint,
+                    seconds=seconds,
+                    progress=progress,
+                )
+            )
+    if picture is not None:
+        from verify.frontier.picture import draw_frontiers  # noqa: PLC0415 # as above
+
+        draw_frontiers(picture, found)  # before anything is printed: an error would be a second document
+    if as_json:
+        options.print_json({"frontiers": [part.to_json() for part in found]})
+    else:
+        options.console().print(frontier_table(found))
+        for part in found:
+            for line in explanation(part):
+                options.echo(line)
+    return 0 if all(part.found for part in found) else 1
+
+
+def _listed(name: str, text: str, allowed: tuple[str, ...]) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        check_choice(name, part, allowed)
+    if len(set(parts)) < len(parts):
+        raise InvalidArgument(f"{name}: expected each one once but got {text!r}")
+    return parts

@@ -1,0 +1,210 @@
+"""Commands about what a prefix cannot do: ``attention``, ``reach``, ``counterexample``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from constructions.construction import Construction
+from constructions.counterexamples import REFUTED
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from proofs import CLAIMS
+from verify.cli import options
+from verify.cli.evidence import show_verdicts
+from verify.cli.sizes import command_for
+from verify.evidence.counterexamples import refute
+from verify.evidence.finder import find_counterexample
+from verify.prefixes import LAYER_CLAIMS, check_layer, draw_case
+from verify.prefixes.files import read_layer
+from verify.prefixes.measured import SECOND_LAYER
+from verify.prefixes.picture import draw_attention
+from verify.reachability import Problem, Reachability, decide, decide_pattern
+from verify.report.pictures import check_picture
+from verify.running.cases import options_of
+
+_File = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSON file with the layer, its content, its prefix")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (attention, reach, counterexample):
+        app.command()(command)
+
+
+def attention(
+    file: _File = None,
+    claim: Annotated[
+        list[str] | None, typer.Option("--claim", help="which identities; all that fit by default")
+    ] = None,
+    drawn: Annotated[
+        str | None, typer.Option("--drawn", metavar="SEED:INDEX", help="a layer that fuzzing drew")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
+    head: Annotated[int, typer.Option("--head", help="which head the picture shows")] = 0,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    as_json: options.Json = False,
+) -> int:
+    """Check the identities of attention under a prefix on a layer of your own."""
+    kind = options.arithmetic_of(arithmetic, dtype, device)
+    if picture is not None:
+        check_picture(picture)
+    if (file is None) == (drawn is None):
+        raise InvalidArgument("layer: expected either a FILE or --drawn SEED:INDEX")
+    if file is not None:
+        given = read_layer(file)
+        given.needs("prefix")
+        layer, content, prefix, next_head = given.layer, given.content, given.prefix, given.next_head
+        where = str(file)
+    else:
+        assert drawn is not None
+        case = draw_case(*_drawn(drawn), fmt=kind.fmt)
+        layer, content, prefix, next_head = case.layer, case.content, case.prefix, case.next_head
+        where = f"--drawn {drawn}"
+    names = claim or [name for name in LAYER_CLAIMS if name != SECOND_LAYER or next_head is not None]
+    command = f"prefixproof attention {where} --arithmetic {arithmetic} --dtype {dtype} --device {device}"
+    verdicts = [
+        check_layer(name, layer, content, prefix, kind, next_head=next_head, reproduce=f"{command} --claim {name}")
+        for name in names
+    ]
+    caption = None if picture is None else draw_attention(picture, layer, content, prefix, kind, head=head)
+    show_verdicts(verdicts, as_json=as_json, many=True)
+    if caption is not None and not as_json:
+        options.echo(f"{picture}: {caption}")
+    return options.exit_status(verdicts)
+
+
+def _drawn(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"[0-9]{1,18}:[0-9]{1,18}", text):
+        reject("drawn", "SEED:INDEX, two natural numbers of at most 18 digits", text)
+    seed, index = text.split(":")
+    return int(seed), int(index)
+
+
+def reach(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file with the layer and its wanted outputs")],
+    prefix_size: Annotated[int | None, typer.Option("--prefix-size", metavar="p", help="length of the prefix")] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Decide whether SOME prefix gives the wanted outputs (or pattern): a prefix, a certificate, or unknown."""
+    given = read_layer(file)
+    if (given.outputs is None) == (given.pattern is None):
+        raise InvalidArgument("outputs: expected either outputs or pattern in the file")
+    if given.pattern is not None:
+        answer = decide_pattern(given.layer, given.content, given.pattern)
+        size: int | None = None
+    else:
+        size = check_integer("prefix_size", given.prefix_size if prefix_size is None else prefix_size, 1)
+        answer = decide(Problem(given.layer, given.content, given.outputs, size))
+    if as_json:
+        options.print_json(_record(answer, size))
+    else:
+        words = {True: "reachable", False: "impossible", None: "unknown"}
+        length = "any length" if size is None else f"{size}"
+        options.echo(f"{words[answer.reachable]} (prefix vectors: {length})")
+        for line in (answer.prefix, answer.certificate, answer.reason):
+            if line is not None:
+                options.echo(_plain(line))
+    return 0 if answer.reachable else 1
+
+
+def _plain(value: object) -> str:
+    return re.sub(r"Fraction\((-?\d+), (\d+)\)", lambda m: m[1] if m[2] == "1" else f"{m[1]}/{m[2]}", str(value))
+
+
+def _record(answer: Reachability, size: int | None) -> dict[str, Any]:
+    return {
+        "reachable": answer.reachable,
+        "prefix_size": size,
+        "prefix": None if answer.prefix is None else _json(vars(answer.prefix)),
+        "certificate": None
+        if answer.certificate is None
+        else {"kind": type(answer.certificate).__name__, **_json(vars(answer.certificate))},
+        "reason": answer.reason,
+    }
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _json(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [_json(part) for part in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def counterexample(
+    claim: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLAIM",
+            help="a claim, a refuted claim, or a construction of yours as module:Class or path/to/file.py:Class",
+        ),
+    ],
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="NAME=A..B", help="range of a size, such as vocab=1..6 (again and again)"),
+    ] = None,
+    vocab: options.Vocab = None,
+    context: options.Context = None,
+    response: options.Response = None,
+    input_size: options.Input = None,
+    arithmetic: options.Kind = "torch",
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    temperature: options.TemperatureOption = None,
+    scaled_by: options.ScaledBy = "key",
+    q: options.Q = None,
+    mask: options.MaskOption = None,
+    lift: options.LiftOption = None,
+    encoding: options.EncodingOption = None,
+    readout: options.ReadoutOption = None,
+    band: options.BandOption = None,
+    as_json: options.Json = False,
+) -> int:
+    """Find the smallest failing case of a construction in a range of sizes, or show one that refutes a false claim."""
+    if claim in REFUTED:
+        sized = size or any((vocab, context, response, input_size))
+        if sized or temperature is not None or q is not None:
+            raise InvalidArgument(f"size: expected no sizes and no temperature, as {claim} has one counterexample")
+        show_verdicts([refute(claim)], as_json=as_json, statement=REFUTED[claim].statement)
+        return 1
+    if ":" not in claim:
+        check_choice("claim", claim, (*CLAIMS, *REFUTED))
+    subject = options.get_subject(claim)
+    ranges = options.ranges_of(
+        subject, size, least=None, vocab=vocab, context=context, response=response, input=input_size
+    )
+    parsed = options.parse_temperature(temperature, q, scaled_by)
+
+    def build(**sizes: int) -> Construction:
+        return options.with_options(
+            subject.build(sizes),
+            temperature=parsed,
+            mask=mask,
+            lift=lift,
+            encoding=encoding,
+            readout=readout,
+            band=band,
+        )
+
+    with options.shown_progress(f"{claim}: search") as progress:
+        verdict = find_counterexample(
+            build,
+            ranges,
+            options.arithmetic_of(arithmetic, dtype, device),
+            claim=claim,
+            command=partial(command_for, claim),
+            progress=progress,
+        )
+    if verdict.counterexample is None:  # what it was looked for at; a case that was found says so itself
+        first = build(**{name: values[0] for name, values in ranges.items()})
+        verdict = replace(verdict, parameters={**verdict.parameters, **options_of(first)})
+    show_verdicts([verdict], as_json=as_json)
+    return options.exit_status([verdict])

@@ -1,0 +1,29 @@
+"""Where ``prefixproof`` starts: Ctrl-C is one line and status 130 before anything slow is imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+
+def _leave_at_once(signum: int, frame: FrameType | None) -> NoReturn:
+    """Leave without Python's own shutdown: an import that is cut short must not print anything of its own."""
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    # a shell that starts this in the background ignores Ctrl-C on purpose; so it stays
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave_at_once)
+    from verify.cli.app import main as run_and_exit  # noqa: PLC0415 # a second or two of imports
+
+    run_and_exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

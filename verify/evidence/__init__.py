@@ -1,0 +1,1 @@
+"""Evidence from running a construction: cases, verdicts, counterexamples."""

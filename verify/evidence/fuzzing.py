@@ -1,0 +1,161 @@
+"""Property-based fuzzing with Hypothesis: drawn cases, and the smallest counterexample."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+
+from constructions.construction import Construction
+from constructions.validation import check_integer
+from verify.arithmetic import Arithmetic
+from verify.evidence.found import confirmed
+from verify.evidence.strategies import Case, cases
+from verify.evidence.tally import Progress, Tally, no_progress
+from verify.evidence.verdict import Verdict
+from verify.running.batches import Batch
+from verify.running.cases import Runner
+
+#: Runners kept between examples: Hypothesis often comes back to the same sizes, above all while it shrinks.
+_KEPT_RUNNERS = 256
+
+
+class _NotShown(AssertionError):
+    """A case that is not shown right; Hypothesis shrinks it."""
+
+
+def fuzz(
+    constructions: SearchStrategy[Any],
+    arithmetic: Arithmetic[Any, Any, Any],
+    *,
+    examples: int = 1000,
+    seed: int = 0,
+    claim: str,
+    parameters: Mapping[str, Any] | None = None,
+    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
+    progress: Progress = no_progress,
+    tf32: bool = False,
+) -> Verdict:
+    """Check drawn cases by greedy generation; a failing one is shrunk to the smallest that Hypothesis finds.
+
+    Args:
+        constructions: what to draw constructions from, see ``verify.evidence.strategies`` (``st.just`` of one is fine).
+        arithmetic: the number system.
+        examples: how many cases to draw; a space that is smaller is covered and ends the run early.
+        seed: the same seed draws the same cases.
+        claim: the claim's id.
+        parameters: what the verdict says of the sizes drawn from.
+        command: how the command line builds a construction, for the reproduction of a counterexample.
+        progress: called with examples done and examples in all.
+        tf32: allow TF32 in torch's float32 products.
+
+    Returns:
+        ``holds`` true when at least one case was drawn and every one has a positive margin; ``cases`` counts DISTINCT
+        ones.
+
+    """
+    started = time.perf_counter()
+    check_integer("examples", examples, 1)
+    check_integer("seed", seed, 0)
+    tally, runs = Tally(), 0
+    seen: set[tuple[str, bytes, bytes]] = set()
+    arithmetic.running(tf32=tf32)  # refuses what it does not have
+    runner = _Runners(lambda construction: Runner(construction, arithmetic, tf32=tf32))
+
+    def check(case: Case) -> None:
+        nonlocal runs
+        construction = case.construction
+        batch = Batch("alone", case.target[None], case.user_input[None])
+        outcome = runner(construction).run(batch.targets, batch.inputs)
+        if outcome.failures().any():
+            words = None if command is None else command(construction)
+            found = confirmed(runner(construction), batch, 0, command=words)
+            tally.found, tally.reason = (None, found) if isinstance(found, str) else (found, None)
+            raise _NotShown
+        identity = (repr(construction), case.target.tobytes(), case.user_input.tobytes())
+        if tally.found is None and identity not in seen:
+            seen.add(identity)
+            tally.add(outcome, runner(construction), batch)
+        runs += 1
+        progress(min(runs, examples), examples)
+
+    reason = _search(cases(constructions), check, examples, seed)
+    if reason is not None:
+        tally.found = None
+    tally.settle(lambda construction: None if command is None else command(construction))
+    reason = reason or tally.reason
+    if tally.found is not None:
+        tally.margin = tally.found.margin
+        tally.cases += 1
+    return Verdict(
+        claim=claim,
+        parameters=dict(parameters or {}),
+        method="fuzzed",
+        arithmetic=arithmetic.name + (" with TF32" if tf32 else ""),
+        device=arithmetic.device,
+        holds=tally.holds(complete=tally.cases > 0 and reason is None),
+        cases=tally.cases,
+        margin=tally.margin,
+        counterexample=tally.found,
+        seed=seed,
+        seconds=time.perf_counter() - started,
+        reason=reason or (None if tally.cases else "no case was drawn"),
+    )
+
+
+class _Runners:
+    """The runners used last, for Hypothesis often comes back to the same sizes.
+
+    Two constructions have the same runner only if all their fields are equal, those that their comparison leaves out
+    too: a field that is not compared may well be a weight.
+    """
+
+    def __init__(self, make: Callable[[Construction], Runner]) -> None:
+        self._make = make
+        self._held: OrderedDict[Any, Runner] = OrderedDict()
+
+    def __call__(self, construction: Construction) -> Runner:
+        values = [(item.name, getattr(construction, item.name)) for item in fields(construction)]
+        key = (type(construction), tuple((name, type(value), value) for name, value in values))
+        try:
+            found = self._held.pop(key, None) or self._make(construction)
+        except TypeError:  # a field without a hash
+            return self._make(construction)
+        self._held[key] = found
+        if len(self._held) > _KEPT_RUNNERS:
+            self._held.popitem(last=False)
+        return found
+
+
+def _search(strategy: SearchStrategy[Case], check: Callable[[Case], None], examples: int, number: int) -> str | None:
+    """Run Hypothesis; return why nothing can be concluded, ``None`` when its outcome stands."""
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(strategy)
+    def search(case: Case) -> None:
+        check(case)
+
+    try:
+        search()
+    except _NotShown:
+        return None
+    except Flaky as error:
+        return f"the same case gave different results ({type(error).__name__})"
+    except Unsatisfiable:
+        return "no case could be drawn"
+    return None

@@ -1,0 +1,189 @@
+"""What a run over many cases has found, and what it asks again before it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.ratios import Ratios
+from constructions.validation import IntArray, InvalidArgument
+from verify.evidence.found import Command, confirmed
+from verify.evidence.verdict import Counterexample, Margin
+from verify.running.batches import Batch
+from verify.running.cases import Outcome, Runner, declared
+
+Progress = Callable[[int, int], None]
+
+#: Cases of a run that are asked again at its end. A function that answers differently in one call of ``k`` is met with
+#: a chance of at least ``1 - (1 - 1/k)^64``: at half of the calls it goes unseen once in 2^64 runs.
+WITNESSES = 64
+#: Witnesses that are also asked one by one: a function that looks at its batch answers these otherwise.
+_ALONE = 8
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Witness:
+    runner: Runner
+    target: IntArray
+    user_input: IntArray
+    prompt: Ratios
+    expected: IntArray
+
+
+class Witnesses:
+    """Cases drawn from a run, each as likely as any other, with what ``encode`` and ``answer`` gave for them.
+
+    A verdict speaks of functions: their values must be the same when they are asked again, in another order and in
+    batches of another size.
+    """
+
+    def __init__(self) -> None:
+        """Hold no case yet."""
+        self._held: list[_Witness] = []
+        self._seen = 0
+        self._draw = np.random.default_rng(0)
+
+    def add(self, runner: Runner, batch: Batch, outcome: Outcome) -> None:
+        """Look at a batch that ran."""
+        if outcome.prompts is None or not len(batch.targets):
+            return
+        # the n-th case replaces one that is held with chance WITNESSES / n, so that all are equally likely to stay
+        places = self._draw.integers(0, self._seen + 1 + np.arange(len(batch.targets)))
+        chosen = np.flatnonzero(places < WITNESSES).tolist()
+        for case in chosen:
+            witness = _Witness(
+                runner,
+                batch.targets[case].copy(),
+                batch.inputs[case].copy(),
+                Ratios(outcome.prompts.numerators[case].copy(), outcome.prompts.denominator),
+                outcome.expected[case].copy(),
+            )
+            if len(self._held) < WITNESSES:
+                self._held.append(witness)
+            else:
+                self._held[places[case]] = witness
+        self._seen += len(batch.targets)
+
+    def changed(self) -> str | None:
+        """Ask again; return what is not what it was, ``None`` where everything is."""
+        groups: dict[int, list[_Witness]] = {}
+        for witness in reversed(self._held):
+            groups.setdefault(id(witness.runner), []).append(witness)
+        for held in groups.values():
+            runner = held[0].runner
+            construction, now = runner.construction, declared(runner.construction)
+            if now != runner.declared:
+                return f"targets, layout, vocabulary and mask are not what they were: {now}, before {runner.declared}"
+            if construction.transformer is not runner.transformer and not runner.same_weights():
+                return "transformer: other weights when it is asked again"
+            for group in (held, *([one] for one in held[:_ALONE])):
+                found = _changed(construction, group)
+                if found is not None:
+                    return found
+        return None
+
+
+def _changed(construction: Construction, held: list[_Witness]) -> str | None:
+    targets = np.stack([witness.target for witness in held])
+    inputs = np.stack([witness.user_input for witness in held])
+    try:
+        prompts, answers = construction.virtual_tokens(targets), construction.response(targets, inputs)
+    except InvalidArgument as error:
+        return f"encode or answer, asked again: {error}"
+    for place, witness in enumerate(held):
+        case = f"target {_short(witness.target)}" + (
+            f" with user input {witness.user_input.tolist()}" if len(witness.user_input) else ""
+        )
+        if not (answers[place] == witness.expected).all():
+            return (
+                f"answer is no function: {case} gave {witness.expected.tolist()}, and {answers[place].tolist()} when"
+                " asked again"
+            )
+        if not _same(Ratios(prompts.numerators[place], prompts.denominator), witness.prompt):
+            return f"encode is no function: {case} gave other virtual tokens when asked again"
+    return None
+
+
+def _same(one: Ratios, other: Ratios) -> bool:
+    """Say whether two arrays hold the same numbers, over whatever denominators."""
+    if one.denominator == other.denominator:
+        return bool((one.numerators == other.numerators).all())
+    left, right = one.numerators.astype(object), other.numerators.astype(object)
+    return bool((left * other.denominator == right * one.denominator).all())
+
+
+def _short(target: IntArray) -> str:
+    text = str(target.tolist())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@dataclass
+class Tally:
+    """What a run over many cases has found so far.
+
+    Attributes:
+        cases: how many were checked.
+        margin: the smallest margin, ``None`` before the first case or where every vocabulary has one token.
+        found: the first case that is not shown right.
+        reason: why nothing is shown although no case refutes the claim.
+        closest: where the smallest margin was: what ran, the batch, and the place in it.
+        witnesses: what is asked again at the end.
+
+    """
+
+    cases: int = 0
+    margin: Margin | None = None
+    found: Counterexample | None = None
+    reason: str | None = None
+    closest: tuple[Runner, Batch, int] | None = None
+    witnesses: Witnesses = field(default_factory=Witnesses)
+
+    def add(self, outcome: Outcome, runner: Runner | None = None, batch: Batch | None = None) -> None:
+        """Count a batch without failures."""
+        self.cases += len(outcome.expected)
+        smallest = outcome.smallest_margin()
+        if smallest != float("inf") and (self.margin is None or not smallest >= self.margin):
+            self.margin = smallest
+            if runner is not None and batch is not None:
+                self.closest = (runner, batch, int(np.argmin(outcome.margins.min(axis=1))))
+        if runner is not None and batch is not None:
+            self.witnesses.add(runner, batch, outcome)
+
+    def take(self, runner: Runner, batch: Batch, outcome: Outcome, *, command: Command | None) -> bool:
+        """Count a batch, or confirm its first failure; return whether the run goes on."""
+        failed = outcome.failures().any(axis=1)
+        if not failed.any():
+            self.add(outcome, runner, batch)
+            return True
+        case = int(np.argmax(failed))
+        self.cases += case + 1
+        self._refute(confirmed(runner, batch, case, command=command))
+        return False
+
+    def settle(self, command: Callable[[Construction], Command | None]) -> None:
+        """Ask the witnesses again, and run the case of the smallest margin alone, where nothing was found so far."""
+        if self.found is not None or self.reason is not None:
+            return
+        self.reason = self.witnesses.changed()
+        if self.reason is None and self.closest is not None:
+            runner, batch, case = self.closest
+            target, user = batch.targets[case], batch.inputs[case]
+            if len(batch.targets) > 1 and runner.run(target[None], user[None]).failures().any():
+                self._refute(confirmed(runner, batch, case, command=command(runner.construction)))
+
+    def _refute(self, found: Counterexample | str) -> None:
+        if isinstance(found, str):
+            self.reason = found
+        else:
+            self.found, self.margin = found, found.margin
+
+    def holds(self, *, complete: bool) -> bool | None:
+        """Return the verdict: false with a counterexample, true when all was run and nothing speaks against it."""
+        return False if self.found is not None else True if complete and self.reason is None else None

@@ -1,0 +1,130 @@
+"""How far long work is: an estimate measured on its own beginning, then a bar, or a line every ten seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from verify.report.tables import number
+
+#: Seconds between two lines where standard error is no terminal; work that takes less is not announced.
+EVERY = 10.0
+#: Seconds of the work itself on which the estimate is measured: a tenth of that, so that it stands before the first
+#: line.
+PROBE = EVERY / 10
+
+#: Names of spans of time, each used from one and a half of it on, so that "1 minutes" is never read.
+_SPANS = (("years", 365.25 * 86400), ("days", 86400), ("hours", 3600), ("minutes", 60))
+#: Years from which on a power of ten says enough: as long as there have been people.
+_MANY_YEARS = 300_000
+
+
+class Meter:
+    """What is known of how far the work is, and when to say so.
+
+    The first report is where the measurement starts (a run that is gone on with starts late). As soon as :data:`PROBE`
+    seconds of work are done, the time that the rest takes is estimated, and said if it is longer than :data:`EVERY`.
+    """
+
+    def __init__(self, label: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock.
+
+        Args:
+            label: what the work is.
+            say: takes a line.
+            clock: seconds that only grow.
+
+        """
+        self._label, self._say, self._clock = label, say, clock
+        self._started = clock()
+        self._first: tuple[int, float] | None = None
+        self._done, self._total = 0, 0
+        self._announced = False
+
+    def report(self, done: int, total: int) -> None:
+        """Take a report: ``done`` of ``total``."""
+        now = self._clock()
+        self._done, self._total = done, total
+        if self._first is None:
+            self._first = (done, now)
+        if not self._announced and now - self._first[1] >= PROBE:
+            left = self._left(now)
+            if left is not None:
+                self._announced = True
+                if left > EVERY:
+                    rest = number(total - done)
+                    self._say(f"{self._label}: about {duration(left)} for the {rest} that are left")
+
+    def tick(self) -> None:
+        """Say how far the work is."""
+        now = self._clock()
+        if not self._total:
+            self._say(f"{self._label}: {duration(now - self._started)} so far")
+            return
+        left = self._left(now)
+        percent = f"{100 * self._done // self._total} %"
+        rest = "" if left is None else f", about {duration(left)} left"
+        self._say(f"{self._label}: {number(self._done)} of {number(self._total)} ({percent}){rest}")
+
+    def _left(self, now: float) -> float | None:
+        if self._first is None or self._done <= self._first[0]:
+            return None
+        try:
+            return (now - self._first[1]) * ((self._total - self._done) / (self._done - self._first[0]))
+        except OverflowError:
+            return float("inf")
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in words, in one unit."""
+    for name, length in _SPANS:
+        count = seconds / length
+        if count >= 1.5:  # see _SPANS
+            if name == "years" and count > _MANY_YEARS:
+                return f"{count:.0e} years" if count < float("inf") else "more than 1e300 years"
+            return f"{count:,.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+@contextlib.contextmanager
+def shown_progress(label: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[int, int], None]]:
+    """Show on standard error how far the work is; yield what reports done and total.
+
+    A terminal gets a bar, anything else a line every :data:`EVERY` seconds, from a thread, as one step may take longer.
+    """
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            meter = Meter(label, lambda line: bar.console.print(line, markup=False, highlight=False), clock)
+
+            def report(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+                meter.report(done, total)
+
+            yield report
+        return
+    meter, finished = Meter(label, _to_stderr, clock), threading.Event()
+
+    def repeat() -> None:
+        while not finished.wait(EVERY):
+            meter.tick()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield meter.report
+    finally:
+        finished.set()
+        thread.join()
+
+
+def _to_stderr(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 # the command line's own output

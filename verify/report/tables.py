@@ -1,0 +1,139 @@
+"""Verdicts as a table for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rich.table import Table
+from rich.text import Text
+
+from verify.evidence.verdict import Margin, Verdict, decimal
+
+#: Longest number that is written out; a longer one is written as a power of ten.
+_LONGEST_NUMBER = 15
+
+#: How many targets of a certificate's cells were looked at, in what it rests on.
+_DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return one row for each verdict: claim, parameters, arithmetic, evidence, smallest margin, time, verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("claim", "parameters", "arithmetic", "evidence", "margin", "time", ""):
+        table.add_column(heading, no_wrap=heading not in {"parameters", "evidence"}, overflow="fold")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.claim,
+            parameters(verdict),
+            verdict.arithmetic + ("" if verdict.device == "cpu" else f" on {verdict.device}"),
+            evidence(verdict),
+            "" if verdict.margin is None else margin(verdict.margin),
+            f"{verdict.seconds:.1f} s",
+            outcome(verdict),
+        )
+    return table
+
+
+#: Options of a construction that are not shown, as they are the paper's.
+_DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
+
+
+def parameters(verdict: Verdict) -> str:
+    """Return the parameters in short, the temperature last: ``V = 4, N = 8, q = 19``."""
+    letters = {"vocab_size": "V", "context_size": "N", "response_size": "N0", "input_size": "n_X"}
+    shown, temperature = [], list[str]()
+    for name, value in verdict.parameters.items():
+        if name in letters:
+            shown.append(_range(letters[name], str(value)))
+        elif name == "sizes":
+            shown.append(f"{value} sizes")
+        elif name == "embedding" and not str(value).startswith("any"):  # a matrix is too long for a table
+            shown.append("E given")
+        elif name == "temperature":
+            temperature = _temperature(str(value))
+        elif (name, value) not in _DEFAULTS and name != "prover":
+            shown.append(f"{name} {value}")
+    return ", ".join([*shown, *temperature])
+
+
+def _temperature(text: str) -> list[str]:
+    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and goes unsaid."""
+    return ["default temperature" if text == "default of each size" else text.replace(", over sqrt(k)", "")]
+
+
+def _range(letter: str, value: str) -> str:
+    if value.startswith("1.."):
+        return f"{letter} <= {value.replace('1..', '')}"
+    return f"{letter} = {value}"
+
+
+def evidence(verdict: Verdict) -> str:
+    """Return the kind of evidence with its count."""
+    cases = number(verdict.cases)
+    if verdict.method == "proved":
+        prover = verdict.parameters.get("prover", "")
+        what = "obligations" if prover == "sympy" else "theorems"
+        return f"proved: {cases} of {number(verdict.space or 0)} {what} ({prover})"
+    if verdict.method == "exhausted":
+        return f"exhausted: {cases} of {number(verdict.space or 0)} cases"
+    if verdict.method == "fuzzed":
+        return f"fuzzed: {cases} distinct cases, seed {verdict.seed}"
+    if verdict.method == "swept":
+        return f"swept: {cases} cases, every V"
+    if verdict.method == "certified":
+        return f"certified: all {cases} cases at once" if verdict.holds else "certified: not all cases"
+    return f"evaluated: {cases} case{'s' if verdict.cases != 1 else ''}"
+
+
+def outcome(verdict: Verdict) -> Text:
+    """Return the verdict in a word."""
+    words = {True: ("holds", "green"), False: ("FALSIFIED", "bold red"), None: ("not shown", "bold yellow")}
+    word, style = words[verdict.holds]
+    return Text(word, style=style)
+
+
+def explanation(verdict: Verdict) -> list[str]:
+    """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
+    lines = []
+    if verdict.method == "certified" and verdict.holds:
+        return []  # what it rests on is the same for many, see assumptions()
+    if verdict.reason:
+        lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
+    if verdict.resumed:
+        lines.append(
+            f"{verdict.claim}, {verdict.arithmetic}: went on from {verdict.resumed['cases']} cases of"
+            f" {verdict.resumed['saved']}; {verdict.resumed['replayed']} of them were run again"
+        )
+    if verdict.case:
+        lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
+    return lines
+
+
+def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the certificates of a table rest on, each once; of counts that differ, the smallest."""
+    held = [verdict for verdict in verdicts if verdict.method == "certified" and verdict.holds and verdict.reason]
+    counts: dict[str, list[str]] = {}
+    for verdict in held:
+        line = f"certified, {verdict.arithmetic.split()[0]}: {verdict.reason}"
+        counts.setdefault(_DRAWN.sub("#", line), []).extend(_DRAWN.findall(line))
+    lines = []
+    for line, given in counts.items():
+        least = min(given, key=lambda text: int(text.replace(",", "")), default="")
+        lines.append(line.replace("#", least if len(set(given)) == 1 else f"at least {least}"))
+    return lines
+
+
+def margin(value: Margin) -> str:
+    """Return a margin: exact as a fraction where that is short, otherwise in three digits."""
+    if isinstance(value, Fraction):
+        text = str(value)
+        return text if len(text) <= _LONGEST_NUMBER else f"~{float(value):.2e}"
+    return f"{value:.2e}"
+
+
+def number(value: int) -> str:
+    """Return a natural number with thousands marked, or as a power of ten when it is long."""
+    text = decimal(value)
+    return f"{value:,}" if len(text) <= _LONGEST_NUMBER else f"~{text[0]}.{text[1:3]}e{len(text) - 1}"

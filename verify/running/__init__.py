@@ -1,0 +1,1 @@
+"""The one forward pass, greedy generation, and cases that run one by one or in batches."""

@@ -1,0 +1,196 @@
+"""Cases that run together: named, so that a command can run them together again, and what running together changes.
+
+A kernel may add up in another order when it is given more rows at once, so that the logits of one case can depend on
+the batch that it is in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import flint
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.validation import IntArray, InvalidArgument, check_integer, reject
+from verify.evidence.verdict import decimal
+from verify.running.cases import Runner, batch_size
+from verify.running.cases import spaces as spaces
+
+#: Sizes of the batches in which a case is compared with itself alone: the smallest, an odd one, and two that reach the
+#: blocked kernels of every library known to us.
+BATCH_SIZES = (2, 7, 64, 1024)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Cases that run together.
+
+    Attributes:
+        name: as ``--in-batch`` takes it: ``A..B``, cases of the enumeration, whose user input varies fastest, or
+            ``constant:A..B``, the targets that are one token everywhere.
+        targets: int64, shape ``(cases, *targets.shape)``.
+        inputs: int64, shape ``(cases, user)``.
+
+    """
+
+    name: str
+    targets: IntArray
+    inputs: IntArray
+
+    def place(self, target: IntArray, user_input: IntArray) -> int:
+        """Return the place of a case.
+
+        Raises:
+            InvalidArgument: it is not in the batch.
+
+        """
+        same = (self.targets == target).reshape(len(self.targets), -1).all(axis=1)
+        same &= (self.inputs == user_input).all(axis=1)
+        if not same.any():
+            raise InvalidArgument(f"in_batch: expected a batch that the case is in but got {self.name!r} (type str)")
+        return int(np.argmax(same))
+
+
+def enumerated(construction: Construction, start: int, stop: int) -> Batch:
+    """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
+    targets, users = spaces(construction)
+    first, last = start // users.size, (stop - 1) // users.size
+    chosen = targets.unrank_range(first, last + 1)
+    name = f"{decimal(start)}..{decimal(stop - 1)}"
+    if users.size == 1:
+        return Batch(name, chosen, users.unrank_range(0, 1).repeat(stop - start, axis=0))
+    numbers = range(start - first * users.size, stop - first * users.size)
+    if users.size > len(numbers):  # more inputs than cases: only those that are used, as there may be more than int64s
+        pairs = [divmod(number, users.size) for number in numbers]
+        return Batch(name, chosen[[row for row, _ in pairs]], np.array([users.unrank(user) for _, user in pairs]))
+    rows, places = np.divmod(np.arange(numbers.start, numbers.stop), users.size)
+    return Batch(name, chosen[rows], users.unrank_range(0, users.size)[places])
+
+
+def constant_targets(construction: Construction) -> tuple[IntArray, IntArray]:
+    """Return the targets that are one token everywhere, one for each token, each with a user input.
+
+    Every token is decoded at every position of the response. User inputs walk through the vocabulary. Where the
+    alphabet of the targets is not the vocabulary, the cases are as many as the larger one has, and the smaller one
+    comes round again.
+
+    Returns:
+        Targets of shape ``(V, *targets.shape)`` and user inputs of shape ``(V, user)``.
+
+    """
+    vocab_size, (space, _) = construction.vocab_size, spaces(construction)
+    cases = np.arange(max(vocab_size, space.vocab_size), dtype=np.int64)
+    letters = (cases % space.vocab_size).reshape(-1, *(1 for _ in space.shape))
+    targets = np.broadcast_to(letters, (len(cases), *space.shape))
+    user = np.arange(construction.layout.user)
+    return targets, (cases[:, None] + user + vocab_size // 2) % vocab_size
+
+
+def constants(construction: Construction, start: int, stop: int) -> Batch:
+    """Return those of :func:`constant_targets` from ``start`` up to ``stop - 1``."""
+    targets, inputs = constant_targets(construction)
+    return Batch(f"constant:{start}..{stop - 1}", np.array(targets[start:stop]), np.array(inputs[start:stop]))
+
+
+def named_batch(construction: Construction, name: str) -> Batch:
+    """Return the batch of a name, see :class:`Batch`.
+
+    Raises:
+        InvalidArgument: not a name, cases that are not there, or more than :func:`~verify.running.cases.batch_size`.
+
+    """
+    match = re.fullmatch(r"(constant:)?([0-9]+)\.\.([0-9]+)", name) if isinstance(name, str) else None
+    if match is None:
+        reject("in_batch", "A..B or constant:A..B, such as 0..26", name)
+    start, last = (int(flint.fmpz(number)) for number in match.groups()[1:])
+    targets, users = spaces(construction)
+    space = len(constant_targets(construction)[0]) if match[1] else targets.size * users.size
+    if not start <= last < space or last - start >= batch_size(construction):
+        most = f"at most {batch_size(construction)} cases, A <= B <= {decimal(space - 1)}"
+        raise InvalidArgument(f"in_batch: expected A..B of {most}, but got {name!r} (type str)")
+    return (constants if match[1] else enumerated)(construction, start, last + 1)
+
+
+@dataclass(frozen=True)
+class InBatch:
+    """One case in batches of one size, compared with itself alone.
+
+    Attributes:
+        size: of the batches.
+        places: where in them the case was.
+        equal: whether all its logits were the same bit for bit at every place.
+        right: whether every token was as promised, with a positive margin.
+        largest_difference: between logits, 0 where they are equal, NaN where one is not finite.
+
+    """
+
+    size: int
+    places: tuple[int, ...]
+    equal: bool
+    right: bool
+    largest_difference: float
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return JSON values."""
+        difference = self.largest_difference
+        return asdict(self) | {"largest_difference": difference if np.isfinite(difference) else str(difference)}
+
+    def sentence(self) -> str:
+        """Return it in words."""
+        places = ", ".join(map(str, self.places))
+        what = "equal bit for bit" if self.equal else f"NOT equal, logits differ by up to {self.largest_difference:.3g}"
+        return f"in batches of {self.size}, at {places}: {what}" + ("" if self.right else "; the case FAILS there")
+
+
+def batch_dependence(
+    runner: Runner, target: IntArray, user_input: IntArray, *, sizes: Sequence[int] | None = None, seed: int = 0
+) -> list[InBatch]:
+    """Return how a case's logits alone compare with those in batches: first, in the middle, and last.
+
+    An arithmetic that runs its cases one by one has no batches, and the list is empty.
+
+    Args:
+        runner: the construction in an arithmetic.
+        target: of the case.
+        user_input: of the case.
+        sizes: of the batches; by default those of :data:`BATCH_SIZES` that fit the memory of a batch.
+        seed: of the other members, which are drawn.
+
+    """
+    if not runner.arithmetic.batched:
+        return []
+    if sizes is None:
+        sizes = [size for size in BATCH_SIZES if size <= max(2, batch_size(runner.construction))]
+    alone = runner.run(target[None], user_input[None])
+    targets, users = spaces(runner.construction)
+    found = []
+    for size in sizes:
+        check_integer("sizes", size, 2)
+        others, inputs = targets.sample(size, seed=seed), users.sample(size, seed=seed)
+        places = tuple(sorted({0, size // 2, size - 1}))
+        equal, right, largest = True, True, 0.0
+        for place in places:
+            mixed, given = others.copy(), inputs.copy()
+            mixed[place], given[place] = target, user_input
+            outcome = runner.run(mixed, given)
+            assert outcome.logits is not None
+            assert alone.logits is not None
+            difference = _difference(outcome.logits[place], alone.logits[0])
+            equal &= difference is None
+            largest = float(np.maximum(largest, difference or 0.0))  # NaN stays
+            right &= not outcome.failures()[place].any()
+        found.append(InBatch(size, places, equal, right, largest))
+    return found
+
+
+def _difference(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float | None:
+    """Return the largest difference, ``None`` where every bit is the same."""
+    if one.dtype == object:
+        return None if (one == other).all() else float(np.max(abs(one - other)))
+    if one.tobytes() == other.tobytes():
+        return None
+    return float(np.max(np.abs(one - other)))

@@ -1,0 +1,181 @@
+"""A construction as a real ``torch.nn.Module``: its weights are buffers, its forward pass is the one forward pass."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from constructions.construction import Construction
+from constructions.ratios import Ratios
+from constructions.validation import IntArray, InvalidArgument, check_choice, check_tokens
+from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
+from verify.arithmetic.emulated import matmul_precision as matmul_precision
+from verify.arithmetic.tensors import TorchArithmetic
+from verify.running.model import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
+from verify.running.trace import Trace
+
+
+@final
+class TorchTransformer(nn.Module):
+    """Dense weights as buffers, named as in ``ExactTransformer.matrices`` with ``__`` for every dot.
+
+    ``state_dict``, ``.to(device)`` and an assignment to a buffer work as on any module and take effect on the next
+    call: a mutated weight is what runs.
+
+    Attributes:
+        construction: what the module was made from.
+        arithmetic: dtype and device at construction.
+        temperature: the inverse temperature of all heads, or of each.
+        precision: torch's precision of float32 products during a call.
+
+    """
+
+    def __init__(
+        self,
+        construction: Construction,
+        *,
+        dtype: str = "float32",
+        device: str | torch.device = "cpu",
+        precision: MatmulPrecision = "highest",
+    ) -> None:
+        """Lower the construction's weights to ``dtype`` on ``device``.
+
+        Args:
+            construction: what to lower.
+            dtype: ``float64``, ``float32``, ``bfloat16`` or ``float16``.
+            device: any torch device.
+            precision: ``highest`` for IEEE float32 products, ``high`` to allow TF32 on a GPU that has it.
+
+        Raises:
+            InvalidArgument: a dtype that cannot hold the weights, or a device that is not there.
+
+        """
+        super().__init__()
+        check_choice("precision", precision, ("highest", "high", "medium"))
+        self.construction = construction
+        self.precision: MatmulPrecision = precision
+        self.arithmetic = TorchArithmetic(dtype, device)
+        model = bind_construction(construction, self.arithmetic)
+        self.temperature = model.temperature
+        for name, weight in _weights(model).items():
+            self.register_buffer(name.replace(".", "__"), weight)
+
+    def model(self) -> Model[Tensor, Tensor, Tensor]:
+        """Return the model that a call runs: the buffers as they are now, wherever they are now."""
+        exact = self.construction.transformer.lowered
+        weights = {name: self.get_buffer(name.replace(".", "__")) for name in exact.matrices()}
+        held = weights["embedding"]
+        arithmetic = self.arithmetic
+        dtype = str(held.dtype).removeprefix("torch.")
+        if held.device != arithmetic.torch_device or dtype != arithmetic.fmt.name:
+            arithmetic = TorchArithmetic(dtype, held.device)
+        return bind(exact, arithmetic, self.temperature, weights, mask=self.construction.mask)
+
+    def forward(
+        self,
+        virtual_tokens: Float[Tensor, "batch virtual embedding"],
+        tokens: Int[Tensor, "batch length"],
+        trace: Trace | None = None,
+    ) -> Float[Tensor, "batch positions vocab"]:
+        """Return the logits at every position, virtual ones included, in one pass.
+
+        Args:
+            virtual_tokens: embedding halves of the first positions, one prompt for each sequence.
+            tokens: the visible tokens after them, possibly none.
+            trace: records every intermediate.
+
+        """
+        model = self.model()
+        seen = check_tokens("tokens", tokens.cpu().numpy(), self.construction.vocab_size, (tokens.shape[-1],))
+        rows = virtual_tokens
+        if seen.shape[-1]:
+            rows = model.arithmetic.below(rows, model.arithmetic.embed(model.embedding, seen))
+        with torch.no_grad(), matmul_precision(self.precision):
+            return forward(model, rows, rows.shape[1], trace=trace)
+
+    def prompt(self, targets: object) -> Float[Tensor, "batch virtual embedding"]:
+        """Return the virtual tokens of a batch of targets, each number correctly rounded to the module's dtype.
+
+        Args:
+            targets: integers of shape ``(*batch, *targets.shape)``; the batch axes are flattened to one.
+
+        """
+        ratios = self.construction.virtual_tokens(targets)
+        count = math.prod(ratios.shape[:-2])
+        flat = Ratios(ratios.numerators.reshape(count, *ratios.shape[-2:]), ratios.denominator)
+        return self.model().arithmetic.prompt(flat)
+
+    def generate(
+        self,
+        virtual_tokens: Float[Tensor, "batch virtual embedding"],
+        user_inputs: Any = None,
+        *,
+        steps: int | None = None,
+        trace: Trace | None = None,
+    ) -> Int[Tensor, "batch steps"]:
+        """Return the greedy response to each prompt.
+
+        Args:
+            virtual_tokens: from :meth:`prompt`.
+            user_inputs: integers of shape ``(batch, user)``; ``None`` when the layout has no user tokens.
+            steps: how many tokens, by default as many as the response has.
+            trace: records every intermediate of the last step.
+
+        """
+        made = self.generation(virtual_tokens, user_inputs, steps=steps, trace=trace)
+        return torch.from_numpy(made.tokens).to(virtual_tokens.device)
+
+    def generation(
+        self,
+        virtual_tokens: Float[Tensor, "batch virtual embedding"],
+        user_inputs: Any = None,
+        *,
+        steps: int | None = None,
+        trace: Trace | None = None,
+    ) -> Generation[Tensor]:
+        """Return the greedy response to each prompt with the logits of every step; see :meth:`generate`."""
+        layout = self.construction.layout
+        inputs = self._inputs(user_inputs, virtual_tokens.shape[0])
+        count = layout.response if steps is None else steps
+        with torch.no_grad(), matmul_precision(self.precision):
+            return generate(self.model(), virtual_tokens, layout.virtual, inputs, count, trace=trace)
+
+    def _inputs(self, user_inputs: Any, batch: int) -> IntArray:
+        user = self.construction.layout.user
+        if user_inputs is None:
+            user_inputs = np.zeros((batch, 0), dtype=np.int64)
+        if isinstance(user_inputs, Tensor):
+            user_inputs = user_inputs.cpu().numpy()
+        inputs = check_tokens("user_inputs", user_inputs, self.construction.vocab_size, (user,))
+        if inputs.shape[:-1] != (batch,):
+            raise InvalidArgument(f"user_inputs: expected a batch of {batch} but got one of shape {inputs.shape[:-1]}")
+        return inputs
+
+
+def to_torch(
+    construction: Construction,
+    dtype: str = "float32",
+    device: str | torch.device = "cpu",
+    *,
+    precision: MatmulPrecision = "highest",
+) -> TorchTransformer:
+    """Return the construction as a torch module; see :class:`TorchTransformer` for arguments and errors."""
+    return TorchTransformer(construction, dtype=dtype, device=device, precision=precision)
+
+
+def _weights(model: Model[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+    named = {"embedding": model.embedding}
+    for layer in model.layers:
+        if isinstance(layer, BoundAttention):
+            for head in layer.heads:
+                for part, weight in (("query", head.query), ("key", head.key), ("value", head.value)):
+                    named[f"{layer.name}.{head.name}.{part}"] = weight
+        else:
+            named[f"{layer.name}.weight"] = layer.weight
+            named[f"{layer.name}.bias"] = layer.bias
+    return named

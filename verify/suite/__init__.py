@@ -1,0 +1,1 @@
+"""The main job: every claim, by the kinds of evidence that its plan names."""
