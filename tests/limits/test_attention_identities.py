@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
+from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
 from verify.prefixes import (
     IDENTITIES,
@@ -27,7 +28,7 @@ from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
 from verify.prefixes.error_bounds import OperationError, _attention, _linear, _scores
 from verify.prefixes.layer import float_gap
-from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
+from verify.prefixes.measured import Deviation, deviations
 
 EXACT = RationalArithmetic()
 EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)

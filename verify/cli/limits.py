@@ -15,6 +15,7 @@ from constructions.construction import Construction
 from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS
+from proofs.attention import SECOND_LAYER
 from verify.cli import options
 from verify.cli.evidence import show_verdicts
 from verify.cli.sizes import command_for
@@ -22,7 +23,6 @@ from verify.evidence.counterexamples import refute
 from verify.evidence.finder import find_counterexample
 from verify.prefixes import IDENTITIES, check_layer, draw_case
 from verify.prefixes.files import read_layer
-from verify.prefixes.measured import SECOND_LAYER
 from verify.prefixes.picture import draw_attention
 from verify.reachability import Problem, Reachability, decide, decide_pattern
 from verify.report.pictures import check_picture
