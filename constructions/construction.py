@@ -15,7 +15,7 @@ from constructions.specification import LARGEST_SIZE as LARGEST_SIZE
 from constructions.specification import Layout as Layout
 from constructions.specification import Specification
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
-from constructions.transformer import Mask, Transformer
+from constructions.transformer import MaskName, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import TokenArray, check_choice, check_tokens, reject
 
@@ -42,7 +42,7 @@ class Construction(Specification):
     """
 
     temperature: Temperatures | float | None = None
-    mask: Mask = "causal"
+    mask: MaskName = "causal"
 
     def __init_subclass__(cls, **given: Any) -> None:
         """Keep the mask a field of the instance, so that whoever reads it reads the same."""
@@ -51,9 +51,9 @@ class Construction(Specification):
         if isinstance(own, str) and ("mask" in vars(cls) or own != held):
             # by keyword, or fields without a default could not follow it
             setattr(cls, "mask", field(default=own, kw_only=True))  # noqa: B010 # to mypy it is a string
-            cls.__annotations__ = {**inspect.get_annotations(cls), "mask": Mask}
+            cls.__annotations__ = {**inspect.get_annotations(cls), "mask": MaskName}
         elif not isinstance(own, (str, Field)):
-            reject("mask", f"a field of {cls.__name__} such as mask: Mask = 'none'", own)
+            reject("mask", f"a field of {cls.__name__} such as mask: MaskName = 'none'", own)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Refuse a class that lacks ``@dataclass``, or that redefines methods through which all evidence runs."""
