@@ -123,6 +123,11 @@ def check_transformer(construction: Construction) -> None:
             f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
             f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
         )
+    if exact.output_size != construction.output_vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.output_vocab_size} logits, the output_vocab_size of {name}, but its"
+            f" readout has {exact.output_size}"
+        )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(
             f"transformer of {name}: expected a context_size of at least {layout.context_size}, the positions that"
