@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +14,7 @@ from constructions.domain import Domain
 from constructions.ratios import Ratios
 from constructions.specification import Layout, Reads, Specification
 from constructions.targets import TargetSpace
-from constructions.transformer import Mask, Transformer
+from constructions.transformer import MaskName, Transformer
 from constructions.validation import IntArray, InvalidArgument, TokenArray, reject
 
 
@@ -109,8 +109,8 @@ class HandBuilt(Construction):
 class GivenModel(HandBuilt):
     """What :func:`hand_built` returns."""
 
-    given_transformer: Transformer
-    given_specification: Specification
+    given_transformer: Transformer = field(repr=False)
+    given_specification: Specification = field(repr=False)
 
     @property
     def transformer(self) -> Transformer:
@@ -127,7 +127,7 @@ class GivenModel(HandBuilt):
         return f"hand_built(transformer, {self.given_specification!r})"
 
 
-def hand_built(transformer: Transformer, specification: Specification, *, mask: Mask = "causal") -> HandBuilt:
+def hand_built(transformer: Transformer, specification: Specification, *, mask: MaskName = "causal") -> HandBuilt:
     """Return a model of these weights with this promise.
 
     A class of your own, see :class:`HandBuilt`, has a name on verdicts and a command that shows a counterexample.
