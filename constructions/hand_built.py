@@ -31,7 +31,7 @@ class HandBuilt(Construction):
         ...     specification = specify(Domain.of(3, 1), lambda x: (x + 1) % 3)
         ...     transformer = Transformer(
         ...         [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-        ...         (Linear([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]], [[0]] * 3, relu=False),),
+        ...         (Linear([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]], [[0]] * 3, activation=None),),
         ...         context_size=1,
         ...     )
         >>> Successor()

@@ -19,7 +19,7 @@ from constructions.validation import IntArray, InvalidArgument, TokenArray, chec
 
 #: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
 #: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
-#: float64 divisions (see :mod:`constructions.rounding`), in seconds.
+#: float64 divisions (see :mod:`constructions.ratios`), in seconds.
 LARGEST_SIZE = 2**25
 
 #: What evidence counts and compares by.
