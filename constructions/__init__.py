@@ -1,4 +1,4 @@
-"""WHAT is built: exact weights of hand-built transformers, written once, for symbolic sizes.
+"""The constructions: exact weights of hand-built transformers, written once, for symbolic sizes.
 
 Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR 2024) counts from 1, so its token
 ``y`` is ``y - 1`` here.
