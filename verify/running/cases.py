@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from constructions.construction import Construction, Layout
+from constructions.domain import Domain
 from constructions.ratios import Ratios
 from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
@@ -63,7 +64,7 @@ class Outcome:
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
 
 
-def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
+def spaces(construction: Construction) -> tuple[TargetSpace, Domain]:
     """Return the targets and the user inputs of a construction, counted here and not by code of its own.
 
     Raises:
@@ -73,7 +74,7 @@ def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
     return construction.target_space, construction.user_inputs
 
 
-def declared(construction: Construction) -> tuple[TargetSpace, TargetSpace, Layout, int, str]:
+def declared(construction: Construction) -> tuple[TargetSpace, Domain, Layout, int, str]:
     """Return what a construction says of itself: targets, user inputs, layout, vocabulary size and mask."""
     return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
 
