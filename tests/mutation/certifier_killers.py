@@ -200,6 +200,7 @@ def by_name() -> Mapping[str, Method]:
             "sums, float64": sums("float64"),
             "sums, fused": sums("bfloat16", "float32", products="fused"),
             "sums, separate": sums("bfloat16", "float32", products="separate"),
+            "sums, reversed": sums("bfloat16", "float32", products="reversed"),
             "sums, tensor cores": single.tensor_cores,
             "sums, truncated": aimed.truncated,
             "sums, subnormal": single.products,
@@ -225,6 +226,9 @@ def by_name() -> Mapping[str, Method]:
             "networks, cancelling, fused": networks("bfloat16", products="fused", change=nets.cancelling, settings=80),
             "networks, cancelling, separate": networks(
                 "bfloat16", products="separate", change=nets.cancelling, settings=80
+            ),
+            "networks, cancelling, reversed": networks(
+                "bfloat16", products="reversed", change=nets.cancelling, settings=80
             ),
             "networks, few floats": networks("bfloat16", change=nets.few_floats, settings=60),
             "leaks": nets.leaks,

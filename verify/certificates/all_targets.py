@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -29,7 +29,7 @@ from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel, Products
+from verify.certificates.floats.kernel import Kernel
 from verify.certificates.floats.margins import Margins, rounded_margins
 from verify.certificates.floats.sparse import SparseArithmetic
 from verify.evidence.enumeration import Progress, no_progress
@@ -62,8 +62,7 @@ def certificate_arithmetic(
     """
     check_choice("arithmetic", kind, ("ball", "rounded"))
     if kind == "rounded":
-        check_choice("products", products, get_args(Products))
-        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
     if tf32 or products != "either":
         raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
     return BallArithmetic()

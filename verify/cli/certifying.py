@@ -10,6 +10,7 @@ import typer
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, RoundedArithmetic, bit_exact, certificate_arithmetic
 from verify.certificates import certify as certify_construction
+from verify.certificates.floats.rounding import summaries
 from verify.cli import options
 from verify.cli.evidence import show_verdicts
 
@@ -34,7 +35,7 @@ def certify(
         str,
         typer.Option(
             "--products",
-            help="how a bias is added to them: separate (last), fused (first) or either",
+            help=f"how products and a bias are added: {summaries()}",
         ),
     ] = "either",
     tf32: options.Tf32 = False,
