@@ -13,7 +13,7 @@ import torch
 
 from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
-from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
+from verify.prefixes import IDENTITIES, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
 from verify.prefixes import evidence as evidence_module
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
@@ -22,7 +22,7 @@ from verify.prefixes.layer import float_gap
 from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
 
 EXACT = RationalArithmetic()
-EACH_CLAIM = pytest.mark.parametrize("claim", LAYER_CLAIMS)
+EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)
 FLOATS = [("numpy", "float64"), ("numpy", "float32"), ("torch", "float64"), ("torch", "float32")]
 HALVES = [("torch", "bfloat16"), ("torch", "float16")]
 #: Far below what a comparison with a usual tolerance would see, and far above the roundings of float64.

@@ -9,7 +9,7 @@ from verify.prefixes.evidence import check_layer as check_layer
 from verify.prefixes.evidence import fuzz_layers as fuzz_layers
 from verify.prefixes.layer import AttentionHead as AttentionHead
 from verify.prefixes.layer import AttentionLayer as AttentionLayer
-from verify.prefixes.measured import LAYER_CLAIMS as LAYER_CLAIMS
+from verify.prefixes.measured import IDENTITIES as IDENTITIES
 from verify.prefixes.measured import deviations as deviations
 from verify.prefixes.passes import Passes as Passes
 from verify.prefixes.passes import attend as attend
