@@ -13,6 +13,7 @@ import typer
 from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS
+from proofs.attention import SECOND_LAYER
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.terminal import echo, print_json
@@ -21,7 +22,6 @@ from verify.evidence.counterexamples import refute
 from verify.evidence.finder import find_counterexample
 from verify.prefixes import IDENTITIES, check_layer, draw_case
 from verify.prefixes.files import read_layer
-from verify.prefixes.measured import SECOND_LAYER
 from verify.prefixes.picture import draw_attention
 from verify.reachability import Problem, Reachability, decide, decide_pattern
 from verify.report.pictures import check_picture

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, get_args
+from typing import Any
 
 import flint
 
 from constructions.validation import InvalidArgument
+from verify.evidence.kinds import KINDS, kind_of
+from verify.evidence.numbers import decimal as decimal
 
-#: How a verdict was reached. ``proved``: obligations discharged for all sizes; ``exhausted``: every case of the sizes;
-#: ``swept``: a named family of cases for every size of a range; ``fuzzed``: cases drawn with a seed; ``evaluated``:
-#: the cases that were given; ``certified``: bounds that hold for every case of the sizes at once.
-Method = Literal["proved", "certified", "exhausted", "swept", "fuzzed", "evaluated"]
+#: How a verdict was reached: the name of a kind of evidence, see :data:`verify.evidence.kinds.KINDS`.
+Method = str
 
 #: A margin is exact in exact arithmetic and a float otherwise.
 Margin = Fraction | float
@@ -163,9 +163,9 @@ class Verdict:
             raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
         if self.holds is True and self.margin is not None and not self.margin > 0:
             raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
-        if self.holds is True and self.method == "exhausted" and self.cases != self.space:
-            given = f"{decimal(self.cases)} of {None if self.space is None else decimal(self.space)}"
-            raise InvalidArgument(f"holds: expected every case of the space for True but got {given}")
+        objection = kind_of(self.method).objection(self)
+        if self.holds is True and objection is not None:
+            raise InvalidArgument(f"holds: {objection}")
         if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
 
@@ -203,7 +203,7 @@ class Verdict:
         values = dict(record)
         kinds_fit = (
             (values["holds"] is None or isinstance(values["holds"], bool))
-            and values["method"] in get_args(Method)
+            and values["method"] in KINDS
             and isinstance(values["parameters"], Mapping)
             and (values["resumed"] is None or isinstance(values["resumed"], Mapping))
         )
@@ -229,11 +229,6 @@ class Verdict:
 def verdict_text(verdict: Verdict) -> str:
     """Return the verdict as one JSON line."""
     return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False)
-
-
-def decimal(value: int) -> str:
-    """Return a natural number in decimal, of any length (Python itself stops at 4,300 digits)."""
-    return str(flint.fmpz(value))
 
 
 def margin_to_json(margin: Margin | None) -> str | float | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from constructions.validation import InvalidArgument, check_choice
+from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.prefixes.error_bounds import bias_bound, rescaling_bounds, second_layer_bound
 from verify.prefixes.layer import AttentionHead, Numbers, hold
 from verify.prefixes.passes import Passes, bias_sides, numbers, rescaling_sides, second_layer_sides
 
-RESCALING, BIAS, SECOND_LAYER = "attention-rescaling", "attention-bias", "second-layer-attention"
-#: The claims about attention under a prefix.
+#: The claims about attention under a prefix, whose identities a layer is held to.
 IDENTITIES = (RESCALING, BIAS, SECOND_LAYER)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from constructions.construction import Construction, Layout
+from constructions.domain import Domain
 from constructions.ratios import Ratios
 from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
-from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
 from verify.evidence.verdict import Margin, decimal
@@ -65,7 +64,7 @@ class Outcome:
         return math.nan if any(margin != margin for margin in margins) else min(margins)  # noqa: PLR0124 # NaN test
 
 
-def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
+def spaces(construction: Construction) -> tuple[TargetSpace, Domain]:
     """Return the targets and the user inputs of a construction, counted here and not by code of its own.
 
     Raises:
@@ -75,7 +74,7 @@ def spaces(construction: Construction) -> tuple[TargetSpace, TargetSpace]:
     return construction.target_space, construction.user_inputs
 
 
-def declared(construction: Construction) -> tuple[TargetSpace, TargetSpace, Layout, int, str]:
+def declared(construction: Construction) -> tuple[TargetSpace, Domain, Layout, int, str]:
     """Return what a construction says of itself: targets, user inputs, layout, vocabulary size and mask."""
     return (*spaces(construction), construction.layout, construction.vocab_size, construction.mask)
 
@@ -112,8 +111,8 @@ class Runner:
     def same_weights(self) -> bool:
         """Say whether the construction's weights, asked for twice more, are those that were bound."""
         asked = (self.construction.transformer for _ in range(2))
-        before = weights_sha256(self.transformer.lowered)
-        return all(weights_sha256(transformer.lowered) == before for transformer in asked)
+        before = self.transformer.lowered.sha256
+        return all(transformer.lowered.sha256 == before for transformer in asked)
 
     @property
     def name(self) -> str:
@@ -176,28 +175,10 @@ def _outcome(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any
     return Outcome(expected, produced, margins)
 
 
-def weights_sha256(lowered: ExactTransformer) -> str:
-    """Return a digest of every exact weight, of where there are ReLUs and heads, and of the context size."""
-    digest = hashlib.sha256()
-    for name, matrix in lowered.matrices().items():
-        digest.update(f"{name} {matrix.shape}".encode())
-        for entry in matrix.nonzero():
-            digest.update(repr(entry).encode())
-    for layer in lowered.layers:
-        heads = [(head.name, head.key_size) for head in layer.heads] if isinstance(layer, ExactAttention) else []
-        digest.update(repr((type(layer).__name__, layer.name, getattr(layer, "relu", None), heads)).encode())
-    digest.update(f"{lowered.context_size}".encode())
-    return digest.hexdigest()
-
-
 def batch_size(construction: Construction) -> int:
     """Return how many cases fit :data:`_BATCH_BYTES` in the largest intermediate, as 8-byte numbers; at least 1."""
-    layers = construction.transformer.lowered.layers
-    widest = max(
-        max(head.value.shape[0] for head in layer.heads) if isinstance(layer, ExactAttention) else layer.weight.shape[0]
-        for layer in layers
-    )
     layout = construction.layout
+    widest = construction.transformer.lowered.widest
     numbers = max(widest, construction.vocab_size) * max(layout.context_size, layout.response)
     return max(1, _BATCH_BYTES // (8 * numbers))
 

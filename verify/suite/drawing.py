@@ -36,14 +36,15 @@ def constructions_of(request: Request) -> tuple[SearchStrategy[Construction], di
     only_ends = all(values.start == 1 for values in request.sizes.values())
     if request.claim.drawn is not None and only_ends:
         return _listed(request)
-    sizes = {name: st.integers(values[0], values[-1]) for name, values in request.sizes.items()}
-
-    def build(given: dict[str, int]) -> Construction:
-        construction = built(request, given)
-        return reject() if construction is None else construction
-
     shown = {name: f"{values[0]}..{values[-1]}" for name, values in request.sizes.items()}
-    return st.fixed_dictionaries(sizes).map(build), shown
+    return _constructions(request), shown
+
+
+@st.composite
+def _constructions(draw: st.DrawFn, request: Request) -> Construction:
+    sizes = {name: draw(st.integers(values[0], values[-1])) for name, values in request.sizes.items()}
+    construction = built(request, sizes)
+    return reject() if construction is None else construction
 
 
 def _listed(request: Request) -> tuple[SearchStrategy[Construction], dict[str, Any]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from constructions.temperature import Hardmax
 from constructions.validation import InvalidArgument, check_choice, check_integer
+from proofs.attention import RESCALING
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
 from verify.prefixes.draw import (
@@ -23,7 +24,7 @@ from verify.prefixes.draw import (
     draw_case,
 )
 from verify.prefixes.layer import AttentionHead, AttentionLayer
-from verify.prefixes.measured import IDENTITIES, RESCALING, Deviation, deviations
+from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 from verify.running.cases import show_temperature
 
