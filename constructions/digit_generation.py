@@ -132,10 +132,10 @@ class DigitGeneration(Construction):
     a three-layer MLP, position codes concatenated, the token embedding 0. Digits are integers and the lift is a mask.
 
     Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``, the length of the generated sequence and of the context.
-        digits: ``m``, at least 1.
-        readout: ``hat``, ``m b`` numbers, all of them exact; or ``split``, ``2m`` numbers.
+        vocab_size: ``V``, the number of tokens.
+        context_size: ``N``, the length of the sequence that is generated, and of the context.
+        digits: ``m``, the digits that a token is written with, at least 1.
+        readout: ``hat``, ``m b`` numbers, every one of them exact; or ``split``, ``2m`` numbers.
 
     """
 
