@@ -86,7 +86,7 @@ def generate(
 
 def answer(
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
-    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...}, see the README")],
+    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
     arithmetic: options.Kind = "torch",
     dtype: options.Dtype = "float32",
     device: options.Device = "cpu",

@@ -1,4 +1,4 @@
-"""Pictures for the README, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib)."""
+"""Pictures for the README and the site, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from verify.prefixes.picture import draw_attention
 _PREFIX_EXAMPLE = (0, 1498)
 #: As many tokens are named side by side; of more, every second, third, ...
 _MOST_NAMES = 20
-#: Where the README looks for pictures.
+#: Where the README and the site look for pictures.
 _FOLDER = Path(__file__).parents[2] / "proofs" / "figures"
 
 
