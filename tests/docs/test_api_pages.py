@@ -58,3 +58,29 @@ def test_the_examples_of_a_module_run(path: Path, tmp_path: Path, monkeypatch: p
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         runner.run(test, out=report.append)
         assert not runner.failures, "".join(report)
+
+
+def _documented() -> tuple[set[str], set[str]]:
+    """Return what the API pages document, by its full name: single names, and modules with all that they have."""
+    names: set[str] = set()
+    modules: set[str] = set()
+    for page in (ROOT / "docs" / "api").glob("*.md"):
+        current = ""
+        for directive, name in re.findall(r"^\.\. (\w+):: (\S+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            if directive == "currentmodule":
+                current = name
+            elif directive == "automodule":
+                modules.add(name)
+            else:
+                names |= {name, f"{current}.{name}"}
+    return names, modules
+
+
+def test_what_pages_refer_to_is_on_an_api_page() -> None:
+    names, modules = _documented()
+    found = 0
+    for page in (ROOT / "docs").rglob("*.md"):
+        for name in re.findall(r"\{py:\w+\}`~?([\w.]+)`", page.read_text(encoding="utf-8")):
+            found += 1
+            assert name in names | modules or name.rpartition(".")[0] in modules, f"{page}: {name}"
+    assert found > 0
