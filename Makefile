@@ -42,7 +42,7 @@ docs: $(VENV)/installed-docs
 	$(BIN)/python -m pytest -n 2 -q -m 'heavy or not heavy' tests/docs
 
 figures: $(VENV)/installed
-	$(BIN)/python -m verify.report.figures
+	$(BIN)/python -m docs.figures.draw
 
 # Minutes: every mutant by every method, as proofs/MUTANTS.md.
 mutants: $(VENV)/installed

@@ -15,7 +15,7 @@ from constructions.ratios import Ratios
 from constructions.returned import checked_answer, checked_numerators, forgotten_dataclass
 from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
-from constructions.transformer import Mask, Transformer
+from constructions.transformer import MaskName, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import (
     IntArray,
@@ -29,7 +29,7 @@ from constructions.validation import (
 
 #: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
 #: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
-#: float64 divisions (see :mod:`constructions.rounding`), in seconds.
+#: float64 divisions (see :mod:`constructions.ratios`), in seconds.
 LARGEST_SIZE = 2**25
 
 
@@ -81,7 +81,7 @@ class Construction(ABC):
 
     vocab_size: int = field(init=False)
     temperature: Temperatures | float | None = None
-    mask: Mask = "causal"
+    mask: MaskName = "causal"
 
     def __init_subclass__(cls, **given: Any) -> None:
         """Keep the mask a field of the instance, so that whoever reads it reads the same."""
@@ -90,9 +90,9 @@ class Construction(ABC):
         if isinstance(own, str) and ("mask" in vars(cls) or own != held):
             # by keyword, or fields without a default could not follow it
             setattr(cls, "mask", field(default=own, kw_only=True))  # noqa: B010 # to mypy it is a string
-            cls.__annotations__ = {**inspect.get_annotations(cls), "mask": Mask}
+            cls.__annotations__ = {**inspect.get_annotations(cls), "mask": MaskName}
         elif not isinstance(own, (str, Field)):
-            reject("mask", f"a field of {cls.__name__} such as mask: Mask = 'none'", own)
+            reject("mask", f"a field of {cls.__name__} such as mask: MaskName = 'none'", own)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Refuse a class that lacks ``@dataclass``, or that redefines methods through which all evidence runs."""

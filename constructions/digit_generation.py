@@ -93,7 +93,7 @@ def _hat(code: Stream, digits: int) -> tuple[Linear, Linear]:
     bias = entries(V, 1, lambda v, _: sp.Add(*(digit(v, k, digits) for k in range(digits))))
     return (
         Linear(weight, ramps.constant({f"ramp{k}": grid for k in range(digits)}), name="sum"),
-        Linear(logits.reads(ramps, hit), bias, relu=False, name="readout"),
+        Linear(logits.reads(ramps, hit), bias, activation=None, name="readout"),
     )
 
 
@@ -119,7 +119,7 @@ def _split(code: Stream, digits: int) -> tuple[Linear, Linear]:
     squares = entries(V, 1, lambda v, _: -sp.Add(*((digit(v, k, digits) - centre) ** 2 for k in range(digits))))
     return (
         Linear(sides.reads(code, weight), sides.constant(bias), name="sum"),
-        Linear(Stream.of(logits=V).reads(sides, slopes), squares, relu=False, name="readout"),
+        Linear(Stream.of(logits=V).reads(sides, slopes), squares, activation=None, name="readout"),
     )
 
 

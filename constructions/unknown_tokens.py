@@ -12,28 +12,43 @@ is refused, and the refusal is written down, so that ``except TypeError`` does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeGuard, final
+from typing import Any, TypeGuard, final
 
 import numpy as np
 
 from constructions.bounded_runs import Run, refuse
+from constructions.unknown_refusals import Refusing
 
 Array = np.ndarray[Any, Any]
 
 _INT64 = np.iinfo(np.int64)
 
 
-def _refused(what: str) -> Any:
-    """Return a method that is refused."""
+_Operator = Callable[["UnknownTokens", Any], "UnknownTokens"]
 
-    def method(self: UnknownTokens, *_: Any, **__: Any) -> NoReturn:
-        refuse(what)
 
-    return method
+def _operators(name: str) -> tuple[_Operator, _Operator, _Operator]:
+    """Return what ``a + b`` calls, what it calls where ``b`` alone is unknown, and what ``a += b`` calls.
+
+    Args:
+        name: numpy's name of the operation.
+
+    """
+
+    def forward(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._operated(name, self, other)
+
+    def reflected(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._operated(name, other, self)
+
+    def in_place(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._in_place(name, other)
+
+    return forward, reflected, in_place
 
 
 @final
-class UnknownTokens:
+class UnknownTokens(Refusing):
     """An array of integers, each at least ``low`` and at most ``high``, that acts as a numpy array where that is sound.
 
     Sums, differences, products, floor quotients and remainders by known positive integers, sums over axes, products
@@ -127,7 +142,7 @@ class UnknownTokens:
 
         return call_function(function, args, options)
 
-    def _operated(self, name: str, *operands: Any) -> Any:
+    def _operated(self, name: str, *operands: Any) -> UnknownTokens:
         from constructions.unknown_arithmetic import operate  # noqa: PLC0415 # each module needs the other
 
         return operate(name, *operands)
@@ -150,50 +165,12 @@ class UnknownTokens:
             object.__setattr__(self, slot, getattr(found, slot))
         return self
 
-    def __add__(self, other: Any) -> UnknownTokens:
-        return self._operated("add", self, other)  # type: ignore[no-any-return] # as all below
-
-    def __radd__(self, other: Any) -> UnknownTokens:
-        return self._operated("add", other, self)  # type: ignore[no-any-return]
-
-    def __iadd__(self, other: Any) -> UnknownTokens:
-        return self._in_place("add", other)
-
-    def __sub__(self, other: Any) -> UnknownTokens:
-        return self._operated("subtract", self, other)  # type: ignore[no-any-return]
-
-    def __rsub__(self, other: Any) -> UnknownTokens:
-        return self._operated("subtract", other, self)  # type: ignore[no-any-return]
-
-    def __isub__(self, other: Any) -> UnknownTokens:
-        return self._in_place("subtract", other)
-
-    def __mul__(self, other: Any) -> UnknownTokens:
-        return self._operated("multiply", self, other)  # type: ignore[no-any-return]
-
-    def __rmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("multiply", other, self)  # type: ignore[no-any-return]
-
-    def __imul__(self, other: Any) -> UnknownTokens:
-        return self._in_place("multiply", other)
-
-    def __floordiv__(self, other: Any) -> UnknownTokens:
-        return self._operated("floor_divide", self, other)  # type: ignore[no-any-return]
-
-    def __rfloordiv__(self, other: Any) -> UnknownTokens:
-        return self._operated("floor_divide", other, self)  # type: ignore[no-any-return]
-
-    def __ifloordiv__(self, other: Any) -> UnknownTokens:
-        return self._in_place("floor_divide", other)
-
-    def __mod__(self, other: Any) -> UnknownTokens:
-        return self._operated("remainder", self, other)  # type: ignore[no-any-return]
-
-    def __rmod__(self, other: Any) -> UnknownTokens:
-        return self._operated("remainder", other, self)  # type: ignore[no-any-return]
-
-    def __imod__(self, other: Any) -> UnknownTokens:
-        return self._in_place("remainder", other)
+    __add__, __radd__, __iadd__ = _operators("add")
+    __sub__, __rsub__, __isub__ = _operators("subtract")
+    __mul__, __rmul__, __imul__ = _operators("multiply")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators("floor_divide")
+    __mod__, __rmod__, __imod__ = _operators("remainder")
+    __matmul__, __rmatmul__ = _operators("matmul")[:2]
 
     def __divmod__(self, other: Any) -> tuple[UnknownTokens, UnknownTokens]:
         return self // other, self % other
@@ -202,16 +179,10 @@ class UnknownTokens:
         return other // self, other % self
 
     def __neg__(self) -> UnknownTokens:
-        return self._operated("negative", self)  # type: ignore[no-any-return]
+        return self._operated("negative", self)
 
     def __pos__(self) -> UnknownTokens:
-        return self._operated("positive", self)  # type: ignore[no-any-return]
-
-    def __matmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("matmul", self, other)  # type: ignore[no-any-return]
-
-    def __rmatmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("matmul", other, self)  # type: ignore[no-any-return]
+        return self._operated("positive", self)
 
     # methods of arrays -----------------------------------------------------------------------------------------------
 
@@ -235,7 +206,7 @@ class UnknownTokens:
 
         return converted(self, dtype, options)
 
-    # refused ---------------------------------------------------------------------------------------------------------
+    # attributes ------------------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         """Return a method of arrays that numpy has as a function, too; write down whatever else is asked for."""
@@ -253,32 +224,6 @@ class UnknownTokens:
         if self.ndim or not self._owned:
             return np.ndarray
         return np.int64 if self.dtype == np.int64 else refuse("the type of a Python integer")
-
-    __setattr__ = __delattr__ = _refused("a change of an attribute")
-    __setitem__ = __delitem__ = _refused("a change of single tokens in place (use stack, concatenate or select)")
-    __eq__ = __ne__ = _refused("a comparison (use equals)")
-    __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison (use at_least)")
-    __bool__ = _refused("whether it is true")
-    __contains__ = _refused("a search")
-    __hash__ = _refused("a hash")  # what cannot be compared cannot be a key
-    __int__ = __index__ = __trunc__ = _refused("its value as an integer")
-    __float__ = __complex__ = _refused("its value as a float")
-    __round__ = __floor__ = __ceil__ = _refused("rounding")
-    __repr__ = __str__ = __format__ = __bytes__ = _refused("its digits")
-    __array__ = _refused("its values as a numpy array (return it as it is, use np.stack for several)")
-    __buffer__ = _refused("its memory")
-    __reduce__ = __reduce_ex__ = __getstate__ = __sizeof__ = _refused("a copy by pickle")
-    __copy__ = __deepcopy__ = _refused("a copy (use copy())")
-    __abs__ = __invert__ = _refused("an absolute value or its bits")
-    __truediv__ = __rtruediv__ = __itruediv__ = _refused("a quotient that is no integer (use //)")
-    __pow__ = __rpow__ = __ipow__ = _refused("a power (write t * t)")
-    __and__ = __rand__ = __iand__ = _refused("its bits")
-    __or__ = __ror__ = __ior__ = _refused("its bits")
-    __xor__ = __rxor__ = __ixor__ = _refused("its bits")
-    __lshift__ = __rlshift__ = __ilshift__ = _refused("its bits")
-    __rshift__ = __rrshift__ = __irshift__ = _refused("its bits")
-    __imatmul__ = _refused("a product in place")
-    __call__ = __enter__ = __exit__ = _refused("a call")
 
 
 def unknown_tokens(run: Run, low: Array, high: Array, entries: Array | None = None) -> UnknownTokens:

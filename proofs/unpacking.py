@@ -1,7 +1,7 @@
 """The obligations of the MLPs of longer inputs: digits are unpacked and packed again by ReLUs, exactly.
 
 In block l the selected number is ``R/B`` with ``B = V^D`` and ``D = V^(n_X-l)`` digits; ``P_k = V^(D-k)`` is the place
-value of digit ``k``, and ``r`` what remains of ``R`` below the digits already found.
+value of digit ``k``, and ``r`` the remainder of ``R`` below the digits already found.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _compare_first(transformer: Transformer) -> Iterator[Decision]:
     yield prove_equal("r = R when R/B is selected, B = V^D, D = V^(n_X-l)", remainder, packed)
     below = affine(layer, before, c, given=given, block=block("compared", "below"))
     yield prove_equal("(c+1) P_1 - R before the ReLU, P_1 = V^(D-1)", below, (c + 1) * size ** (digits - 1) - packed)
-    yield require("a ReLU follows", holds=layer.relu)
+    yield require("a ReLU follows", holds=layer.has_relu)
 
 
 def _step_of(layer: Linear, w: Expr) -> Expr:
@@ -86,7 +86,7 @@ def _digit(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _found(left: Expr) -> tuple[Given, Vector, Expr, Expr, Expr]:
-    """Return a stepped vector with digit ``d``: what V is, the vector, ``d``, ``P_k``, and how many digits are found.
+    """Return a stepped vector with digit ``d``: the sizes, the vector, ``d``, ``P_k``, and the number of digits found.
 
     ``upper - lower`` is 1 for the first ``d`` of the ``V - 1`` comparisons and 0 for the others.
     """
@@ -114,7 +114,7 @@ def _compare(transformer: Transformer) -> Iterator[Decision]:
     yield prove_equal("(c+1) P_k - r' before the ReLU, P_k = V^(D-k)", below, (c + 1) * place - left)
     newest = affine(layer, before, found, given=given, block=block("compared", "digits"))
     yield prove_equal("digit k-1 is d", newest, d)
-    yield require("a ReLU follows", holds=layer.relu)
+    yield require("a ReLU follows", holds=layer.has_relu)
     old, later, size = natural("e"), natural("h"), natural("v") + 2
     digit = Piece(old + 1 + later, sp.Function("digit"))
     given = {V: size, DIGIT: digit.size + 2, FOUND: digit.size}

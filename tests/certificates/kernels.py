@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from constructions import Construction
+from constructions import Attention, Construction, Linear
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax
 from tests.certificates.emulated import FORMATS, Array, add, fused, held, multiply, spacing, to_format
 
@@ -62,11 +62,15 @@ class Network:
 
         exact = construction.transformer.lowered
         layers = [
-            Layer(heads=tuple((matrix(head.query), matrix(head.key), matrix(head.value)) for head in layer.heads))
-            if hasattr(layer, "heads")
-            else Layer(weight=matrix(layer.weight), bias=matrix(layer.bias)[:, 0], relu=layer.relu)
+            Layer(
+                heads=tuple((matrix(head.query), matrix(head.own_key), matrix(head.own_value)) for head in layer.heads)
+            )
+            if isinstance(layer, Attention)
+            else Layer(weight=matrix(layer.weight), bias=matrix(layer.given_bias)[:, 0], relu=layer.has_relu)
             for layer in exact.layers
+            if isinstance(layer, (Attention, Linear))
         ]
+        assert exact.is_plain
         temperature = construction.temperature_for(None) if construction.temperature is None else None
         found = temperature if construction.temperature is None else construction.temperature
         return cls(fmt, matrix(exact.embedding).T, tuple(layers), construction.mask, found)

@@ -20,7 +20,7 @@ from verify.evidence.checkpoint import sealed
 from verify.frontier import KERNELS, Frontier, find_frontier
 from verify.frontier.falsify import failures
 from verify.frontier.family import Family
-from verify.frontier.kernels import products_of
+from verify.frontier.product_rounding import products_of
 from verify.frontier.scan import Scanner
 
 PAIR = Family("theorem-1", {"context": 2})

@@ -13,11 +13,14 @@ from fractions import Fraction
 from typing import Any, cast, get_args
 
 import numpy as np
+import sympy as sp
 
 from constructions.construction import Construction
 from constructions.formats import get_format
+from constructions.lowering import lower
 from constructions.ratios import Ratios
-from constructions.temperature import Softmax
+from constructions.temperature import Softmax, head_temperature
+from constructions.transformer import Linear
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic
 from verify.certificates.balls.arithmetic import BallArithmetic
@@ -32,7 +35,7 @@ from verify.certificates.floats.sparse import SparseArithmetic
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import BoundAttention, BoundLinear, Model, bind_construction, forward
+from verify.running.model import Model, bind_construction, forward
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -153,7 +156,8 @@ class Bound:
 
     arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
     model: Model[Any, Any, Any]
-    readout: BoundLinear[Any]
+    readout: Linear[Any]
+    bias: Any
     any_embedding: Fraction | None = None
 
 
@@ -168,9 +172,11 @@ def bind_for_certificate(
     """Return the model without its readout, and the readout."""
     held: Arithmetic[Any, Any, Any] = arithmetic
     model = bind_construction(construction, held)
-    readout = model.layers[-1]
-    assert isinstance(readout, BoundLinear), "a transformer ends with a readout"
-    return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
+    readout = model.transformer.readout
+    # adding 0 changes no sum
+    nothing = lower(sp.ZeroMatrix(construction.transformer.lowered.output_size, 1), {})
+    bias = held.weight(nothing) if readout.bias is None else readout.bias
+    return Bound(arithmetic, model.without_readout(), readout, bias)
 
 
 def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
@@ -183,10 +189,10 @@ def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
         CellsError: several layers of such attention, over several steps.
 
     """
-    layers = [layer for layer in model.layers if isinstance(layer, BoundAttention)]
-    temperatures = [head.temperature for layer in layers for head in layer.heads]
+    layers = list(model.transformer.attentions)
+    temperatures = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
     by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
-    if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":
+    if by_length and len(layers) > 1 and steps > 1 and model.causal:
         raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
 
 
@@ -217,7 +223,7 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
 def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
     rows = readout_input(bound, batch)
     margins: Margins
-    weight, bias = bound.readout.weight, bound.readout.bias
+    weight, bias = bound.readout.weight, bound.bias
     if isinstance(bound.arithmetic, SparseArithmetic):
         margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
     else:

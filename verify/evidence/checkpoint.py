@@ -32,7 +32,7 @@ from verify.evidence.tally import Tally
 from verify.evidence.verdict import Margin, decimal, margin_from_json, margin_to_json
 from verify.files.atomic import write_atomically
 from verify.running.batches import Batch, enumerated, spaces
-from verify.running.cases import Runner, batch_size, show_temperature, weights_sha256
+from verify.running.cases import Runner, batch_size, show_temperature
 
 #: Cases whose virtual tokens and promised responses are part of the digest of a run.
 _SAMPLED = 64
@@ -51,7 +51,7 @@ def run_sha256(construction: Construction) -> str:
     Every exact weight, where there are ReLUs, the mask, and, for :data:`_SAMPLED` cases drawn with a fixed seed, the
     virtual tokens and the promised response.
     """
-    digest = hashlib.sha256(weights_sha256(construction.transformer.lowered).encode())
+    digest = hashlib.sha256(construction.transformer.lowered.sha256.encode())
     digest.update(f"{construction.mask} {construction.layout} {spaces(construction)}".encode())
     targets, inputs = (space.sample(_SAMPLED, seed=0) for space in spaces(construction))
     ratios, response = construction.virtual_tokens(targets), construction.response(targets, inputs)

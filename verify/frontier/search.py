@@ -28,10 +28,10 @@ from verify.evidence.fingerprint import code_sha256, package_sha256
 from verify.evidence.verdict import library_versions
 from verify.files.atomic import write_atomically
 from verify.frontier.falsify import failures
-from verify.frontier.kernels import products_of
-from verify.frontier.limits import evenly_spaced_values
+from verify.frontier.product_rounding import products_of
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.frontier.scan import Scanner
+from verify.frontier.spaced_values import evenly_spaced_values
 
 #: The kernels, see :class:`~verify.arithmetic.tensors.TorchArithmetic`.
 KERNELS: tuple[Bias, ...] = get_args(Bias)

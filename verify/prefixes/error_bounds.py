@@ -56,14 +56,14 @@ EXP_ERROR = 2 * EXP_ULPS
 
 
 @dataclass(frozen=True)
-class Rounding:
+class OperationError:
     """What one operation in a format can be off by."""
 
     unit: float
     underflow: float
 
     @classmethod
-    def of(cls, fmt: Format) -> Rounding:
+    def of(cls, fmt: Format) -> OperationError:
         """Return the unit roundoff and the smallest normal number of a format."""
         return cls(float(fmt.unit_roundoff), 2.0**fmt.min_exponent)
 
@@ -73,7 +73,7 @@ class Rounding:
 
 
 #: The checker's own arithmetic.
-_CHECKER = Rounding.of(FORMATS["float64"])
+_CHECKER = OperationError.of(FORMATS["float64"])
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class _Near:
         return np.asarray(np.abs(self.value) + 2 * self.error)
 
 
-def _linear(rows: _Array, weight: _Array, of: Rounding) -> _Near:
+def _linear(rows: _Array, weight: _Array, of: OperationError) -> _Near:
     """Step 1: ``W x`` for every row."""
     width = weight.shape[1]
     return _Near(rows @ weight.T, of.gamma(width) * (np.abs(rows) @ np.abs(weight).T) + width * of.underflow)
 
 
-def _scores(queries: _Near, keys: _Near, of: Rounding) -> _Near:
+def _scores(queries: _Near, keys: _Near, of: OperationError) -> _Near:
     """Step 2: the inner products of queries and keys."""
     size = queries.value.shape[1]
     error = (
@@ -113,7 +113,7 @@ def _scores(queries: _Near, keys: _Near, of: Rounding) -> _Near:
     return _Near(queries.value @ keys.value.T, error)
 
 
-def _attention(scores: _Near, gap: float, visible: Numbers, of: Rounding) -> _Near:
+def _attention(scores: _Near, gap: float, visible: Numbers, of: OperationError) -> _Near:
     """Steps 3 and 4: attention weights with their errors, 0 where a key is hidden."""
     hidden = ~visible
     z = np.where(hidden, -np.inf, gap * scores.value)
@@ -142,7 +142,7 @@ def _quotient(relative: _Array, division: _Array, mean: _Array) -> _Array:
     return np.where(room > 0, (1 + relative) * (1 + division) / np.where(room > 0, room, 1) - 1, np.inf)
 
 
-def _at_most_one(weights: _Array, rho: _Array, of: Rounding, hidden: Numbers) -> _Array:
+def _at_most_one(weights: _Array, rho: _Array, of: OperationError, hidden: Numbers) -> _Array:
     """Return what exact weights are at most, given computed ones that are off by ``rho`` of the exact."""
     room = 1 - rho
     known = (weights + 4 * of.underflow) / np.where(room > 0, room, 1)
@@ -157,7 +157,7 @@ class _HeadBounds:
     checker: _Array
 
 
-def _head(passes: Passes, head: HeadPasses, gap: float, of: Rounding) -> _HeadBounds:
+def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> _HeadBounds:
     """Steps 1 to 6 for one head; its weights are exact here as they were held, and so are the rows."""
     content, prefix = passes.content, passes.prefix
     positions, count = len(content), len(prefix)
@@ -192,7 +192,7 @@ def _head(passes: Passes, head: HeadPasses, gap: float, of: Rounding) -> _HeadBo
     return _HeadBounds(rescaling, bias, magnitude, checker)
 
 
-def _mixed(attention: _Near, values: _Near, of: Rounding) -> _Array:
+def _mixed(attention: _Near, values: _Near, of: OperationError) -> _Array:
     """Step 6: the error of ``sum_j A_ij v_j``; ``attention.value`` is an upper bound of the exact weights."""
     keys = values.value.shape[0]
     return np.asarray(
@@ -232,7 +232,7 @@ def rescaling_bounds(passes: Passes) -> list[_Array]:
 
 def bias_bound(passes: Passes) -> _Array:
     """Return a bound of the deviation of the bias identity, positions x output width; raises likewise."""
-    of, heads = Rounding.of(_format(passes)), _all_heads(passes)
+    of, heads = OperationError.of(_format(passes)), _all_heads(passes)
     nothing = np.zeros_like(passes.output)
     steps = len(passes.prefix) + len(heads) + 4
     with np.errstate(all="ignore"):  # what is not finite bounds nothing, and is not a pass
@@ -243,7 +243,7 @@ def bias_bound(passes: Passes) -> _Array:
 
 
 def _all_heads(passes: Passes) -> list[_HeadBounds]:
-    of = Rounding.of(_format(passes))
+    of = OperationError.of(_format(passes))
     with np.errstate(all="ignore"):  # what is not finite bounds nothing, and is not a pass
         return [
             _head(passes, made, float_gap(passes.layer, head), of)
@@ -261,7 +261,7 @@ def second_layer_bound(passes: Passes, head: AttentionHead, query: Numbers, key:
         key: its ``W_K`` as it was held.
 
     """
-    of = Rounding.of(_format(passes))
+    of = OperationError.of(_format(passes))
     off = bias_bound(passes)
     width = passes.layer.output_width
     kept, bias = passes.parts()

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from constructions.validation import InvalidArgument, check_choice
+from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.prefixes.error_bounds import bias_bound, rescaling_bounds, second_layer_bound
 from verify.prefixes.layer import AttentionHead, Numbers, hold
 from verify.prefixes.passes import Passes, bias_sides, numbers, rescaling_sides, second_layer_sides
 
-RESCALING, BIAS, SECOND_LAYER = "attention-rescaling", "attention-bias", "second-layer-attention"
-#: The claims about attention under a prefix.
-LAYER_CLAIMS = (RESCALING, BIAS, SECOND_LAYER)
+#: The claims about attention under a prefix, whose identities a layer is held to.
+IDENTITIES = (RESCALING, BIAS, SECOND_LAYER)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
     """Yield the deviations of a claim's identity on a layer that was run.
 
     Args:
-        claim: one of :data:`LAYER_CLAIMS`.
+        claim: one of :data:`IDENTITIES`.
         passes: of the layer without and with a prefix.
         next_head: a head of the next layer, for ``second-layer-attention``.
 
@@ -58,7 +58,7 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
         InvalidArgument: an unknown claim, or no next head where one is needed.
 
     """
-    check_choice("claim", claim, LAYER_CLAIMS)
+    check_choice("claim", claim, IDENTITIES)
     exact = passes.arithmetic.fmt is None
     if claim == RESCALING:
         bounds = None if exact else rescaling_bounds(passes)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from constructions.validation import InvalidArgument, check_integer
+from proofs.attention import RESCALING
 from verify.prefixes.layer import AttentionLayer
-from verify.prefixes.measured import RESCALING, deviations
+from verify.prefixes.measured import deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 
 #: As many positions are numbered side by side; of more, every second, third, ...

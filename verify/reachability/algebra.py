@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import flint
 
-from verify.reachability.problem import Vector, exponents
+from verify.reachability.exact import Vector, exponents
 
 _ZERO = Fraction(0)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from constructions.validation import InvalidArgument, reject
 from verify.prefixes.layer import AttentionLayer, exact_gap
-from verify.reachability.certificates import ChangedRatio
-from verify.reachability.decide import Reachability
-from verify.reachability.problem import Prefix, head_facts
+from verify.reachability.impossibility import ChangedRatio
+from verify.reachability.prefix import Prefix
+from verify.reachability.problem import head_facts
+from verify.reachability.solver import Reachability
 
 
 def decide_pattern(layer: AttentionLayer, content: Any, pattern: Any) -> Reachability:

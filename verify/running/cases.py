@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -14,7 +13,6 @@ from constructions.construction import Construction, Layout
 from constructions.ratios import Ratios
 from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
-from constructions.transformer import ExactAttention, ExactTransformer
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
 from verify.evidence.verdict import Margin, decimal
@@ -112,8 +110,8 @@ class Runner:
     def same_weights(self) -> bool:
         """Say whether the construction's weights, asked for twice more, are those that were bound."""
         asked = (self.construction.transformer for _ in range(2))
-        before = weights_sha256(self.transformer.lowered)
-        return all(weights_sha256(transformer.lowered) == before for transformer in asked)
+        before = self.transformer.lowered.sha256
+        return all(transformer.lowered.sha256 == before for transformer in asked)
 
     @property
     def name(self) -> str:
@@ -176,28 +174,10 @@ def _outcome(expected: IntArray, produced: IntArray, logits: np.ndarray[Any, Any
     return Outcome(expected, produced, margins)
 
 
-def weights_sha256(lowered: ExactTransformer) -> str:
-    """Return a digest of every exact weight, of where there are ReLUs and heads, and of the context size."""
-    digest = hashlib.sha256()
-    for name, matrix in lowered.matrices().items():
-        digest.update(f"{name} {matrix.shape}".encode())
-        for entry in matrix.nonzero():
-            digest.update(repr(entry).encode())
-    for layer in lowered.layers:
-        heads = [(head.name, head.key_size) for head in layer.heads] if isinstance(layer, ExactAttention) else []
-        digest.update(repr((type(layer).__name__, layer.name, getattr(layer, "relu", None), heads)).encode())
-    digest.update(f"{lowered.context_size}".encode())
-    return digest.hexdigest()
-
-
 def batch_size(construction: Construction) -> int:
     """Return how many cases fit :data:`_BATCH_BYTES` in the largest intermediate, as 8-byte numbers; at least 1."""
-    layers = construction.transformer.lowered.layers
-    widest = max(
-        max(head.value.shape[0] for head in layer.heads) if isinstance(layer, ExactAttention) else layer.weight.shape[0]
-        for layer in layers
-    )
     layout = construction.layout
+    widest = construction.transformer.lowered.widest
     numbers = max(widest, construction.vocab_size) * max(layout.context_size, layout.response)
     return max(1, _BATCH_BYTES // (8 * numbers))
 

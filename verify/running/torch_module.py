@@ -16,7 +16,7 @@ from constructions.validation import IntArray, InvalidArgument, check_choice, ch
 from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.emulated import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.running.model import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
+from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
 from verify.running.trace import Trace
 
 
@@ -62,7 +62,7 @@ class TorchTransformer(nn.Module):
         self.arithmetic = TorchArithmetic(dtype, device)
         model = bind_construction(construction, self.arithmetic)
         self.temperature = model.temperature
-        for name, weight in _weights(model).items():
+        for name, weight in model.transformer.matrices().items():
             self.register_buffer(name.replace(".", "__"), weight)
 
     def model(self) -> Model[Tensor, Tensor, Tensor]:
@@ -166,16 +166,3 @@ def to_torch(
 ) -> TorchTransformer:
     """Return the construction as a torch module; see :class:`TorchTransformer` for arguments and errors."""
     return TorchTransformer(construction, dtype=dtype, device=device, precision=precision)
-
-
-def _weights(model: Model[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-    named = {"embedding": model.embedding}
-    for layer in model.layers:
-        if isinstance(layer, BoundAttention):
-            for head in layer.heads:
-                for part, weight in (("query", head.query), ("key", head.key), ("value", head.value)):
-                    named[f"{layer.name}.{head.name}.{part}"] = weight
-        else:
-            named[f"{layer.name}.weight"] = layer.weight
-            named[f"{layer.name}.bias"] = layer.bias
-    return named

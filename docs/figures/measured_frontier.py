@@ -1,8 +1,8 @@
-"""The measured frontier that is kept with the project: which settings, and the file that holds them.
+"""The measured frontier in ``proofs/frontier.json``: its settings, and how they are measured.
 
-``python -m verify.frontier.measured`` measures what the file does not hold yet, one setting after another, tens of
-minutes for all of them on one core. A setting whose search starts above V = 1 says nothing of smaller sizes; the tables
-say so.
+``python -m docs.figures.measured_frontier`` measures the settings that are missing from the file, one after another;
+all of them take tens of minutes on one core. A setting whose search starts above V = 1 says nothing of smaller sizes;
+the tables say so.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from verify.frontier.family import Family
 from verify.frontier.record import Frontier
 from verify.frontier.search import KERNELS, find_frontier
 
-#: Where the measured frontier is kept.
-DATA = Path(__file__).parent.parent.parent / "proofs" / "frontier.json"
+#: The file of the measured frontier.
+DATA = Path(__file__).parents[2] / "proofs" / "frontier.json"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,6 +14,8 @@ import numpy as np
 
 from constructions.temperature import Hardmax
 from constructions.validation import InvalidArgument, check_choice, check_integer
+from proofs.attention import RESCALING
+from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
 from verify.prefixes.draw import (
     MOST_HEADS,
@@ -22,11 +24,9 @@ from verify.prefixes.draw import (
     draw_case,
 )
 from verify.prefixes.layer import AttentionHead, AttentionLayer
-from verify.prefixes.measured import LAYER_CLAIMS, RESCALING, Deviation, deviations
+from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 from verify.running.cases import show_temperature
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -112,7 +112,7 @@ def check_layer(
     """Check an identity on a layer of the user's.
 
     Args:
-        claim: one of :data:`LAYER_CLAIMS`.
+        claim: one of :data:`IDENTITIES`.
         layer: the layer.
         content: positions x width.
         prefix: prefix x width, at least one vector.
@@ -129,7 +129,7 @@ def check_layer(
 
     """
     started = time.perf_counter()
-    check_choice("claim", claim, LAYER_CLAIMS)
+    check_choice("claim", claim, IDENTITIES)
     _check_temperature(layer, arithmetic)
     passes = attend(layer, content, prefix, arithmetic)
     subject = describe(layer, len(passes.content), len(passes.prefix))
@@ -151,12 +151,12 @@ def fuzz_layers(
     *,
     examples: int = 1000,
     seed: int = 0,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Verdict:
     """Check an identity on drawn layers, see :mod:`verify.prefixes.draw`.
 
     Args:
-        claim: one of :data:`LAYER_CLAIMS`.
+        claim: one of :data:`IDENTITIES`.
         arithmetic: rational, numpy or torch.
         examples: how many DISTINCT layers.
         seed: the same seed draws the same layers.
@@ -164,7 +164,7 @@ def fuzz_layers(
 
     """
     started = time.perf_counter()
-    check_choice("claim", claim, LAYER_CLAIMS)
+    check_choice("claim", claim, IDENTITIES)
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
     tally = _Tally()

@@ -1,4 +1,7 @@
-"""Pictures for the README and the site, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib)."""
+"""The pictures of the README and the site, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
+
+``python -m docs.figures.draw`` draws them into ``proofs/figures``, or into the folder that is named after it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 from constructions.formats import FORMATS
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument, check_integer
+from docs.figures.frontier_document import draw as draw_frontier
 from verify.arithmetic import torch_arithmetic
-from verify.frontier.document import draw as draw_frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
 

@@ -16,7 +16,8 @@ import flint
 
 from constructions.validation import InvalidArgument
 from verify.prefixes.layer import AttentionLayer
-from verify.reachability.problem import Problem, Vector, dot, exact_vector, head_facts, is_place, vectors
+from verify.reachability.exact import Vector, dot, exact_vector, is_place, vectors
+from verify.reachability.problem import Problem, head_facts
 
 #: Bits of the balls in which two logarithms are told apart; twice as many each time, as long as they overlap.
 _PRECISIONS = (64, 256, 1024, 4096)

@@ -1,12 +1,12 @@
-"""The document of the measured frontier, and its picture, made from the file that holds the measurements."""
+"""The document and the picture of the measured frontier, made from ``proofs/frontier.json``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from docs.figures.measured_frontier import DATA, load
 from verify.files.atomic import write_atomically
-from verify.frontier.measured import DATA, load
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Frontier
 from verify.frontier.report import markdown_table
@@ -16,8 +16,9 @@ DOCUMENT = DATA.parent / "FRONTIER.md"
 
 _HEAD = """# The frontier: up to which vocabulary a construction is exact in floats
 
-Made by `python -m verify.frontier.document` from `frontier.json`, which `python -m verify.frontier.measured` measures
-(what the file does not hold yet). One setting: `prefixproof frontier theorem-1 --context 4 --dtype float32`.
+Made by `python -m docs.figures.frontier_document` from `frontier.json`. `python -m docs.figures.measured_frontier`
+measures the settings that are missing from that file. For one setting, run
+`prefixproof frontier theorem-1 --context 4 --dtype float32`.
 
 - **Certified up to V**: for every vocabulary size up to V, from 1 or from where the row says, ALL targets are certified
   at once, for any order of summation. *Products* says what is assumed of a sum with a bias: the bias is added to the
@@ -58,7 +59,7 @@ def document(frontiers: Sequence[Frontier]) -> str:
 
 
 def draw(path: Path, data: Path = DATA) -> None:
-    """Draw what was measured at the default temperatures."""
+    """Draw the measurements at the default temperatures."""
     found = list(load(data).values())
     plain = [part for part in found if "over sqrt(length)" not in str(part.setting["temperature"])]
     versions = sorted({part.versions["torch"] for part in plain})

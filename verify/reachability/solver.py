@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from verify.reachability.algebra import Solved, coprime_bases, integer_log, powers_of, solve
-from verify.reachability.certificates import (
+from verify.reachability.exact import Vector
+from verify.reachability.impossibility import (
     Certificate,
     ChangedRatio,
     NoCommonValue,
@@ -30,7 +31,8 @@ from verify.reachability.certificates import (
     WrongStrength,
     proves_impossible,
 )
-from verify.reachability.problem import HeadFacts, Prefix, Problem, Vector, realises
+from verify.reachability.prefix import Prefix, realises
+from verify.reachability.problem import HeadFacts, Problem
 
 #: Integer score differences that are tried where the place of ``W_V s`` on a line is free.
 LARGEST_TRIED = 24
@@ -61,7 +63,7 @@ def decide(problem: Problem) -> Reachability:
     """Decide whether some prefix of the problem's size reaches its wanted outputs; see the module for what is decided.
 
     Every answer is checked before it is given: a prefix by the forward pass, a certificate by
-    :func:`~verify.reachability.certificates.proves_impossible`.
+    :func:`~verify.reachability.impossibility.proves_impossible`.
 
     Raises:
         InvalidArgument: scores on content that do not differ by integers.
