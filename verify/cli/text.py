@@ -85,7 +85,7 @@ def answer(
     temperature: options.TemperatureOptions,
     fields: MaskOption,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
-    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...}, see the README")],
+    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
