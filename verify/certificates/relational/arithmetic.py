@@ -119,8 +119,10 @@ class RelationalArithmetic(Arithmetic[WeightT, Related[RowsT], ScoresT]):
         reads = self.enclosures.reads(weight)
         height = reads.shape[0]
         tables = self._each(rows, lambda alternatives: self.enclosures.inner.linear(alternatives, weight, bias), height)
-        met = self._met(found, tables, rows, lambda varying: bool((reads[:, varying].sum(axis=1) > 1).any()))
-        return Related(met, tables)
+        coupled = reads[reads.sum(axis=1) > 1]
+        if len(coupled):
+            found = self._met(found, tables, rows, lambda varying: (coupled[:, varying].sum(axis=1) > 1).any())
+        return Related(found, tables)
 
     def relu(self, rows: Related[RowsT]) -> Related[RowsT]:
         """Return ``max(0, .)``, which is monotone: the hull of its values is its value at the hull."""
