@@ -33,7 +33,7 @@ from verify.certificates.floats.kernel import Kernel, Products
 from verify.certificates.floats.margins import Margins, rounded_margins
 from verify.certificates.floats.sparse import SparseArithmetic
 from verify.certificates.relational import relational
-from verify.certificates.relational.arithmetic import RelationalArithmetic
+from verify.certificates.relational.arithmetic import Bounds, RelationalArithmetic
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -213,7 +213,7 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
     if arithmetic is None:
         return _last_row(bound, batch, trace)
     related = replace(bound, arithmetic=arithmetic, model=replace(bound.model, arithmetic=arithmetic))
-    return _last_row(related, batch, trace).rows
+    return _last_row(related, batch, None if trace is None else Bounds(trace=trace)).rows
 
 
 def _last_row(bound: Bound, batch: Cells, trace: Trace | None) -> Any:

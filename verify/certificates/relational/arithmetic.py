@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from typing import Any, ClassVar, NoReturn, final
@@ -18,6 +19,7 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Arithmetic, Visible
 from verify.certificates.relational.alternatives import Choice, Related, Table
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.running.trace import Trace
 
 _Coordinates = Bool[np.ndarray, " width"]
 
@@ -26,6 +28,22 @@ def relational(arithmetic: Any) -> RelationalArithmetic[Any, Any, Any] | None:
     """Return the arithmetic that keeps relations beside the bounds of ``arithmetic``; ``None`` where none is known."""
     enclosures = enclosures_of(arithmetic)
     return None if enclosures is None else RelationalArithmetic(arithmetic, enclosures)
+
+
+@dataclass
+class Bounds(Trace):
+    """Hands the bounds of every intermediate on to another trace, without what is known beside them.
+
+    Attributes:
+        trace: where they go.
+
+    """
+
+    trace: Trace = field(default_factory=Trace)
+
+    def record(self, name: str, arithmetic: Any, value: Any) -> None:  # the signature of Trace
+        """Hand a value on."""
+        self.trace.record(name, arithmetic.base, value.rows if isinstance(value, Related) else value)
 
 
 @final
