@@ -22,7 +22,7 @@ from constructions.unknown_arithmetic import INT64_ENTRIES
 from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 
 #: Numbers in the input rows of one batch of cells.
-_BATCH_NUMBERS = 2**23
+BATCH_NUMBERS = 2**23
 #: Of the members that are drawn: the same verdict on every machine.
 _SEED = 0
 
@@ -175,7 +175,7 @@ def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[C
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, _BATCH_NUMBERS // (width * layout.context_size))
+    chunk = max(1, BATCH_NUMBERS // (width * layout.context_size))
     for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=width):
         count = sum(counts)
         low = np.zeros((count, space.digits), dtype=np.int64)
