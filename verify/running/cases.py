@@ -16,6 +16,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures, as_temperature
 from constructions.validation import IntArray
 from verify.arithmetic import Arithmetic
+from verify.arithmetic.base import NumberSystem
 from verify.evidence.verdict import Margin, decimal
 from verify.running.model import bind_construction, exact_logits, generate
 from verify.running.trace import Trace
@@ -183,7 +184,7 @@ def batch_size(construction: Construction) -> int:
     return max(1, _BATCH_BYTES // (8 * numbers))
 
 
-def parameters_of(construction: Construction, arithmetic: Arithmetic[Any, Any, Any] | None = None) -> dict[str, Any]:
+def parameters_of(construction: Construction, arithmetic: NumberSystem[Any, Any, Any] | None = None) -> dict[str, Any]:
     """Return a construction's parameters as JSON values, the temperature as it was in this arithmetic."""
     found: dict[str, Any] = {}
     for item in sorted(fields(construction), key=lambda item: bool(item.kw_only)):  # sizes first
