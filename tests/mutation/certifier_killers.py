@@ -183,6 +183,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_networks as nets
     from tests.mutation import certifier_operations as single
     from tests.mutation import certifier_primitives as primitives
+    from tests.mutation import certifier_relations as relations
     from tests.mutation import certifier_settled as aimed
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_unknown as unknown
@@ -204,6 +205,8 @@ def by_name() -> Mapping[str, Method]:
             "sums, tensor cores": single.tensor_cores,
             "sums, truncated": aimed.truncated,
             "sums, subnormal": single.products,
+            "tokens, floats": relations.floats_of_tokens("bfloat16"),
+            "tokens, balls": relations.balls_of_tokens(),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,

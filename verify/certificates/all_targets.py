@@ -29,10 +29,14 @@ from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.kernel import Kernel
+from verify.certificates.relational import relational
+from verify.certificates.relational.alternatives import Related
+from verify.certificates.relational.arithmetic import Bounds
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
 from verify.running.model import Model, bind_construction, forward
+from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -119,7 +123,8 @@ def certify(
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction, arithmetic)
+        parameters=parameters_of(construction)
+        | temperature_setting(construction, arithmetic.fmt)
         | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
         method="certified",
         arithmetic=arithmetic.name,
@@ -189,12 +194,24 @@ def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], ste
 def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None) -> RowsT:
     """Return bounds of the readout's input at the last position.
 
+    Relations between coordinates, which bounds forget, are kept on the way where the arithmetic's are known.
+
     Args:
         bound: the construction.
         batch: cells of one step.
         trace: records every intermediate.
 
     """
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return _last_row(bound, batch, trace)
+    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+    related = Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+    row: Related[RowsT] = _last_row(related, batch, None if trace is None else Bounds(trace=trace))
+    return row.rows
+
+
+def _last_row(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, trace: Trace | None) -> RowsT:
     arithmetic = bound.arithmetic
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]

@@ -24,6 +24,7 @@ from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
+from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 
@@ -74,7 +75,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
-        parameters=parameters_of(construction, arithmetic),
+        parameters=parameters_of(construction) | temperature_setting(construction, arithmetic.fmt),
         method="certified",
         arithmetic=arithmetic.name,
         device=arithmetic.device,
