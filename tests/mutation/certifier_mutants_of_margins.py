@@ -15,6 +15,7 @@ _floats = of("floats one by one", "verify.certificates.floats.margins")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _balls = of("balls", "verify.certificates.balls.arithmetic")
+_ball_rows = of("balls", "verify.certificates.balls.rows")
 _columns = of("columns of balls", "verify.certificates.balls.columns")
 
 MARGINS: tuple[Mutant, ...] = (
@@ -275,13 +276,13 @@ MARGINS: tuple[Mutant, ...] = (
         "total = shifts[own]",
         "balls, readout",
     ),
-    _balls(
+    _ball_rows(
         "bounds round to nearest",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return below, above",
         "columns",
     ),
-    _balls(
+    _ball_rows(
         "bounds round inward",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return np.nextafter(below, np.inf), np.nextafter(above, -np.inf)",
