@@ -37,7 +37,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 figures: $(VENV)/installed
-	$(BIN)/python -m verify.report.figures
+	$(BIN)/python -m docs.figures.draw
 
 # Minutes: every mutant by every method, as proofs/MUTANTS.md.
 mutants: $(VENV)/installed

@@ -1,4 +1,4 @@
-"""WHY it works for all sizes: claims, and the obligations that sympy decides about the very weights."""
+"""Why the constructions work for all sizes: claims, and the obligations that sympy decides on their very weights."""
 
 from proofs.claims import CLAIMS as CLAIMS
 from proofs.claims import SIZES as SIZES

@@ -264,9 +264,8 @@ class Width:
         """
         wanted = (matrix.shape[0] if rows is None else rows, self.size)
         wide = f"its input is {self.size} wide: {self.origin}"
-        check_shape(
-            what, matrix, wanted, wide if reason is None or wanted[0] == matrix.shape[0] else f"{reason}, and {wide}"
-        )
+        tall = rows is None or rows == matrix.shape[0]
+        check_shape(what, matrix, wanted, wide if tall or reason is None else f"{reason}, and {wide}")
         return wanted[0]
 
 

@@ -10,7 +10,7 @@ import sympy as sp
 from constructions import InvalidArgument
 from proofs import CLAIMS, LAYER_CLAIMS, LayerClaim, ObligationError, ObligationFailed, get_any_claim
 from proofs.attention import AttentionRule, softmax
-from verify.prefixes import LAYER_CLAIMS as CHECKED
+from verify.prefixes import IDENTITIES
 
 ALL = list(LAYER_CLAIMS.values())
 
@@ -68,7 +68,7 @@ def test_a_claim_says_what_and_whence(claim: LayerClaim) -> None:
 
 
 def test_registered_claims_are_those_that_are_checked() -> None:
-    assert tuple(LAYER_CLAIMS) == CHECKED
+    assert tuple(LAYER_CLAIMS) == IDENTITIES
     assert not set(LAYER_CLAIMS) & set(CLAIMS)
     assert get_any_claim("theorem-1") is CLAIMS["theorem-1"]
     assert get_any_claim("attention-bias") is LAYER_CLAIMS["attention-bias"]

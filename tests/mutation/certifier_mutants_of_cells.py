@@ -8,6 +8,7 @@ _cells = of("cells", "verify.certificates.cells")
 _members = of("members of cells", "verify.certificates.code_on_bounds")
 _bounds = of("bounds of unknown tokens", "constructions.unknown_arithmetic")
 _tokens = of("unknown tokens", "constructions.unknown_tokens")
+_refusals = of("unknown tokens", "constructions.unknown_refusals")
 _functions = of("look-ups of unknown tokens", "constructions.token_functions")
 _certify = of("the certificate", "verify.certificates.all_targets")
 _exact = of("nothing rounds", "verify.certificates.nothing_rounds")
@@ -176,7 +177,7 @@ CELLS: tuple[Mutant, ...] = (
         'kind != "int64"',
         "int64",
     ),
-    _tokens(
+    _refusals(
         "a comparison says no",
         '__eq__ = __ne__ = _refused("a comparison (use equals)")',
         "__eq__ = lambda self, other: False\n    __ne__ = lambda self, other: True",
@@ -233,7 +234,7 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _certify(
         "layers of a length that grows",
-        'if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":',
+        "if by_length and len(layers) > 1 and steps > 1 and model.causal:",
         "if False:",
         "wrong in floats",
     ),

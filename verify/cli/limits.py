@@ -15,14 +15,14 @@ from constructions.construction import Construction
 from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS
+from proofs.attention import SECOND_LAYER
 from verify.cli import options
 from verify.cli.evidence import show_verdicts
 from verify.cli.sizes import command_for
 from verify.evidence.counterexamples import refute
 from verify.evidence.finder import find_counterexample
-from verify.prefixes import LAYER_CLAIMS, check_layer, draw_case
+from verify.prefixes import IDENTITIES, check_layer, draw_case
 from verify.prefixes.files import read_layer
-from verify.prefixes.measured import SECOND_LAYER
 from verify.prefixes.picture import draw_attention
 from verify.reachability import Problem, Reachability, decide, decide_pattern
 from verify.report.pictures import check_picture
@@ -68,7 +68,7 @@ def attention(
         case = draw_case(*_drawn(drawn), fmt=kind.fmt)
         layer, content, prefix, next_head = case.layer, case.content, case.prefix, case.next_head
         where = f"--drawn {drawn}"
-    names = claim or [name for name in LAYER_CLAIMS if name != SECOND_LAYER or next_head is not None]
+    names = claim or [name for name in IDENTITIES if name != SECOND_LAYER or next_head is not None]
     command = f"prefixproof attention {where} --arithmetic {arithmetic} --dtype {dtype} --device {device}"
     verdicts = [
         check_layer(name, layer, content, prefix, kind, next_head=next_head, reproduce=f"{command} --claim {name}")

@@ -1,8 +1,8 @@
-"""The measured frontier that is kept with the project: which settings, and the file that holds them.
+"""The measured frontier in ``proofs/frontier.json``: its settings, and how they are measured.
 
-``python -m verify.frontier.measured`` measures what the file does not hold yet, one setting after another, tens of
-minutes for all of them on one core. A setting whose search starts above V = 1 says nothing of smaller sizes; the tables
-say so.
+``python -m docs.figures.measured_frontier`` measures the settings that are missing from the file, one after another;
+all of them take tens of minutes on one core. A setting whose search starts above V = 1 says nothing of smaller sizes;
+the tables say so.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from verify.frontier.family import Family
 from verify.frontier.record import Frontier
 from verify.frontier.search import KERNELS, find_frontier
 
-#: Where the measured frontier is kept.
-DATA = Path(__file__).parent.parent.parent / "proofs" / "frontier.json"
+#: The file of the measured frontier.
+DATA = Path(__file__).parents[2] / "proofs" / "frontier.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """A name that no other setting has."""
+        """The setting's own name."""
         parts = [f"{name} {value}" for name, value in self.family.setting().items()]
         return ", ".join([self.dtype, *parts, f"from {self.first}"])
 
@@ -85,7 +85,7 @@ _CODINGS: tuple[Mapping[str, str], ...] = (
 #: Readouts that carry float16 to V = 2,049, each V of which takes minutes there.
 _WIDE = ("banded", "hat")
 
-#: Temperature (over the square root of the length) -> context size -> the smallest V that is looked at: all where that
+#: Temperature (over the square root of the length) -> context size -> the smallest V that is looked at: 1 where that
 #: takes minutes, a few per cent below the edge where it would take hours.
 _TEMPERATURES: Mapping[float, Mapping[int, int]] = {
     50.0: {64: 1, 32: 1, 20: 820, 16: 1860, 8: 2400, 4: 2500},
@@ -108,7 +108,7 @@ def load(path: Path = DATA) -> dict[str, Frontier]:
 
 
 def measure(path: Path = DATA, *, names: tuple[str, ...] = ()) -> None:
-    """Measure the settings that a file does not hold yet, and write it after each.
+    """Measure the settings that are missing from a file, and write it after each.
 
     Args:
         path: the file.

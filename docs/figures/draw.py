@@ -1,4 +1,7 @@
-"""Pictures for the README, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib)."""
+"""The pictures of the README, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
+
+``python -m docs.figures.draw FOLDER`` draws them, by default into ``proofs/figures``.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ import numpy as np
 from constructions.formats import FORMATS
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument, check_integer
+from docs.figures.frontier_document import draw as draw_frontier
 from verify.arithmetic import torch_arithmetic
-from verify.frontier.document import draw as draw_frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
 
 #: Seed and index of a drawn layer with enough positions and prefix vectors to look at.
 _PREFIX_EXAMPLE = (0, 1498)
-#: As many tokens are named side by side; of more, every second, third, ...
+#: The most tokens that are named; of more, every second, third, ... is.
 _MOST_NAMES = 20
-#: Where the README looks for pictures.
+#: The folder of the README's pictures.
 _FOLDER = Path(__file__).parents[2] / "proofs" / "figures"
 
 
@@ -31,7 +34,7 @@ def draw_readout(path: Path, *, vocab_size: int = 10) -> None:
 
     Args:
         path: the picture's file; its ending chooses the format.
-        vocab_size: ``V``, as many lines.
+        vocab_size: ``V``, the number of lines.
 
     Raises:
         InvalidArgument: matplotlib is not installed, or not a vocabulary size.
