@@ -25,7 +25,9 @@ from verify.certificates.floats.directed import (
     is_power_of_two,
 )
 from verify.certificates.floats.kernel import Kernel
-from verify.certificates.floats.softmax import SoftmaxBounds
+from verify.certificates.floats.norms import NormBounds
+from verify.certificates.floats.pointwise import ActivationBounds
+from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.sums import Piece, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -53,7 +55,7 @@ class RoundedWeight:
 
 
 @final
-class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
+class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Arithmetic[RoundedWeight, Box, Box]):
     """The float arithmetic of a certificate.
 
     Attributes:
