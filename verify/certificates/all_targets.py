@@ -200,22 +200,12 @@ def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
 def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
     """Return bounds of the readout's input at the last position.
 
-    Relations between coordinates, which bounds forget, are kept on the way where the arithmetic's are known.
-
     Args:
         bound: the construction.
         batch: cells of one step.
         trace: records every intermediate.
 
     """
-    arithmetic = relational(bound.arithmetic)
-    if arithmetic is None:
-        return _last_row(bound, batch, trace)
-    related = replace(bound, arithmetic=arithmetic, model=replace(bound.model, arithmetic=arithmetic))
-    return _last_row(related, batch, None if trace is None else Bounds(trace=trace)).rows
-
-
-def _last_row(bound: Bound, batch: Cells, trace: Trace | None) -> Any:
     arithmetic: Any = bound.arithmetic  # one of those that have bounds of prompts and of embeddings
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
@@ -231,14 +221,32 @@ def _last_row(bound: Bound, batch: Cells, trace: Trace | None) -> Any:
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
-def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
-    rows = readout_input(bound, batch)
-    margins: Margins
+def related_readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
+    """Return bounds as :func:`readout_input` does, within those where relations between coordinates tell more.
+
+    Bounds of every coordinate forget how they go together. Keeping that takes longer, and is of use where bounds alone
+    decide nothing. ``None`` in an arithmetic of which no relations are known.
+    """
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return None
+    related = replace(bound, arithmetic=arithmetic, model=replace(bound.model, arithmetic=arithmetic))
+    return readout_input(related, batch, trace=None if trace is None else Bounds(trace=trace)).rows
+
+
+def _margins(bound: Bound, rows: Any, batch: Cells, points: int) -> Margins:
     weight, bias = bound.readout.weight, bound.bias
     if isinstance(bound.arithmetic, SparseArithmetic):
-        margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
-    else:
-        margins = ball_margins(rows, weight, bias, batch.expected)
+        return rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
+    return ball_margins(rows, weight, bias, batch.expected)
+
+
+def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
+    margins = _margins(bound, readout_input(bound, batch), batch, points)
+    if not margins.certain.all():
+        rows = related_readout_input(bound, batch)
+        if rows is not None:  # either bound holds by itself; fmax takes the other one for NaN
+            margins = Margins(np.fmax(margins.lower, _margins(bound, rows, batch, points).lower))
     found.count += len(batch.expected)
     found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
