@@ -57,7 +57,7 @@ from constructions.selecting import SelectingConstruction as SelectingConstructi
 from constructions.selection import selection_mlp as selection_mlp
 from constructions.specification import Reads as Reads
 from constructions.specification import Specification as Specification
-from constructions.specify import specify as specify
+from constructions.specifying import specify as specify
 from constructions.stream import Stream as Stream
 from constructions.targets import TargetSpace as TargetSpace
 from constructions.temperature import Hardmax as Hardmax

@@ -94,7 +94,7 @@ class Specification(ABC):
     Whatever generates can be held against it: a transformer in an arithmetic, a torch module, any callable. To write
     one, subclass this as a frozen dataclass with a field ``vocab_size`` and implement :attr:`layout`, :attr:`targets`
     and :meth:`answer`; the hooks :attr:`domain`, :attr:`output_vocab_size`, :attr:`decoding` and :meth:`reads` have
-    defaults. Where the promise is a function of the user's input, :func:`~constructions.specify.specify` makes one.
+    defaults. Where the promise is a function of the user's input, :func:`~constructions.specifying.specify` makes one.
 
     Attributes:
         vocab_size: the number of input tokens.
