@@ -61,7 +61,7 @@ class ConditionalGeneration(SelectingConstruction):
     MLP (paper, Theorem 2).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
 
     """
 

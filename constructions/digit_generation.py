@@ -93,7 +93,7 @@ def _hat(code: Stream, digits: int) -> tuple[Linear, Linear]:
     bias = entries(V, 1, lambda v, _: sp.Add(*(digit(v, k, digits) for k in range(digits))))
     return (
         Linear(weight, ramps.constant({f"ramp{k}": grid for k in range(digits)}), name="sum"),
-        Linear(logits.reads(ramps, hit), bias, relu=False, name="readout"),
+        Linear(logits.reads(ramps, hit), bias, activation=None, name="readout"),
     )
 
 
@@ -119,7 +119,7 @@ def _split(code: Stream, digits: int) -> tuple[Linear, Linear]:
     squares = entries(V, 1, lambda v, _: -sp.Add(*((digit(v, k, digits) - centre) ** 2 for k in range(digits))))
     return (
         Linear(sides.reads(code, weight), sides.constant(bias), name="sum"),
-        Linear(Stream.of(logits=V).reads(sides, slopes), squares, relu=False, name="readout"),
+        Linear(Stream.of(logits=V).reads(sides, slopes), squares, activation=None, name="readout"),
     )
 
 
@@ -132,10 +132,10 @@ class DigitGeneration(Construction):
     a three-layer MLP, position codes concatenated, the token embedding 0. Digits are integers and the lift is a mask.
 
     Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``, the length of the generated sequence and of the context.
-        digits: ``m``, at least 1.
-        readout: ``hat``, ``m b`` numbers, all of them exact; or ``split``, ``2m`` numbers.
+        vocab_size: ``V``, the number of tokens.
+        context_size: ``N``, the length of the sequence that is generated, and of the context.
+        digits: ``m``, the digits that a token is written with, at least 1.
+        readout: ``hat``, ``m b`` numbers, every one of them exact; or ``split``, ``2m`` numbers.
 
     """
 

@@ -44,7 +44,7 @@ class LongerInputs(Construction):
     unpack digits between them (paper, appendix, longer user inputs; the paper's notebook unpacks in Python).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
         input_size: ``n_X``, the number of user tokens, at least 2.
         lift: how block 1 selects. ``add``: ``E = onehot`` and ``ReLU(s + onehot - 1)``, as in Theorem 2. ``mask``:
             ``E = onehot - 1`` and ``ReLU(s + (onehot - 1))``: 0 is added to the selected number instead of 1, and a

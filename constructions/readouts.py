@@ -58,7 +58,7 @@ def decoder(width: sp.Expr, coding: Coding, *, prefix: str = "") -> tuple[Linear
     summed, readout = make(width, coding)
     return (
         Linear(*summed, name=f"{prefix}sum"),
-        Linear(*readout, relu=False, name=f"{prefix}readout"),
+        Linear(*readout, activation=None, name=f"{prefix}readout"),
     )
 
 

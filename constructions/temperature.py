@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+import flint
+
 from constructions.formats import Format
 from constructions.validation import (
     InvalidArgument,
@@ -28,6 +30,11 @@ from constructions.validation import (
 @dataclass(frozen=True)
 class Hardmax:
     """``T = inf``: attention is uniform over the visible keys of the largest score."""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"temperature": "inf"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,12 @@ class Softmax:
         finite = check_finite_positive("temperature", self.inverse_temperature)
         object.__setattr__(self, "inverse_temperature", finite)
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        scaled = {} if self.scaled_by == "key" else {"scaled-by": self.scaled_by}
+        return {"temperature": repr(self.inverse_temperature), **scaled}
 
     def gap(self, *, key_size: int, length: int) -> float:
         """Return ``T/sqrt(k)``, the part of the exponent that a score of 1 adds.
@@ -76,6 +89,11 @@ class RationalSoftmax:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "q", check_positive_rational("q", self.q))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": _ratio(self.q)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,6 +124,11 @@ class PerHeadSoftmax:
         """Return an expression that rebuilds it."""
         return f"{type(self).__name__}({dict(self.q)!r})"
 
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": ",".join(f"{head}={_ratio(q)}" for head, q in dict(self.q).items())}
+
     def for_head(self, name: str) -> RationalSoftmax:
         """Return the temperature of a head, which must be one of those named."""
         return RationalSoftmax(Fraction(dict(self.q)[name]))
@@ -125,6 +148,11 @@ class PerHeadSoftmax:
             raise InvalidArgument(
                 f"q: expected a q for each of the heads {', '.join(heads)} but got one for {', '.join(named)}"
             )
+
+
+def _ratio(number: Fraction | int) -> str:
+    """Return ``P/Q`` of any length (Python itself stops at 4,300 digits)."""
+    return f"{flint.fmpz(number.numerator)}/{flint.fmpz(number.denominator)}"
 
 
 #: The temperature of a head.

@@ -1,236 +1,84 @@
-"""The architecture of the paper (section 2) as data: exact weights, written once for symbolic sizes.
+"""The architecture as data: exact weights, written once for symbolic sizes, in a tree of layers.
 
 A :class:`Transformer` knows nothing of targets. Its weights are sympy expressions together with the numbers of their
-symbols; :attr:`Transformer.lowered` is the same object with every matrix an exact rational one. There are no residual
-connections: what a later layer needs, a head must carry.
+symbols; :attr:`Transformer.lowered` is the same object with every matrix an exact rational one, and an arithmetic
+holds the same object once more with its own kind of weights. The paper's architecture (section 2) is the special case
+of one-hot position codes under the embedding, attention and ReLU layers, and no residual connections: what a later
+layer needs, a head must carry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeAlias, cast
 
 import numpy as np
 import sympy as sp
-from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layer_checks import check_layers
-from constructions.lowering import Bindings, explicit_matrix, lower
+from constructions.layers.attention import Attention as Attention
+from constructions.layers.attention import Head as Head
+from constructions.layers.attention import check_distinct
+from constructions.layers.base import Layer as Layer
+from constructions.layers.base import Matrix as Matrix
+from constructions.layers.base import NewT, Pass, Place, as_expression, narrowed, tuple_of
+from constructions.layers.linear import Linear as Linear
+from constructions.layers.positions import OneHot, Positions, counted
+from constructions.lowering import Bindings, lower
+from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer, reject
 
-#: A weight as a user may give it: a sympy matrix (symbolic or explicit), nested sequences of numbers, or an array.
-Matrix = Any
-Mask = Literal["causal", "none"]
-
-
-def _as_expression(name: str, value: Matrix) -> Matrix:
-    return value if isinstance(value, (MatrixExpr, sp.MatrixBase)) else explicit_matrix(name, value)
-
-
-def _check_name(owner: str, value: Any) -> None:
-    if not isinstance(value, str) or not value:
-        reject(f"name of a {owner}", "a word", value)
-
-
-def _tuple_of(name: str, kinds: tuple[type, ...], value: Any) -> tuple[Any, ...]:
-    """Return a tuple or list as a tuple of these kinds."""
-    words = " or ".join(kind.__name__ for kind in kinds)
-    if not isinstance(value, (tuple, list)):
-        hint = "; one alone is written (it,), with a comma" if isinstance(value, kinds) else ""
-        reject(name, f"a tuple of {words}{hint},", value)
-    for part in value:
-        if not isinstance(part, kinds):
-            reject(name, f"a tuple of {words},", part)
-    return tuple(value)
+#: The masks that a construction may ask for by a word, see :data:`constructions.layers.masks.MASKS`.
+MaskName = Literal["causal", "none"]
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
-    """One attention head: position ``i`` weighs ``W_V x_j`` of position ``j`` by the score ``(W_Q x_i) . (W_K x_j)``.
-
-    Attributes:
-        name: what the head does, in a word.
-        query: ``W_Q``, key size x stream width.
-        key: ``W_K``, key size x stream width.
-        value: ``W_V``, output width x stream width.
-
-    """
-
-    name: str
-    query: Matrix
-    key: Matrix
-    value: Matrix
-
-    def __post_init__(self) -> None:
-        _check_name("head", self.name)
-        for part in ("query", "key", "value"):
-            object.__setattr__(self, part, _as_expression(f"{part} of head {self.name}", getattr(self, part)))
-
-
-@dataclass(frozen=True, eq=False)
-class Attention:
-    """An attention layer; its output is the SUM of its heads' outputs.
-
-    Attributes:
-        heads: at least one.
-        name: unique in a transformer.
-        bindings: numbers of the symbols of this layer alone, such as its index.
-        family: layers of one family have the same expressions and differ in their bindings; the name when empty.
-
-    """
-
-    heads: tuple[Head, ...]
-    name: str = "attention"
-    bindings: Bindings = field(default_factory=dict)
-    family: str = ""
-
-    def __post_init__(self) -> None:
-        _check_name("layer", self.name)
-        object.__setattr__(self, "heads", _tuple_of(f"heads of layer {self.name}", (Head,), self.heads))
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """An MLP layer ``x -> ReLU(W x + b)``, or ``W x + b`` without the ReLU (the readout).
-
-    Attributes:
-        weight: ``W``, output width x input width.
-        bias: ``b``, output width x 1.
-        relu: whether a ReLU follows.
-        name: unique in a transformer.
-        bindings: numbers of the symbols of this layer alone, such as its index.
-        family: layers of one family have the same expressions and differ in their bindings; the name when empty.
-
-    """
-
-    weight: Matrix
-    bias: Matrix
-    relu: bool = True
-    name: str = "linear"
-    bindings: Bindings = field(default_factory=dict)
-    family: str = ""
-
-    def __post_init__(self) -> None:
-        _check_name("layer", self.name)
-        if type(self.relu) is not bool:
-            expected = "True or False, as ReLU is the one activation that a layer can have,"
-            reject(f"relu of layer {self.name}", expected, self.relu)
-        for part in ("weight", "bias"):
-            object.__setattr__(self, part, _as_expression(f"{part} of layer {self.name}", getattr(self, part)))
-
-
-Layer = Attention | Linear
-
-
-@dataclass(frozen=True)
-class ExactHead:
-    """A :class:`Head` at given numbers."""
-
-    name: str
-    query: ExactMatrix
-    key: ExactMatrix
-    value: ExactMatrix
-
-    @property
-    def key_size(self) -> int:
-        """``k``, the number of rows of ``W_Q``, under the square root of the temperature."""
-        return self.query.shape[0]
-
-
-@dataclass(frozen=True)
-class ExactAttention:
-    """An :class:`Attention` layer at given numbers."""
-
-    name: str
-    heads: tuple[ExactHead, ...]
-
-
-@dataclass(frozen=True)
-class ExactLinear:
-    """A :class:`Linear` layer at given numbers."""
-
-    name: str
-    weight: ExactMatrix
-    bias: ExactMatrix
-    relu: bool
-
-
-@dataclass(frozen=True)
-class ExactTransformer:
-    """A :class:`Transformer` at given numbers: every weight an exact rational matrix.
-
-    Attributes:
-        embedding: ``E``, embedding size x vocabulary size.
-        layers: from the input to the logits.
-        context_size: the number of positions that have a position code.
-
-    """
-
-    embedding: ExactMatrix
-    layers: tuple[ExactAttention | ExactLinear, ...]
-    context_size: int
-
-    @property
-    def embedding_size(self) -> int:
-        """``d_e``."""
-        return self.embedding.shape[0]
-
-    @property
-    def vocab_size(self) -> int:
-        """``V``."""
-        return self.embedding.shape[1]
-
-    def matrices(self) -> Mapping[str, ExactMatrix]:
-        """Return every weight by name, such as ``attention.self.query`` or ``readout.bias``."""
-        named = {"embedding": self.embedding}
-        for layer in self.layers:
-            if isinstance(layer, ExactAttention):
-                for head in layer.heads:
-                    for part in ("query", "key", "value"):
-                        named[f"{layer.name}.{head.name}.{part}"] = getattr(head, part)
-            else:
-                named[f"{layer.name}.weight"] = layer.weight
-                named[f"{layer.name}.bias"] = layer.bias
-        return named
-
-
-@dataclass(frozen=True, eq=False)
-class Transformer:
+class Transformer(Generic[WeightT]):
     """Exact weights for symbolic sizes, and the numbers of the symbols.
 
-    The input at position ``i`` is the embedding (of a token, or a virtual one) with the one-hot position code
-    ``e_i`` concatenated under it.
+    The input at position ``i`` is the embedding (of a token, or a virtual one), with its position told as
+    ``positions`` say: by default the one-hot position code ``e_i`` is concatenated under it.
 
     Attributes:
         embedding: ``E``, embedding size x vocabulary size.
-        layers: from the input to the logits; the last one must not have a ReLU.
+        layers: from the input to the logits; the last one must be a :class:`Linear` without an activation.
         context_size: number of positions, possibly symbolic.
         bindings: the number of every symbol.
+        positions: how positions are told apart.
+        output_vocab_size: how many tokens can be written, one logit each, where it is not the number of tokens that can
+            be read; possibly symbolic.
 
     Raises:
-        InvalidArgument: a ``mask``, which belongs to the construction: the one that is printed is the one that runs.
+        InvalidArgument: a ``mask``, which belongs to a layer, or to the construction: the mask that is printed is the
+            one that runs.
 
     """
 
-    embedding: Matrix
-    layers: tuple[Layer, ...]
+    embedding: WeightT
+    layers: tuple[Layer[WeightT], ...]
     context_size: Any
     bindings: Bindings = field(default_factory=dict)
+    positions: Positions[WeightT] = field(default_factory=OneHot)
+    output_vocab_size: Any = None
 
-    def __new__(cls, *_: Any, **given: Any) -> Transformer:
+    def __new__(cls, *_: Any, **given: Any) -> Transformer[WeightT]:
         """Refuse a mask in words; other arguments are the fields."""
         if "mask" in given:
             raise InvalidArgument("mask: a Transformer takes none, as its construction owns it (Construction.mask)")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "embedding", _as_expression("embedding", self.embedding))
-        object.__setattr__(self, "layers", _tuple_of("layers", (Attention, Linear), self.layers))
-        if isinstance(self.context_size, bool) or not isinstance(self.context_size, (int, np.integer, sp.Expr)):
-            reject("context_size", "a number of positions", self.context_size)
+        object.__setattr__(self, "embedding", as_expression("embedding", self.embedding))
+        object.__setattr__(self, "layers", tuple_of("layers", "layers", Layer, self.layers))
+        for name, value in (("context_size", self.context_size), ("output_vocab_size", self.output_vocab_size)):
+            given = value is not None or name == "context_size"
+            if given and (isinstance(value, bool) or not isinstance(value, (int, np.integer, sp.Expr))):
+                reject(name, f"a number of {'positions' if name == 'context_size' else 'tokens'}", value)
+        if not isinstance(self.positions, Positions):
+            reject("positions", "Positions, such as OneHot()", self.positions)
 
     @cached_property
     def lowered(self) -> ExactTransformer:
@@ -240,19 +88,158 @@ class Transformer:
             InvalidArgument: a symbol without a number, or a layer that does not fit the one before it.
 
         """
-        embedding = lower(self.embedding, self.bindings)
         context_size = lower(sp.Identity(self.context_size), self.bindings).shape[0]
         check_integer("context_size", context_size, 1)
-        layers = tuple(_lower_layer(layer, {**self.bindings, **layer.bindings}) for layer in self.layers)
-        check_layers(embedding.shape, context_size, layers)
-        return ExactTransformer(embedding, layers, context_size)
+        exact = self.map(lambda place, expression: lower(expression, place.bindings))
+        object.__setattr__(exact, "context_size", context_size)
+        if self.output_vocab_size is not None:
+            written = lower(sp.Identity(self.output_vocab_size), self.bindings).shape[0]
+            object.__setattr__(exact, "output_vocab_size", check_integer("output_vocab_size", written, 1))
+        _check(exact)
+        return exact
+
+    def map(self, change: Callable[[Place, WeightT], NewT]) -> Transformer[NewT]:
+        """Return the same transformer with every weight changed.
+
+        Args:
+            change: called with each weight's place (its name, and the numbers of the symbols there) and the weight.
+
+        """
+        made: Transformer[NewT] = object.__new__(cast("type[Transformer[NewT]]", type(self)))
+        changed = {
+            "embedding": change(Place("embedding", self.bindings), self.embedding),
+            "layers": tuple(layer.map(change, self.bindings) for layer in self.layers),
+            "context_size": self.context_size,
+            "bindings": self.bindings,
+            "positions": self.positions.map(change, self.bindings),
+            "output_vocab_size": self.output_vocab_size,
+        }
+        for name, value in changed.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    def matrices(self) -> Mapping[str, WeightT]:
+        """Return every weight by name, such as ``attention.self.query`` or ``readout.bias``."""
+        return dict(self._matrices())
+
+    def _matrices(self) -> Iterator[tuple[str, WeightT]]:
+        yield "embedding", self.embedding
+        yield from self.positions.matrices()
+        for layer in self.layers:
+            yield from layer.matrices()
+
+    @property
+    def leaves(self) -> Iterator[Layer[WeightT]]:
+        """The layers that hold no other layer, in the order in which they run."""
+        for layer in self.layers:
+            yield from layer.leaves
+
+    @property
+    def attentions(self) -> Iterator[Attention[WeightT]]:
+        """The attention layers, wherever they are, in the order in which they run."""
+        return (layer for layer in self.leaves if isinstance(layer, Attention))
+
+    @property
+    def readout(self) -> Linear[WeightT]:
+        """The last layer."""
+        return cast("Linear[WeightT]", self.layers[-1])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is the paper's architecture, of which the proofs speak: one-hot codes below, plain layers."""
+        return isinstance(self.positions, OneHot) and all(layer.is_plain for layer in self.layers)
+
+    def without_readout(self) -> Transformer[WeightT]:
+        """Return the transformer up to the readout's input."""
+        made: Transformer[WeightT] = object.__new__(type(self))
+        for name, value in vars(self).items():
+            object.__setattr__(made, name, value)
+        object.__setattr__(made, "layers", self.layers[:-1])
+        return made
+
+    def apply(self, run: Pass[WeightT, RowsT, ScoresT], embedded: RowsT, *, last_only: bool = False) -> RowsT:
+        """Return the last layer's output at the new positions.
+
+        Args:
+            run: the forward pass.
+            embedded: the embeddings of the new positions: virtual tokens, or ``E[:, token]``.
+            last_only: return the output at the last position alone.
+
+        """
+        rows = self.positions.apply(run, embedded, self.context_size)
+        run.record("input", rows)
+        return narrowed(self.layers, run, rows, last_only=last_only)
+
+    # at given numbers -------------------------------------------------------------------------------------------------
+
+    @property
+    def embedding_size(self: Transformer[ExactMatrix]) -> int:
+        """``d_e``."""
+        return self.embedding.shape[0]
+
+    @property
+    def vocab_size(self: Transformer[ExactMatrix]) -> int:
+        """``V``, the number of tokens that can be read."""
+        return self.embedding.shape[1]
+
+    @property
+    def output_size(self: Transformer[ExactMatrix]) -> int:
+        """The number of logits: the tokens that can be written, ``V`` unless the two vocabularies differ."""
+        return self.readout.weight.shape[0]
+
+    @property
+    def widest(self: Transformer[ExactMatrix]) -> int:
+        """The most rows of any weight but the embedding: the widest intermediate."""
+        return max(matrix.shape[0] for layer in self.layers for _, matrix in layer.matrices())
+
+    @property
+    def sha256(self: Transformer[ExactMatrix]) -> str:
+        """A digest of every exact weight, of everything else that the layers say of themselves, and of the context."""
+        digest = hashlib.sha256()
+        for name, matrix in self.matrices().items():
+            digest.update(f"{name} {matrix.shape}".encode())
+            for entry in matrix.nonzero():
+                digest.update(repr(entry).encode())
+        for part in (self.positions, *self.layers):
+            digest.update(part.describe().encode())
+        digest.update(f"{self.context_size}".encode())
+        return digest.hexdigest()
 
 
-def _lower_layer(layer: Layer, bindings: Bindings) -> ExactAttention | ExactLinear:
-    if isinstance(layer, Attention):
-        heads = tuple(
-            ExactHead(head.name, lower(head.query, bindings), lower(head.key, bindings), lower(head.value, bindings))
-            for head in layer.heads
+#: A transformer at given numbers: every weight an exact rational matrix.
+ExactTransformer: TypeAlias = Transformer[ExactMatrix]
+
+
+def _check(exact: ExactTransformer) -> None:
+    """Refuse layers that do not fit the one before them, or that cannot be told apart by their names.
+
+    Raises:
+        InvalidArgument: they do not fit.
+
+    """
+    check_distinct("layers", _names(exact.layers))
+    for attention in exact.attentions:
+        check_distinct(f"heads of layer {attention.name}", [head.name for head in attention.heads])
+    names = [name for name, _ in exact._matrices()]  # of this module
+    check_distinct("names of matrices", names)  # "a.b" with head "c", and "a" with head "b.c"
+    last = exact.layers[-1] if exact.layers else None
+    if not isinstance(last, Linear) or not last.is_readout:
+        raise InvalidArgument("layers: expected the last layer to be a Linear without an activation, the readout")
+    width = exact.positions.fitted(exact.embedding_size, exact.context_size)
+    for layer in exact.layers:
+        width = layer.fitted(width)
+    tokens = exact.vocab_size if exact.output_vocab_size is None else exact.output_vocab_size
+    if width.size != tokens:
+        column = " (a column of the embedding)" if exact.output_vocab_size is None else ""
+        raise InvalidArgument(
+            f"layers: expected weight of layer {last.name} to have {counted(tokens, 'row')}, one logit for each"
+            f" token{column}, but it is {last.weight.shape[0]} x {last.weight.shape[1]}"
         )
-        return ExactAttention(layer.name, heads)
-    return ExactLinear(layer.name, lower(layer.weight, bindings), lower(layer.bias, bindings), layer.relu)
+
+
+def _names(layers: tuple[Layer[ExactMatrix], ...]) -> list[str]:
+    found = []
+    for layer in layers:
+        found.append(layer.name)
+        found += _names(tuple(part for part in layer.own_parts if isinstance(part, Layer)))
+    return found

@@ -8,7 +8,7 @@ import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.expressions import UnitRow, latex
-from constructions.transformer import Attention, Matrix, Transformer
+from constructions.transformer import Matrix, Transformer
 
 
 def weights(transformer: Transformer) -> Iterator[tuple[str, str, Matrix]]:
@@ -19,19 +19,13 @@ def weights(transformer: Transformer) -> Iterator[tuple[str, str, Matrix]]:
 
     """
     yield "embedding", "E", transformer.embedding
+    yield from (("positions", name, held) for _, name, held in transformer.positions.own_weights)
     seen: set[str] = set()
-    for layer in transformer.layers:
+    for layer in transformer.leaves:
         family = layer.family or layer.name
-        if family in seen:
-            continue
-        seen.add(family)
-        if isinstance(layer, Attention):
-            for head in layer.heads:
-                for name, expr in (("W_Q", head.query), ("W_K", head.key), ("W_V", head.value)):
-                    yield f'{family}, head "{head.name}"', name, expr
-        else:
-            yield family, "W", layer.weight
-            yield family, "b", layer.bias
+        if family not in seen:
+            seen.add(family)
+            yield from layer.typeset()
 
 
 def transformer_latex(transformer: Transformer) -> str:

@@ -59,8 +59,8 @@ class UnconditionalGeneration(SelectingConstruction):
     The token embedding is free in the theorem; here it is 0 unless one is given.
 
     Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``, the length of the generated sequence and of the context.
+        vocab_size: ``V``, the number of tokens.
+        context_size: ``N``, the length of the sequence that is generated, and of the context.
         embedding: ``E``, an N x V matrix of exact numbers (a float counts as the dyadic rational it is), kept as a
             tuple of rows of Fractions; ``None`` for 0, and a matrix of zeros counts as ``None``.
 

@@ -132,7 +132,7 @@ def _hat(transformer: Transformer) -> Iterator[Decision]:
     for order, own, other, bases in _digit_orders():
         logits = []
         for digits in (own, other):
-            logit = _settled(readout.bias[token, 0], token, digits)
+            logit = _settled(readout.given_bias[token, 0], token, digits)
             for k, (value, base) in enumerate(zip(digits, bases, strict=True)):
                 given = {BASE: base}
                 ramp = _summed(summed, own[k], value, given, block=k, source=k)
@@ -162,7 +162,7 @@ def _split(transformer: Transformer) -> Iterator[Decision]:
     for order, own, other, _ in _digit_orders():
         logits = []
         for digits in (own, other):
-            logit = _settled(readout.bias[token, 0], token, digits)
+            logit = _settled(readout.given_bias[token, 0], token, digits)
             for k in range(DIGITS):
                 above = below[k] + own[k] - sp.floor(BASE / 2)
                 for part, number in ((parts[k], above), (parts[DIGITS + k], below[k])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from constructions import Attention, Head, Linear, Transformer
+from constructions.transformer import Layer
 from proofs.decide import ObligationFailed
 
 
@@ -28,6 +29,7 @@ def one_layer(transformer: Transformer) -> tuple[Attention, Linear, Linear, Line
         ObligationFailed: it has others, more or fewer, or another one of them has no ReLU.
 
     """
+    _check_plain(transformer)
     found = tuple(layer.name for layer in transformer.layers)
     if found != ("attention", "select", "sum", "readout"):
         raise ObligationFailed(f"false: the layers are {found}")
@@ -39,6 +41,7 @@ def one_layer(transformer: Transformer) -> tuple[Attention, Linear, Linear, Line
 
 def _of_family(transformer: Transformer, family: str, kind: type) -> Any:
     """Return the layer that stands for a family; raises when there is none, or when its layers are not all the same."""
+    _check_plain(transformer)
     found = [layer for layer in transformer.layers if layer.family == family]
     if not found or not isinstance(found[0], kind):
         raise ObligationFailed(f"false: there is a {kind.__name__} layer {family}")
@@ -47,10 +50,15 @@ def _of_family(transformer: Transformer, family: str, kind: type) -> Any:
     return found[0]
 
 
-def _weights(layer: Attention | Linear) -> tuple[Any, ...]:
-    if isinstance(layer, Linear):
-        return layer.weight, layer.bias, layer.relu
-    return tuple((head.name, head.query, head.key, head.value) for head in layer.heads)
+def _check_plain(transformer: Transformer) -> None:
+    """Refuse an architecture that the obligations do not speak of: they read queries, keys, values and biases alone."""
+    if not transformer.is_plain:
+        raise ObligationFailed("false: the transformer is of the paper's architecture, with nothing beside its weights")
+
+
+def _weights(layer: Layer) -> tuple[Any, ...]:
+    nameless = layer.changed(name=layer.family)
+    return nameless.describe(), *nameless.matrices()
 
 
 def attention_of(transformer: Transformer, family: str) -> Attention:

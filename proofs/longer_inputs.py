@@ -162,7 +162,7 @@ def last_block(transformer: Transformer) -> Transformer:
     renamed = []
     for layer in transformer.layers[-4:]:
         name = layer.name.split(".")[-1]
-        renamed.append(replace(layer, name=name))
+        renamed.append(layer.changed(name=name))
     return Transformer(transformer.embedding, tuple(renamed), transformer.context_size, transformer.bindings)
 
 

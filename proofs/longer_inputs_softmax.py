@@ -116,7 +116,7 @@ def _threshold(transformer: Transformer) -> Iterator[Decision]:
     yield require("longer_inputs_sufficient_q is more than that for V, n_X in (2, 3)", holds=enough)
     block = last_block(transformer)
     _, select, _, readout = one_layer(block)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     n, y, rest, q, excess = natural("n") + 2, natural("y"), natural("v"), positive("q"), positive("e")
     one, zero = sp.S.One, sp.S.Zero
     token = natural("m") + 1

@@ -122,7 +122,7 @@ def _before_relu(transformer: Transformer, n: Expr, own: Expr, *, user: int, oth
 
 def _threshold(transformer: Transformer) -> Iterator[Decision]:
     _, select, _, readout = one_layer(transformer)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     n, y, rest, excess = natural("n"), natural("y"), natural("v"), positive("e")
     size = y + 1 + rest
     share = y / size

@@ -87,7 +87,7 @@ def _sum(transformer: Transformer) -> Iterator[Decision]:
 def _readout(transformer: Transformer) -> Iterator[Decision]:
     *_, readout = one_layer(transformer)
     x, v = sp.Dummy("x", real=True), natural("v")
-    yield require("the readout has no ReLU", holds=not readout.relu)
+    yield require("the readout has no ReLU", holds=not readout.has_relu)
     yield require("the readout has V logits", holds=readout.weight.shape[0] == V)
     z = natural("z")
     size = v + 1 + z

@@ -173,7 +173,7 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
     where = f"{layer.family or layer.name}.weight"
     weighted = image(layer.weight, vector, row, given=given, where=where, block=block)
     heights = [substituted(parts[0].shape[0], given) for parts in _grid(layer.weight)]
-    bias = [substituted(parts[0], given) for parts in _grid(layer.bias)]
+    bias = [substituted(parts[0], given) for parts in _grid(layer.given_bias)]
     if len(bias) == 1:  # one column for all blocks
         heights, row, block = [sum(heights)], sum(heights[:block]) + row, 0
     if len(bias) != len(heights) or not sp.expand_mul(bias[block].shape[0] - heights[block]).is_zero:
@@ -184,14 +184,14 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
 def output(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
     """Return one coordinate of the layer's output; sympy decides the sign that its ReLU (if any) depends on."""
     before = affine(layer, vector, row, given=given, block=block)
-    return relu(f"{layer.family or layer.name}: the sign of {before}", before) if layer.relu else before
+    return relu(f"{layer.family or layer.name}: the sign of {before}", before) if layer.has_relu else before
 
 
 def score(head: Head, at: Vector, key: Vector, *, given: Given) -> Expr:
     """Return ``(W_Q x_i) . (W_K x_j)`` for the inputs ``at`` of position ``i`` and ``key`` of position ``j``."""
     asked = image(head.query, at, _CODE, given=given, where=f"{head.name}.query")
-    offered = image(head.key, key, _CODE, given=given, where=f"{head.name}.key")
-    sizes = [substituted(part.shape[0], given) for part in (head.query, head.key)]
+    offered = image(head.own_key, key, _CODE, given=given, where=f"{head.name}.key")
+    sizes = [substituted(part.shape[0], given) for part in (head.query, head.own_key)]
     if not sp.expand(sizes[0] - sizes[1]).is_zero:
         raise ObligationFailed(f"false: {head.name} has queries of size {sizes[0]} and keys of size {sizes[1]}")
     return total(asked * offered, _CODE, sizes[0])
@@ -199,7 +199,7 @@ def score(head: Head, at: Vector, key: Vector, *, given: Given) -> Expr:
 
 def read(head: Head, key: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
     """Return coordinate ``row`` of ``W_V x_j``, the head's output when all attention is on that key."""
-    return image(head.value, key, row, given=given, where=f"{head.name}.value", block=block)
+    return image(head.own_value, key, row, given=given, where=f"{head.name}.value", block=block)
 
 
 def softmax_read(

@@ -133,7 +133,7 @@ def _error(c: Expr, qs: tuple[Expr, Expr], read: Expr) -> Expr:
 
 def _threshold(transformer: Transformer) -> Iterator[Decision]:
     _, select, _, _ = one_layer(transformer)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     yield from _functions()
     yield from _tie(transformer)
     qs, M, more_noise = (positive("q"), positive("p")), nonnegative("M"), nonnegative("w")
@@ -213,7 +213,7 @@ def _functions() -> Iterator[Decision]:
 
 def _range(transformer: Transformer) -> Iterator[Decision]:
     _, select, _, readout = one_layer(transformer)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     agree = all(
         embedding_threshold(v, n, lowest=-low, highest=high)
         == (n - 1) * max(4 * v - 3 + 2 * v * low, 2 * v * (high - 1) - 1)

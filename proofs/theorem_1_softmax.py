@@ -102,7 +102,7 @@ def _summed(transformer: Transformer, value: Expr) -> Expr:
 
 def _threshold(transformer: Transformer) -> Iterator[Decision]:
     _, select, _, readout = one_layer(transformer)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     i, m, rest, q, excess = natural("i"), natural("m"), natural("v"), positive("q"), positive("e")
     # token 0: the value before the ReLU is never positive, so 0 = y/V is decoded exactly
     clipped = relu("the decoded value of token 0", _decoded(transformer, i, sp.S.Zero, rest, q))

@@ -54,7 +54,7 @@ def _leaks(transformer: Transformer) -> Iterator[Decision]:
 def _decoded(transformer: Transformer) -> Iterator[Decision]:
     """Decide every coordinate of layer select before its ReLU, for any content ``s_r`` of ``[0, 1)``."""
     _, select, _, _ = one_layer(transformer)
-    yield require("layer select has a ReLU", holds=select.relu)
+    yield require("layer select has a ReLU", holds=select.has_relu)
     q_self, q_first = positive("q"), positive("p")
     d = _difference(q_self, q_first)
     for order, token, place, given in trichotomy(V):

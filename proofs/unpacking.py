@@ -53,7 +53,7 @@ def _compare_first(transformer: Transformer) -> Iterator[Decision]:
     yield prove_equal("r = R when R/B is selected, B = V^D, D = V^(n_X-l)", remainder, packed)
     below = affine(layer, before, c, given=given, block=block("compared", "below"))
     yield prove_equal("(c+1) P_1 - R before the ReLU, P_1 = V^(D-1)", below, (c + 1) * size ** (digits - 1) - packed)
-    yield require("a ReLU follows", holds=layer.relu)
+    yield require("a ReLU follows", holds=layer.has_relu)
 
 
 def _step_of(layer: Linear, w: Expr) -> Expr:
@@ -114,7 +114,7 @@ def _compare(transformer: Transformer) -> Iterator[Decision]:
     yield prove_equal("(c+1) P_k - r' before the ReLU, P_k = V^(D-k)", below, (c + 1) * place - left)
     newest = affine(layer, before, found, given=given, block=block("compared", "digits"))
     yield prove_equal("digit k-1 is d", newest, d)
-    yield require("a ReLU follows", holds=layer.relu)
+    yield require("a ReLU follows", holds=layer.has_relu)
     old, later, size = natural("e"), natural("h"), natural("v") + 2
     digit = Piece(old + 1 + later, sp.Function("digit"))
     given = {V: size, DIGIT: digit.size + 2, FOUND: digit.size}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from constructions import Construction
+from constructions import Attention, Construction, Linear
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax
 from tests.certificates.emulated import FORMATS, Array, add, fused, held, multiply, spacing, to_format
 
@@ -62,11 +62,15 @@ class Network:
 
         exact = construction.transformer.lowered
         layers = [
-            Layer(heads=tuple((matrix(head.query), matrix(head.key), matrix(head.value)) for head in layer.heads))
-            if hasattr(layer, "heads")
-            else Layer(weight=matrix(layer.weight), bias=matrix(layer.bias)[:, 0], relu=layer.relu)
+            Layer(
+                heads=tuple((matrix(head.query), matrix(head.own_key), matrix(head.own_value)) for head in layer.heads)
+            )
+            if isinstance(layer, Attention)
+            else Layer(weight=matrix(layer.weight), bias=matrix(layer.given_bias)[:, 0], relu=layer.has_relu)
             for layer in exact.layers
+            if isinstance(layer, (Attention, Linear))
         ]
+        assert exact.is_plain
         temperature = construction.temperature_for(None) if construction.temperature is None else None
         found = temperature if construction.temperature is None else construction.temperature
         return cls(fmt, matrix(exact.embedding).T, tuple(layers), construction.mask, found)
@@ -88,7 +92,8 @@ class DrawnKernel:
         fmt: the format.
         rng: decides every order.
         products: how a bias is added. ``separate``: to the rounded sum of the products; ``fused``: a chain of fused
-            multiply-adds starts from it, or, in a 16-bit format, all is added in float32; ``either``: like a product.
+            multiply-adds starts from it, or, in a 16-bit format, all is added in float32; ``either``: like a product;
+            ``reversed``: like ``separate``, to rounded products that are added from the last to the first.
         share: how many products are fused, not rounded.
         inner: the format of intermediate results.
         order: how the terms of a sum are added.
@@ -121,6 +126,8 @@ class DrawnKernel:
         self.exp_format = str(rng.choice([self.fmt, self.inner]))
         self.sum_format = str(rng.choice([self.exp_format, self.inner]))
         self.gap_format = [None, self.fmt, self.inner][int(rng.integers(3))]
+        if self.products == "reversed":
+            self.share, self.order = 0.0, "reversed"
 
     # sums -----------------------------------------------------------------------------------------------------------
 
@@ -128,7 +135,7 @@ class DrawnKernel:
         """Return the sum of products and a bias, which is added as :attr:`products` says."""
         if bias is None or self.products == "either" or not pairs:
             return to_format(self._sum(pairs, bias, self.inner), self.fmt)
-        if self.products == "separate":
+        if self.products in {"separate", "reversed"}:
             return to_format(add(self.sum_of(pairs), bias, self.inner), self.fmt)
         if self.inner != self.fmt:
             return to_format(self._sum(pairs, bias, self.inner), self.fmt)

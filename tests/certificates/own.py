@@ -74,7 +74,7 @@ class Given(Construction):
 def nearest(vocab: int, scale: int = 1) -> Linear:
     """Return the readout of one number: the token ``v`` with ``scale * v`` nearest to it."""
     weight = [[2 * scale * v] for v in range(vocab)]
-    return Linear(weight, [[-((scale * v) ** 2)] for v in range(vocab)], relu=False, name="readout")
+    return Linear(weight, [[-((scale * v) ** 2)] for v in range(vocab)], activation=None, name="readout")
 
 
 def read_first(width: int, context: int) -> Attention:

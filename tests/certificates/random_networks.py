@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from constructions import Attention, Head, InvalidArgument, Linear, Ratios
+from constructions.activations import RELU
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax
 from tests.certificates.emulated import FORMATS
 from tests.certificates.own import Given, rounded
@@ -171,12 +172,12 @@ def network(rng: np.random.Generator, fmt: str, family: str, products: Any) -> S
             Linear(
                 weights(rng, out, width, fmt),
                 weights(rng, out, 1, fmt),
-                relu=bool(rng.random() < 0.7),
+                activation=RELU if rng.random() < 0.7 else None,
                 name=f"linear {at}",
             )
         )
         width = out
-    layers.append(Linear(weights(rng, vocab, width, fmt), weights(rng, vocab, 1, fmt), relu=False, name="readout"))
+    layers.append(Linear(weights(rng, vocab, width, fmt), weights(rng, vocab, 1, fmt), activation=None, name="readout"))
     dense = rng.random() < 0.5
     denominator = int(rng.choice([1, 3, 8, 2 ** (bits - 2), 10**3]))
     largest = max(1, denominator // max(1, entries))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -97,7 +96,7 @@ def test_balls_hold_every_exact_intermediate_of_every_member_of_a_cell(construct
                 rows = RationalArithmetic().prompt(prompts)
                 if len(tokens):
                     rows = RationalArithmetic().below(rows, RationalArithmetic().embed(exact.embedding, tokens))
-                model = replace(exact, layers=exact.layers[:-1])
+                model = exact.without_readout()
                 count = construction.layout.virtual + len(tokens)
                 forward(model, rows, count, last_only=True, trace=found)
                 assert list(found.steps) == list(trace.kept)
@@ -132,9 +131,7 @@ def test_the_margins_of_balls_are_below_the_exact_ones() -> None:
     with ball_precision():
         bound = bind_for_certificate(construction, BallArithmetic())
         for batch in cells(construction, budget=100):
-            margins = ball_margins(
-                readout_input(bound, batch), bound.readout.weight, bound.readout.bias, batch.expected
-            )
+            margins = ball_margins(readout_input(bound, batch), bound.readout.weight, bound.bias, batch.expected)
             for cell, target in enumerate(batch.witness):
                 rows = RationalArithmetic().prompt(construction.virtual_tokens(target))
                 tokens = target[: batch.step]

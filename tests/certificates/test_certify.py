@@ -134,7 +134,7 @@ FAULTS = {
     "a readout weight off": _layer(3, weight=_plus(4, Fraction(-1, 15))),
     "swapped rows of the readout": _layer(3, weight=_swapped),
     "swapped biases of the readout": _layer(3, bias=_swapped),
-    "a lost ReLU": _layer(1, relu=False),
+    "a lost ReLU": _layer(1, activation=None),
     "a lift of 1/2": _layer(1, bias=lambda matrix: matrix / 2),
     "doubled heads": _doubled,
     "sums of doubled coordinates": _layer(2, weight=lambda matrix: 2 * matrix),
@@ -171,11 +171,11 @@ def test_a_change_within_the_tolerance_is_certified(harmless: Any) -> None:
 def test_weights_that_are_no_numbers() -> None:
     for value in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(InvalidArgument):
-            certify(Given(2, 1, [[0, 0]], (Linear([[value, 0]], [[0]], relu=False),)), rounded())
+            certify(Given(2, 1, [[0, 0]], (Linear([[value, 0]], [[0]], activation=None),)), rounded())
 
 
 def test_a_format_that_cannot_hold_the_weights() -> None:
-    large = Given(2, 1, [[0, 0]], (Linear([[0, 0], [70000, 0]], [[0], [-35000]], relu=False, name="readout"),))
+    large = Given(2, 1, [[0, 0]], (Linear([[0, 0], [70000, 0]], [[0], [-35000]], activation=None, name="readout"),))
     with pytest.raises(InvalidArgument, match=r"^dtype: .*beyond the largest number of float16"):
         certify(large, rounded("float16"))
     assert certify(large, rounded("float32")).holds is True
@@ -382,7 +382,7 @@ def test_arithmetics_by_name() -> None:
 
 
 def test_a_construction_without_layers_but_the_readout_and_one_token() -> None:
-    lonely = Given(1, 1, [[0]], (Linear([[0, 0]], [[0]], relu=False, name="readout"),))
+    lonely = Given(1, 1, [[0]], (Linear([[0, 0]], [[0]], activation=None, name="readout"),))
     assert certify(lonely, rounded()).margin == np.inf
     assert certify(lonely, BALLS).holds is True
     assert certify(

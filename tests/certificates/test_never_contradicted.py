@@ -36,7 +36,7 @@ def _above_one(targets: Any) -> Ratios:
 def _of_two(vocab: int, zeros: int = 0, half: int | Fraction = Fraction(3, 2)) -> Linear:
     """Return the readout that tells numbers below and above ``half``, the last coordinate read."""
     assert vocab == 2
-    return Linear([[0] * zeros + [0], [0] * zeros + [2]], [[0], [-2 * half]], relu=False, name="readout")
+    return Linear([[0] * zeros + [0], [0] * zeros + [2]], [[0], [-2 * half]], activation=None, name="readout")
 
 
 def _nan_scores() -> Construction:
@@ -56,13 +56,13 @@ def _overflow_unread() -> Construction:
 
 def _overflow_of_exact_sums() -> Construction:
     # 32768 + 32768 is a power of two, but not one of float16
-    twice = Linear([[32768, 0], [32768, 0]], [[0], [0]], relu=False, name="twice")
+    twice = Linear([[32768, 0], [32768, 0]], [[0], [0]], activation=None, name="twice")
     total = Linear([[1, 1]], [[0]], name="total")
-    return Given(2, 1, [[0, 0]], (twice, total, Linear([[0], [Fraction(1, 1024)]], [[0], [-30]], relu=False)))
+    return Given(2, 1, [[0, 0]], (twice, total, Linear([[0], [Fraction(1, 1024)]], [[0], [-30]], activation=None)))
 
 
 def _single_token_overflow() -> Construction:
-    readout = Linear([[60000, 0]], [[60000]], relu=False, name="readout")
+    readout = Linear([[60000, 0]], [[60000]], activation=None, name="readout")
     return Given(1, 1, [[0]], (readout,), encoding=_above_one)
 
 
@@ -73,7 +73,7 @@ def _wraps_in_int64() -> Construction:
 
 def _reads_the_last_position() -> Construction:
     # no attention: position 0 holds the target, and the answer is read at the user's token
-    readout = Linear([[0, 0, 0], [2, 0, 0]], [[0], [-1]], relu=False, name="readout")
+    readout = Linear([[0, 0, 0], [2, 0, 0]], [[0], [-1]], activation=None, name="readout")
     return Given(2, 1, [[0, 1]], (readout,), users=1)
 
 
@@ -100,9 +100,9 @@ def test_a_construction_that_fails_in_floats(construction: Construction, dtype: 
 
 def test_a_partial_sum_may_overflow_in_some_order() -> None:
     # 60000 + 60000 - 60000 is right from the left in float32, and infinite in float16
-    parts = Linear([[60000, 0], [60000, 0], [-60000, 0]], [[0], [0], [0]], relu=False, name="parts")
+    parts = Linear([[60000, 0], [60000, 0], [-60000, 0]], [[0], [0], [0]], activation=None, name="parts")
     total = Linear([[1, 1, 1]], [[0]], name="total")
-    readout = Linear([[0], [Fraction(1, 1000)]], [[0], [-30]], relu=False, name="readout")
+    readout = Linear([[0], [Fraction(1, 1000)]], [[0], [-30]], activation=None, name="readout")
     construction = Given(2, 1, [[0, 0]], (parts, total, readout))
     assert certify(construction, rounded("float16")).holds is None
     assert certify(construction, rounded()).holds is True
@@ -110,7 +110,7 @@ def test_a_partial_sum_may_overflow_in_some_order() -> None:
 
 def _below_one() -> Construction:
     # at q < 1 a score of 1 makes a key weigh LESS: what is read is the user's token, not 4 times the target
-    readout = Linear([[0], [1]], [[0], [Fraction(-5, 4)]], relu=False, name="readout")
+    readout = Linear([[0], [1]], [[0], [Fraction(-5, 4)]], activation=None, name="readout")
     numbers = lambda targets: Ratios(4 * targets[:, None, :], 1)  # noqa: E731 # one line
     layers = (read_first(1, 2), readout)
     return Given(2, 1, [[0, 1]], layers, users=1, encoding=numbers, temperature=RationalSoftmax(Fraction(1, 1000)))

@@ -540,7 +540,7 @@ def _verdict(**parts: Any) -> Verdict:
 
 
 def _readout() -> Linear:
-    return Linear([[2 * v, 0, 0] for v in range(3)], [[-v * v] for v in range(3)], relu=False, name="readout")
+    return Linear([[2 * v, 0, 0] for v in range(3)], [[-v * v] for v in range(3)], activation=None, name="readout")
 
 
 _FIRST = (read_first(3, 1), _readout())

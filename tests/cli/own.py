@@ -40,7 +40,7 @@ class Shifted(Construction):
         add = Head("add", query=[[0, 0, 0]], key=[[0, 0, 0]], value=[[2, 0, 0]])
         wrap = Linear([[1], [1], [1]], [[0], [1 - V], [-V]], name="wrap")
         lines = [[2 * v, -2 * v * V, 2 * v * V] for v in range(V)]
-        readout = Linear(lines, [[-v * v] for v in range(V)], relu=False, name="readout")
+        readout = Linear(lines, [[-v * v] for v in range(V)], activation=None, name="readout")
         return Transformer([list(range(V))], (Attention((add,)), wrap, readout), context_size=2)
 
 
@@ -77,7 +77,7 @@ class SmallEmbedding(Shifted):
         right = super().transformer
         lines = right.layers[-1]
         V = self.vocab_size
-        readout = Linear(lines.weight[:-1, :], lines.bias[:-1, :], relu=False, name="readout")
+        readout = Linear(lines.weight[:-1, :], lines.bias[:-1, :], activation=None, name="readout")
         return Transformer([list(range(V - 1))], (*right.layers[:-1], readout), context_size=2)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from constructions import Attention, Head, Linear, Transformer, UnconditionalGeneration
 from constructions.article import escaped, numbers_article, standalone_article, symbolic_article
-from proofs import CLAIMS, LAYER_CLAIMS
+from proofs import CLAIMS
 from verify.cli.app import run
 
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex: texlive-latex-base")
@@ -21,7 +21,6 @@ needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs
 #: Options of ``show``: symbolic and at sizes, small and large, every readout and lift.
 SHOWN = [
     *CLAIMS,
-    *LAYER_CLAIMS,
     "longer-inputs --lift mask",
     "theorem-1 --encoding integer --lift mask --readout banded",
     "theorem-2 --encoding dyadic --readout split",
@@ -82,7 +81,7 @@ def test_weights_of_ones_own_compile(tmp_path: Path) -> None:
     dense = [[Fraction(row * size + column, 7919) for column in range(size)] for row in range(size)]
     dense[0][0] = Fraction(10**140 + 1, 3**300)
     head = Head('a_b^c "d" {e} \\ $ % & # ~ <ä>', query=[[1] * size], key=[[1] * size], value=dense)
-    layers = (Attention((head,)), Linear(dense, [[0]] * size, relu=False, name="read_out"))
+    layers = (Attention((head,)), Linear(dense, [[0]] * size, activation=None, name="read_out"))
     transformer = Transformer([[0] * size] * (size - 2), layers, context_size=2)
     numbers = numbers_article(transformer.lowered.matrices())
     assert _compiled(tmp_path, standalone_article(numbers + symbolic_article(transformer), head.name)) == []

@@ -16,7 +16,7 @@ from constructions import (
     LongerResponses,
     UnconditionalGeneration,
 )
-from constructions.transformer import ExactAttention, ExactLinear
+from constructions.transformer import Attention, Linear
 
 SINGLE_BLOCK: list[tuple[Construction, int, int, dict[str, int]]] = [
     (UnconditionalGeneration(7, 4), 4, 4, {"self": 4, "first": 1}),
@@ -34,20 +34,20 @@ def test_one_attention_layer_of_two_heads_and_a_three_layer_mlp(
     assert exact.embedding_size == embedding_size
     assert exact.vocab_size == construction.vocab_size
     assert exact.context_size == context_size
-    assert [type(layer) for layer in exact.layers] == [ExactAttention, ExactLinear, ExactLinear, ExactLinear]
+    assert [type(layer) for layer in exact.layers] == [Attention, Linear, Linear, Linear]
     attention, *mlp = exact.layers
-    assert isinstance(attention, ExactAttention)
+    assert isinstance(attention, Attention)
     assert {head.name: head.key_size for head in attention.heads} == key_sizes
     for head in attention.heads:  # the position code is concatenated: d_e + N coordinates come in
-        assert {part.shape[1] for part in (head.query, head.key, head.value)} == {embedding_size + context_size}
-        assert head.query.shape == head.key.shape
-        assert head.value.shape[0] == embedding_size
+        assert {part.shape[1] for part in (head.query, head.own_key, head.own_value)} == {embedding_size + context_size}
+        assert head.query.shape == head.own_key.shape
+        assert head.own_value.shape[0] == embedding_size
     widths, relus = [], []
     for layer in mlp:
-        assert isinstance(layer, ExactLinear)
+        assert isinstance(layer, Linear)
         widths.append(layer.weight.shape)
-        relus.append(layer.relu)
-        assert layer.bias.shape == (layer.weight.shape[0], 1)
+        relus.append(layer.has_relu)
+        assert layer.given_bias.shape == (layer.weight.shape[0], 1)
     assert relus == [True, True, False]
     assert widths == [(embedding_size, embedding_size), (1, embedding_size), (construction.vocab_size, 1)]
 
@@ -75,11 +75,11 @@ def test_the_layout_fills_the_context(construction: Construction, layout: Layout
 def test_longer_inputs_are_blocks(vocab_size: int, size: int, lift: Literal["add", "mask"]) -> None:
     """Block ``l < n``: one to select, two for each of its ``V^(n-l)`` digits, one to pack; the last is Theorem 2's."""
     exact = LongerInputs(vocab_size, size, lift).transformer.lowered
-    attentions = [layer for layer in exact.layers if isinstance(layer, ExactAttention)]
-    linears = [layer for layer in exact.layers if isinstance(layer, ExactLinear)]
+    attentions = [layer for layer in exact.layers if isinstance(layer, Attention)]
+    linears = [layer for layer in exact.layers if isinstance(layer, Linear)]
     assert len(attentions) == size
     assert len(linears) == sum(2 + 2 * vocab_size ** (size - block) for block in range(1, size)) + 3
-    assert [layer.relu for layer in linears] == [True] * (len(linears) - 1) + [False]
+    assert [layer.has_relu for layer in linears] == [True] * (len(linears) - 1) + [False]
     for layer in attentions:
         assert {head.name: head.key_size for head in layer.heads} == {"self": size + 1, "look": 1}
     per_block = [

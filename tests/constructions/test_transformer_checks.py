@@ -51,7 +51,7 @@ def _transformer(**changes: Any) -> Transformer:
         "layers": (
             Attention((Head("a", query=query, key=query, value=value),)),
             Linear([[1, 1]], [[0]], name="middle"),
-            Linear([[1], [2], [3]], [[0], [0], [0]], relu=False, name="readout"),
+            Linear([[1], [2], [3]], [[0], [0], [0]], activation=None, name="readout"),
         ),
         "context_size": 2,
     }
@@ -91,9 +91,9 @@ MIDDLE = "its input is {} wide: what comes from attention"
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ((), "layers: expected the last layer to be a Linear without ReLU, the readout"),
-        (_layers()[:1], "layers: expected the last layer to be a Linear without ReLU, the readout"),
-        (_layers()[:2], "layers: expected the last layer to be a Linear without ReLU, the readout"),
+        ((), "layers: expected the last layer to be a Linear without an activation, the readout"),
+        (_layers()[:1], "layers: expected the last layer to be a Linear without an activation, the readout"),
+        (_layers()[:2], "layers: expected the last layer to be a Linear without an activation, the readout"),
         (
             _layers(middle=Linear([[1, 1]], [[0]], name="readout")),
             "layers: expected distinct names but got attention, readout, readout (readout twice)",
@@ -146,12 +146,12 @@ MIDDLE = "its input is {} wide: what comes from attention"
             "layers: expected bias of layer middle to be 1 x 1 but it is 1 x 2; one number for each row of the weight",
         ),
         (
-            _layers(readout=Linear([[1, 1]] * 3, [[0]] * 3, relu=False, name="readout")),
+            _layers(readout=Linear([[1, 1]] * 3, [[0]] * 3, activation=None, name="readout")),
             "layers: expected weight of layer readout to be 3 x 1 but it is 3 x 2; its input is 1 wide: what comes from"
             " middle",
         ),
         (
-            _layers(readout=Linear([[1]] * 4, [[0]] * 4, relu=False, name="readout")),
+            _layers(readout=Linear([[1]] * 4, [[0]] * 4, activation=None, name="readout")),
             "layers: expected weight of layer readout to have 3 rows, one logit for each token (a column of the"
             " embedding), but it is 4 x 1",
         ),
@@ -236,22 +236,20 @@ def test_symbols_need_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("relu", "shown"), [("gelu", "'gelu' (type str)"), (1, "1 (type int)"), (None, "None (type NoneType)")]
+    ("activation", "shown"),
+    [("gelu", "'gelu' (type str)"), (1, "1 (type int)"), (True, "True (type bool)"), ("none", "'none' (type str)")],
 )
-def test_an_activation_that_is_not_there(relu: Any, shown: str) -> None:
-    message = _refused(lambda: Linear([[1]], [[0]], relu=relu, name="middle"))
-    assert message == (
-        "relu of layer middle: expected True or False, as ReLU is the one activation that a layer can have, but got "
-        + shown
-    )
+def test_an_activation_that_is_not_there(activation: Any, shown: str) -> None:
+    message = _refused(lambda: Linear([[1]], [[0]], activation=activation, name="middle"))
+    assert message == "activation of layer middle: expected an Activation, such as RELU, or None, but got " + shown
 
 
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (_layers()[2], "layers: expected a tuple of Attention or Linear; one alone is written (it,), with a comma"),
-        ("layers", "layers: expected a tuple of Attention or Linear, but got 'layers' (type str)"),
-        ((*_layers(), np.eye(2)), "layers: expected a tuple of Attention or Linear, but got array("),
+        (_layers()[2], "layers: expected a tuple of layers; one alone is written (it,), with a comma"),
+        ("layers", "layers: expected a tuple of layers, but got 'layers' (type str)"),
+        ((*_layers(), np.eye(2)), "layers: expected a tuple of layers, but got array("),
     ],
 )
 def test_layers_that_are_none(layers: Any, message: str) -> None:

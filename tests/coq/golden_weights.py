@@ -15,7 +15,7 @@ from constructions import (
     LongerResponses,
     UnconditionalGeneration,
 )
-from constructions.transformer import ExactAttention, ExactTransformer
+from constructions.transformer import Attention, ExactTransformer, Linear
 
 FOLDER = Path(__file__).parents[2] / "proofs" / "coq" / "golden"
 
@@ -70,17 +70,19 @@ def from_python(transformer: ExactTransformer) -> tuple[dict[str, Sparse], dict[
     size = transformer.context_size
     matrices["position"] = ((size, size), {(place, place): Fraction(1) for place in range(size)})
     layers: dict[str, str] = {}
+    assert transformer.is_plain
     block, mlp = -1, 0
     for layer in transformer.layers:
-        if isinstance(layer, ExactAttention):
+        if isinstance(layer, Attention):
             block, mlp = block + 1, 0
             for number, head in enumerate(layer.heads):
-                for name, matrix in (("W_Q", head.query), ("W_K", head.key), ("W_V", head.value)):
+                for name, matrix in (("W_Q", head.query), ("W_K", head.own_key), ("W_V", head.own_value)):
                     matrices[f"block{block}.head{number}.{name}"] = _sparse(matrix)
         else:
+            assert isinstance(layer, Linear)
             name = f"block{block}.mlp{mlp}"
-            layers[name] = "relu" if layer.relu else "linear"
-            matrices[f"{name}.weight"], matrices[f"{name}.bias"] = _sparse(layer.weight), _sparse(layer.bias)
+            layers[name] = "relu" if layer.has_relu else "linear"
+            matrices[f"{name}.weight"], matrices[f"{name}.bias"] = _sparse(layer.weight), _sparse(layer.given_bias)
             mlp += 1
     return matrices, layers
 

@@ -46,7 +46,7 @@ class CaesarCipher(Construction):
         wrap = Linear([[1], [1], [1]], [[0], [1 - V], [-V]], name="wrap")
         # at x = h - V * (difference) the logit 2vx - v^2 = x^2 - (x - v)^2 is largest at v = x
         weight = [[2 * v, -2 * v * V, 2 * v * V] for v in range(V)]
-        readout = Linear(weight, [[-v * v] for v in range(V)], relu=False, name="readout")
+        readout = Linear(weight, [[-v * v] for v in range(V)], activation=None, name="readout")
         return Transformer([list(range(V))], (Attention((add,)), wrap, readout), context_size=2)
 
 

@@ -52,7 +52,7 @@ def _readout(change: Callable[[Linear], Linear]) -> Callable[[Transformer], Tran
 
 def _off_by_one(readout: Linear) -> Linear:
     """Give token v the logit of token v + 1."""
-    weight, bias = readout.weight, readout.bias
+    weight, bias = readout.weight, readout.given_bias
     row, column = weight.lamda.variables
     symbolic = sp.Lambda((row, column), weight.lamda.expr.subs(row, row + 1))
     bias_symbolic = sp.Lambda(bias.lamda.variables, bias.lamda.expr.subs(bias.lamda.variables[0], row + 1))
@@ -98,7 +98,7 @@ FAULTS: dict[str, Callable[[Transformer], Transformer]] = {
     "transposed first head": _head(1, query=lambda head: head.key, key=lambda head: head.query),
     "key at e_1": _head(1, key=_key_at_one),
     "value negated": _head(1, value=_negated),
-    "no readout bias": _readout(lambda readout: replace(readout, bias=sp.ZeroMatrix(*readout.bias.shape))),
+    "no readout bias": _readout(lambda readout: replace(readout, bias=sp.ZeroMatrix(*readout.given_bias.shape))),
 }
 
 

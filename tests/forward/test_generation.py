@@ -166,7 +166,7 @@ def test_the_first_of_equal_logits_wins(arithmetic: Arithmetic[Any, Any, Any]) -
 def test_a_model_that_ignores_its_prompt_answers_every_sequence_of_the_batch(
     arithmetic: Arithmetic[Any, Any, Any],
 ) -> None:
-    transformer = Transformer([[1, 1]], (Linear([[0, 0], [0, 0]], [[1], [2]], relu=False, name="readout"),), 1)
+    transformer = Transformer([[1, 1]], (Linear([[0, 0], [0, 0]], [[1], [2]], activation=None, name="readout"),), 1)
     model = bind(transformer.lowered, arithmetic, Hardmax(), mask="causal")
     prompts = arithmetic.prompt(Ratios(np.array([[[1]], [[2]], [[3]]]), 4))
     made = generate(model, prompts, 1, np.zeros((3, 0), dtype=np.int64), 1)

@@ -166,7 +166,7 @@ class _Loud(Construction):
 
     @property
     def transformer(self) -> Transformer:
-        return Transformer([[0]], (Linear([[2**200, 0]], [[0]], relu=False),), 1)
+        return Transformer([[0]], (Linear([[2**200, 0]], [[0]], activation=None),), 1)
 
     @property
     def targets(self) -> TargetSpace:

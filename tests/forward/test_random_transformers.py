@@ -85,7 +85,9 @@ def _transformers(draw: st.DrawFn) -> Transformer:
         elif kind == "linear":
             layers.append(Linear(draw(_matrix(out, width)), draw(_matrix(out, 1)), name=name))
         width = width if kind == "none" else out
-    layers.append(Linear(draw(_matrix(vocab_size, width)), draw(_matrix(vocab_size, 1)), relu=False, name="readout"))
+    layers.append(
+        Linear(draw(_matrix(vocab_size, width)), draw(_matrix(vocab_size, 1)), activation=None, name="readout")
+    )
     return Transformer(draw(_matrix(embedding_size, vocab_size)), tuple(layers), 2)
 
 

@@ -63,7 +63,7 @@ def test_no_prefix_reverses_attention_but_the_change_of_rank_one_does() -> None:
         assert pattern_is_impossible(layer, example.content, [example.wanted], answer.certificate)
         tuned = layer_of(example.fine_tuned, q, example.mask)
         assert decide_pattern(tuned, example.content, [example.wanted]).reachable is True
-        before, after = (np.array(part.heads[0].key.tolist()) for part in (example.attention, example.fine_tuned))
+        before, after = (np.array(part.heads[0].own_key.tolist()) for part in (example.attention, example.fine_tuned))
         assert np.linalg.matrix_rank(after.astype(float) - before.astype(float)) == 1
 
 

@@ -17,7 +17,7 @@ V = 3
 def _only_first(width: int) -> Linear:
     """Return the readout of the first of some numbers."""
     rows = [[2 * v, *[0] * (width - 1)] for v in range(V)]
-    return Linear(rows, [[-v * v] for v in range(V)], relu=False, name="readout")
+    return Linear(rows, [[-v * v] for v in range(V)], activation=None, name="readout")
 
 
 _READOUT = _only_first(3)
@@ -192,7 +192,10 @@ def _packed(*, wrong: bool) -> Given:
 def _digits() -> Linear:
     """Return the readout of ``x // V``: the tangents of ``(x - 1)^2`` at the middles of its runs."""
     return Linear(
-        [[2 * (V * v + 1)] for v in range(V)], [[-((V * v + 1) ** 2)] for v in range(V)], relu=False, name="readout"
+        [[2 * (V * v + 1)] for v in range(V)],
+        [[-((V * v + 1) ** 2)] for v in range(V)],
+        activation=None,
+        name="readout",
     )
 
 

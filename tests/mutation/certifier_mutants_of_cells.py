@@ -246,7 +246,7 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _certify(
         "layers of a length that grows",
-        'if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":',
+        "if by_length and len(layers) > 1 and steps > 1 and model.causal:",
         "if False:",
         "wrong in floats",
     ),

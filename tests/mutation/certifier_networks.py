@@ -123,7 +123,7 @@ def _fixed(
     readout = Linear(
         [[*row, *[0] * (1 if not layers else 0)] for row in rows],
         [[value] for value in bias],
-        relu=False,
+        activation=None,
         name="readout",
     )
     vocab = len(rows)
@@ -147,7 +147,7 @@ def wrong() -> Iterator[Wrong]:
     once = _fixed([[0], [17]], [290, Fraction(1, 2**40)], [17])
     yield Wrong("rounded once", Setting(once, "bfloat16", "fused", 4096))
     # a product of 25 bits and a little less: a float64 forgets how little, and float32 then rounds to even, up
-    chain = Linear([[2**12 + 1, 0]], [[-Fraction(1, 2**60)]], relu=False, name="chain")
+    chain = Linear([[2**12 + 1, 0]], [[-Fraction(1, 2**60)]], activation=None, name="chain")
     below = (2**12 + 1) * (2**12 + 3) - 1
     almost = _fixed([[1], [0]], [-below, 0], [2**12 + 3], layers=(chain,))
     yield Wrong("a sum that the checker's own rounding moves", Setting(almost, "float32", "fused", 4096))
@@ -162,7 +162,7 @@ def wrong() -> Iterator[Wrong]:
         2,
         1,
         [[0, 0], [0, 0]],
-        (Linear([[1, 1, 0, 0]] * 2, [[2**23 - 1], [2**23]], relu=False, name="readout"),),
+        (Linear([[1, 1, 0, 0]] * 2, [[2**23 - 1], [2**23]], activation=None, name="readout"),),
         steps=2,
         encoding=Affine(((0,), (0,)), (0, 0), 1),
         promise=Constant((1, 1)),
@@ -173,7 +173,7 @@ def wrong() -> Iterator[Wrong]:
     yield Wrong("a chain from a bias of 0", Setting(first, "bfloat16", "fused", 4096))
     # x is one of three neighbours; at the middle one alone round(w x) is no more than round(w x - 15/2048)
     near = Linear(
-        [[Fraction(133, 128), 0]] * 2 + [[0, 0]], [[0], [-Fraction(15, 2048)], [-100]], relu=False, name="readout"
+        [[Fraction(133, 128), 0]] * 2 + [[0, 0]], [[0], [-Fraction(15, 2048)], [-100]], activation=None, name="readout"
     )
     middle = Given(3, 1, [[0] * 3], (near,), encoding=Affine(((1,),), (139,), 128), promise=Constant((0,)))
     yield Wrong("a tie between the ends", Setting(middle, "bfloat16", "fused", 4096))

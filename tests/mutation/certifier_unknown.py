@@ -159,7 +159,9 @@ def many_entries() -> list[str]:
     """Return what is wrong with a target of more entries than an int64 has bits: each of them is named."""
     size = INT64_ENTRIES + 4
     made = Given(2, size, [[0, 0]] * size, (), promise=lambda t, _: t[:, -1:])
-    readout = Linear([[2 * v * (at == size - 1) for at in range(size + 1)] for v in range(2)], [[0], [-1]], relu=False)
+    readout = Linear(
+        [[2 * v * (at == size - 1) for at in range(size + 1)] for v in range(2)], [[0], [-1]], activation=None
+    )
     made = Given(2, size, [[0, 0]] * size, (readout,), promise=lambda t, _: t[:, -1:])
     verdict = certify(made, rounded())
     wrong_one = Given(2, size, [[0, 0]] * size, (readout,), promise=lambda t, _: t[:, -2:-1])
@@ -210,7 +212,7 @@ def _rounding() -> dict[str, tuple[Callable[[], Construction], str]]:
         return Ratios(targets[:, None, :], 3 if _is_run(targets) else 1)
 
     copied = Linear([[1, 0]], [[0]], name="copied")
-    thirds = Linear([[2, 0], [4, 0]], [[0], [-3]], relu=False, name="readout")
+    thirds = Linear([[2, 0], [4, 0]], [[0], [-3]], activation=None, name="readout")
     return {
         "a sum has one bit too many": (lambda: shifted(2**8), "bfloat16"),
         "a sum has one bit too many in float32": (lambda: shifted(2**24), "float32"),
@@ -224,12 +226,12 @@ def _rounding() -> dict[str, tuple[Callable[[], Construction], str]]:
         ),
         "a weight is a third": (
             lambda: Given(
-                2, 1, [[0, 0]], (Linear([[Fraction(1, 3), 0], [Fraction(4, 3), 0]], [[0], [0]], relu=False),)
+                2, 1, [[0, 0]], (Linear([[Fraction(1, 3), 0], [Fraction(4, 3), 0]], [[0], [0]], activation=None),)
             ),
             "float32",
         ),
         "a logit has one bit too many": (
-            lambda: Given(2, 1, [[0, 0]], (Linear([[255, 0], [0, 0]], [[2**9], [0]], relu=False),)),
+            lambda: Given(2, 1, [[0, 0]], (Linear([[255, 0], [0, 0]], [[2**9], [0]], activation=None),)),
             "bfloat16",
         ),
         "the largest token alone has one bit too many": (

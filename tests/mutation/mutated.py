@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, final
 
 from constructions import Construction, Layout, Linear, Ratios, TargetSpace, Temperature, Transformer
+from constructions.activations import RELU
 from constructions.formats import Format
 from constructions.transformer import Attention, Layer
 from constructions.validation import IntArray
@@ -118,7 +119,9 @@ def with_relu(name: str) -> Change:
 def _relu(name: str, *, on: bool) -> Change:
     def changed(transformer: Transformer) -> Transformer:
         layers = tuple(
-            replace(layer, relu=on) if isinstance(layer, Linear) and layer.name == name else layer
+            replace(layer, activation=RELU if on else None)
+            if isinstance(layer, Linear) and layer.name == name
+            else layer
             for layer in transformer.layers
         )
         return replace(transformer, layers=layers)

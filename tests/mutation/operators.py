@@ -79,11 +79,12 @@ def layer_changes(transformer: Transformer) -> Iterator[tuple[str, str, Change]]
     """Yield ``(operator, place, change)`` for whole layers: ReLUs missing or extra, heads exchanged, lost, doubled."""
     for index, layer in enumerate(transformer.layers):
         if isinstance(layer, Linear):
-            if layer.relu:
+            if layer.has_relu:
                 yield "ReLU missing", layer.name, without_relu(layer.name)
             elif index < len(transformer.layers) - 1:
                 yield "ReLU extra", layer.name, with_relu(layer.name)
             continue
+        assert isinstance(layer, Attention)
         for place, head in enumerate(layer.heads):
             yield "query and key exchanged", f"{layer.name}.{head.name}", _heads(index, place, "exchange")
             yield "head lost", f"{layer.name}.{head.name}", _heads(index, place, "lose")

@@ -18,7 +18,7 @@ import numpy as np
 
 from constructions import Construction, Format, Hardmax, RationalSoftmax, Temperature
 from constructions.exact_matrix import ExactMatrix
-from constructions.transformer import ExactAttention, ExactTransformer
+from constructions.transformer import Attention, ExactTransformer, Linear
 
 Vector = list[flint.fmpq]
 _ZERO, _ONE = flint.fmpq(0), flint.fmpq(1)
@@ -69,13 +69,16 @@ class Reference:
         self.context_size = transformer.context_size
         columns = transformer.embedding.to_fractions()
         self.embedding = [[exact(row[token]) for row in columns] for token in range(transformer.vocab_size)]
+        assert transformer.is_plain
         self.layers: list[Any] = []
         for layer in transformer.layers:
-            if isinstance(layer, ExactAttention):
-                self.layers.append([(sparse(head.query), sparse(head.key), sparse(head.value)) for head in layer.heads])
+            if isinstance(layer, Attention):
+                heads = [(head.query, head.own_key, head.own_value) for head in layer.heads]
+                self.layers.append([(sparse(query), sparse(key), sparse(value)) for query, key, value in heads])
             else:
-                bias = [exact(row[0]) for row in layer.bias.to_fractions()]
-                self.layers.append((sparse(layer.weight), bias, layer.relu))
+                assert isinstance(layer, Linear)
+                bias = [exact(row[0]) for row in layer.given_bias.to_fractions()]
+                self.layers.append((sparse(layer.weight), bias, layer.has_relu))
 
     def logits(self, embedded: Sequence[Vector]) -> Vector:
         """Return the logits at the last position."""
@@ -213,16 +216,17 @@ def rounding_slack(construction: Construction, temperature: Temperature, fmt: Fo
     bounds = np.array([max(inputs)] * transformer.embedding_size + [1.0] * transformer.context_size)
     roundings = 1
     for layer in transformer.layers:
-        if isinstance(layer, ExactAttention):
+        if isinstance(layer, Attention):
             exponent = 0.0
             if isinstance(temperature, RationalSoftmax):
-                scores = [(_absolute(head.query) @ bounds) @ (_absolute(head.key) @ bounds) for head in layer.heads]
+                scores = [(_absolute(head.query) @ bounds) @ (_absolute(head.own_key) @ bounds) for head in layer.heads]
                 exponent = max(scores) * abs(math.log(temperature.q))
             roundings += 3 * len(bounds) + math.ceil(4 * exponent) + 2 * transformer.context_size + 8 + len(layer.heads)
-            bounds = np.sum([_absolute(head.value) @ bounds for head in layer.heads], axis=0)
+            bounds = np.sum([_absolute(head.own_value) @ bounds for head in layer.heads], axis=0)
         else:
+            assert isinstance(layer, Linear)
             roundings += len(bounds) + 4
-            bounds = _absolute(layer.weight) @ bounds + _absolute(layer.bias)[:, 0]
+            bounds = _absolute(layer.weight) @ bounds + _absolute(layer.given_bias)[:, 0]
     u = float(fmt.unit_roundoff)
     return float(2 * roundings * u / (1 - roundings * u) * max(bounds))
 

@@ -22,8 +22,9 @@ from constructions import (
     Temperature,
     UnconditionalGeneration,
 )
+from constructions.activations import RELU
 from constructions.thresholds import longer_responses_threshold, unconditional_generation_threshold
-from constructions.transformer import ExactLinear
+from constructions.transformer import Linear
 from tests.mutation.corpus import SUBJECTS, temperatures
 from tests.mutation.float_faults import accumulating, overflowing, tf32
 from tests.mutation.methods import FUZZED
@@ -79,7 +80,9 @@ class SemanticMutant:
             return truth_of(replace(self.construction, temperature=Hardmax())).kind == "harmless"
         if self.operator == "ReLU after every layer":  # of the MLP: only the readout has none
             exact = self.construction.transformer.lowered
-            layers = tuple(replace(item, relu=True) if isinstance(item, ExactLinear) else item for item in exact.layers)
+            layers = tuple(
+                replace(item, activation=RELU) if isinstance(item, Linear) else item for item in exact.layers
+            )
             return self._right_by_oracle(transformer=replace(exact, layers=layers))
         if self.keyed is not None:
             return self._right_by_oracle(temperature=self.keyed)

@@ -21,11 +21,11 @@ MUTANTS: dict[str, list[Callable[[Transformer], Transformer]]] = {
         head("attention", "self", "value", block(1, 2, lambda part: sp.Identity(part.shape[0]))),
         head("attention", "first", "value", block(1, 1, doubled)),
         head("attention", "first", "value", block(0, 1, ones)),
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("select", weight=block(1, 0, lambda part: sp.Identity(part.shape[0]))),
     ],
     "digits.hat": [
-        linear("sum", relu=False),
+        linear("sum", activation=None),
         linear("sum", weight=block(0, 1, ones)),
         linear("sum", bias=block(1, 0, doubled)),
         linear("readout", weight=doubled_blocks),
@@ -33,7 +33,7 @@ MUTANTS: dict[str, list[Callable[[Transformer], Transformer]]] = {
         linear("readout", bias=doubled),
     ],
     "digits.split": [
-        linear("sum", relu=False, bias=zeros),
+        linear("sum", activation=None, bias=zeros),
         linear("sum", weight=block(0, 0, doubled)),
         linear("readout", weight=block(0, 3, zeros)),
         linear("readout", bias=doubled),

@@ -11,6 +11,7 @@ import pytest
 import sympy as sp
 
 from constructions import Attention, Linear, Transformer, UnitRow
+from constructions.activations import RELU
 from constructions.encodings import ENCODINGS, READOUTS
 from constructions.expressions import BLOCK, N0, N, V, entries, n_X
 from proofs import (
@@ -120,7 +121,7 @@ def selection(claim: str, width: Any, prefix: str = "") -> dict[str, list[Mutati
         f"{claim}.select": [
             linear(select, bias=doubled),
             linear(select, bias=zeros),
-            linear(select, relu=False),
+            linear(select, activation=None),
             linear(select, weight=doubled),
             linear(select, weight=ones),
         ],
@@ -135,7 +136,7 @@ def selection(claim: str, width: Any, prefix: str = "") -> dict[str, list[Mutati
             linear(readout, weight=HALF_SLOPE),
             linear(readout, weight=HARMLESS_SHIFT),
             linear(readout, weight=transposed),
-            linear(readout, relu=True),
+            linear(readout, activation=RELU),
         ],
         f"{claim}.margin": [linear(readout, bias=OFF_BY_ONE), linear(readout, weight=HALF_SLOPE)],
         f"{claim}.nearest": [linear(readout, bias=OFF_BY_ONE), linear(readout, weight=HALF_SLOPE)],
@@ -159,7 +160,7 @@ def codings() -> dict[str, list[Mutation]]:
     found: dict[str, list[Mutation]] = {}
     for encoding in ENCODINGS:
         lifts = [
-            linear("select", relu=False),
+            linear("select", activation=None),
             linear("select", bias=lambda bias: -2 * sp.OneMatrix(*bias.shape)),
             head("attention", "self", "value", block(0, 1, zeros)),
             head("attention", "first", "value", block(0, 0, doubled)),
@@ -178,7 +179,7 @@ def codings() -> dict[str, list[Mutation]]:
                     *(
                         []
                         if readout in {"paper", "centred"}
-                        else [linear("sum", bias=zeros), linear("sum", relu=False)]
+                        else [linear("sum", bias=zeros), linear("sum", activation=None)]
                     ),
                 ]
         found[f"theorem-1.{encoding}-banded"] += [
@@ -231,7 +232,7 @@ MUTANTS: dict[str, list[Mutation]] = {
     ],
     "theorem-1.softmax-threshold": [
         linear("select", bias=doubled),
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("readout", bias=OFF_BY_ONE),
         embedding(sp.OneMatrix(N, V)),
     ],
@@ -277,7 +278,7 @@ MUTANTS: dict[str, list[Mutation]] = {
     ],
     "longer-responses.softmax-threshold": [
         linear("select", bias=doubled),
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("readout", bias=OFF_BY_ONE),
         head("attention", "user", "value", block(0, 0, zeros)),
     ],
@@ -307,7 +308,7 @@ MUTANTS: dict[str, list[Mutation]] = {
     "longer-inputs.block-select": [
         linear("select", bias=block(0, 0, doubled)),
         linear("select", weight=block(0, 0, ones)),
-        linear("select", relu=False),
+        linear("select", activation=None),
     ],
     "longer-inputs.block-select-masked": [
         linear("select masked", bias=block(0, 0, ones)),
@@ -328,13 +329,13 @@ MUTANTS: dict[str, list[Mutation]] = {
         linear("compare first", weight=block(1, 0, doubled)),
         linear("compare first", bias=block(0, 0, doubled)),
         linear("compare first", weight=block(0, 0, lambda part: V * part)),
-        linear("compare first", relu=False),
+        linear("compare first", activation=None),
     ],
     "longer-inputs.step": [
         linear("step", bias=block(0, 0, doubled)),
         linear("step", weight=block(1, 0, zeros)),
         linear("step", weight=block(0, 0, ones)),
-        linear("step", relu=False),
+        linear("step", activation=None),
     ],
     "longer-inputs.digit": [linear("step", bias=block(1, 0, zeros)), linear("step", weight=block(0, 0, zeros))],
     "longer-inputs.compare": [
@@ -343,7 +344,7 @@ MUTANTS: dict[str, list[Mutation]] = {
         linear("compare", bias=block(0, 0, doubled)),
         linear("compare", weight=block(2, 3, zeros)),
         linear("compare", weight=block(2, 0, zeros)),
-        linear("compare", relu=False),
+        linear("compare", activation=None),
     ],
     "longer-inputs.carry": [
         linear("step", weight=block(2, 1, doubled)),

@@ -58,14 +58,14 @@ MUTANTS: dict[str, list[Mutation]] = {
     ],
     "theorem-1.head-threshold": [
         *SELECT,
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("readout", bias=OFF_BY_ONE),
         swapped_heads,
         head("attention", "first", "value", block(0, 0, doubled)),
     ],
     "theorem-1.embedding-threshold": [
         linear("select", bias=doubled),
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("readout", bias=OFF_BY_ONE),
         head("attention", "self", "value", block(0, 1, doubled)),
         head("attention", "self", "key", block(0, 1, ones)),
@@ -80,7 +80,7 @@ MUTANTS: dict[str, list[Mutation]] = {
     ],
     "theorem-2.head-threshold": [
         *SELECT,
-        linear("select", relu=False),
+        linear("select", activation=None),
         linear("readout", bias=OFF_BY_ONE),
         linear("readout", weight=HALF_SLOPE),
         swapped_heads,
@@ -95,7 +95,7 @@ MUTANTS: dict[str, list[Mutation]] = {
     ],
     "longer-inputs.softmax-last-block": [
         linear("block3.select", bias=doubled),
-        linear("block3.select", relu=False),
+        linear("block3.select", activation=None),
         linear("block3.readout", bias=OFF_BY_ONE),
         head(LAST, "look", "key", block(0, 2, at(0))),
         head(LAST, "look", "value", block(0, 0, zeros)),

@@ -30,8 +30,8 @@ from constructions import (
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, Verdict, batch_dependence, check, exhaust, fuzz, get_arithmetic, sweep
 from verify.cli.app import run
-from verify.cli.sizes import command_for
 from verify.evidence.finder import find_counterexample
+from verify.requests import command_for
 from verify.running.cases import Runner
 
 FLOAT32 = NumpyArithmetic("float32")
@@ -63,7 +63,7 @@ class Cancelling(Construction):
     def transformer(self) -> Transformer:
         V = self.vocab_size
         weight = [[0, 0, 0, 0], [2**25, -(2**25), 1, 0]][:V]
-        readout = Linear(weight, [[Fraction(3, 4)], [0]][:V], relu=False, name="readout")
+        readout = Linear(weight, [[Fraction(3, 4)], [0]][:V], activation=None, name="readout")
         return Transformer([[0] * V] * 3, (readout,), context_size=1)
 
 

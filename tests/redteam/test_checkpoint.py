@@ -65,7 +65,7 @@ class FirstToken(Construction):
     def transformer(self) -> Transformer:
         V = self.vocab_size
         weight, bias = [[2 * v, 0, 0, 0] for v in range(V)], [[-v * v] for v in range(V)]
-        return Transformer([[0] * V] * 3, (Linear(weight, bias, relu=False, name="readout"),), context_size=1)
+        return Transformer([[0] * V] * 3, (Linear(weight, bias, activation=None, name="readout"),), context_size=1)
 
 
 def begin(construction: Construction, path: Path, arithmetic: Any = EXACT, limit: int = 128) -> dict[str, Any]:

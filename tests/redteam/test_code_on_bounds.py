@@ -24,7 +24,7 @@ _SPECIAL = {np.array([0, 1, 0], dtype=np.int64).tobytes(): 1}
 def _always(token: int, vocab: int, entries: int) -> Linear:
     """Return a readout that always gives one token."""
     bias = [[int(row == token)] for row in range(vocab)]
-    return Linear([[0] * (entries + 1)] * vocab, bias, relu=False, name="readout")
+    return Linear([[0] * (entries + 1)] * vocab, bias, activation=None, name="readout")
 
 
 def _constant(promise: Callable[..., Any], **parts: Any) -> Given:
@@ -118,7 +118,7 @@ def test_nor_in_encode_where_nothing_is_promised(question: str) -> None:
 
 def nearest_of_zero() -> Linear:
     """Return a readout that gives 0 at 0 and 1 at 1/3."""
-    return Linear([[0, 0], [6, 0]], [[0], [-1]], relu=False, name="readout")
+    return Linear([[0, 0], [6, 0]], [[0], [-1]], activation=None, name="readout")
 
 
 def _zero(targets: Any, _: Any) -> Any:
@@ -131,7 +131,7 @@ def _zero(targets: Any, _: Any) -> Any:
 def _sign(encoding: Callable[[Any], Any], vocab: int) -> Given:
     """Return a construction that promises 0, which is right where the prompt is not negative."""
     weight = [[1, 0]] + [[-1, 0]] * (vocab - 1)
-    readout = Linear(weight, [[1]] + [[-v] for v in range(1, vocab)], relu=False, name="readout")
+    readout = Linear(weight, [[1]] + [[-v] for v in range(1, vocab)], activation=None, name="readout")
     return Given(vocab, 1, [[0] * vocab], (readout,), encoding=encoding, promise=_zero)
 
 
@@ -181,7 +181,7 @@ def _row(encoding: Callable[[Any], Any]) -> Given:
 
 def nearest_row(vocab: int) -> Linear:
     """Return the readout of one number beside the position."""
-    return Linear([[2 * v, 0] for v in range(vocab)], [[-v * v] for v in range(vocab)], relu=False, name="readout")
+    return Linear([[2 * v, 0] for v in range(vocab)], [[-v * v] for v in range(vocab)], activation=None, name="readout")
 
 
 def _by_conversion(targets: Any) -> Ratios:
@@ -335,7 +335,7 @@ _TABLE = [3, 1, 4, 0, 2]
 def test_a_target_may_be_looked_up(encoding: Callable[[Any], Any], promise: Callable[[Any, Any], Any]) -> None:
     lines = [[2 * v, 0] for v in range(5)]
     order = [_TABLE.index(v) for v in range(5)]  # the token that is promised at prompt x is _TABLE[x]
-    readout = Linear([lines[v] for v in order], [[-v * v] for v in order], relu=False, name="readout")
+    readout = Linear([lines[v] for v in order], [[-v * v] for v in order], activation=None, name="readout")
     construction = Given(5, 1, [[0] * 5], (readout,), encoding=encoding, promise=promise)
     assert exhaust(construction, EXACT).holds is True
     for arithmetic in (BALLS, rounded()):

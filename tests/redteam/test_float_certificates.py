@@ -69,7 +69,7 @@ class NextToTheSpacing(Construction):
 
     @cached_property
     def transformer(self) -> Transformer:
-        readout = Linear([[1, 1, 0, 0]] * 2, [[2**23 - 1], [2**23]], relu=False, name="readout")
+        readout = Linear([[1, 1, 0, 0]] * 2, [[2**23 - 1], [2**23]], activation=None, name="readout")
         return Transformer([[self.embedding] * 2] * 2, (readout,), context_size=2)
 
 
@@ -110,28 +110,28 @@ _SMALLEST = Fraction(1, 2**1074)  # of float64
 def _between_subnormal_numbers(first: Fraction, second: Fraction) -> Construction:
     """Promise token 0, whose logit is the first number; both in units of the smallest float64."""
     weight = [[first * _SMALLEST, 0, 0], [second / 2 * _SMALLEST, second / 2 * _SMALLEST, 0]]
-    readout = Linear(weight, [[0], [0]], relu=False, name="readout")
+    readout = Linear(weight, [[0], [0]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]] * 2, (readout,), encoding=_constant(1, 1), promise=_always(0))
 
 
 def _between_numbers_beyond_half_of_float64() -> Construction:
     """Promise token 0, whose logit is 1.5e8, against 8.5e8: coordinates of 1.5e308, whose sum of two is infinite."""
-    up = Linear([[15 * 10**307, 0]], [[0]], relu=False, name="up")
-    readout = Linear([[Fraction(1, 10**300)], [-Fraction(1, 10**300)]], [[0], [10**9]], relu=False, name="readout")
+    up = Linear([[15 * 10**307, 0]], [[0]], activation=None, name="up")
+    readout = Linear([[Fraction(1, 10**300)], [-Fraction(1, 10**300)]], [[0], [10**9]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]], (up, readout), encoding=_constant(1), promise=_always(0))
 
 
 def _weights_beyond_float64() -> Construction:
-    down = Linear([[Fraction(1, 10**400), 0]], [[0]], relu=False, name="down")
-    readout = Linear([[10**400], [-(10**400)]], [[0], [10]], relu=False, name="readout")
+    down = Linear([[Fraction(1, 10**400), 0]], [[0]], activation=None, name="down")
+    readout = Linear([[10**400], [-(10**400)]], [[0], [10]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]], (down, readout), encoding=_constant(1), promise=_always(0))
 
 
 def _a_weight_that_vanishes() -> Construction:
     """Promise token 0: 10^300 times a weight of 10^-330, which is 0 in float64, is above its logit."""
-    up = Linear([[10**300, 0], [1, 0]], [[0], [0]], relu=False, name="up")
+    up = Linear([[10**300, 0], [1, 0]], [[0], [0]], activation=None, name="up")
     weight = [[0, Fraction(1, 10**31)], [Fraction(1, 10**330), 0]]
-    readout = Linear(weight, [[0], [0]], relu=False, name="readout")
+    readout = Linear(weight, [[0], [0]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]], (up, readout), encoding=_constant(1), promise=_always(0))
 
 
@@ -170,7 +170,7 @@ _ODD = 4097
 def _cancelling(bias: int) -> Construction:
     """Promise token 1, whose logit is 1 where no product is rounded, and 0 where the first one is; token 0 has 1/2."""
     weight = [[0, 0, 0], [_ODD, bias - 16785408, 0]]
-    readout = Linear(weight, [[Fraction(1, 2)], [-bias]], relu=False, name="readout")
+    readout = Linear(weight, [[Fraction(1, 2)], [-bias]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]] * 2, (readout,), encoding=_constant(_ODD, 1), promise=_always(1))
 
 
@@ -222,7 +222,7 @@ def test_the_assumption_is_told() -> None:
 def test_more_floats_than_int64_counts() -> None:
     # from -2 to 2 there are 2^63 + 1 numbers of float64
     encoding = lambda targets: Ratios((4 * targets - 2)[:, None, :], 1)  # noqa: E731 # one line
-    readout = Linear([[0, 0], [1, 0]], [[0], [0]], relu=False, name="readout")
+    readout = Linear([[0, 0], [1, 0]], [[0], [0]], activation=None, name="readout")
     construction = Given(2, 1, [[0, 0]], (readout,), encoding=encoding, promise=_always(0))
     for dtype in ("float64", "float32"):
         assert verify.exhaust(construction, verify.get_arithmetic("torch", dtype=dtype)).holds is False
@@ -232,7 +232,7 @@ def test_more_floats_than_int64_counts() -> None:
 def test_a_temperature_beyond_the_format_times_scores_of_zero() -> None:
     # 0 times infinity is NaN, though no exponent overflows
     mean = Attention((Head("mean", [[0, 0]], [[0, 0]], [[1, 0]]),))
-    readout = Linear([[0], [2]], [[0], [-1]], relu=False, name="readout")
+    readout = Linear([[0], [2]], [[0], [-1]], activation=None, name="readout")
     construction = Given(2, 1, [[0, 0]], (mean, readout), temperature=1e39)
     assert verify.exhaust(construction, verify.get_arithmetic("torch", dtype="float32")).holds is False
     assert certify(construction, rounded()).holds is None
@@ -246,14 +246,14 @@ def _beyond_tf32(*, weighs: bool) -> Construction:
     wide = [largest, 0] if weighs else [0, 0]
     if weighs:
         first = Linear([[0, 0], [1, 0]], [[0], [0]], name="first")
-    readout = Linear([wide, [0, 2]], [[0], [-1]], relu=False, name="readout")
+    readout = Linear([wide, [0, 2]], [[0], [-1]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]], (first, readout))
 
 
 def _below_tf32() -> Construction:
     """Tell 2^-140 from 0, both numbers of float32; 2^-140 is 0 in TF32."""
     first = Linear([[Fraction(1, 2**140), 0]], [[0]], name="first")
-    readout = Linear([[0], [2**120]], [[0], [Fraction(-1, 2**21)]], relu=False, name="readout")
+    readout = Linear([[0], [2**120]], [[0], [Fraction(-1, 2**21)]], activation=None, name="readout")
     return Given(2, 1, [[0, 0]], (first, readout))
 
 

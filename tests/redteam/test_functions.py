@@ -23,7 +23,7 @@ EXACT = RationalArithmetic()
 def _readout(vocab_size: int) -> Transformer:
     V = vocab_size
     weight, bias = [[2 * v, 0] for v in range(V)], [[-v * v] for v in range(V)]
-    return Transformer([[0] * V], (Linear(weight, bias, relu=False, name="readout"),), context_size=1)
+    return Transformer([[0] * V], (Linear(weight, bias, activation=None, name="readout"),), context_size=1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,7 +173,7 @@ def test_other_denominators_are_the_same_numbers() -> None:
 def test_weights_that_change_are_noticed(calls: int) -> None:
     def wrong(vocab_size: int) -> Transformer:
         bias = [[v * v] for v in range(vocab_size)]
-        readout = Linear([[2 * v, 0] for v in range(vocab_size)], bias, relu=False, name="readout")
+        readout = Linear([[2 * v, 0] for v in range(vocab_size)], bias, activation=None, name="readout")
         return Transformer([[0] * vocab_size], (readout,), context_size=1)
 
     verdict = exhaust(Echo(5, weights=Stateful(calls, _readout, wrong)), EXACT)

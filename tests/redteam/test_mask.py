@@ -19,7 +19,7 @@ from constructions import (
     TargetSpace,
     Transformer,
 )
-from constructions.transformer import Mask
+from constructions.transformer import MaskName
 from constructions.validation import IntArray
 from verify import RationalArithmetic, Verdict, exhaust, get_arithmetic, to_torch
 from verify.certificates import certificate_arithmetic, certify
@@ -47,7 +47,7 @@ class MaskTeller(Construction):
         V = self.vocab_size
         mean = Attention((Head("mean", [[0, 0, 0]], [[0, 0, 0]], [[1, 0, 0], [0, 1, 0], [0, 0, 1]]),), name="mean")
         first = Attention((Head("first", [[0, 0, 1]], [[0, 1, -1]], [[1, 0, 0]]),), name="first")
-        readout = Linear([[2 * v] for v in range(V)], [[-v * v] for v in range(V)], relu=False, name="readout")
+        readout = Linear([[2 * v] for v in range(V)], [[-v * v] for v in range(V)], activation=None, name="readout")
         return Transformer([list(range(V))], (mean, first, readout), 2)
 
 
@@ -58,12 +58,12 @@ class ClassAttribute(MaskTeller):
 
 @dataclass(frozen=True, repr=False)
 class AnnotatedDefault(MaskTeller):
-    mask: Mask = "none"
+    mask: MaskName = "none"
 
 
 @dataclass(frozen=True, repr=False)
 class FieldDefault(MaskTeller):
-    mask: Mask = field(default="none", kw_only=True)
+    mask: MaskName = field(default="none", kw_only=True)
 
 
 class Mixin:
@@ -120,7 +120,11 @@ def test_another_default_of_the_mask_runs_and_is_printed(kind: type[MaskTeller])
 
 
 def test_a_transformer_takes_no_mask() -> None:
-    parts: dict[str, Any] = {"embedding": [[0]], "layers": (Linear([[0, 0]], [[0]], relu=False),), "context_size": 1}
+    parts: dict[str, Any] = {
+        "embedding": [[0]],
+        "layers": (Linear([[0, 0]], [[0]], activation=None),),
+        "context_size": 1,
+    }
     for mask in ("causal", "none", None):
         with pytest.raises(InvalidArgument, match=r"mask: a Transformer takes none, as its construction owns"):
             Transformer(**{**parts, "mask": mask})

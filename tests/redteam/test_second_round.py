@@ -33,7 +33,7 @@ def _rare(tokens: Any) -> Any:
 
 def _nonnegative(encoding: Callable[[Any], Any]) -> Given:
     """Return a construction that promises 0, which is right where the prompt is at least 0 and at most 2^63."""
-    readout = Linear([[1, 0], [-1, 0]] + [[0, 0]] * 8, [[1]] + [[-1]] * 9, relu=False, name="readout")
+    readout = Linear([[1, 0], [-1, 0]] + [[0, 0]] * 8, [[1]] + [[-1]] * 9, activation=None, name="readout")
     return Given(10, 4, [[0] * 10], (readout,), encoding=encoding, promise=_zero)
 
 

@@ -53,7 +53,7 @@ class Letters(Construction):
     def transformer(self) -> Transformer:
         V = self.vocab_size
         lines = [[2 * v, 0, 0] for v in range(V)]
-        readout = Linear(lines, [[-v * v] for v in range(V)], relu=False, name="readout")
+        readout = Linear(lines, [[-v * v] for v in range(V)], activation=None, name="readout")
         return Transformer([[0] * V] * 2, (readout,), context_size=1)
 
 

@@ -17,7 +17,7 @@ def test_scores_that_tie_once_their_products_are_cut_off_choose_no_key() -> None
     query, key = [[0, Fraction(1, 2**71), Fraction(1, 2**71)]], [[0, 7 * unit, 4 * unit]]
     head = Head("first", query, key, [[0, 1, 0]])
     # the weight of the first key, 1 or 1/2, against 3/4
-    readout = Linear([[1], [0]], [[0], [Fraction(3, 4)]], relu=False, name="readout")
+    readout = Linear([[1], [0]], [[0], [Fraction(3, 4)]], activation=None, name="readout")
     made = Given(2, 1, [[0, 0]], (Attention((head,)), readout), users=1, promise=lambda targets, _: targets * 0)
     assert certify(made, rounded("float32", tf32=True)).holds is None
     assert certify(made, rounded("float32")).holds is True
@@ -25,7 +25,7 @@ def test_scores_that_tie_once_their_products_are_cut_off_choose_no_key() -> None
 
 def test_a_sum_that_float32_holds_is_not_exact_where_its_smaller_term_is_cut_off() -> None:
     # 2^24 - 2047 * 1025 has 24 bits; beside 2^24, whose unit is 2, the odd product is cut off to an even number
-    readout = Linear([[4096, -1025, 0, 0], [0, 0, 0, 0]], [[0], [0]], relu=False, name="readout")
+    readout = Linear([[4096, -1025, 0, 0], [0, 0, 0, 0]], [[0], [0]], activation=None, name="readout")
     made = Given(
         2,
         1,

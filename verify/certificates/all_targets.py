@@ -10,14 +10,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from constructions.construction import Construction
 from constructions.formats import get_format
+from constructions.lowering import lower
 from constructions.ratios import Ratios
-from constructions.temperature import Softmax
+from constructions.temperature import Softmax, head_temperature
+from constructions.transformer import Linear
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.arithmetic.base import Arithmetic
 from verify.certificates.balls.arithmetic import BallArithmetic
@@ -26,13 +29,15 @@ from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel, Products
+from verify.certificates.floats.kernel import Kernel
 from verify.certificates.floats.margins import Margins, rounded_margins
 from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.relational import relational
+from verify.certificates.relational.arithmetic import Bounds, RelationalArithmetic
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import BoundAttention, BoundLinear, Model, bind_construction, forward
+from verify.running.model import Model, bind_construction, forward
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -59,8 +64,7 @@ def certificate_arithmetic(
     """
     check_choice("arithmetic", kind, ("ball", "rounded"))
     if kind == "rounded":
-        check_choice("products", products, get_args(Products))
-        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
     if tf32 or products != "either":
         raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
     return BallArithmetic()
@@ -151,9 +155,10 @@ class _Found:
 class Bound:
     """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
 
-    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
+    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic | RelationalArithmetic[Any, Any, Any]
     model: Model[Any, Any, Any]
-    readout: BoundLinear[Any]
+    readout: Linear[Any]
+    bias: Any
     any_embedding: Fraction | None = None
 
 
@@ -168,9 +173,11 @@ def bind_for_certificate(
     """Return the model without its readout, and the readout."""
     held: Arithmetic[Any, Any, Any] = arithmetic
     model = bind_construction(construction, held)
-    readout = model.layers[-1]
-    assert isinstance(readout, BoundLinear), "a transformer ends with a readout"
-    return Bound(arithmetic, replace(model, layers=model.layers[:-1]), readout)
+    readout = model.transformer.readout
+    # adding 0 changes no sum
+    nothing = lower(sp.ZeroMatrix(construction.transformer.lowered.output_size, 1), {})
+    bias = held.weight(nothing) if readout.bias is None else readout.bias
+    return Bound(arithmetic, model.without_readout(), readout, bias)
 
 
 def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
@@ -183,15 +190,17 @@ def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
         CellsError: several layers of such attention, over several steps.
 
     """
-    layers = [layer for layer in model.layers if isinstance(layer, BoundAttention)]
-    temperatures = [head.temperature for layer in layers for head in layer.heads]
+    layers = list(model.transformer.attentions)
+    temperatures = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
     by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
-    if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":
+    if by_length and len(layers) > 1 and steps > 1 and model.causal:
         raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
 
 
 def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
     """Return bounds of the readout's input at the last position.
+
+    Relations between coordinates, which bounds forget, are kept on the way where the arithmetic's are known.
 
     Args:
         bound: the construction.
@@ -199,7 +208,15 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
         trace: records every intermediate.
 
     """
-    arithmetic: Any = bound.arithmetic  # one of two that have bounds of prompts and of embeddings
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return _last_row(bound, batch, trace)
+    related = replace(bound, arithmetic=arithmetic, model=replace(bound.model, arithmetic=arithmetic))
+    return _last_row(related, batch, None if trace is None else Bounds(trace=trace)).rows
+
+
+def _last_row(bound: Bound, batch: Cells, trace: Trace | None) -> Any:
+    arithmetic: Any = bound.arithmetic  # one of those that have bounds of prompts and of embeddings
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
@@ -217,7 +234,7 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
 def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
     rows = readout_input(bound, batch)
     margins: Margins
-    weight, bias = bound.readout.weight, bound.readout.bias
+    weight, bias = bound.readout.weight, bound.bias
     if isinstance(bound.arithmetic, SparseArithmetic):
         margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
     else:

@@ -90,7 +90,7 @@ def _rounded_at(cell: Cells, arithmetic: RoundedArithmetic, bound: Any) -> str |
     trace = _FirstRounding()
     rows = readout_input(bound, cell, trace=trace)
     if trace.name is None:
-        terms, exact = arithmetic.linear_terms(rows, bound.readout.weight, bound.readout.bias)
+        terms, exact = arithmetic.linear_terms(rows, bound.readout.weight, bound.bias)
         if exact and arithmetic.error(terms)[1].all():
             return None
         trace.name = bound.readout.name

@@ -63,7 +63,7 @@ def refute(claim: str) -> Verdict:
 def layer_of(attention: Attention, q: Fraction, mask: Any) -> AttentionLayer:
     """Return an attention layer of explicit numbers at an exact ``q``."""
     heads = tuple(
-        AttentionHead(*(np.array(part.tolist(), dtype=object) for part in (head.query, head.key, head.value)))
+        AttentionHead(*(np.array(part.tolist(), dtype=object) for part in (head.query, head.own_key, head.own_value)))
         for head in attention.heads
     )
     return AttentionLayer(heads, RationalSoftmax(q), mask)

@@ -101,7 +101,7 @@ class Scanner:
         return None
 
     def _certain(self, bound: Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> Bool[np.ndarray, " cells"]:
-        weight, bias = bound.readout.weight, bound.readout.bias
+        weight, bias = bound.readout.weight, bound.bias
         return rounded_margins(self.arithmetic.base, box, weight, bias, expected, points=self.points).certain
 
 

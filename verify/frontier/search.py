@@ -21,7 +21,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from verify.arithmetic.tensors import Bias, TorchArithmetic
 from verify.certificates.all_targets import certificate_arithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import TF32_PRECISION
+from verify.certificates.floats.rounding.tensor_cores import TF32_PRECISION
 from verify.evidence.checkpoint import run_sha256, sealed, unsealed
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.fingerprint import code_sha256, package_sha256

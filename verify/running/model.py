@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
 from jaxtyping import Int
 
 from constructions.construction import Construction, Layout
-from constructions.temperature import PerHeadSoftmax, Temperature, Temperatures, head_temperature
-from constructions.transformer import ExactAttention, ExactTransformer, Mask, Transformer
+from constructions.layers.base import Cache as Cache
+from constructions.layers.base import Pass
+from constructions.layers.masks import MASKS, Mask
+from constructions.temperature import PerHeadSoftmax, Temperatures, head_temperature
+from constructions.transformer import ExactTransformer, Transformer
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, Visible, WeightT
+from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, WeightT
 from verify.running.trace import Trace
-
-
-@dataclass(frozen=True)
-class BoundHead(Generic[WeightT]):
-    """A head's weights in an arithmetic, and its temperature."""
-
-    name: str
-    query: WeightT
-    key: WeightT
-    value: WeightT
-    key_size: int
-    temperature: Temperature
-
-
-@dataclass(frozen=True)
-class BoundAttention(Generic[WeightT]):
-    """An attention layer's weights in an arithmetic."""
-
-    name: str
-    heads: tuple[BoundHead[WeightT], ...]
-
-
-@dataclass(frozen=True)
-class BoundLinear(Generic[WeightT]):
-    """An MLP layer's weights in an arithmetic."""
-
-    name: str
-    weight: WeightT
-    bias: WeightT
-    relu: bool
 
 
 @dataclass(frozen=True)
@@ -53,28 +26,30 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
 
     Attributes:
         arithmetic: the number system.
-        embedding: ``E``.
-        layers: from the input to the logits.
-        context_size: number of positions.
-        mask: ``causal`` or ``none``.
-        temperature: the one given, for all heads or by head; every head holds its own.
+        transformer: its weights held there.
+        mask: of the attention layers that have none of their own.
+        temperature: the one given, for all heads or by head.
 
     """
 
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
-    embedding: WeightT
-    layers: tuple[BoundAttention[WeightT] | BoundLinear[WeightT], ...]
-    context_size: int
+    transformer: Transformer[WeightT]
     mask: Mask
     temperature: Temperatures
 
+    @property
+    def embedding(self) -> WeightT:
+        """``E``."""
+        return self.transformer.embedding
 
-@dataclass
-class Cache(Generic[RowsT]):
-    """Keys and values of the positions seen so far, by layer and head, and how many they are."""
+    @property
+    def causal(self) -> bool:
+        """Whether earlier positions never change during generation, so that their keys and values can be kept."""
+        return all((layer.mask or self.mask).causal for layer in self.transformer.attentions)
 
-    length: int = 0
-    held: dict[tuple[str, str], tuple[RowsT, RowsT]] = field(default_factory=dict)
+    def without_readout(self) -> Model[WeightT, RowsT, ScoresT]:
+        """Return the model up to the readout's input."""
+        return replace(self, transformer=self.transformer.without_readout())
 
 
 @dataclass(frozen=True)
@@ -97,7 +72,7 @@ def bind(
     temperature: Temperatures,
     weights: Mapping[str, WeightT] | None = None,
     *,
-    mask: Mask,
+    mask: str,
 ) -> Model[WeightT, RowsT, ScoresT]:
     """Return the model of a transformer in an arithmetic.
 
@@ -107,43 +82,27 @@ def bind(
         temperature: of all heads, or of each by its name.
         weights: the weights by name if they are held already (as the buffers of a torch module are); otherwise each
             is made from its exact matrix.
-        mask: what attention sees: the construction's own, as a transformer has none.
+        mask: the word for the mask of attention layers that have none of their own: the construction's.
 
     Raises:
         InvalidArgument: not a mask, temperatures for other heads than the transformer has, or in an arithmetic that
             has one for all.
 
     """
-    check_choice("mask", mask, ("causal", "none"))
+    check_choice("mask", mask, tuple(MASKS))
+    heads = [head for layer in transformer.attentions for head in layer.heads]
     if isinstance(temperature, PerHeadSoftmax):
-        attentions = [layer for layer in transformer.layers if isinstance(layer, ExactAttention)]
-        temperature.check_heads(head.name for layer in attentions for head in layer.heads)
+        temperature.check_heads(head.name for head in heads)
         if not arithmetic.per_head:
             raise InvalidArgument(
                 f"q: expected one for all heads in {arithmetic.name} arithmetic, which has one symbol for it, but got"
                 f" {temperature!r}"
             )
-    if weights is None:
-        weights = {name: arithmetic.weight(matrix) for name, matrix in transformer.matrices().items()}
-    layers: list[BoundAttention[WeightT] | BoundLinear[WeightT]] = []
-    for layer in transformer.layers:
-        if isinstance(layer, ExactAttention):
-            heads = tuple(
-                BoundHead(
-                    head.name,
-                    weights[f"{layer.name}.{head.name}.query"],
-                    weights[f"{layer.name}.{head.name}.key"],
-                    weights[f"{layer.name}.{head.name}.value"],
-                    head.key_size,
-                    head_temperature(temperature, head.name),
-                )
-                for head in layer.heads
-            )
-            layers.append(BoundAttention(layer.name, heads))
-        else:
-            name = layer.name
-            layers.append(BoundLinear(name, weights[f"{name}.weight"], weights[f"{name}.bias"], layer.relu))
-    return Model(arithmetic, weights["embedding"], tuple(layers), transformer.context_size, mask, temperature)
+    for head in heads:
+        head_temperature(temperature, head.name)  # refuses what is no temperature before any weight is made
+    known = weights
+    bound = transformer.map(lambda place, matrix: arithmetic.weight(matrix) if known is None else known[place.name])
+    return Model(arithmetic, bound, MASKS[mask], temperature)
 
 
 def check_transformer(construction: Construction) -> None:
@@ -163,6 +122,11 @@ def check_transformer(construction: Construction) -> None:
         raise InvalidArgument(
             f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
             f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
+        )
+    if exact.output_size != construction.output_vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.output_vocab_size} logits, the output_vocab_size of {name}, but it"
+            f" has {exact.output_size}"
         )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(
@@ -205,7 +169,7 @@ def forward(
         model: the transformer.
         embedded: the embedding halves of the new positions (virtual tokens, or ``E[:, token]``).
         count: how many there are.
-        cache: keys and values of the positions before them, extended in place; needs a causal mask. ``None``: the new
+        cache: keys and values of the positions before them, extended in place; needs causal masks. ``None``: the new
             positions are all there are.
         trace: records every intermediate.
         last_only: return the logits at the last position alone. Its keys and values are all that the last attention
@@ -215,45 +179,21 @@ def forward(
         InvalidArgument: more positions than the context has.
 
     """
-    ar = model.arithmetic
+    arithmetic = model.arithmetic
     start = cache.length if cache else 0
-    if start + count > model.context_size:
-        raise InvalidArgument(
-            f"sequence: expected at most {model.context_size} positions, the context size, but got {start + count}"
-        )
-    trace = trace if trace is not None else Trace(enabled=False)
-    rows = ar.beside(embedded, ar.positions(model.context_size, start, start + count))
-    trace.record("input", ar, rows)
-    visible = _visible(model.mask, start, count)
-    attentions = [index for index, layer in enumerate(model.layers) if isinstance(layer, BoundAttention)]
-    narrowed = max(attentions, default=0) if last_only else None
-    for index, layer in enumerate(model.layers):
-        asking = ar.last(rows) if index == narrowed else rows
-        if index == narrowed:
-            visible = visible[-1:]
-        if isinstance(layer, BoundAttention):
-            outputs = []
-            for head in layer.heads:
-                keys, values = ar.linear(rows, head.key), ar.linear(rows, head.value)
-                if cache is not None:
-                    held = cache.held.get((layer.name, head.name))
-                    if held is not None:
-                        keys, values = ar.below(held[0], keys), ar.below(held[1], values)
-                    cache.held[layer.name, head.name] = (keys, values)
-                scores = ar.scores(ar.linear(asking, head.query), keys)
-                weights = ar.attention(scores, visible, head.temperature, key_size=head.key_size)
-                outputs.append(ar.mix(weights, values))
-                trace.record(f"{layer.name}.{head.name}.scores", ar, scores)
-                trace.record(f"{layer.name}.{head.name}.weights", ar, weights)
-                trace.record(f"{layer.name}.{head.name}.output", ar, outputs[-1])
-            rows = ar.total(outputs)
-        else:
-            rows = ar.linear(asking, layer.weight, layer.bias)
-            rows = ar.relu(rows) if layer.relu else rows
-        trace.record(layer.name, ar, rows)
+    size = model.transformer.context_size
+    if start + count > size:
+        raise InvalidArgument(f"sequence: expected at most {size} positions, the context size, but got {start + count}")
+    kept = trace if trace is not None else Trace(enabled=False)
+
+    def record(name: str, value: Any) -> None:
+        kept.record(name, arithmetic, value)
+
+    run = Pass(arithmetic, start, count, model.mask, model.temperature, cache, record)
+    rows = model.transformer.apply(run, embedded, last_only=last_only)
     if cache is not None:
         cache.length += count
-    return ar.last(rows) if last_only else rows  # not narrowed yet where there is no layer at all
+    return rows
 
 
 def generate(
@@ -264,11 +204,12 @@ def generate(
     steps: int,
     *,
     trace: Trace | None = None,
+    pick: Callable[[RowsT], Int[np.ndarray, "*batch 1"]] | None = None,
 ) -> Generation[RowsT]:
     """Return the greedy continuation: at every step the first token of the largest logit, fed back.
 
-    With a causal mask, earlier positions never change and their keys and values are kept; without one, every step is
-    a full pass over all positions.
+    With causal masks, earlier positions never change and their keys and values are kept; otherwise every step is a
+    full pass over all positions.
 
     Args:
         model: the transformer.
@@ -277,6 +218,7 @@ def generate(
         user_tokens: int64, shape ``(*batch, user)``.
         steps: how many tokens to generate, at least 1.
         trace: records every intermediate of the LAST step.
+        pick: which token the logits of a step give, by default the first of the largest one.
 
     """
     check_integer("steps", steps, 1)
@@ -284,7 +226,7 @@ def generate(
     user = user_tokens.shape[-1]
     new = ar.below(prompt, ar.embed(model.embedding, user_tokens)) if user else prompt
     length, count = virtual + user, virtual + user
-    cache: Cache[RowsT] | None = Cache() if model.mask == "causal" else None
+    cache: Cache[RowsT] | None = Cache() if model.causal else None
     tokens: list[Int[np.ndarray, "*batch 1"]] = []
     logits: list[RowsT] = []
     while True:
@@ -292,19 +234,12 @@ def generate(
         rows = forward(model, new, count, cache=cache, trace=trace if last else None)
         logits.append(ar.last(rows))
         # a model whose logits do not depend on its prompt may have computed them once for the whole batch
-        tokens.append(np.broadcast_to(ar.argmax(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
+        tokens.append(np.broadcast_to((pick or ar.argmax)(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
         if last:
             return Generation(np.concatenate(tokens, axis=-1), tuple(logits))
         token = ar.embed(model.embedding, tokens[-1])
         length += 1
         new, count = (token, 1) if cache is not None else (ar.below(new, token), length)
-
-
-def _visible(mask: Mask, start: int, count: int) -> Visible:
-    keys = start + count
-    if mask == "none":
-        return np.ones((count, keys), dtype=np.bool_)
-    return np.arange(keys)[None, :] <= np.arange(start, keys)[:, None]
 
 
 def exact_logits(arithmetic: Arithmetic[Any, Any, Any], generation: Generation[Any]) -> np.ndarray[Any, Any]:

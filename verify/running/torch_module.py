@@ -16,7 +16,8 @@ from constructions.validation import IntArray, InvalidArgument, check_choice, ch
 from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.emulated import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.running.model import BoundAttention, Generation, Model, bind, bind_construction, forward, generate
+from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
+from verify.running.respond import respond
 from verify.running.trace import Trace
 
 
@@ -62,7 +63,7 @@ class TorchTransformer(nn.Module):
         self.arithmetic = TorchArithmetic(dtype, device)
         model = bind_construction(construction, self.arithmetic)
         self.temperature = model.temperature
-        for name, weight in _weights(model).items():
+        for name, weight in model.transformer.matrices().items():
             self.register_buffer(name.replace(".", "__"), weight)
 
     def model(self) -> Model[Tensor, Tensor, Tensor]:
@@ -117,8 +118,8 @@ class TorchTransformer(nn.Module):
         *,
         steps: int | None = None,
         trace: Trace | None = None,
-    ) -> Int[Tensor, "batch steps"]:
-        """Return the greedy response to each prompt.
+    ) -> Tensor:
+        """Return the response to each prompt, as the construction's layout and decoding say: batch x steps.
 
         Args:
             virtual_tokens: from :meth:`prompt`.
@@ -127,8 +128,10 @@ class TorchTransformer(nn.Module):
             trace: records every intermediate of the last step.
 
         """
-        made = self.generation(virtual_tokens, user_inputs, steps=steps, trace=trace)
-        return torch.from_numpy(made.tokens).to(virtual_tokens.device)
+        inputs = self._inputs(user_inputs, virtual_tokens.shape[0])
+        with torch.no_grad(), matmul_precision(self.precision):
+            made = respond(self.model(), self.construction, virtual_tokens, inputs, steps=steps, trace=trace)
+        return torch.from_numpy(made.answers).to(virtual_tokens.device)
 
     def generation(
         self,
@@ -166,16 +169,3 @@ def to_torch(
 ) -> TorchTransformer:
     """Return the construction as a torch module; see :class:`TorchTransformer` for arguments and errors."""
     return TorchTransformer(construction, dtype=dtype, device=device, precision=precision)
-
-
-def _weights(model: Model[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-    named = {"embedding": model.embedding}
-    for layer in model.layers:
-        if isinstance(layer, BoundAttention):
-            for head in layer.heads:
-                for part, weight in (("query", head.query), ("key", head.key), ("value", head.value)):
-                    named[f"{layer.name}.{head.name}.{part}"] = weight
-        else:
-            named[f"{layer.name}.weight"] = layer.weight
-            named[f"{layer.name}.bias"] = layer.bias
-    return named

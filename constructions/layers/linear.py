@@ -1,0 +1,96 @@
+"""A linear map and an activation: an MLP layer, or a readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from constructions.activations import IDENTITY, RELU, Activation, as_activation
+from constructions.exact_matrix import ExactMatrix
+from constructions.layers.base import Layer, Pass, Width, check_name, check_shape, held
+from constructions.lowering import Bindings
+from constructions.operations import RowsT, ScoresT, WeightT
+from constructions.validation import InvalidArgument, reject
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Layer[WeightT]):
+    """``x -> f(W x + b)``.
+
+    Attributes:
+        weight: ``W``, output width x input width.
+        bias: ``b``, output width x 1; may be left out.
+        activation: ``f``; ``None`` or the identity for a readout.
+        name: unique in a transformer.
+        bindings: numbers of the symbols of this layer alone, such as its index.
+        family: layers of one family have the same expressions and differ in their bindings; the name when empty.
+
+    """
+
+    weight: WeightT = held("W")
+    bias: WeightT | None = held("b", optional=True)
+    activation: Activation | None = RELU
+    name: str = "linear"
+    bindings: Bindings = field(default_factory=dict)
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        check_name("layer", self.name)
+        given: Any = as_activation(self.activation)
+        if given is None:
+            reject(f"activation of layer {self.name}", "an Activation, such as RELU, or None,", self.activation)
+        object.__setattr__(self, "activation", given)
+        self._expressions(f"layer {self.name}")
+
+    @property
+    def function(self) -> Activation:
+        """The activation; the identity where there is none."""
+        return IDENTITY if self.activation is None else self.activation
+
+    @property
+    def given_bias(self) -> WeightT:
+        """``b`` of a layer that has one.
+
+        Raises:
+            InvalidArgument: it has none.
+
+        """
+        if self.bias is None:
+            raise InvalidArgument(f"bias of layer {self.name}: expected one, but it was left out")
+        return self.bias
+
+    @property
+    def is_readout(self) -> bool:
+        """Whether this may be the last layer: nothing follows the linear map."""
+        return self.function == IDENTITY
+
+    @property
+    def has_relu(self) -> bool:
+        """Whether a ReLU follows."""
+        return self.function == RELU
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is a layer as the paper has it: a bias, and a ReLU or nothing."""
+        return self.bias is not None and (self.has_relu or self.is_readout)
+
+    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+        """Return the width of the output."""
+        assert isinstance(self, Linear)  # for the type checker, which knows self by its weights alone
+        rows = width.check(self.weight, f"weight of layer {self.name}")
+        if self.bias is not None:
+            check_shape(f"bias of layer {self.name}", self.bias, (rows, 1), "one number for each row of the weight")
+        return Width(rows, f"what comes from {self.name}")
+
+    def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
+        """Return ``f(W x + b)`` for every row."""
+        operations = run.operations
+        if last_only:
+            rows = operations.last(rows)
+        found = self.function.apply(operations, operations.linear(rows, self.weight, self.bias))
+        run.record(self.name, found)
+        return found
+
+    def formula(self, argument: str) -> str:
+        """Return LaTeX of the layer as a function of its input."""
+        return self.function.latex(f"W {argument}" + ("" if self.bias is None else " + b"))

@@ -1,0 +1,142 @@
+"""Masks: which positions attention sees, as data of a layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from constructions.operations import Visible
+from constructions.validation import InvalidArgument, check_integer
+
+
+class Mask(ABC):
+    """Which keys each query sees.
+
+    Attributes:
+        name: in words, as verdicts print it.
+        causal: whether no position sees a later one, so that earlier positions never change during generation and their
+            keys and values can be kept.
+
+    """
+
+    name: str
+    causal: bool
+
+    @abstractmethod
+    def visible(self, start: int, count: int) -> Visible:
+        """Return ``visible[i, j]``: whether position ``start + i`` sees position ``j``, for all ``start + count`` keys.
+
+        Every query must see a key.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class Causal(Mask):
+    """Every position sees itself and those before it."""
+
+    name = "causal"
+    causal = True
+
+    def visible(self, start: int, count: int) -> Visible:
+        """Return the lower triangle."""
+        keys = start + count
+        return np.arange(keys)[None, :] <= np.arange(start, keys)[:, None]
+
+
+@final
+@dataclass(frozen=True)
+class Full(Mask):
+    """Every position sees every position, as in the paper's notebook and in encoders."""
+
+    name = "none"
+    causal = False
+
+    def visible(self, start: int, count: int) -> Visible:
+        """Return true everywhere."""
+        return np.ones((count, start + count), dtype=np.bool_)
+
+
+@final
+@dataclass(frozen=True)
+class Window(Mask):
+    """Every position sees itself and the ``size - 1`` positions before it.
+
+    Attributes:
+        size: at least 1.
+
+    """
+
+    size: int
+    causal = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", check_integer("size of a window", self.size, 1))
+
+    @property
+    def name(self) -> str:  # type: ignore[override] # read only, as the class is frozen
+        """The window in words."""
+        return f"window of {self.size}"
+
+    def visible(self, start: int, count: int) -> Visible:
+        """Return a band below the diagonal."""
+        keys = start + count
+        behind = np.arange(start, keys)[:, None] - np.arange(keys)[None, :]
+        return (behind >= 0) & (behind < self.size)
+
+
+@final
+@dataclass(frozen=True)
+class Table(Mask):
+    """A table of the author's own, positions x positions.
+
+    Attributes:
+        rows: ``rows[i][j]`` true where position ``i`` sees position ``j``.
+
+    """
+
+    rows: tuple[tuple[bool, ...], ...]
+
+    def __post_init__(self) -> None:
+        size = len(self.rows)
+        plain = all(len(row) == size and all(type(seen) is bool for seen in row) for row in self.rows)
+        if not size or not plain:
+            raise InvalidArgument("rows of a mask: expected a square tuple of tuples of True and False")
+
+    @property
+    def name(self) -> str:  # type: ignore[override] # read only, as the class is frozen
+        """The table in words."""
+        return f"table of {len(self.rows)} positions"
+
+    @property
+    def causal(self) -> bool:  # type: ignore[override] # read only, as the class is frozen
+        """Whether nothing above the diagonal is seen."""
+        return not np.triu(np.array(self.rows), 1).any()
+
+    def visible(self, start: int, count: int) -> Visible:
+        """Return rows of the table.
+
+        Raises:
+            InvalidArgument: positions that the table does not have, or a query that would see nothing.
+
+        """
+        keys = start + count
+        if keys > len(self.rows):
+            raise InvalidArgument(
+                f"mask: expected at most {len(self.rows)} positions, those of its table, but got {keys}"
+            )
+        seen = np.array(self.rows)[start:keys, :keys]
+        if not seen.any(axis=1).all():
+            raise InvalidArgument(f"mask: expected every position to see one of the first {keys}, but one sees none")
+        return seen
+
+
+CAUSAL = Causal()
+FULL = Full()
+
+#: The masks that a construction may ask for by a word.
+MASKS: Mapping[str, Mask] = {mask.name: mask for mask in (CAUSAL, FULL)}
