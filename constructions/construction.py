@@ -50,6 +50,10 @@ class Layout:
         user: number of tokens of the user's input (``n_X``), 0 for unconditional generation.
         response: number of tokens of the response (``n_Y``), at least 1.
 
+    Example:
+        >>> Layout(virtual=1, user=2, response=3).context_size
+        5
+
     """
 
     virtual: int
@@ -76,6 +80,16 @@ class Construction(ABC):
             computed default of each number format. A plain number counts as ``T``, ``inf`` as hardmax.
         mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook. This field is
             the only mask there is: it runs and it is printed. ``mask = "none"`` in a class body is another default.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> construction = UnconditionalGeneration(3, 2)
+        >>> construction.virtual_tokens([2, 1]).to_fractions()
+        [[Fraction(2, 3), Fraction(1, 3)]]
+        >>> construction.response([2, 1]).tolist()
+        [2, 1]
+        >>> construction.user_inputs.size  # a single empty input
+        1
 
     """
 

@@ -49,6 +49,11 @@ class Head(Weighted[WeightT]):
         bias_after_scaling: whether the score bias is added to the exponents, after the scores were divided by their
             scale, as libraries do; otherwise it is a score like the others, which hardmax compares too.
 
+    Example:
+        >>> head = Head("first", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head.key_size
+        1
+
     """
 
     name: str
@@ -153,6 +158,12 @@ class Attention(Layer[WeightT]):
         output: ``W_O``, output width x the heads' outputs side by side; ``None``: the outputs are added up.
         output_bias: ``b_O``, output width x 1; needs ``output``.
         mask: ``None`` for the mask of the construction.
+
+    Example:
+        >>> head = Head("mean", query=[[0, 0]], key=[[0, 0]], value=[[1, 0], [0, 1]])  # all scores are 0
+        >>> layer = Attention((head,), name="mix")
+        >>> [name for name, _ in layer.matrices()]
+        ['mix.mean.query', 'mix.mean.key', 'mix.mean.value']
 
     """
 
