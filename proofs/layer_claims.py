@@ -114,6 +114,10 @@ def get_any_claim(claim: str) -> Claim | LayerClaim:
     Raises:
         InvalidArgument: there is none; the message lists the ids.
 
+    Example:
+        >>> get_any_claim("attention-bias").title
+        "A prefix only moves a layer's output towards the values of its vectors"
+
     """
     every: Mapping[str, Claim | LayerClaim] = {**CLAIMS, **LAYER_CLAIMS}
     return every[check_choice("claim", claim, tuple(every))]
