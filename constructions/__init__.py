@@ -28,7 +28,6 @@ from constructions.formats import Format as Format
 from constructions.formats import get_format as get_format
 from constructions.formats import round_to_format as round_to_format
 from constructions.hand_built import HandBuilt as HandBuilt
-from constructions.hand_built import hand_built as hand_built
 from constructions.layers import CAUSAL as CAUSAL
 from constructions.layers import FULL as FULL
 from constructions.layers import Added as Added
