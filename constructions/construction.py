@@ -17,10 +17,18 @@ from constructions.specification import Specification
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
 from constructions.transformer import MaskName, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import TokenArray, check_choice, check_tokens, reject
+from constructions.validation import IntArray, TokenArray, check_choice, check_tokens, reject
 
 #: What evidence runs and counts by, beside what a specification keeps.
-_NOT_REDEFINED = ("virtual_tokens", "response", "target_space", "user_inputs", "reading", "temperature_for")
+_NOT_REDEFINED = (
+    "virtual_tokens",
+    "prompts",
+    "response",
+    "target_space",
+    "user_inputs",
+    "reading",
+    "temperature_for",
+)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -143,6 +151,11 @@ class Construction(Specification):
         ratios = self.encode(tokens.reshape(shape[0], *space.shape))
         numerators = checked_numerators(type(self).__name__, ratios, shape)
         return Ratios(numerators.reshape(*batch, *shape[1:]), ratios.denominator)
+
+    @final
+    def prompts(self, targets: IntArray) -> Ratios:
+        """Return :meth:`virtual_tokens` of a batch of targets."""
+        return self.virtual_tokens(targets)
 
     @final
     def _repr_latex_(self) -> str:

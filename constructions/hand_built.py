@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -109,8 +109,8 @@ class HandBuilt(Construction):
 class GivenModel(HandBuilt):
     """What :func:`hand_built` returns."""
 
-    given_transformer: Transformer
-    given_specification: Specification
+    given_transformer: Transformer = field(repr=False)
+    given_specification: Specification = field(repr=False)
 
     @property
     def transformer(self) -> Transformer:

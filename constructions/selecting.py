@@ -1,4 +1,4 @@
-"""What the constructions with one attention layer share: how tokens are encoded, and how a selected one is decoded."""
+"""The common part of the constructions with one attention layer: how tokens are encoded, and how one is decoded."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from constructions.decoding import Answers, Argmax, Decoding, check_decoding
 from constructions.domain import Domain
+from constructions.ratios import Ratios
 from constructions.returned import forgotten_dataclass, refuse_redefinition
 from constructions.targets import TargetSpace
 from constructions.validation import IntArray, InvalidArgument, TokenArray, check_integer, check_tokens, reject
@@ -168,6 +169,20 @@ class Specification(ABC):
 
         Nothing trusts it before :func:`verify.evidence.reads.contradiction` has held it against drawn inputs.
         """
+        return None
+
+    def prompts(self, targets: IntArray) -> Ratios | None:
+        """Return the virtual tokens of a batch of targets, exactly; ``None`` where there is nothing to select.
+
+        Raises:
+            InvalidArgument: there are several targets, and nothing that tells a model which of them is meant.
+
+        """
+        if self.target_space.size != 1:
+            raise InvalidArgument(
+                f"targets of {type(self).__name__}: expected a single one, as nothing tells a model which of several is"
+                f" meant, but got {self.target_space}; subclass Construction for a model with a prompt"
+            )
         return None
 
     # what every specification has -----------------------------------------------------------------------------------

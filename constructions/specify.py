@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from constructions.decoding import Argmax, Decoding
@@ -59,11 +59,11 @@ class GivenSpecification(Specification):
     """What :func:`specify` returns; its arguments are documented there."""
 
     vocab_size: int
-    given_domain: Domain
-    given_answer: Callable[[IntArray], Any]
-    given_layout: Layout
-    given_outputs: int | None
-    given_decoding: Decoding
+    given_domain: Domain = field(repr=False)
+    given_answer: Callable[[IntArray], Any] = field(repr=False)
+    given_layout: Layout = field(repr=False)
+    given_outputs: int | None = field(repr=False)
+    given_decoding: Decoding = field(repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

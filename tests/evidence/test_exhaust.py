@@ -122,6 +122,7 @@ def test_just_below_the_threshold_is_falsified_and_just_above_holds() -> None:
     assert falsified.holds is False
     assert falsified.counterexample is not None
     assert falsified.counterexample.target == [0, 0, 3]
+    assert falsified.counterexample.margin is not None
     assert falsified.counterexample.margin < 0
     assert exhaust(above, EXACT).holds is True
 

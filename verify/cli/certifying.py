@@ -9,6 +9,7 @@ import typer
 
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
+from verify.certificates.floats.rounding import summaries
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.verdicts import finished
@@ -30,7 +31,10 @@ def certify(
     dtype: options.Dtype = "float32",
     products: Annotated[
         str,
-        typer.Option("--products", help="how a bias is added to products: separate (last), fused (first) or either"),
+        typer.Option(
+            "--products",
+            help=f"how products and a bias are added: {summaries()}",
+        ),
     ] = "either",
     tf32: options.Tf32 = False,
     exact: Annotated[

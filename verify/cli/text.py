@@ -84,7 +84,7 @@ def generate(
 def answer(
     *,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
-    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...}, see the README")],
+    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
     temperature: options.TemperatureOptions,
     fields: MaskOption,
     running: options.Running,

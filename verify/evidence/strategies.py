@@ -17,6 +17,7 @@ from constructions.construction import Construction
 from constructions.formats import Format
 from constructions.longer_inputs import LongerInputs
 from constructions.longer_responses import LongerResponses
+from constructions.specification import Specification
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import IntArray, InvalidArgument, check_integer
@@ -34,15 +35,15 @@ _SEED_BITS = 32
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One thing to check: a construction, the behaviour to select, and what the user says."""
+    """One thing to check: a construction (or a specification), the behaviour to select, and what the user says."""
 
-    construction: Construction
+    construction: Any
     target: IntArray
     user_input: IntArray
 
 
 @st.composite
-def targets(draw: st.DrawFn, construction: Construction) -> IntArray:
+def targets(draw: st.DrawFn, construction: Specification) -> IntArray:
     """Draw a target of a construction, int64 of its space's shape; extreme tokens come often."""
     space = construction.target_space
     last = space.vocab_size - 1
@@ -62,9 +63,11 @@ def maps(vocab_size: int) -> SearchStrategy[IntArray]:
     return targets(ConditionalGeneration(vocab_size))
 
 
-def user_inputs(construction: Construction) -> SearchStrategy[IntArray]:
+def user_inputs(construction: Specification) -> SearchStrategy[IntArray]:
     """Return a strategy for user inputs of a construction, int64 of shape ``(user,)``."""
-    user = construction.layout.user
+    users, user = construction.user_inputs, construction.layout.user
+    if not users.is_all_of(construction.vocab_size):
+        return st.integers(0, users.size - 1).map(users.unrank)
     tokens = st.lists(st.integers(0, construction.vocab_size - 1), min_size=user, max_size=user)
     return tokens.map(lambda drawn: np.array(drawn, dtype=np.int64))
 
