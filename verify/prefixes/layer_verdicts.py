@@ -17,12 +17,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from proofs.attention import RESCALING
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
-from verify.prefixes.draw import (
-    MOST_HEADS,
-    MOST_POSITIONS,
-    MOST_PREFIX,
-    draw_case,
-)
+from verify.prefixes.draw import MOST_HEADS, MOST_POSITIONS, MOST_PREFIX, draw_case
 from verify.prefixes.layer import AttentionHead, AttentionLayer
 from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
