@@ -135,7 +135,7 @@ def certify(
         seconds=time.perf_counter() - started,
         reason=found.reason
         or (
-            f"{_assumptions(arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
             if done
             else "no cell was looked at"
         ),
@@ -162,8 +162,13 @@ class Bound:
 
 
 def sparse(arithmetic: BallArithmetic | RoundedArithmetic) -> BallArithmetic | SparseArithmetic:
-    """Return the arithmetic for many cells at once: rounded boxes share what does not differ between cells."""
-    return SparseArithmetic(arithmetic) if isinstance(arithmetic, RoundedArithmetic) else arithmetic
+    """Return the arithmetic for many cells at once: rounded boxes share what does not differ between cells.
+
+    It is made anew, as it notes what the operations assume that are used.
+    """
+    if not isinstance(arithmetic, RoundedArithmetic):
+        return arithmetic
+    return SparseArithmetic(RoundedArithmetic(arithmetic.kernel))
 
 
 def bind_for_certificate(
@@ -239,10 +244,10 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
         found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
 
 
-def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:
+def _assumptions(
+    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic, any_embedding: Fraction | None
+) -> str:
     kernels = (
-        arithmetic.kernel.assumptions()
-        if isinstance(arithmetic, RoundedArithmetic)
-        else "real numbers with the true exp"
+        arithmetic.base.assumptions() if isinstance(arithmetic, SparseArithmetic) else "real numbers with the true exp"
     )
     return kernels + (f"; for EVERY token embedding with |E| <= {any_embedding}" if any_embedding is not None else "")

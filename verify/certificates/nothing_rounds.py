@@ -58,6 +58,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
     members = 0
+    arithmetic = RoundedArithmetic(arithmetic.kernel)  # anew, as it notes what it assumes
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):
@@ -81,7 +82,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         space=space,
         seconds=time.perf_counter() - started,
         reason=reason
-        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.kernel.assumptions()};"
+        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.assumptions()};"
         f" {pure_functions(members)}",
     )
 

@@ -18,7 +18,8 @@ from verify.certificates.floats.directed import EVERYTHING, grids_between
 _Array = Shaped[np.ndarray, "..."]
 
 
-#: Below this the rest of a number beside its float64 may be no float64: 53 bits below the normal range's end at 2^-1022.
+#: Below this the rest of a number beside its float64 may be no float64: 53 bits above the normal range's end, 2^-1022,
+#: and more.
 _SMALL = 2.0**-900
 
 
