@@ -1,43 +1,58 @@
-"""Arrays of integers known only by their bounds, so that a construction's own code says what ALL targets give.
+"""Arrays of integers known only by their bounds: with them a construction's own code answers for ALL targets at once.
 
-A certificate is about all targets at once. Instead of asking a construction for a description of its prompt, which
-could be wrong, the construction's own ``encode`` and ``answer`` are run on :class:`UnknownTokens`: an unknown token is
-an integer between 0 and the last letter of the alphabet. What comes out are bounds of what they would return for every
-target, and the entries of the target that each number may depend on.
+A certificate is about all targets. A construction's description of its own prompt could be wrong; its own ``encode``
+and ``answer`` are run instead, on :class:`UnknownTokens`: an unknown token is an integer between 0 and the last letter
+of the alphabet. The results are bounds of the numbers that they would return for every target, and the entries of the
+target that each number may depend on.
 
-Code may look past bounds only by asking what they cannot say. Whatever is not sound for every value between the bounds
-is refused, and the refusal is written down, so that ``except TypeError`` does not hide it.
+Code can look past the bounds only with questions that they cannot answer. An operation that is not sound for every
+value between the bounds is refused. The refusal is written down as well: ``except TypeError`` cannot hide it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeGuard, final
+from typing import Any, TypeGuard, final
 
 import numpy as np
 
 from constructions.bounded_runs import Run, refuse
+from constructions.unknown_refusals import Refusing
 
 Array = np.ndarray[Any, Any]
 
 _INT64 = np.iinfo(np.int64)
 
 
-def _refused(what: str) -> Any:
-    """Return a method that is refused."""
+_Operator = Callable[["UnknownTokens", Any], "UnknownTokens"]
 
-    def method(self: UnknownTokens, *_: Any, **__: Any) -> NoReturn:
-        refuse(what)
 
-    return method
+def _operators(name: str) -> tuple[_Operator, _Operator, _Operator]:
+    """Return an operator's methods: for ``a + b``, for ``a + b`` where ``b`` alone is unknown, and for ``a += b``.
+
+    Args:
+        name: numpy's name of the operation.
+
+    """
+
+    def forward(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._operated(name, self, other)
+
+    def reflected(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._operated(name, other, self)
+
+    def in_place(self: UnknownTokens, other: Any) -> UnknownTokens:
+        return self._in_place(name, other)
+
+    return forward, reflected, in_place
 
 
 @final
-class UnknownTokens:
-    """An array of integers, each at least ``low`` and at most ``high``, that acts as a numpy array where that is sound.
+class UnknownTokens(Refusing):
+    """An array of integers, each from ``low`` to ``high``, that acts as a numpy array where that is sound.
 
     Sums, differences, products, floor quotients and remainders by known positive integers, sums over axes, products
-    with known matrices, minimum and maximum, and everything that moves entries about give bounds of the result. See
+    with known matrices, minimum and maximum, and all moves of entries give bounds of the result. See
     :mod:`constructions.token_functions` for one-hots, look-ups and comparisons. Anything else raises
     :class:`UnknownValue`.
 
@@ -113,7 +128,7 @@ class UnknownTokens:
         if isinstance(low, np.ndarray):
             share(self)
             return UnknownTokens(low, high, entries, self._run)
-        return UnknownTokens(*as_arrays(self, low, high, entries), self._run, owned=True)  # a scalar is nobody's memory
+        return UnknownTokens(*as_arrays(self, low, high, entries), self._run, owned=True)  # a scalar shares no memory
 
     # arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -127,7 +142,7 @@ class UnknownTokens:
 
         return call_function(function, args, options)
 
-    def _operated(self, name: str, *operands: Any) -> Any:
+    def _operated(self, name: str, *operands: Any) -> UnknownTokens:
         from constructions.unknown_arithmetic import operate  # noqa: PLC0415 # each module needs the other
 
         return operate(name, *operands)
@@ -150,50 +165,12 @@ class UnknownTokens:
             object.__setattr__(self, slot, getattr(found, slot))
         return self
 
-    def __add__(self, other: Any) -> UnknownTokens:
-        return self._operated("add", self, other)  # type: ignore[no-any-return] # as all below
-
-    def __radd__(self, other: Any) -> UnknownTokens:
-        return self._operated("add", other, self)  # type: ignore[no-any-return]
-
-    def __iadd__(self, other: Any) -> UnknownTokens:
-        return self._in_place("add", other)
-
-    def __sub__(self, other: Any) -> UnknownTokens:
-        return self._operated("subtract", self, other)  # type: ignore[no-any-return]
-
-    def __rsub__(self, other: Any) -> UnknownTokens:
-        return self._operated("subtract", other, self)  # type: ignore[no-any-return]
-
-    def __isub__(self, other: Any) -> UnknownTokens:
-        return self._in_place("subtract", other)
-
-    def __mul__(self, other: Any) -> UnknownTokens:
-        return self._operated("multiply", self, other)  # type: ignore[no-any-return]
-
-    def __rmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("multiply", other, self)  # type: ignore[no-any-return]
-
-    def __imul__(self, other: Any) -> UnknownTokens:
-        return self._in_place("multiply", other)
-
-    def __floordiv__(self, other: Any) -> UnknownTokens:
-        return self._operated("floor_divide", self, other)  # type: ignore[no-any-return]
-
-    def __rfloordiv__(self, other: Any) -> UnknownTokens:
-        return self._operated("floor_divide", other, self)  # type: ignore[no-any-return]
-
-    def __ifloordiv__(self, other: Any) -> UnknownTokens:
-        return self._in_place("floor_divide", other)
-
-    def __mod__(self, other: Any) -> UnknownTokens:
-        return self._operated("remainder", self, other)  # type: ignore[no-any-return]
-
-    def __rmod__(self, other: Any) -> UnknownTokens:
-        return self._operated("remainder", other, self)  # type: ignore[no-any-return]
-
-    def __imod__(self, other: Any) -> UnknownTokens:
-        return self._in_place("remainder", other)
+    __add__, __radd__, __iadd__ = _operators("add")
+    __sub__, __rsub__, __isub__ = _operators("subtract")
+    __mul__, __rmul__, __imul__ = _operators("multiply")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators("floor_divide")
+    __mod__, __rmod__, __imod__ = _operators("remainder")
+    __matmul__, __rmatmul__ = _operators("matmul")[:2]
 
     def __divmod__(self, other: Any) -> tuple[UnknownTokens, UnknownTokens]:
         return self // other, self % other
@@ -202,32 +179,27 @@ class UnknownTokens:
         return other // self, other % self
 
     def __neg__(self) -> UnknownTokens:
-        return self._operated("negative", self)  # type: ignore[no-any-return]
+        return self._operated("negative", self)
 
     def __pos__(self) -> UnknownTokens:
-        return self._operated("positive", self)  # type: ignore[no-any-return]
-
-    def __matmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("matmul", self, other)  # type: ignore[no-any-return]
-
-    def __rmatmul__(self, other: Any) -> UnknownTokens:
-        return self._operated("matmul", other, self)  # type: ignore[no-any-return]
+        return self._operated("positive", self)
 
     # methods of arrays -----------------------------------------------------------------------------------------------
 
     @property
     def T(self) -> UnknownTokens:  # noqa: N802 # as numpy calls it
         """The array with its axes in reverse order."""
-        return self._called(np.transpose)  # type: ignore[no-any-return]
+        return self._called(np.transpose)  # type: ignore[no-any-return] # numpy's functions may return anything
 
     def reshape(self, *shape: Any, **options: Any) -> UnknownTokens:
         """Return the entries in another shape."""
-        return self._called(np.reshape, shape[0] if len(shape) == 1 else shape, **options)  # type: ignore[no-any-return]
+        new = shape[0] if len(shape) == 1 else shape
+        return self._called(np.reshape, new, **options)  # type: ignore[no-any-return] # the same
 
     def transpose(self, *axes: Any) -> UnknownTokens:
         """Return the array with its axes in another order."""
         order = None if not axes else axes[0] if len(axes) == 1 else axes
-        return self._called(np.transpose, order)  # type: ignore[no-any-return]
+        return self._called(np.transpose, order)  # type: ignore[no-any-return] # the same
 
     def astype(self, dtype: Any, **options: Any) -> UnknownTokens:
         """Return the numbers as int64, or (``object``) as Python's integers, which have no limit."""
@@ -235,10 +207,10 @@ class UnknownTokens:
 
         return converted(self, dtype, options)
 
-    # refused ---------------------------------------------------------------------------------------------------------
+    # attributes ------------------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method of arrays that numpy has as a function, too; write down whatever else is asked for."""
+        """Return a method of arrays that numpy has as a function, too; write down every other request."""
         from constructions.unknown_functions import METHODS  # noqa: PLC0415 # each module needs the other
 
         if name in METHODS:
@@ -249,36 +221,10 @@ class UnknownTokens:
 
     @property  # type: ignore[misc] # object's can be set
     def __class__(self) -> Any:
-        """What numpy would have: isinstance does not tell bounds from numbers, and numpy asks, too."""
+        """The class of numpy's own array: isinstance cannot tell bounds from numbers, and numpy asks, too."""
         if self.ndim or not self._owned:
             return np.ndarray
         return np.int64 if self.dtype == np.int64 else refuse("the type of a Python integer")
-
-    __setattr__ = __delattr__ = _refused("a change of an attribute")
-    __setitem__ = __delitem__ = _refused("a change of single tokens in place (use stack, concatenate or select)")
-    __eq__ = __ne__ = _refused("a comparison (use equals)")
-    __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison (use at_least)")
-    __bool__ = _refused("whether it is true")
-    __contains__ = _refused("a search")
-    __hash__ = _refused("a hash")  # what cannot be compared cannot be a key
-    __int__ = __index__ = __trunc__ = _refused("its value as an integer")
-    __float__ = __complex__ = _refused("its value as a float")
-    __round__ = __floor__ = __ceil__ = _refused("rounding")
-    __repr__ = __str__ = __format__ = __bytes__ = _refused("its digits")
-    __array__ = _refused("its values as a numpy array (return it as it is, use np.stack for several)")
-    __buffer__ = _refused("its memory")
-    __reduce__ = __reduce_ex__ = __getstate__ = __sizeof__ = _refused("a copy by pickle")
-    __copy__ = __deepcopy__ = _refused("a copy (use copy())")
-    __abs__ = __invert__ = _refused("an absolute value or its bits")
-    __truediv__ = __rtruediv__ = __itruediv__ = _refused("a quotient that is no integer (use //)")
-    __pow__ = __rpow__ = __ipow__ = _refused("a power (write t * t)")
-    __and__ = __rand__ = __iand__ = _refused("its bits")
-    __or__ = __ror__ = __ior__ = _refused("its bits")
-    __xor__ = __rxor__ = __ixor__ = _refused("its bits")
-    __lshift__ = __rlshift__ = __ilshift__ = _refused("its bits")
-    __rshift__ = __rrshift__ = __irshift__ = _refused("its bits")
-    __imatmul__ = _refused("a product in place")
-    __call__ = __enter__ = __exit__ = _refused("a call")
 
 
 def unknown_tokens(run: Run, low: Array, high: Array, entries: Array | None = None) -> UnknownTokens:
@@ -289,7 +235,7 @@ def unknown_tokens(run: Run, low: Array, high: Array, entries: Array | None = No
         low: the smallest values, int64.
         high: the largest ones, of the same shape.
         entries: for each of them the entries of the target that it depends on, as the bits of an integer; none by
-            default, where nobody will ask.
+            default, for code that will not be asked for them.
 
     """
     named = np.zeros(low.shape, dtype=np.int64) if entries is None else entries
@@ -332,7 +278,7 @@ def holds_unknown(value: Any) -> bool:
 
 
 def as_arrays(like: UnknownTokens, low: Any, high: Any, entries: Any) -> tuple[Array, Array, Array]:
-    """Return scalars, where numpy gave them, as arrays without axes, of the types of another array's parts."""
+    """Return scalars that numpy gave as arrays without axes, of the types of another array's parts."""
     kept = like._low.dtype
     return np.asarray(low, dtype=kept), np.asarray(high, dtype=kept), np.asarray(entries, dtype=like._entries.dtype)
 

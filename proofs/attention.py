@@ -3,7 +3,7 @@ r"""The obligations about attention under a prefix, for any layer: symbolic scor
 The subject is a rule: how a score becomes a weight and what normalises it. Everything else is a symbol: ``n`` content
 positions, ``p`` prefix vectors, a mask ``M_hij``, scores ``s_hij`` and ``r_hik`` of every head, one coordinate ``v_hj``
 and ``w_hk`` of their values (the identities hold coordinate by coordinate). A sum that sympy does not evaluate stays a
-symbol of its own, and what is shown holds whatever it is, where the normaliser of the content is not 0.
+symbol of its own; the statements hold for every value of it, wherever the normaliser of the content is not 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GAP = positive("g")
 
 @dataclass(frozen=True)
 class AttentionRule:
-    """How attention weighs: what the claims are about, so that another rule can be held to them.
+    """How attention weighs keys: the subject of the claims, to which another rule can be held as well.
 
     Attributes:
         factor: the unnormalised weight of a score.
@@ -42,7 +42,7 @@ class AttentionRule:
 
 
 def softmax() -> AttentionRule:
-    """Return ``exp(g s)``, normalised over everything that is seen."""
+    """Return ``exp(g s)``, normalised over all visible keys."""
     return AttentionRule(lambda score: sp.exp(_GAP * score), lambda content, prefix: content + prefix)
 
 
@@ -110,7 +110,7 @@ def _bias(rule: AttentionRule) -> Iterator[Decision]:
 
 
 def _second_layer(rule: AttentionRule) -> Iterator[Decision]:
-    # with one prefix vector alpha_ip is alpha_i, which the first decision says of the rule
+    # with one prefix vector alpha_ip is alpha_i, by the first decision
     weights = _weights(rule, _HEAD, _QUERY)
     yield prove_equal(
         "attention with the prefix sums to 1, so that t^pt_i is (1 - alpha_i) t_i + alpha_i mu",

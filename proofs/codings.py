@@ -1,6 +1,6 @@
 """The obligations of the other encodings, lifts and readouts of Theorem 1, for symbolic V, N, G, B and H.
 
-The MLP is the one that Theorem 2 and longer responses have too, on vectors of another width.
+Theorem 2 and longer responses have the same MLP, on vectors of another width.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLAIM = "theorem-1"
 
 _COLUMN = natural("column")
 
-#: ``floor`` expressions and what they have been shown to be.
+#: ``floor`` expressions and the values that they were shown to have.
 Floors = Mapping[Expr, Expr]
 
 
@@ -168,7 +168,7 @@ def _placed() -> Iterator[tuple[str, tuple[Expr, Expr], tuple[Expr, Expr], Expr,
 
 def _banded(coding: Coding, transformer: Transformer) -> Iterator[Decision]:
     _, _, summed, readout = one_layer(transformer)
-    step = coding.step  # with V and G as they are: the bands need to know no more of them
+    step = coding.step  # V and G stay symbols: nothing more of them matters to the bands
     for order, (h, own), (other_h, other), size, bands in _placed():
         given = {BAND: size, BANDS: bands}
         unit = 2 * size**2 / step  # positive, as all its symbols are

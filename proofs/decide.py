@@ -1,4 +1,4 @@
-"""Definite answers only: what sympy shows to be true counts, what it shows to be false or cannot decide raises.
+"""Definite answers only: a statement counts when sympy shows it to be true, and raises when it is false or undecided.
 
 Every quantity is written in symbols whose assumptions ARE the hypotheses (``V = y + 1 + z`` with naturals ``y`` and
 ``z`` says that ``y`` is a token), so that a statement decided here holds for all numbers that the theorem speaks of.
@@ -35,16 +35,16 @@ class ObligationFailed(ObligationError):
 
 
 class ObligationUndecided(ObligationError):
-    """Sympy could not decide an obligation, so that nothing has been shown; the message has the open expression."""
+    """Sympy could not decide an obligation: nothing has been shown. The message has the open expression."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One thing that was decided to be true.
+    """One statement that was decided to be true.
 
     Attributes:
         what: the statement, in words or symbols.
-        shown: what sympy decided, as text.
+        shown: sympy's decision, as text.
 
     """
 
@@ -53,7 +53,7 @@ class Decision:
 
 
 def natural(name: str) -> sp.Dummy:
-    """Return a fresh integer >= 0; a dummy, so that it can never be an index bound inside a weight."""
+    """Return a fresh integer >= 0: a dummy, which can never be an index bound inside a weight."""
     return sp.Dummy(name, integer=True, nonnegative=True)
 
 
@@ -79,18 +79,40 @@ def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
         ObligationFailed: they differ.
         ObligationUndecided: sympy cannot tell.
 
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_equal("a square", (V + 1) ** 2, V**2 + 2 * V + 1)
+        Decision(what='a square', shown='both sides are V**2 + 2*V + 1')
+
     """
     _prove(what, sp.sympify(left) - sp.sympify(right), "zero")
     return Decision(what, f"both sides are {_quote(right)}")
 
 
 def prove_positive(what: str, expr: Expr) -> Decision:
-    """Return the decision that ``expr > 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    """Return the decision that ``expr > 0`` for all values of its symbols; raises as :func:`prove_equal` does.
+
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_positive("V is positive", V)
+        Decision(what='V is positive', shown='V is positive')
+
+    """
     return _prove(what, sp.sympify(expr), "positive")
 
 
 def prove_nonnegative(what: str, expr: Expr) -> Decision:
-    """Return the decision that ``expr >= 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    """Return the decision that ``expr >= 0`` for all values of its symbols; raises as :func:`prove_equal` does.
+
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_nonnegative("V is at least 1", V - 1)
+        Decision(what='V is at least 1', shown='V - 1 is nonnegative')
+
+    """
     return _prove(what, sp.sympify(expr), "nonnegative")
 
 
@@ -158,7 +180,7 @@ def _undecided(what: str, expr: Expr, wanted: str) -> NoReturn:
 
 
 def _quote(expr: Expr) -> str:
-    """Return an expression or text on one line, cut when long, without the underscores that sympy gives dummies."""
+    """Return an expression or text on one line, cut when long, without the underscores of sympy's dummies."""
     text = re.sub(r"\b_(\w)", r"\1", str(expr))
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + " ..."
 
@@ -189,7 +211,7 @@ def _assignments(expr: Expr) -> Iterator[dict[Expr, int]]:
 
 
 def _evaluate(expr: Expr, values: dict[Expr, int]) -> Expr | None:
-    """Return the number that an expression is, an undefined function ``f`` read as ``f(n) = n mod 3 + 1``."""
+    """Return the value of an expression if it is rational, with ``f(n) = n mod 3 + 1`` for every undefined function."""
     number = expr.subs(values)
     number = number.replace(lambda e: isinstance(e, AppliedUndef), lambda e: sp.Mod(sum(e.args), 3) + 1).doit()
     return number if number.is_Rational else None

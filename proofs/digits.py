@@ -40,7 +40,7 @@ from proofs.symbolic import (
 )
 
 CLAIM = "digits"
-#: How many digits the weights have that the obligations are about.
+#: The number of digits in the weights that the obligations are about.
 DIGITS = 2
 
 _COLUMN = natural("column")
@@ -90,7 +90,7 @@ def _numbers(share: Callable[[Expr], Expr], place: Expr) -> Expr:
 
 
 def _summed(layer: Linear, x: Expr, row: Expr, given: Given, *, block: int, source: int) -> Expr:
-    """Return one number that the layer makes when digit ``source`` is ``x``; nothing is known of the other digits."""
+    """Return one of the layer's numbers when digit ``source`` is ``x`` and nothing is known of the other digits."""
     index, rest = natural("i"), natural("n")
     width = index + 1 + rest
     vector = [
@@ -101,16 +101,16 @@ def _summed(layer: Linear, x: Expr, row: Expr, given: Given, *, block: int, sour
 
 
 def _settled(entry: Expr, token: Expr, digits: tuple[Expr, ...]) -> Expr:
-    """Return an entry of the weights for the token ``d_0 b + d_1``, its floors being what ``digits.places`` shows."""
+    """Return an entry of the weights for the token ``d_0 b + d_1``, its floors replaced as ``digits.places`` shows."""
     high, low = digits
     floors = {sp.floor(token / BASE**2): sp.S.Zero, sp.floor(token / BASE): high}
     return entry.xreplace(floors).subs(token, high * BASE + low)
 
 
 def _digit_orders() -> Iterator[tuple[str, tuple[Expr, ...], tuple[Expr, ...], tuple[Expr, ...]]]:
-    """Yield the orders of the digits of two different tokens: its name, both tokens' digits, and b less 1 + the larger.
+    """Yield the orders of the digits of two different tokens: its name, both tokens' digits, and each place's base.
 
-    The base is one more than the larger digit and a natural number, one such for each place.
+    A base is the larger digit of its place, plus 1, plus a natural number: every base that exceeds both digits.
     """
     for orders in itertools.product("=<>", repeat=DIGITS):
         if set(orders) == {"="}:

@@ -1,8 +1,8 @@
 """The obligations of longer user inputs: attention, the layers' order, and the readout of the last block.
 
-Those of the MLPs in between are in :mod:`proofs.restoring` and :mod:`proofs.unpacking`. Every layer is an expression in
-V, n_X, its block ``l`` and its digit ``k``, and is looked up by its family; all layers of a family must be the same
-expression.
+The obligations of the MLPs in between are in :mod:`proofs.restoring` and :mod:`proofs.unpacking`. Every layer is an
+expression in V, n_X, its block ``l`` and its digit ``k``, and is looked up by its family; all layers of a family must
+be the same expression.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from proofs.symbolic import (
 )
 from proofs.unpacking import OBLIGATIONS as UNPACKING
 
-#: The kinds of blocks: the first reads tokens, the others what the block before has carried on.
+#: The kinds of blocks: the first reads tokens, the others read the rows that the block before carried on.
 _KINDS = ("first", "middle", "last")
 
 # rows of a middle attention layer's output, as blocks of the stream
@@ -178,7 +178,7 @@ OBLIGATIONS: tuple[Obligation, ...] = (
         f"{CLAIM}.layers",
         "Each block is an attention layer, select, a comparison and a step for each of its V^(n_X-l) digits, and pack;"
         " the last is attention and the selection MLP of Theorem 2. Read off one size: the number of layers depends on"
-        " V, so that this is not a statement about all sizes.",
+        " V, so this is no statement about all sizes.",
         r"D_l = V^{n_X-l} \text{ digits in block } l < n_X",
         _order,
         subject,

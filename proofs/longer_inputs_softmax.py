@@ -48,7 +48,7 @@ COMPARED = range(2, 7)
 
 
 def _cancel(transformer: Transformer) -> Iterator[Decision]:
-    """Decide what block 1 hands to its MLP at the first token's position, which sees two keys."""
+    """Decide the input of block 1's MLP at the first token's position, which sees two keys."""
     own, look = heads(attention_of(transformer, "attention of the first block"), "self", "look")
     q = positive("q")
     for order, token, place, bound in trichotomy(V):
@@ -71,14 +71,14 @@ def _cancel(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _before(transformer: Transformer, n: Expr, *, own: Expr, looked: Expr, others: Expr, q: Expr) -> Expr:
-    """Return what layer select of the last block makes of a coordinate at the answer's position, before its ReLU.
+    """Return a coordinate of the last block's layer select at the answer's position, before its ReLU.
 
     Args:
         transformer: the last block.
         n: ``n_X``.
         own: the coordinate of the own token's one-hot.
-        looked: that of the row that head "look" looks for.
-        others: the sum of those of all other tokens and rows at the ``n + 1`` visible positions.
+        looked: the coordinate of the row that head "look" looks for.
+        others: the sum of the coordinates of all other tokens and rows at the ``n + 1`` visible positions.
         q: of both heads.
 
     """
@@ -101,7 +101,7 @@ def _before(transformer: Transformer, n: Expr, *, own: Expr, looked: Expr, other
     sums = hidden.atoms(sp.Sum)
     if {found.function.func for found in sums} != {row, token} or len(sums) != len((row, token)):
         raise ObligationFailed(f"false: the heads sum all tokens and all rows, once each: {len(sums)} sums")
-    # the tokens sum to what is own and a part of the others, the rows to what is looked for and the rest of them
+    # tokens sum to the own one and a part of the others; rows to the one that is looked for and the rest of the others
     parts = {found: own + others if found.function.func == token else looked for found in sums}
     hidden = hidden.xreplace(parts).subs({token(n): own, row(n - 1): looked})
     return affine(select, (only(hidden, r, size),), r, given=given)

@@ -15,14 +15,13 @@ from proofs.selection import SHARE, mixed, selection_obligations
 from proofs.symbolic import (
     Given,
     Piece,
-    Vector,
+    anywhere,
     column,
     position,
     read,
     score,
     substituted,
     trichotomy,
-    unknown,
 )
 
 CLAIM = "longer-responses"
@@ -31,12 +30,6 @@ CLAIM = "longer-responses"
 def subject() -> Transformer:
     """Return the transformer of longer responses; its sizes are symbols."""
     return LongerResponses(1, 1).transformer
-
-
-def anywhere(transformer: Transformer, index: Expr, name: str, given: Given) -> Vector:
-    """Return ``[u; e_index]`` with an embedding half ``u`` of which nothing is known."""
-    size = substituted(transformer.embedding.shape[0], given)
-    return position(transformer, index, unknown(size, name), given)
 
 
 def _places() -> Iterator[tuple[str, Expr, Expr, Given]]:

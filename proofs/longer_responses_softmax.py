@@ -31,6 +31,7 @@ from proofs.symbolic import (
     Given,
     Vector,
     affine,
+    anywhere,
     only,
     position,
     softmax_read,
@@ -56,7 +57,7 @@ def _hidden(
     def key(j: Expr) -> Vector:
         return position(transformer, j, only(contents(j), place, size), given)
 
-    at = longer_responses.anywhere(transformer, given[N0] + step, "u", given)
+    at = anywhere(transformer, given[N0] + step, "u", given)
     return sp.Add(
         *(
             softmax_read(head, at, key, place, q, visible=given[N0] + step + 1, given=given)
@@ -96,14 +97,14 @@ def _renamed(index: Expr) -> Callable[..., Expr]:
 
 
 def _before_relu(transformer: Transformer, n: Expr, own: Expr, *, user: int, others: Expr, more: Expr) -> Expr:
-    """Return what layer select makes of a coordinate, before its ReLU, with ``t = n + 2`` keys and ``q + 1 = more``.
+    """Return a coordinate of layer select before its ReLU, with ``t = n + 2`` keys and ``q + 1 = more``.
 
     Args:
         transformer: the weights.
         n: the number of keys that no head looks for.
         own: the coordinate of the virtual token of the step.
-        user: that of the user's token.
-        others: the sum of those of the other keys.
+        user: the coordinate of the user's token.
+        others: the sum of the coordinates of the other keys.
         more: ``q + 1``.
 
     """
@@ -136,7 +137,7 @@ def _threshold(transformer: Transformer) -> Iterator[Decision]:
     yield prove_positive("x - m/V < 1/(2V) with all other contents 1 in coordinate X", share + 1 / (2 * size) - most)
     other = _before_relu(transformer, n, share, user=0, others=n, more=above)
     yield prove_nonnegative("every other coordinate is clipped to 0, even with all other contents 1", -other)
-    # the behaviour that is decoded only above: s_X = (V-1)/V and nothing else in coordinate X
+    # a behaviour that is decoded above the threshold alone: s_X = (V-1)/V and nothing else in coordinate X
     m, q = natural("m"), positive("q")
     token, vocabulary = m + 1, m + 2
     x = _before_relu(transformer, n, token / vocabulary, user=1, others=sp.S.Zero, more=q + 1)

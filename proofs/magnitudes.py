@@ -1,4 +1,4 @@
-"""How large the integers of the readouts are: why a format that holds all integers up to a bound decodes exactly.
+"""Bounds of the integers in the readouts: why a format that holds all integers up to a bound decodes exactly.
 
 In units of the step (of ``d/(2 B^2)`` for the banded readout) every number is an integer; these obligations bound the
 ones that decide, read off the integer encoding's weights.
@@ -67,8 +67,8 @@ def _banded(transformer: Transformer) -> Iterator[Decision]:
         yield prove_nonnegative(f"2 l O <= 2 (B-1)^2, {order}", 2 * (size - 1) ** 2 - slope * offset)
         yield prove_nonnegative(f"2 l O - l^2 <= (B-1)^2, {order}", (size - 1) ** 2 - inside)
         yield prove_nonnegative(f"2 l O - l^2 >= -(B-1)^2, {order}", (size - 1) ** 2 + inside)
-    # x above the band of v: R = n + 1, O = n + B; a fifth of all magnitudes is less than the logit, so that errors of
-    # less than a fifth of each of its terms leave it negative: seven roundings to 6 bits and more
+    # x above the band of v: R = n + 1, O = n + B; a fifth of all magnitudes is less than -logit, so errors below a
+    # fifth of each term leave the logit negative: seven roundings to 6 bits and more
     given = {BAND: low + 1 + rest}
     size, token = low + 1 + rest, band * (low + 1 + rest) + low
     floors = {sp.floor(token / size): band}

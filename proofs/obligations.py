@@ -1,4 +1,4 @@
-"""What an obligation is: a statement about the very object of a claim that sympy must show to be true."""
+"""An obligation: a statement about the object of a claim itself, which sympy must show to be true."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, final
 
 from proofs.decide import Decision, ObligationUndecided
 
-#: Takes what the claim is about: a transformer, or for any attention layer the rule by which it weighs.
+#: Takes the subject of the claim: a transformer, or for any attention layer the rule by which it weighs.
 Check = Callable[[Any], Iterator[Decision]]
 
 
@@ -31,7 +31,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """True: a proof exists only for what was decided to be true."""
+        """True: a proof exists only for statements that were decided to be true."""
         return bool(self.decisions)
 
 
@@ -41,12 +41,20 @@ class Obligation:
     """A statement for ALL sizes, positions and tokens, which sympy decides on the symbolic weights.
 
     Attributes:
-        id: the claim's id, a dot, and what it is about.
+        id: the claim's id, a dot, and the topic.
         statement: in words.
         latex: in LaTeX, without dollar signs.
         check: yields the decisions that together are the statement, given the subject; raises when one fails.
-        subject: returns what the claim is about, such as a transformer. Its expressions are symbolic, so that the
-            numbers it was built with play no part.
+        subject: returns the subject of the claim, such as a transformer. Its expressions are symbolic: the numbers it
+            was built with play no part.
+
+    Example:
+        >>> from proofs import get_claim
+        >>> obligation = get_claim("theorem-2").obligations[0]
+        >>> obligation.id
+        'theorem-2.self-scores'
+        >>> obligation.discharge().holds
+        True
 
     """
 
@@ -60,7 +68,7 @@ class Obligation:
         """Return the proof.
 
         Args:
-            transformer: another subject (other weights) to hold to the same statement; the claim's own when ``None``.
+            transformer: another subject (other weights) that is held to the same statement; the claim's own by default.
 
         Raises:
             ObligationFailed: the statement is false of these weights.

@@ -30,7 +30,7 @@ from proofs.symbolic import (
 
 CLAIM = "longer-inputs"
 
-#: How many digits have been found before a layer.
+#: The number of digits that are found before a layer.
 FOUND = sp.Dummy("found", integer=True, nonnegative=True)
 
 _CODES = {"token": V, "position": n_X + 1}
@@ -67,7 +67,7 @@ def block(stream: str, name: str) -> int:
 
 
 def vector(stream: str, given: Given, **known: Piece) -> Vector:
-    """Return a vector of a stream, of which nothing is known but the given blocks.
+    """Return a vector of a stream in which only the given blocks are known.
 
     Args:
         stream: its name in :data:`STREAMS`.
@@ -79,14 +79,14 @@ def vector(stream: str, given: Given, **known: Piece) -> Vector:
 
 
 def ramp(share: Expr, start: Expr) -> dict[str, tuple[Expr, Expr]]:
-    """Return the numbers that a rising ramp from ``start`` to ``start + 1/2`` takes to 0, to 1 and between.
+    """Return the numbers that a ramp rising from ``start`` to ``start + 1/2`` takes to 0, to 1 and between.
 
     Args:
         share: a symbol >= 0, which runs through the numbers of each kind.
         start: where the ramp leaves 0.
 
     Returns:
-        What the number is -> the number, and what it becomes; together all real numbers.
+        For each kind of number, in words: the number and its image. Together the kinds are all real numbers.
 
     """
     inside = share / (1 + share)
@@ -130,7 +130,7 @@ def _restore_masked(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _restored(transformer: Transformer, family: str, lift: int) -> Iterator[Decision]:
-    """Decide what becomes of a coordinate ``x`` of a one-hot over layers select and compare first."""
+    """Decide the image of a coordinate ``x`` of a one-hot under layers select and compare first."""
     select, compare = linear_of(transformer, family), linear_of(transformer, "compare first")
     r, rest = natural("r"), natural("z")
     for name, given in (("token", {V: r + 1 + rest}), ("position", {n_X: r + rest})):

@@ -1,4 +1,4 @@
-"""Vectors of symbolic size, and what the weights of a transformer make of them, entry by entry.
+"""Vectors of symbolic size, and their images under the weights of a transformer, entry by entry.
 
 The matrices are the constructions' own expressions. A product with a vector is a ``Sum`` over every block, which
 sympy evaluates; nothing here knows what a weight ought to be.
@@ -44,6 +44,12 @@ def position(transformer: Transformer, index: Expr, embedded: Piece, given: Give
     return embedded, one_hot(substituted(transformer.context_size, given), index)
 
 
+def anywhere(transformer: Transformer, index: Expr, name: str, given: Given) -> Vector:
+    """Return ``[u; e_index]`` with an embedding half ``u`` of which nothing is known."""
+    size = substituted(transformer.embedding.shape[0], given)
+    return position(transformer, index, unknown(size, name), given)
+
+
 def only(value: Expr, index: Expr, size: Expr) -> Piece:
     """Return the coordinates that are ``value`` at ``index`` and unknown elsewhere."""
     rest = sp.Function("rest")
@@ -61,7 +67,7 @@ def one_hot(size: Expr, index: Expr) -> Piece:
 
 
 def unknown(size: Expr, name: str) -> Piece:
-    """Return coordinates of which nothing is known, not even that they are real."""
+    """Return coordinates that may be anything, even complex numbers."""
     return Piece(sp.sympify(size), sp.Function(name))
 
 
@@ -109,7 +115,7 @@ def _block_row(matrix: Any, block: int, row: Expr, given: Given, where: str) -> 
 
 
 def blocks(matrix: Any, row: int, count: int, where: str) -> list[Any]:
-    """Return the blocks of a row of blocks, which must be ``count``; raises :class:`ObligationFailed` otherwise."""
+    """Return the blocks of a row of blocks; raises :class:`ObligationFailed` unless there are ``count`` of them."""
     found = _grid(matrix)[row]
     if len(found) != count:
         raise ObligationFailed(f"false: {where} has {count} blocks of columns, it has {len(found)}")
@@ -176,7 +182,7 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
 
 
 def output(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
-    """Return one coordinate of the layer's output, the ReLU (if it has one) taken by the sign that sympy decides."""
+    """Return one coordinate of the layer's output; sympy decides the sign that its ReLU (if any) depends on."""
     before = affine(layer, vector, row, given=given, block=block)
     return relu(f"{layer.family or layer.name}: the sign of {before}", before) if layer.has_relu else before
 
@@ -192,7 +198,7 @@ def score(head: Head, at: Vector, key: Vector, *, given: Given) -> Expr:
 
 
 def read(head: Head, key: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
-    """Return coordinate ``row`` of ``W_V x_j``, what is read when all attention is on that key."""
+    """Return coordinate ``row`` of ``W_V x_j``, the head's output when all attention is on that key."""
     return image(head.own_value, key, row, given=given, where=f"{head.name}.value", block=block)
 
 
@@ -206,10 +212,10 @@ def softmax_read(
     visible: Expr,
     given: Given,
 ) -> Expr:
-    """Return coordinate ``row`` of a head's output when a score ``c`` weighs ``q^c``, over the first ``visible`` keys.
+    """Return coordinate ``row`` of a head's output over the first ``visible`` keys, where a score ``c`` weighs ``q^c``.
 
     Raises:
-        ObligationUndecided: a score that is not shown to be 0 or 1, for which ``q^c = 1 + (q - 1) c``.
+        ObligationUndecided: a score is not shown to be 0 or 1, where ``q^c = 1 + (q - 1) c``.
 
     """
     scored = _within(score(head, at, key(_POSITION), given=given), visible)
@@ -221,7 +227,7 @@ def softmax_read(
 
 
 def _within(expr: Expr, visible: Expr) -> Expr:
-    """Return ``expr`` without the conditions that do not matter: the summed position is below ``visible``.
+    """Return ``expr`` without the conditions that are always met, as the summed position is below ``visible``.
 
     A condition that holds below ``visible`` is dropped, and so is one on a Kronecker delta that holds where the delta
     is not 0 anyway.

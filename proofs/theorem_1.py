@@ -16,13 +16,13 @@ from proofs.symbolic import (
     Given,
     Piece,
     Vector,
+    anywhere,
     column,
     position,
     read,
     score,
     substituted,
     trichotomy,
-    unknown,
 )
 
 CLAIM = "theorem-1"
@@ -31,12 +31,6 @@ CLAIM = "theorem-1"
 def subject() -> Transformer:
     """Return the transformer of Theorem 1; its sizes are symbols."""
     return UnconditionalGeneration(1, 1).transformer
-
-
-def anywhere(transformer: Transformer, index: Expr, name: str, given: Given) -> Vector:
-    """Return ``[u; e_index]`` with an embedding half ``u`` of which nothing is known."""
-    size = substituted(transformer.embedding.shape[0], given)
-    return position(transformer, index, unknown(size, name), given)
 
 
 def virtual(transformer: Transformer, given: Given) -> Vector:

@@ -1,8 +1,8 @@
 """The obligations of Theorem 1 at a finite temperature, with an embedding and a ``q`` for each head.
 
 ``q`` is the factor that a score of 1 has over a score of 0; ``t`` keys are visible, ``c = t - 1`` of them besides the
-key of score 1; a head ``h`` leaks ``l_h = c/(q_h+c)``. All inequalities are shown as sums: what is wanted is the slack
-of the criterion plus something that is not negative.
+key of score 1; a head ``h`` leaks ``l_h = c/(q_h+c)``. All inequalities are shown as sums: the wanted difference is the
+slack of the criterion plus something that is at least 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,18 @@ from proofs.decide import (
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import logit_gap
-from proofs.symbolic import Given, Vector, affine, only, position, softmax_read, substituted, total, trichotomy
+from proofs.symbolic import (
+    Given,
+    Vector,
+    affine,
+    anywhere,
+    only,
+    position,
+    softmax_read,
+    substituted,
+    total,
+    trichotomy,
+)
 
 #: Sizes and numbers at which the formulas are compared with the functions that the package uses.
 COMPARED = (2, 5)
@@ -51,8 +62,8 @@ def _hidden(
 ) -> Expr:
     """Return coordinate ``place`` of the attention layer's output at position ``i``, which sees keys ``0..i``.
 
-    ``contents(j)`` is coordinate ``place`` of the embedding half of position ``j``; ``qs`` are those of heads "self"
-    and "first".
+    ``contents(j)`` is coordinate ``place`` of the embedding half of position ``j``; ``qs`` are the ``q`` of heads
+    "self" and "first".
     """
     attention, *_ = one_layer(transformer)
     size = substituted(transformer.embedding.shape[0], given)
@@ -60,7 +71,7 @@ def _hidden(
     def key(j: Expr) -> Vector:
         return position(transformer, j, only(contents(j), place, size), given)
 
-    at = theorem_1.anywhere(transformer, i, "u", given)
+    at = anywhere(transformer, i, "u", given)
     own, first = heads(attention, "self", "first")
     return softmax_read(own, at, key, place, qs[0], visible=i + 1, given=given) + softmax_read(
         first, at, key, place, qs[1], visible=i + 1, given=given
@@ -68,7 +79,7 @@ def _hidden(
 
 
 def _summed(hidden: Expr, value: Expr) -> Expr:
-    """Return ``hidden`` with the sum of the contents of all visible positions, which it must have, as ``value``."""
+    """Return ``hidden`` with ``value`` for the sum of the contents of all visible positions, which must occur once."""
     found = hidden.atoms(sp.Sum)
     if len(found) != 1:
         raise ObligationFailed(f"false: head first sums the contents of the visible positions, once: {len(found)} sums")
@@ -96,12 +107,12 @@ def _leaks(transformer: Transformer) -> Iterator[Decision]:
 def _before(
     transformer: Transformer, order: str, qs: tuple[Expr, Expr], share: Expr, noise: Callable[[Expr], Expr]
 ) -> tuple[Expr, Expr]:
-    """Return ``c = t - 1``, and what layer select has in a coordinate before its ReLU.
+    """Return ``c = t - 1``, and a coordinate of layer select before its ReLU.
 
     Args:
         transformer: the weights.
         order: of the coordinate ``r`` and the position ``i``, as ``trichotomy`` calls it.
-        qs: those of heads "self" and "first".
+        qs: ``q`` of heads "self" and "first".
         share: the virtual token's content there.
         noise: the sum of the ``c`` other contents there, given ``c``.
 
@@ -265,8 +276,8 @@ OBLIGATIONS: tuple[Obligation, ...] = (
     Obligation(
         f"{theorem_1.CLAIM}.head-leaks",
         "With any embedding, the causal mask and a q for each head, softmax attention hands the MLP the own position's"
-        " code and the contents c_j of the embedding halves (c_0 = s) leaked head by"
-        " head; it grows with each of them.",
+        " code and the contents c_j of the embedding halves (c_0 = s), leaked head by head; the result grows with each"
+        " content.",
         r"h_r = \frac{[r < i] + (q_{\mathrm{self}} - [r < i])\,\delta_{ri}}{q_{\mathrm{self}}+t-1}"
         r" + \frac{(q_{\mathrm{first}}-1)\, s_r + \sum_{j<t} c_{jr}}{q_{\mathrm{first}}+t-1}, \qquad t = i + 1",
         _leaks,

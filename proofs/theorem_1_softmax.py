@@ -32,6 +32,7 @@ from proofs.symbolic import (
     Piece,
     Vector,
     affine,
+    anywhere,
     only,
     output,
     position,
@@ -58,7 +59,7 @@ def _hidden(transformer: Transformer, i: Expr, place: Expr, q: Expr, given: Give
 
         return position(transformer, j, Piece(size, content), given)
 
-    at = theorem_1.anywhere(transformer, i, "u", given)
+    at = anywhere(transformer, i, "u", given)
     return sp.Add(
         *(
             softmax_read(head, at, key, place, q, visible=i + 1, given=given)
@@ -82,7 +83,7 @@ def _leaks(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _decoded(transformer: Transformer, i: Expr, y: Expr, rest: Expr, q: Expr) -> Expr:
-    """Return what layer select has in coordinate ``i`` before its ReLU, for ``s_i = y/V``, ``V = y + 1 + rest``."""
+    """Return coordinate ``i`` of layer select before its ReLU, for ``s_i = y/V``, ``V = y + 1 + rest``."""
     _, select, _, _ = one_layer(transformer)
     given = {N: i + 1 + natural("z")}
     hidden = _hidden(transformer, i, i, q, given)
@@ -91,7 +92,7 @@ def _decoded(transformer: Transformer, i: Expr, y: Expr, rest: Expr, q: Expr) ->
 
 
 def _summed(transformer: Transformer, value: Expr) -> Expr:
-    """Return what layer sum makes of ``value`` in one coordinate and 0 in the others."""
+    """Return the output of layer sum for ``value`` in one coordinate and 0 in the others."""
     _, _, summed, _ = one_layer(transformer)
     index, rest = natural("i"), natural("z")
     given = {summed.weight.shape[1]: index + 1 + rest}
@@ -151,7 +152,7 @@ OBLIGATIONS: tuple[Obligation, ...] = (
     Obligation(
         f"{theorem_1.CLAIM}.softmax-leaks",
         "With E = 0 and the causal mask, softmax attention hands the MLP q/(q+t-1) (1 + s_i) in coordinate i; every"
-        " other coordinate stays at most 1, so that layer select clips it to 0 at every temperature.",
+        " other coordinate is at most 1, and layer select clips it to 0 at every temperature.",
         r"h_r = \frac{q\,\delta_{ri} + [r < i] + q\, s_r}{q+t-1}, \qquad \mathrm{ReLU}(h_r - 1) = 0 \quad (r \ne i),"
         r" \qquad t = i + 1",
         _leaks,

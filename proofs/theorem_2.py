@@ -16,6 +16,7 @@ from proofs.symbolic import (
     Given,
     Piece,
     Vector,
+    anywhere,
     column,
     position,
     read,
@@ -23,7 +24,6 @@ from proofs.symbolic import (
     softmax_read,
     substituted,
     trichotomy,
-    unknown,
 )
 
 CLAIM = "theorem-2"
@@ -35,11 +35,6 @@ _VIRTUAL, _USER = sp.S.Zero, sp.S.One
 def subject() -> Transformer:
     """Return the transformer of Theorem 2; its vocabulary size is a symbol."""
     return ConditionalGeneration(1).transformer
-
-
-def _anywhere(transformer: Transformer, index: Expr, given: Given) -> Vector:
-    size = substituted(transformer.embedding.shape[0], given)
-    return position(transformer, index, unknown(size, f"u{index}"), given)
 
 
 def _virtual(transformer: Transformer, given: Given) -> Vector:
@@ -57,8 +52,8 @@ def _scores(transformer: Transformer, which: int, key: Expr) -> Iterator[Decisio
     head = heads(attention, "self", "first")[which]
     yield require("there are two positions", holds=transformer.context_size == 2)
     given = {V: natural("v") + 1}
-    at = _anywhere(transformer, _USER, given)
-    scores = {j: score(head, at, _anywhere(transformer, j, given), given=given) for j in (_VIRTUAL, _USER)}
+    at = anywhere(transformer, _USER, "u1", given)
+    scores = {j: score(head, at, anywhere(transformer, j, f"u{j}", given), given=given) for j in (_VIRTUAL, _USER)}
     for j, scored in scores.items():
         yield prove_equal(f"score of head {head.name} at position 1 with position {j}", scored, int(j == key))
     yield prove_positive(
@@ -92,9 +87,9 @@ def hidden(transformer: Transformer, token: Expr, place: Expr, qs: tuple[Expr, E
 
     Args:
         transformer: the weights.
-        token: the user's.
+        token: the user's token.
         place: below V.
-        qs: those of heads "self" and "first".
+        qs: ``q`` of heads "self" and "first".
         given: what the symbols of the weights stand for.
 
     """
@@ -108,7 +103,7 @@ def hidden(transformer: Transformer, token: Expr, place: Expr, qs: tuple[Expr, E
 
         return position(transformer, j, Piece(embedding.shape[0], content), given)
 
-    at = _anywhere(transformer, _USER, given)
+    at = anywhere(transformer, _USER, "u1", given)
     return sp.Add(
         *(
             softmax_read(head, at, key, place, q, visible=_USER + 1, given=given)

@@ -1,6 +1,7 @@
-"""The obligations of Theorem 2 with a ``q`` for each head: by how much the two heads' leaks fail to cancel.
+"""The obligations of Theorem 2 with a ``q`` for each head: how far the two heads' leaks are from cancelling.
 
-All inequalities are shown as sums: what is wanted is the slack of the criterion plus something that is not negative.
+All inequalities are shown as sums: the wanted difference is the slack of the criterion plus something
+that is at least 0.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _leaks(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _decoded(transformer: Transformer) -> Iterator[Decision]:
-    """Decide what layer select has in every coordinate before its ReLU, for any content ``s_r`` of ``[0, 1)``."""
+    """Decide every coordinate of layer select before its ReLU, for any content ``s_r`` of ``[0, 1)``."""
     _, select, _, _ = one_layer(transformer)
     yield require("layer select has a ReLU", holds=select.has_relu)
     q_self, q_first = positive("q"), positive("p")
@@ -66,12 +67,12 @@ def _decoded(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _selected(share: Expr, d: Expr) -> Expr:
-    """Return what is left of the selected coordinate: ``s - d (1-s)``."""
+    """Return the selected coordinate before the ReLU: ``s - d (1-s)``."""
     return share - d * (1 - share)
 
 
 def _other(share: Expr, d: Expr) -> Expr:
-    """Return what is left of another coordinate before the ReLU: ``(1+d) s - 1``."""
+    """Return another coordinate before the ReLU: ``(1+d) s - 1``."""
     return (1 + d) * share - 1
 
 
@@ -137,7 +138,7 @@ OBLIGATIONS: tuple[Obligation, ...] = (
     Obligation(
         f"{theorem_2.CLAIM}.head-leaks",
         "With a q for each head the layer's output is (1-d) onehot(X) + (1+d) s, d = 1/(1+q_self) - 1/(1+q_first):"
-        " there are two keys, so that what one head leaks is what the other one looks for.",
+        " there are two keys, and each head leaks the one that the other looks for.",
         r"h = (1-d)\, e_X + (1+d)\, s, \qquad d = \frac1{1+q_{\mathrm{self}}} - \frac1{1+q_{\mathrm{first}}}",
         _leaks,
         theorem_2.subject,

@@ -1,7 +1,7 @@
 """The obligations of the MLPs of longer inputs: digits are unpacked and packed again by ReLUs, exactly.
 
 In block l the selected number is ``R/B`` with ``B = V^D`` and ``D = V^(n_X-l)`` digits; ``P_k = V^(D-k)`` is the place
-value of digit ``k``, and ``r`` what remains of ``R`` below the digits already found.
+value of digit ``k``, and ``r`` the remainder of ``R`` below the digits already found.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _digit(transformer: Transformer) -> Iterator[Decision]:
 
 
 def _found(left: Expr) -> tuple[Given, Vector, Expr, Expr, Expr]:
-    """Return a stepped vector with digit ``d``: what V is, the vector, ``d``, ``P_k``, and how many digits are found.
+    """Return a stepped vector with digit ``d``: the sizes, the vector, ``d``, ``P_k``, and the number of digits found.
 
     ``upper - lower`` is 1 for the first ``d`` of the ``V - 1`` comparisons and 0 for the others.
     """

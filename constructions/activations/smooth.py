@@ -22,7 +22,7 @@ _ONE = flint.arb(1)
 
 #: How far ``exp``, ``erf`` and ``tanh`` of a library are assumed to be off, in units in the last place: the next
 #: integer above the largest error known, 2.52 of numpy's float32 ``exp`` (its documentation). A result that is off by
-#: ``a u`` of itself is off by less than ``a`` units in the last place, one of ``a`` units by at most ``2a u`` of itself.
+#: ``a u`` of itself is off by less than ``a`` units in the last place, one of ``a`` units by up to ``2a u`` of itself.
 FUNCTION_ULPS = 3
 
 #: ``1/(1 + e^-x)`` and ``x/(1 + e^-x)``: ``2u`` for each unit of ``exp``, ``u`` for the sum and ``u`` for the quotient
@@ -39,6 +39,9 @@ GELU_ULPS = 9
 #: ``3u``, three units in the last place of ``[1/2, 1)``, and by the roundings of ``v``: ``7u max |v tanh'(v)| < 3.2u``,
 #: or ``2u max |v erf'(v)| < u``. That is ``6.2u |x|/2``, or ``4u |x|/2``, for as long as ``1 + f`` is not less than its
 #: error, up to ``|x| = 7.0`` or ``8.2`` in float64; from there on the value itself is smaller.
+#:
+#: The vectorised gelu of torch in float32 has an ``erf`` of its own that is less exact. All float32 numbers were tried:
+#: it is off by 5.47 units in the last place above 0 and by ``19.4u`` below, which the same allowance covers.
 GELU_UNITS = 22
 
 

@@ -27,8 +27,8 @@ from constructions.layers import (
     Unmarked,
     rotary,
 )
-from constructions.layers.base import Pass
 from constructions.layers.masks import CAUSAL
+from constructions.layers.passes import Pass
 from constructions.ratios import Ratios
 from constructions.temperature import Softmax
 from constructions.transformer import ExactTransformer, Transformer
@@ -97,8 +97,12 @@ def post_norm(seed: int) -> tuple[ExactTransformer, _Weights]:
         heads = [
             Head(
                 f"{at} {head}",
-                *(w[f"{part}{head}"] for part in "qkv"),
-                **{f"{name}_bias": w[f"b{name[0]}{head}"] for name in ("query", "key", "value")},
+                w[f"q{head}"],
+                w[f"k{head}"],
+                w[f"v{head}"],
+                query_bias=w[f"bq{head}"],
+                key_bias=w[f"bk{head}"],
+                value_bias=w[f"bv{head}"],
             )
             for head in range(HEADS)
         ]

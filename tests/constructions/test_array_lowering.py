@@ -19,8 +19,7 @@ from constructions.exact_matrix import LARGEST_DENSE
 from constructions.expressions import COLUMN, ROW, N, V, entries
 from constructions.integers import product, smallest_dtype, total
 from constructions.lowering import _scalar_function
-from constructions.ratios import Ratios
-from constructions.rounding import round_ratios
+from constructions.ratios import Ratios, round_ratios
 
 Oracle = Callable[[Fraction, float, str], bool]
 ALL_FORMATS = pytest.mark.parametrize("fmt", FORMATS.values(), ids=list(FORMATS))

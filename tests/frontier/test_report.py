@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from constructions.validation import InvalidArgument
+from docs.figures.frontier_document import DOCUMENT, document, draw
+from docs.figures.measured_frontier import DATA, load, settings
 from verify.cli.app import run
 from verify.frontier import Frontier
-from verify.frontier.document import DOCUMENT, document, draw
-from verify.frontier.measured import DATA, load, settings
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.report import explanation, markdown_table
 

@@ -12,17 +12,26 @@ import pytest
 import torch
 
 from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
+from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
-from verify.prefixes import LAYER_CLAIMS, AttentionHead, AttentionLayer, attend, check_layer, draw_case, fuzz_layers
-from verify.prefixes import evidence as evidence_module
+from verify.prefixes import (
+    IDENTITIES,
+    AttentionHead,
+    AttentionLayer,
+    attend,
+    check_layer,
+    draw_case,
+    fuzz_layers,
+    layer_verdicts,
+)
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
-from verify.prefixes.error_bounds import Rounding, _attention, _linear, _scores
+from verify.prefixes.error_bounds import OperationError, _attention, _linear, _scores
 from verify.prefixes.layer import float_gap
-from verify.prefixes.measured import BIAS, RESCALING, SECOND_LAYER, Deviation, deviations
+from verify.prefixes.measured import Deviation, deviations
 
 EXACT = RationalArithmetic()
-EACH_CLAIM = pytest.mark.parametrize("claim", LAYER_CLAIMS)
+EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)
 FLOATS = [("numpy", "float64"), ("numpy", "float32"), ("torch", "float64"), ("torch", "float32")]
 HALVES = [("torch", "bfloat16"), ("torch", "float16")]
 #: Far below what a comparison with a usual tolerance would see, and far above the roundings of float64.
@@ -35,7 +44,7 @@ def small_layer(mask: Any = "causal", temperature: Any = None) -> AttentionLayer
     return AttentionLayer(heads, temperature or RationalSoftmax(Fraction(3, 2)), mask)
 
 
-OF32 = Rounding.of(FORMATS["float32"])
+OF32 = OperationError.of(FORMATS["float32"])
 CONTENT = [[1, 0], [0, 1], [1, 1]]
 PREFIX = [[2, -1], [0, 3]]
 
@@ -342,7 +351,7 @@ def test_a_layer_that_is_drawn_again_does_not_count_twice(monkeypatch: pytest.Mo
         indices.append(index)
         return draw_case(seed, index // 3, fmt=fmt)
 
-    monkeypatch.setattr(evidence_module, "draw_case", again)
+    monkeypatch.setattr(layer_verdicts, "draw_case", again)
     verdict = fuzz_layers(RESCALING, EXACT, examples=20)
     assert verdict.cases == 20
     assert len(indices) >= 3 * 19 + 1

@@ -30,7 +30,7 @@ from verify.reachability import (
     realises,
 )
 from verify.reachability.algebra import coprime_bases
-from verify.reachability.problem import exponents
+from verify.reachability.exact import exponents
 
 EXACT = RationalArithmetic()
 F = Fraction

@@ -130,7 +130,8 @@ def not_finite() -> list[str]:
     found = []
     for fmt in EVERY:
         arithmetic = rounded(fmt)
-        bad = Box(*(np.array([[[end, 1.0, 0.0]]]) for end in (-np.inf, np.inf)), np.full(3, -200), exact=False)
+        ends = [np.array([[[end, 1.0, 0.0]]]) for end in (-np.inf, np.inf)]
+        bad = Box(ends[0], ends[1], np.full(3, -200), exact=False)
         zero, one = (box(np.full((1, 1, 3), value), np.full((1, 1, 3), value), arithmetic) for value in (0.0, 1.0))
         for centred in (False, True):
             made = {

@@ -8,6 +8,7 @@ _cells = of("cells", "verify.certificates.cells")
 _members = of("members of cells", "verify.certificates.code_on_bounds")
 _bounds = of("bounds of unknown tokens", "constructions.unknown_arithmetic")
 _tokens = of("unknown tokens", "constructions.unknown_tokens")
+_refusals = of("refusals of unknown tokens", "constructions.unknown_refusals")
 _functions = of("look-ups of unknown tokens", "constructions.token_functions")
 _certify = of("the certificate", "verify.certificates.all_targets")
 _exact = of("nothing rounds", "verify.certificates.nothing_rounds")
@@ -176,11 +177,23 @@ CELLS: tuple[Mutant, ...] = (
         'kind != "int64"',
         "int64",
     ),
-    _tokens(
+    _refusals(
         "a comparison says no",
         '__eq__ = __ne__ = _refused("a comparison (use equals)")',
         "__eq__ = lambda self, other: False\n    __ne__ = lambda self, other: True",
         "liars",
+    ),
+    _refusals(
+        "an unknown integer is 0",
+        '__int__ = __index__ = __trunc__ = _refused("its value as an integer")',
+        "__int__ = __index__ = __trunc__ = lambda self: 0",
+        "liars",
+    ),
+    _tokens(
+        "a known number less an unknown one, exchanged",
+        "return self._operated(name, other, self)",
+        "return self._operated(name, self, other)",
+        "int64",
     ),
     _tokens(
         "dependence is forgotten",
@@ -233,7 +246,7 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _certify(
         "layers of a length that grows",
-        'if by_length and len(layers) > 1 and steps > 1 and model.mask == "causal":',
+        "if by_length and len(layers) > 1 and steps > 1 and model.causal:",
         "if False:",
         "wrong in floats",
     ),

@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-import verify
 from constructions.formats import FORMATS
+from docs.figures.draw import draw_prefix, draw_readout
+from docs.figures.frontier_document import draw
+from docs.figures.measured_frontier import load
 from tests.pictures.drawn import complaints
 from verify.arithmetic import torch_arithmetic
 from verify.cli.app import run
-from verify.frontier.document import draw
-from verify.frontier.measured import load
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
-from verify.report.figures import draw_prefix, draw_readout
 
 pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
 
 
 def _long_prefix(path: Path, rows: int = 2, prefix: int = 1) -> None:
@@ -91,13 +92,13 @@ def test_all_that_is_drawn_lies_within(name: str, tmp_path: Path, figures: list[
 
 
 def test_every_module_that_saves_a_picture_is_tested_here() -> None:
-    folder = Path(verify.__file__).parent
     saving = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for folder in ("constructions", "proofs", "verify", "docs")
+        for path in (ROOT / folder).rglob("*.py")
         if "savefig(" in path.read_text(encoding="utf-8")
     }
-    assert saving == {"report/figures.py", "prefixes/picture.py", "frontier/picture.py"}
+    assert saving == {"docs/figures/draw.py", "verify/prefixes/picture.py", "verify/frontier/picture.py"}
 
 
 def _bad(fault: str) -> Any:

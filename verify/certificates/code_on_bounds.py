@@ -60,7 +60,7 @@ class Enclosure:
 
     def holds(self, values: np.ndarray[Any, Any]) -> bool:
         """Return whether the values of members lie between the bounds: one of each cell, or several times over."""
-        rounds = values.reshape(-1, *self.low.shape)
+        rounds = values.reshape(len(values) // len(self.low), *self.low.shape)
         return bool((self.low <= rounds).all()) and bool((rounds <= self.high).all())
 
 
@@ -227,7 +227,7 @@ class Members:
                     return _Given(numerators, prompt.denominator, np.zeros(len(members)))
                 answers = construction.answer(members.copy(), promised[0][cells])
                 shape = len(members), construction.layout.response
-                checked = checked_answer(owner, answers, shape, construction.vocab_size)
+                checked = checked_answer(owner, answers, shape, construction.output_vocab_size)
                 return _Given(numerators, prompt.denominator, checked)
         except InvalidArgument as error:
             raise CellsError(str(error)) from None

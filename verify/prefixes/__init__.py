@@ -5,11 +5,11 @@ from verify.prefixes.draw import draw_case as draw_case
 from verify.prefixes.error_bounds import bias_bound as bias_bound
 from verify.prefixes.error_bounds import rescaling_bounds as rescaling_bounds
 from verify.prefixes.error_bounds import second_layer_bound as second_layer_bound
-from verify.prefixes.evidence import check_layer as check_layer
-from verify.prefixes.evidence import fuzz_layers as fuzz_layers
 from verify.prefixes.layer import AttentionHead as AttentionHead
 from verify.prefixes.layer import AttentionLayer as AttentionLayer
-from verify.prefixes.measured import LAYER_CLAIMS as LAYER_CLAIMS
+from verify.prefixes.layer_verdicts import check_layer as check_layer
+from verify.prefixes.layer_verdicts import fuzz_layers as fuzz_layers
+from verify.prefixes.measured import IDENTITIES as IDENTITIES
 from verify.prefixes.measured import deviations as deviations
 from verify.prefixes.passes import Passes as Passes
 from verify.prefixes.passes import attend as attend

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Any, Generic, overload
 
 import numpy as np
 from jaxtyping import Int
+from typing_extensions import TypeVar
 
 from constructions.construction import Construction, Layout
-from constructions.layers.base import Cache as Cache
-from constructions.layers.base import Pass
 from constructions.layers.masks import MASKS, Mask
+from constructions.layers.passes import Cache as Cache
+from constructions.layers.passes import Pass
 from constructions.temperature import PerHeadSoftmax, Temperatures, head_temperature
 from constructions.transformer import ExactTransformer, Transformer
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, WeightT
+from verify.arithmetic.base import Arithmetic, NumberSystem, RowsT, ScoresT, WeightT
 from verify.running.trace import Trace
+
+#: What a model runs in. One that generates tokens decodes its logits.
+NumbersT_co = TypeVar(
+    "NumbersT_co", bound=NumberSystem[Any, Any, Any], default=Arithmetic[Any, Any, Any], covariant=True
+)
 
 
 @dataclass(frozen=True)
-class Model(Generic[WeightT, RowsT, ScoresT]):
+class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
     """A transformer whose weights are held in an arithmetic, ready to run.
 
     Attributes:
@@ -32,7 +38,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
 
     """
 
-    arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
+    arithmetic: NumbersT_co
     transformer: Transformer[WeightT]
     mask: Mask
     temperature: Temperatures
@@ -47,7 +53,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
         """Whether earlier positions never change during generation, so that their keys and values can be kept."""
         return all((layer.mask or self.mask).causal for layer in self.transformer.attentions)
 
-    def without_readout(self) -> Model[WeightT, RowsT, ScoresT]:
+    def without_readout(self) -> Model[WeightT, RowsT, ScoresT, NumbersT_co]:
         """Return the model up to the readout's input."""
         return replace(self, transformer=self.transformer.without_readout())
 
@@ -66,6 +72,7 @@ class Generation(Generic[RowsT]):
     logits: tuple[RowsT, ...]
 
 
+@overload
 def bind(
     transformer: ExactTransformer,
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
@@ -73,7 +80,24 @@ def bind(
     weights: Mapping[str, WeightT] | None = None,
     *,
     mask: str,
-) -> Model[WeightT, RowsT, ScoresT]:
+) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
+@overload
+def bind(
+    transformer: ExactTransformer,
+    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
+    temperature: Temperatures,
+    weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: str,
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
+def bind(
+    transformer: ExactTransformer,
+    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
+    temperature: Temperatures,
+    weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: str,
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
     """Return the model of a transformer in an arithmetic.
 
     Args:
@@ -123,6 +147,11 @@ def check_transformer(construction: Construction) -> None:
             f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
             f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
         )
+    if exact.output_size != construction.output_vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.output_vocab_size} logits, the output_vocab_size of {name}, but it"
+            f" has {exact.output_size}"
+        )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(
             f"transformer of {name}: expected a context_size of at least {layout.context_size}, the positions that"
@@ -130,9 +159,17 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
+@overload
 def bind_construction(
     construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
-) -> Model[WeightT, RowsT, ScoresT]:
+) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
+@overload
+def bind_construction(
+    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
+def bind_construction(
+    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
@@ -150,7 +187,7 @@ def bind_construction(
 
 
 def forward(
-    model: Model[WeightT, RowsT, ScoresT],
+    model: Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]],
     embedded: RowsT,
     count: int,
     *,
@@ -199,6 +236,7 @@ def generate(
     steps: int,
     *,
     trace: Trace | None = None,
+    pick: Callable[[RowsT], Int[np.ndarray, "*batch 1"]] | None = None,
 ) -> Generation[RowsT]:
     """Return the greedy continuation: at every step the first token of the largest logit, fed back.
 
@@ -212,6 +250,7 @@ def generate(
         user_tokens: int64, shape ``(*batch, user)``.
         steps: how many tokens to generate, at least 1.
         trace: records every intermediate of the LAST step.
+        pick: which token the logits of a step give, by default the first of the largest one.
 
     """
     check_integer("steps", steps, 1)
@@ -227,7 +266,7 @@ def generate(
         rows = forward(model, new, count, cache=cache, trace=trace if last else None)
         logits.append(ar.last(rows))
         # a model whose logits do not depend on its prompt may have computed them once for the whole batch
-        tokens.append(np.broadcast_to(ar.argmax(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
+        tokens.append(np.broadcast_to((pick or ar.argmax)(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
         if last:
             return Generation(np.concatenate(tokens, axis=-1), tuple(logits))
         token = ar.embed(model.embedding, tokens[-1])

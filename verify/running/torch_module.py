@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_tokens
+from verify.arithmetic.base import Arithmetic
 from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.emulated import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
+from verify.running.respond import respond
 from verify.running.trace import Trace
 
 
@@ -65,7 +67,7 @@ class TorchTransformer(nn.Module):
         for name, weight in model.transformer.matrices().items():
             self.register_buffer(name.replace(".", "__"), weight)
 
-    def model(self) -> Model[Tensor, Tensor, Tensor]:
+    def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.construction.transformer.lowered
         weights = {name: self.get_buffer(name.replace(".", "__")) for name in exact.matrices()}
@@ -117,8 +119,8 @@ class TorchTransformer(nn.Module):
         *,
         steps: int | None = None,
         trace: Trace | None = None,
-    ) -> Int[Tensor, "batch steps"]:
-        """Return the greedy response to each prompt.
+    ) -> Tensor:
+        """Return the response to each prompt, as the construction's layout and decoding say: batch x steps.
 
         Args:
             virtual_tokens: from :meth:`prompt`.
@@ -127,8 +129,10 @@ class TorchTransformer(nn.Module):
             trace: records every intermediate of the last step.
 
         """
-        made = self.generation(virtual_tokens, user_inputs, steps=steps, trace=trace)
-        return torch.from_numpy(made.tokens).to(virtual_tokens.device)
+        inputs = self._inputs(user_inputs, virtual_tokens.shape[0])
+        with torch.no_grad(), matmul_precision(self.precision):
+            made = respond(self.model(), self.construction, virtual_tokens, inputs, steps=steps, trace=trace)
+        return torch.from_numpy(made.answers).to(virtual_tokens.device)
 
     def generation(
         self,

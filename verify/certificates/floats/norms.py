@@ -27,9 +27,9 @@ a path of at most ``d`` merges the error ``e`` obeys ``e <= d u (X + e) + 3.01 u
 mean is off by at most ``(a - 1) l + 3.01 u sqrt(a S_a)``, with ``S_a`` its own sum. So the difference in a merge is off
 by at most ``(a + b) l + 3.01 u sqrt((a + b) S)``. This holds of Welford's ``delta (x - m)`` as well, whose two means
 differ by a rounding: that changes the smaller factor by at most ``2 l``, as ``w >= 1/2``, and the factors keep one
-sign, as the new mean lies between the old one and ``x``. By the triangle inequality of the norm with weights ``w``, the root
-of the computed sum, but for its roundings, is within ``H = l sqrt(d^3/3) + 3.01 u d sqrt(S/2)`` of ``sqrt(S)``: in any
-tree of merges the sum of ``w (a + b)^2 = ab (a + b)`` is ``(d^3 - d)/3``, and that of ``w (a + b) = ab`` is
+sign, as the new mean lies between the old one and ``x``. By the triangle inequality of the norm with weights ``w``, the
+root of the computed sum, but for its roundings, is within ``H = l sqrt(d^3/3) + 3.01 u d sqrt(S/2)`` of ``sqrt(S)``: in
+any tree of merges the sum of ``w (a + b)^2 = ab (a + b)`` is ``(d^3 - d)/3``, and that of ``w (a + b) = ab`` is
 ``d (d - 1)/2``, as ``3 ab (a + b) = (a + b)^3 - a^3 - b^3`` and ``2 ab = (a + b)^2 - a^2 - b^2``.
 
 *The quotient.* ``(x - M) F`` rounds the difference, ``x F - M F`` two products: both are within ``u (|x| + |M|) F``.
@@ -71,8 +71,8 @@ _FACTORS = (2.0, 4.0, 16.0, 64.0, 256.0)
 _ROOT = f"rsqrt right within {RSQRT_ULPS} units in the last place, or IEEE square root and division"
 _PLAIN = f"norms: sums of squares in any order, eps as it is or rounded, {_ROOT}"
 _CENTRED = (
-    "norms: mean and squares in two passes, sums in any order, or by merging (Welford, Chan; in float32 for 16 bits),"
-    f" not E[x^2] - E[x]^2; eps as it is or rounded, {_ROOT}"
+    "norms: mean and squares in two passes, sums in any order, or by merging (Welford, Chan; float32 for 16 bits), not"
+    f" E[x^2] - E[x]^2; eps as it is or rounded, {_ROOT}"
 )
 
 

@@ -1,0 +1,158 @@
+"""The claims that a command can name: the registered ones, and a construction of the user's as ``module:Class``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from constructions.construction import Construction
+from constructions.validation import InvalidArgument, check_choice, reject
+from proofs import CLAIMS, Claim
+
+#: Files and modules of the user's that were imported, to tell their mistakes from the package's.
+_imported: set[str] = set()
+
+
+def is_own(claim: str) -> bool:
+    """Say whether a command names a construction of the user's own."""
+    return ":" in claim
+
+
+def claim_of(claim: str, *, built: bool = False) -> Claim:
+    """Return the claim that a command names: a registered one, or what a construction of the user's promises.
+
+    Args:
+        claim: a claim's id, ``module:Class`` with the module in the current folder or installed, or
+            ``path/to/file.py:Class``.
+        built: accept claims about a construction alone.
+
+    Raises:
+        InvalidArgument: there is none, or it cannot be imported; the message says where.
+
+    """
+    if not is_own(claim):
+        known = tuple(name for name, made in CLAIMS.items() if made.construction is not None or not built)
+        return CLAIMS[check_choice("claim", claim, known)]
+    where, _, name = claim.rpartition(":")
+    module = _module(claim, where)
+    found: Any = getattr(module, name, None)
+    if not (isinstance(found, type) and issubclass(found, Construction)):
+        there = [
+            other
+            for other, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, Construction) and value.__module__ == module.__name__
+        ]
+        raise InvalidArgument(
+            f"claim: expected a Construction of {where}, which has {', '.join(there) or 'none'}, but got {name!r}"
+            f" ({'not there' if found is None else f'type {type(found).__name__}'})"
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise InvalidArgument(f"claim: expected a Construction that defines all of it but {name} lacks {missing}")
+    title = _title(found)
+    return Claim(id=claim, title=title, statement=title, construction=found)
+
+
+def _title(found: type[Construction]) -> str:
+    """Return the first line of a class' own documentation; its name where there is none."""
+    lines = (found.__dict__.get("__doc__") or "").strip().splitlines()
+    generated = f"{found.__name__}("  # what a dataclass without documentation has
+    return lines[0] if lines and not lines[0].startswith(generated) else found.__name__
+
+
+def _module(claim: str, where: str) -> ModuleType:
+    path = Path(where)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise InvalidArgument(f"claim: expected path/to/file.py:Class but there is no file {where}")
+        with _importing(claim, str(path.resolve()), path.resolve().parent):
+            return _from_file(path.resolve())
+    if not re.fullmatch(r"\w+(\.\w+)*", where):
+        reject("claim", "module:Class or path/to/file.py:Class", claim)
+    with _importing(claim, where, Path.cwd()):
+        return importlib.import_module(where)
+
+
+def _from_file(path: Path) -> ModuleType:
+    for module in tuple(sys.modules.values()):  # the same file again is the same class
+        if getattr(module, "__file__", None) == str(path):
+            return module
+    # dataclasses look their module up by its name, which must be no other module's
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"_file_{len(sys.modules)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, "a file that ends in .py has a loader"
+    assert spec.loader is not None, "the same"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def _importing(claim: str, where: str, folder: Path) -> Iterator[None]:
+    """Put a folder first on the path, as Python does for a script, and tell what goes wrong as the user's own."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+        importlib.invalidate_caches()
+    _imported.add(where)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a document on standard output is ours
+            yield
+    except ModuleNotFoundError as error:
+        if error.name is not None and (where == error.name or where.startswith(f"{error.name}.")):
+            raise InvalidArgument(
+                f"claim: expected module:Class that can be imported but {claim}: there is no module {error.name!r} in"
+                f" {folder} or among the installed ones"
+            ) from None
+        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
+    except SyntaxError as error:
+        raise InvalidArgument(
+            f"claim: expected a module that can be imported but {error.filename}, line {error.lineno}: {error.msg}"
+        ) from error
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
+        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
+
+
+def author_mistake(error: BaseException) -> str | None:
+    """Return where the user's own code was when something was raised, and what; ``None`` if it was not there."""
+    if not _imported or isinstance(error, MemoryError):
+        return None
+    place = _last_frame(error)
+    return None if place is None else f"{place}: {_said(error)}"
+
+
+def _place(error: BaseException, where: str) -> str:
+    return f"{_last_frame(error) or where}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _last_frame(error: BaseException) -> str | None:
+    """Return the innermost line of the user's own modules."""
+    files = {where for where in _imported if where.endswith(".py")}
+    files |= {str(getattr(sys.modules.get(where), "__file__", None)) for where in _imported}
+    roots = {str(Path(file).parent) for file in files if file != "None"}
+    roots |= {str(Path.cwd())} if any(not where.endswith(".py") for where in _imported) else set()
+    package = Path(__file__).parents[2]
+    ours = tuple(f"{package / part}/" for part in ("constructions", "proofs", "verify"))
+    found = None
+    for frame in traceback.extract_tb(error.__traceback__):
+        installed = "site-packages" in frame.filename or frame.filename.startswith(ours)
+        if not installed and any(frame.filename.startswith(f"{root}/") for root in roots):
+            found = f"{frame.filename}, line {frame.lineno}"
+    return found
