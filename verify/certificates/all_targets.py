@@ -136,7 +136,7 @@ def certify(
         seconds=time.perf_counter() - started,
         reason=found.reason
         or (
-            f"{_assumptions(arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
             if done
             else "no cell was looked at"
         ),

@@ -325,8 +325,8 @@ class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Enclosing
         return rounded_margins(self, rows, weight, bias, expected, points=points)
 
     def for_cells(self) -> SparseArithmetic:
-        """Return the boxes that share what does not differ between cells."""
-        return SparseArithmetic(self)
+        """Return the boxes that share what does not differ between cells, of which nothing is assumed yet."""
+        return SparseArithmetic(RoundedArithmetic(self.kernel))
 
     def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
