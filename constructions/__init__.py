@@ -1,15 +1,23 @@
-"""WHAT is built: exact weights of hand-built transformers, written once, for symbolic sizes.
+"""The constructions: exact weights of hand-built transformers, written once, for symbolic sizes.
 
 Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR 2024) counts from 1, so its token
 ``y`` is ``y - 1`` here.
 """
 
+from constructions.activations import IDENTITY as IDENTITY
+from constructions.activations import RELU as RELU
+from constructions.activations import Activation as Activation
 from constructions.conditional_generation import ConditionalGeneration as ConditionalGeneration
 from constructions.construction import Construction as Construction
 from constructions.construction import Layout as Layout
+from constructions.decoding import Argmax as Argmax
+from constructions.decoding import Argmin as Argmin
+from constructions.decoding import Decoding as Decoding
+from constructions.decoding import Number as Number
 from constructions.digit_generation import DigitGeneration as DigitGeneration
 from constructions.digit_generation import fewest_digits as fewest_digits
 from constructions.digit_generation import largest_exact_base as largest_exact_base
+from constructions.domain import Domain as Domain
 from constructions.encodings import Coding as Coding
 from constructions.encodings import largest_band_size as largest_band_size
 from constructions.encodings import largest_exact_vocabulary as largest_exact_vocabulary
@@ -19,12 +27,37 @@ from constructions.formats import FORMATS as FORMATS
 from constructions.formats import Format as Format
 from constructions.formats import get_format as get_format
 from constructions.formats import round_to_format as round_to_format
+from constructions.hand_built import HandBuilt as HandBuilt
+from constructions.hand_built import hand_built as hand_built
+from constructions.layers import CAUSAL as CAUSAL
+from constructions.layers import FULL as FULL
+from constructions.layers import Added as Added
+from constructions.layers import Chain as Chain
+from constructions.layers import Gated as Gated
+from constructions.layers import L2Norm as L2Norm
+from constructions.layers import Layer as Layer
+from constructions.layers import LayerNorm as LayerNorm
+from constructions.layers import Mask as Mask
+from constructions.layers import Norm as Norm
+from constructions.layers import OneHot as OneHot
+from constructions.layers import Residual as Residual
+from constructions.layers import RMSNorm as RMSNorm
+from constructions.layers import Rotary as Rotary
+from constructions.layers import Sum as Sum
+from constructions.layers import Table as Table
+from constructions.layers import Unmarked as Unmarked
+from constructions.layers import Window as Window
+from constructions.layers import rotary as rotary
+from constructions.layers import sinusoidal as sinusoidal
 from constructions.longer_inputs import LongerInputs as LongerInputs
 from constructions.longer_responses import LongerResponses as LongerResponses
 from constructions.lowering import lower as lower
 from constructions.ratios import Ratios as Ratios
 from constructions.selecting import SelectingConstruction as SelectingConstruction
 from constructions.selection import selection_mlp as selection_mlp
+from constructions.specification import Reads as Reads
+from constructions.specification import Specification as Specification
+from constructions.specify import specify as specify
 from constructions.stream import Stream as Stream
 from constructions.targets import TargetSpace as TargetSpace
 from constructions.temperature import Hardmax as Hardmax

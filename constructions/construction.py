@@ -4,76 +4,42 @@ from __future__ import annotations
 
 import inspect
 import math
-from abc import ABC, abstractmethod
-from dataclasses import MISSING, Field, dataclass, field, fields
+from abc import abstractmethod
+from dataclasses import Field, dataclass, field
 from typing import Any, Self, final
-
-import numpy as np
 
 from constructions.formats import Format
 from constructions.ratios import Ratios
-from constructions.returned import checked_answer, checked_numerators, forgotten_dataclass
-from constructions.targets import TargetSpace
+from constructions.returned import checked_numerators, forgotten_dataclass, refuse_redefinition
+from constructions.specification import LARGEST_SIZE as LARGEST_SIZE
+from constructions.specification import Layout as Layout
+from constructions.specification import Specification
 from constructions.temperature import Hardmax, Temperature, Temperatures, as_temperature
 from constructions.transformer import MaskName, Transformer
 from constructions.typeset import transformer_latex
-from constructions.validation import (
-    IntArray,
-    InvalidArgument,
-    TokenArray,
-    check_choice,
-    check_integer,
-    check_tokens,
-    reject,
+from constructions.validation import IntArray, TokenArray, check_choice, check_tokens, reject
+
+#: What evidence runs and counts by, beside what a specification keeps.
+_NOT_REDEFINED = (
+    "virtual_tokens",
+    "prompts",
+    "response",
+    "target_space",
+    "user_inputs",
+    "reading",
+    "temperature_for",
 )
-
-#: Largest vocabulary and context accepted. It is beyond ``2^24 + 1``, where float32 stops telling integers apart, and
-#: the common denominators of the weights, at most ``4 V^2``, are still below ``2^53``: whole columns are rounded by
-#: float64 divisions (see :mod:`constructions.ratios`), in seconds.
-LARGEST_SIZE = 2**25
-
-
-#: What evidence runs, counts and prints by. ``@final`` tells a type checker; at run time a subclass that redefined one
-#: of them would be enumerated by other prompts, answers or counts than it is certified by.
-_NOT_REDEFINED = ("virtual_tokens", "response", "target_space", "user_inputs", "temperature_for")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the context is filled: virtual tokens first, then the user's tokens, then the response.
-
-    The first response token is read at the last position before it, so that the context has
-    ``virtual + user + response - 1`` positions.
-
-    Attributes:
-        virtual: number of virtual tokens, at least 1.
-        user: number of tokens of the user's input (``n_X``), 0 for unconditional generation.
-        response: number of tokens of the response (``n_Y``), at least 1.
-
-    Example:
-        >>> Layout(virtual=1, user=2, response=3).context_size
-        5
-
-    """
-
-    virtual: int
-    user: int
-    response: int
-
-    @property
-    def context_size(self) -> int:
-        """The number of positions in use when the last response token is read."""
-        return self.virtual + self.user + self.response - 1
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Construction(ABC):
+class Construction(Specification):
     """One transformer and, for every target, the virtual tokens with which it behaves as the target says.
 
-    The order of quantifiers is in the types: :attr:`transformer` takes no target. To define a construction, subclass
-    this as a frozen dataclass with a field ``vocab_size`` and implement :attr:`layout`, :attr:`transformer`,
-    :attr:`targets`, :meth:`encode` and :meth:`answer`; the two hooks :meth:`default_temperature` and
-    :meth:`check_format` have defaults. Everything else is final.
+    It is a specification, a transformer and a prompt. The order of quantifiers is in the types: :attr:`transformer`
+    takes no target. To define a construction, subclass this as a frozen dataclass with a field ``vocab_size`` and
+    implement :attr:`layout`, :attr:`transformer`, :attr:`targets`, :meth:`encode` and :meth:`answer`; the hooks
+    :meth:`default_temperature` and :meth:`check_format`, and those of a specification, have defaults. Everything else
+    is final. A model of your own without virtual tokens is a :class:`~constructions.hand_built.HandBuilt`.
 
     Attributes:
         temperature: hardmax, a finite inverse temperature, an exact ``q`` or one for each head; ``None`` for the
@@ -93,7 +59,6 @@ class Construction(ABC):
 
     """
 
-    vocab_size: int = field(init=False)
     temperature: Temperatures | float | None = None
     mask: MaskName = "causal"
 
@@ -111,40 +76,21 @@ class Construction(ABC):
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Refuse a class that lacks ``@dataclass``, or that redefines methods through which all evidence runs."""
         forgotten_dataclass(cls, Construction)
-        for name in _NOT_REDEFINED:
-            if inspect.getattr_static(cls, name) is not inspect.getattr_static(Construction, name):
-                raise InvalidArgument(f"{cls.__name__}: expected {name} as Construction has it, but it is redefined")
+        refuse_redefinition(cls, Construction, _NOT_REDEFINED)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        if not hasattr(self, "vocab_size"):
-            raise InvalidArgument(f"{type(self).__name__}: expected a field vocab_size, as in `vocab_size: int`")
-        self._set_size("vocab_size", 1)
+        super().__post_init__()
         if self.temperature is not None:
             object.__setattr__(self, "temperature", as_temperature(self.temperature))
         check_choice("mask", self.mask, ("causal", "none"))
-
-    @final
-    def _set_size(self, name: str, minimum: int, maximum: int | None = LARGEST_SIZE) -> None:
-        """Check a size and keep it as a plain integer: a numpy one would overflow in exact counts."""
-        object.__setattr__(self, name, check_integer(name, getattr(self, name), minimum, maximum))
 
     # what a construction defines ------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
-    def layout(self) -> Layout:
-        """How many virtual tokens, user tokens and response tokens there are."""
-
-    @property
-    @abstractmethod
     def transformer(self) -> Transformer:
         """The weights; they never depend on a target."""
-
-    @property
-    @abstractmethod
-    def targets(self) -> TargetSpace:
-        """The behaviours that a virtual token can select."""
 
     @abstractmethod
     def encode(self, targets: TokenArray) -> Ratios:
@@ -163,21 +109,6 @@ class Construction(ABC):
 
         """
 
-    @abstractmethod
-    def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
-        """Return what the theorem promises for a batch of valid targets and inputs.
-
-        A certificate runs this on bounds too, see :meth:`encode`.
-
-        Args:
-            targets: int64 (or such tokens), shape ``(batch, *targets.shape)``.
-            user_inputs: int64, shape ``(batch, user)``.
-
-        Returns:
-            Tokens of the vocabulary, integers of shape ``(batch, response)``.
-
-        """
-
     # hooks ----------------------------------------------------------------------------------------------------------
 
     def default_temperature(self, fmt: Format | None) -> Temperature:
@@ -189,7 +120,7 @@ class Construction(ABC):
         """
         return Hardmax()
 
-    def check_format(self, fmt: Format) -> None:  # noqa: B027 # a hook: silence is the default
+    def check_format(self, fmt: Format) -> None:  # a hook: silence is the default
         """Raise :class:`InvalidArgument` when ``fmt`` cannot hold what the weights rely on: a hook, silent by default.
 
         Args:
@@ -232,58 +163,9 @@ class Construction(ABC):
         return Ratios(numerators.reshape(*batch, *shape[1:]), ratios.denominator)
 
     @final
-    def response(self, target: object, user_input: object = ()) -> IntArray:
-        """Return the response that the theorem promises.
-
-        Args:
-            target: integers of shape ``(*batch, *targets.shape)``.
-            user_input: integers of shape ``(*batch, user)``; empty when the layout has no user tokens.
-
-        Returns:
-            int64 tokens of shape ``(*batch, response)``.
-
-        Raises:
-            InvalidArgument: not a target, not a user input, batches of different shapes, or :meth:`answer` gave
-                anything but tokens of the vocabulary.
-
-        """
-        space = self.target_space
-        tokens = check_tokens("target", target, space.vocab_size, space.shape)
-        batch = tokens.shape[: tokens.ndim - len(space.shape)]
-        if self.layout.user == 0 and np.size(np.asarray(user_input)) == 0:
-            user_input = np.zeros((*batch, 0), dtype=np.int64)
-        inputs = check_tokens("user_input", user_input, self.vocab_size, (self.layout.user,))
-        if inputs.shape[:-1] != batch:
-            raise InvalidArgument(f"user_input: expected a batch of shape {batch} but got {inputs.shape[:-1]}")
-        count = math.prod(batch)
-        flat = self.answer(tokens.reshape(count, *space.shape), inputs.reshape(count, self.layout.user))
-        shape = (count, self.layout.response)
-        checked = checked_answer(type(self).__name__, flat, shape, self.vocab_size)
-        return checked.reshape(*batch, self.layout.response)
-
-    @final
-    @property
-    def target_space(self) -> TargetSpace:
-        """The :attr:`targets`, which evidence counts; raises :class:`InvalidArgument` for anything else."""
-        space = self.targets
-        if type(space) is not TargetSpace:
-            reject("targets", "a TargetSpace", space)
-        return space
-
-    @final
-    @property
-    def user_inputs(self) -> TargetSpace:
-        """The space of user inputs, of size ``V ** user``; a single empty input when there are no user tokens."""
-        return TargetSpace(self.vocab_size, (self.layout.user,))
-
-    def __repr__(self) -> str:
-        """Return an expression that rebuilds the construction; options at their defaults are left out."""
-        shown = [
-            f"{item.name}={getattr(self, item.name)!r}"
-            for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
-            if item.init and (item.default is MISSING or getattr(self, item.name) != item.default)
-        ]
-        return f"{type(self).__name__}({', '.join(shown)})"
+    def prompts(self, targets: IntArray) -> Ratios:
+        """Return :meth:`virtual_tokens` of a batch of targets."""
+        return self.virtual_tokens(targets)
 
     @final
     def _repr_latex_(self) -> str:

@@ -22,10 +22,10 @@ LARGEST_DENSE = 2**27
 
 
 def check_dense(rows: int, columns: int) -> None:
-    """Refuse to hold a matrix entry by entry that has more than :data:`LARGEST_DENSE` of them.
+    """Refuse a matrix of more than :data:`LARGEST_DENSE` entries, which cannot be held entry by entry.
 
     Raises:
-        InvalidArgument: it has.
+        InvalidArgument: the matrix is too large.
 
     """
     if rows * columns > LARGEST_DENSE:
@@ -42,7 +42,7 @@ class Leaf:
     Attributes:
         kind: ``identity`` and ``constant`` are ``scale`` times ``I`` and ``scale`` in every entry.
         scale: the multiple; 1 for ``entries``.
-        nonzero: for ``entries``, what is not 0.
+        nonzero: for ``entries``, the non-zero entries.
 
     """
 

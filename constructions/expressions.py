@@ -1,4 +1,4 @@
-"""The symbols and the small matrix expressions that the weights are written in.
+"""The symbols and small matrix expressions of the weights.
 
 Tokens and positions are 0-based; the paper counts from 1.
 """
@@ -78,7 +78,7 @@ def entries(
 
 
 class _PaperPrinter(LatexPrinter):  # type: ignore[misc] # sympy ships no types
-    """LaTeX with the dimensions of the structured blocks, as one would write them in a paper."""
+    """LaTeX with the dimensions of the structured blocks, as in a paper."""
 
     def _print_Identity(self, expr: sp.Identity) -> str:
         return rf"I_{{{self._print(expr.shape[0])}}}"

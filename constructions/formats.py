@@ -30,7 +30,7 @@ class Format:
 
     @property
     def unit_roundoff(self) -> Fraction:
-        """``u = 2^-p``: rounding to nearest a number in the normal range changes it by at most ``u`` times itself."""
+        """``u = 2^-p``: rounding a number in the normal range to nearest changes it by at most ``u`` times itself."""
         return Fraction(1, 2**self.precision)
 
     @property
@@ -79,8 +79,8 @@ def round_to_format(value: Fraction, fmt: Format) -> float:
         fmt: the target format.
 
     Raises:
-        OverflowError: the rounded value is beyond the largest finite number; such a weight cannot be held, and an
-            infinity would not mean what the construction says.
+        OverflowError: the rounded value is beyond the largest finite number. Such a weight cannot be held, and an
+            infinity would be another weight than the construction's.
 
     Example:
         >>> from fractions import Fraction

@@ -66,8 +66,8 @@ class LongerResponses(SelectingConstruction):
     responses). For ``N0 = 1`` it is Theorem 2.
 
     Attributes:
-        vocab_size: ``V``.
-        response_size: ``N0``.
+        vocab_size: ``V``, the number of tokens.
+        response_size: ``N0``, the number of tokens in a response.
 
     Example:
         >>> construction = LongerResponses(vocab_size=3, response_size=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,53 @@ def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: i
     if outside.any():
         raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {found[outside][0]} ({owner})")
     return found.astype(np.int64)
+
+
+def checked_numbers(owner: str, found: Any, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """Return the numbers that ``answer`` gave, as Fractions, of the shape batch x response.
+
+    Args:
+        owner: the specification's name.
+        found: what ``answer`` returned: :class:`~constructions.ratios.Ratios`, or an array of integers.
+        shape: the shape that it must have.
+
+    Raises:
+        InvalidArgument: not such numbers, or of another shape. Floats are refused, as a promise is exact.
+
+    """
+    expected = f"Ratios, or integers, of shape {_product(shape)} (batch x response)"
+    numbers = Ratios(found, 1) if isinstance(found, np.ndarray) else found
+    if not isinstance(numbers, Ratios):
+        raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
+    numerators = numbers.numerators
+    if is_unknown(numerators) or not (isinstance(numerators, np.ndarray) and integral(numerators)):
+        raise InvalidArgument(f"answer: expected {expected} but got {_described(numerators)} ({owner})")
+    if numerators.shape != shape:
+        raise InvalidArgument(f"answer: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
+    exact = np.empty(shape, dtype=object)
+    for place in np.ndindex(shape):
+        exact[place] = Fraction(int(numerators[place]), numbers.denominator)
+    return exact
+
+
+def refuse_redefinition(owner: type, base: type, names: tuple[str, ...]) -> None:
+    """Refuse a subclass that redefines members through which all evidence runs.
+
+    ``@final`` tells a type checker; at run time such a class would be enumerated by other prompts, answers or counts
+    than it is certified by.
+
+    Args:
+        owner: the subclass.
+        base: whose members they are.
+        names: which members.
+
+    Raises:
+        InvalidArgument: one of them is another's.
+
+    """
+    for name in names:
+        if inspect.getattr_static(owner, name) is not inspect.getattr_static(base, name):
+            raise InvalidArgument(f"{owner.__name__}: expected {name} as {base.__name__} has it, but it is redefined")
 
 
 def integral(array: np.ndarray[Any, Any]) -> bool:

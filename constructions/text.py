@@ -1,4 +1,4 @@
-"""A character vocabulary: any Unicode text, and a clear refusal of a character that is not in it."""
+"""A character vocabulary: any Unicode text, and a clear refusal of any character outside it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from verify.arithmetic import get_arithmetic as get_arithmetic
     from verify.arithmetic.structured import StructuredTorchArithmetic as StructuredTorchArithmetic
     from verify.arithmetic.tensors import TorchArithmetic as TorchArithmetic
+    from verify.backends import Backend as Backend
+    from verify.backends import CallableBackend as CallableBackend
+    from verify.backends import TransformerBackend as TransformerBackend
+    from verify.backends.modules import ModuleBackend as ModuleBackend
     from verify.evidence.enumeration import exhaust as exhaust
     from verify.evidence.evaluation import check as check
     from verify.evidence.fuzzing import fuzz as fuzz
@@ -42,6 +46,10 @@ _HOMES = {
     "get_arithmetic": "verify.arithmetic",
     "StructuredTorchArithmetic": "verify.arithmetic.structured",
     "TorchArithmetic": "verify.arithmetic.tensors",
+    "Backend": "verify.backends",
+    "CallableBackend": "verify.backends",
+    "TransformerBackend": "verify.backends",
+    "ModuleBackend": "verify.backends.modules",
     "batch_dependence": "verify.running.batches",
     "Outcome": "verify.running.cases",
     "Runner": "verify.running.cases",

@@ -25,3 +25,4 @@ from constructions.layers.positions import Unmarked as Unmarked
 from constructions.layers.positions import sinusoidal as sinusoidal
 from constructions.layers.rotary import Rotary as Rotary
 from constructions.layers.rotary import rotary as rotary
+from constructions.layers.softmax1 import Softmax1Attention as Softmax1Attention

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+from jaxtyping import Bool
+
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.base import (
     Layer,
@@ -24,7 +27,7 @@ from constructions.layers.base import (
 from constructions.layers.masks import Mask
 from constructions.layers.rotary import Rotary
 from constructions.lowering import Bindings
-from constructions.operations import RowsT, ScoresT, WeightT
+from constructions.operations import RowsT, ScoresT, Visible, WeightT
 from constructions.validation import InvalidArgument, reject
 
 
@@ -192,7 +195,8 @@ class Attention(Layer[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether this is attention as the paper has it: plain heads, added up, under the construction's mask."""
-        return self.output is None and self.mask is None and all(head.is_plain for head in self.heads)
+        nothing_more = type(self) is Attention and self.output is None and self.mask is None
+        return nothing_more and all(head.is_plain for head in self.heads)
 
     def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
         """Return the width of the output."""
@@ -215,25 +219,26 @@ class Attention(Layer[WeightT]):
 
     def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
         """Return the sum, or the projection, of the heads' outputs."""
-        operations, visible = run.operations, run.visible(self.mask)
+        operations, seen = run.operations, run.visible(self.mask)
         asking = operations.last(rows) if last_only else rows
-        seen = visible[-1:] if last_only else visible
+        seen = seen[-1:] if last_only else seen
         stop = run.start + run.count
         held: dict[str, tuple[RowsT, RowsT]] = {}
         outputs: list[RowsT] = []
         for head in self.heads:
-            keys, values = held[head.name] = self._seen_by(head, run, rows, held)
+            held[head.name] = self._kept_by(head, run, rows, held)
+            keys, values, visible = self.attended(head, run, *held[head.name], seen)
             scores = operations.scores(head.queries(run, asking, last_only=last_only), keys)
             temperature, size = run.temperature_of(head.name), head.key_size
             if head.score_bias is None:
-                weights = operations.attention(scores, seen, temperature, key_size=size)
+                weights = operations.attention(scores, visible, temperature, key_size=size)
             else:
                 shift = operations.score_table(head.score_bias, stop - 1 if last_only else run.start, stop)
                 if head.bias_after_scaling:
-                    weights = operations.shifted_attention(scores, shift, seen, temperature, key_size=size)
+                    weights = operations.shifted_attention(scores, shift, visible, temperature, key_size=size)
                 else:
                     scores = operations.shifted(scores, shift)
-                    weights = operations.attention(scores, seen, temperature, key_size=size)
+                    weights = operations.attention(scores, visible, temperature, key_size=size)
             outputs.append(operations.mix(weights, values))
             run.record(f"{self.name}.{head.name}.scores", scores)
             run.record(f"{self.name}.{head.name}.weights", weights)
@@ -242,10 +247,27 @@ class Attention(Layer[WeightT]):
         run.record(self.name, found)
         return found
 
-    def _seen_by(
+    def attended(
+        self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], keys: RowsT, values: RowsT, visible: Visible
+    ) -> tuple[RowsT, RowsT, Bool[np.ndarray, "rows attended"]]:
+        """Return the keys and values that a head's softmax is taken over, and which of them each query sees.
+
+        Variants of attention override this, for keys that are at no position.
+
+        Args:
+            head: one of the heads.
+            run: the forward pass.
+            keys: of the positions.
+            values: of the positions.
+            visible: which positions each query sees.
+
+        """
+        return keys, values, visible
+
+    def _kept_by(
         self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, held: dict[str, Any]
     ) -> tuple[RowsT, RowsT]:
-        """Return the keys and the values that a head sees: of the new positions, and of those before them."""
+        """Return a head's keys and values at the positions so far: the new ones, and those before them."""
         if head.shares is not None:
             shared: tuple[RowsT, RowsT] = held[head.shares]
             return shared

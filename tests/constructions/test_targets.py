@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from constructions import (
     ConditionalGeneration,
+    Domain,
     InvalidArgument,
     LongerInputs,
     LongerResponses,
@@ -60,7 +61,7 @@ def test_the_spaces_of_the_constructions() -> None:
     assert LongerResponses(3, 2).targets == TargetSpace(3, (2, 3))
     assert LongerInputs(2, 3).targets == TargetSpace(2, (2, 2, 2))
     assert UnconditionalGeneration(5, 3).user_inputs.size == 1
-    assert LongerInputs(2, 3).user_inputs == TargetSpace(2, (3,))
+    assert LongerInputs(2, 3).user_inputs == Domain.of(2, 3)
 
 
 def test_samples() -> None:

@@ -28,7 +28,7 @@ from constructions import (
 )
 from constructions.thresholds import unconditional_generation_threshold
 from verify import Verdict, exhaust, get_arithmetic
-from verify.cli.sizes import command_for
+from verify.requests import command_for
 from verify.running.batches import enumerated
 
 EXACT = get_arithmetic("rational")
@@ -122,6 +122,7 @@ def test_just_below_the_threshold_is_falsified_and_just_above_holds() -> None:
     assert falsified.holds is False
     assert falsified.counterexample is not None
     assert falsified.counterexample.target == [0, 0, 3]
+    assert falsified.counterexample.margin is not None
     assert falsified.counterexample.margin < 0
     assert exhaust(above, EXACT).holds is True
 

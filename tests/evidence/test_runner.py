@@ -36,7 +36,7 @@ def _no_input(cases: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def _module(runner: Runner) -> Any:
-    return runner._module  # the module that the runner runs is what is mutated here
+    return runner.prepared.module  # type: ignore[attr-defined] # the module that the runner runs is what is mutated here
 
 
 @EVERYWHERE

@@ -69,6 +69,7 @@ def test_a_tie_is_told_from_a_wrong_token(half: dict[str, Frontier], dtype: str)
         assert edge.wrong is not None
         assert edge.wrong[1].produced != edge.wrong[1].expected
         assert edge.no_margin[0] <= edge.wrong[0]
+        assert edge.no_margin[1].margin is not None
         assert not edge.no_margin[1].margin > 0
     tied = half["float16"].falsified["fma"].no_margin
     assert tied is not None
@@ -253,4 +254,5 @@ def test_the_edges_of_float32_where_attention_leaks(
     sizes = range(failing, failing + failing * 3 // 100 + 1)
     found = (failures(family(size), TorchArithmetic("float32", bias="separate")).no_margin for size in sizes)
     first = next(case for case in found if case is not None)
+    assert first.margin is not None
     assert np.isfinite(float(first.margin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -67,7 +68,7 @@ def certifier_section(title: str) -> Section:
     notes = [EXPLAINED]
     for name, found in outcomes().items():
         mutant = next(each for each in MUTANTS if each.name == name)
-        row = rows.setdefault(mutant.rule, Row(f"{mutant.rule} (`{mutant.module}`)"))
+        row = rows.setdefault(mutant.rule, Row(f"{mutant.rule} (`{_home(mutant.rule)}`)"))
         row.mutants += 1
         holes += wrong(mutant, found)
         if mutant.argument:
@@ -83,6 +84,13 @@ def certifier_section(title: str) -> Section:
             cell.killed += all(contradicted(found, killer) for killer in killers)
     notes += ["\nNot settled:\n\n", *(_unsettled(each) for each in UNSETTLED)] if UNSETTLED else []
     return Section(title, COLUMNS, list(rows.values()), holes, "\n" + notes[0] + "\n" + "".join(notes[1:]))
+
+
+def _home(rule: str) -> str:
+    """Return the module that a rule is in, or the package that all its modules are in."""
+    modules = [mutant.module.split(".") for mutant in MUTANTS if mutant.rule == rule]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*modules, strict=False))
+    return ".".join(parts[0] for parts in same)
 
 
 def _unsettled(each: Unsettled) -> str:

@@ -17,9 +17,11 @@ from constructions import Construction, InvalidArgument, TargetSpace
 from tests.mutation.canaries import every_verdict
 from tests.mutation.mutated import Mutated
 from verify import NumpyArithmetic
+from verify.backends import transformer as transformer_backend
 from verify.evidence import tally as verify_tally
 from verify.evidence import verdict as verify_verdict
 from verify.running import cases as verify_cases
+from verify.running import respond
 from verify.running.model import bind_construction, exact_logits
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -88,7 +90,7 @@ def _always_the_first_half(patch: pytest.MonkeyPatch) -> None:
 def _right_weights(patch: pytest.MonkeyPatch) -> None:
     """Run the weights of the construction that a mutant was made from: a cache with too small a key."""
     right = bind_construction
-    patch.setattr(verify_cases, "bind_construction", lambda mutant, each: right(_origin(mutant), each))
+    patch.setattr(transformer_backend, "bind_construction", lambda mutant, each: right(_origin(mutant), each))
 
 
 def _origin(construction: Construction) -> Construction:
@@ -99,8 +101,8 @@ def _the_model_is_asked(patch: pytest.MonkeyPatch) -> None:
     """Promise whatever is produced."""
     right = verify_cases._outcome
 
-    def agreeing(_: Any, produced: Any, logits: Any) -> Any:
-        return right(produced, produced, logits)
+    def agreeing(_: Any, produced: Any, logits: Any, decoding: Any) -> Any:
+        return right(produced, produced, logits, decoding)
 
     patch.setattr(verify_cases, "_outcome", agreeing)
 
@@ -118,7 +120,7 @@ def _logits_of_another_row(axis: int) -> Patch:
         logits = right(arithmetic, generation)
         return np.roll(logits, 1, axis=axis) if axis < 0 or logits.ndim > 2 else logits
 
-    return _attribute(verify_cases, "exact_logits", read)
+    return _attribute(respond, "exact_logits", read)
 
 
 def _accumulated_in(dtype: str) -> Patch:

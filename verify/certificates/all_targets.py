@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -29,9 +29,11 @@ from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel, Products
+from verify.certificates.floats.kernel import Kernel
 from verify.certificates.floats.margins import Margins, rounded_margins
 from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.relational import relational
+from verify.certificates.relational.arithmetic import Bounds, RelationalArithmetic
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -62,8 +64,7 @@ def certificate_arithmetic(
     """
     check_choice("arithmetic", kind, ("ball", "rounded"))
     if kind == "rounded":
-        check_choice("products", products, get_args(Products))
-        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
     if tf32 or products != "either":
         raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
     return BallArithmetic()
@@ -154,7 +155,7 @@ class _Found:
 class Bound:
     """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
 
-    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
+    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic | RelationalArithmetic[Any, Any, Any]
     model: Model[Any, Any, Any]
     readout: Linear[Any]
     bias: Any
@@ -199,13 +200,23 @@ def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
 def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
     """Return bounds of the readout's input at the last position.
 
+    Relations between coordinates, which bounds forget, are kept on the way where the arithmetic's are known.
+
     Args:
         bound: the construction.
         batch: cells of one step.
         trace: records every intermediate.
 
     """
-    arithmetic: Any = bound.arithmetic  # one of two that have bounds of prompts and of embeddings
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return _last_row(bound, batch, trace)
+    related = replace(bound, arithmetic=arithmetic, model=replace(bound.model, arithmetic=arithmetic))
+    return _last_row(related, batch, None if trace is None else Bounds(trace=trace)).rows
+
+
+def _last_row(bound: Bound, batch: Cells, trace: Trace | None) -> Any:
+    arithmetic: Any = bound.arithmetic  # one of those that have bounds of prompts and of embeddings
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from constructions.unknown_arithmetic import INT64_ENTRIES
 from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 
 #: Numbers in the input rows of one batch of cells.
-_BATCH_NUMBERS = 2**23
+BATCH_NUMBERS = 2**23
 #: Of the members that are drawn: the same verdict on every machine.
 _SEED = 0
 
@@ -69,9 +68,23 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
         CellsError: more cells than that, or code that cannot run on bounds.
 
     """
+    check_reading(construction)
+    if not construction.reading.takes_largest:
+        raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax")
     random = np.random.default_rng(_SEED)
     for step, places in enumerate(_cuts(construction, budget)):
         yield from _step_cells(Members(construction, random), step, places)
+
+
+def check_reading(construction: Construction) -> None:
+    """Refuse a response that is not read at the last position, which is the one that a certificate bounds.
+
+    Raises:
+        CellsError: it is read in one pass, at places of the input.
+
+    """
+    if construction.layout.read is not None:
+        raise CellsError("the response is read at places of the input, and only its last position is bounded")
 
 
 def everything(construction: Construction, step: int) -> Cells:
@@ -81,6 +94,7 @@ def everything(construction: Construction, step: int) -> Cells:
         CellsError: code that cannot run on bounds.
 
     """
+    check_reading(construction)
     vocab, layout, space = construction.vocab_size, construction.layout, construction.target_space
     targets = _free(space)
     prompt, denominator = encode(construction, targets)
@@ -118,13 +132,13 @@ class _Place:
 
 def _cuts(construction: Construction, budget: int) -> list[list[_Place]]:
     """Return for every step and user input the entries that decide, and those packed into one number with them."""
-    layout, vocab, space = construction.layout, construction.vocab_size, construction.target_space
-    inputs = vocab**layout.user
+    layout, space = construction.layout, construction.target_space
+    inputs = construction.user_inputs.size
     if inputs > budget:
         raise CellsError(f"there are {inputs} user inputs, more than the budget of {budget} cells")
     free = _free(space)
     packed = _packed_together(encode(construction, free)[0], space.digits)
-    users = np.array(list(product(range(vocab), repeat=layout.user)), dtype=np.int64).reshape(inputs, layout.user)
+    users = construction.user_inputs.unrank_range(0, inputs)
     found: list[list[_Place]] = [[] for _ in range(layout.response)]
     total = 0
     for user in users:
@@ -161,7 +175,7 @@ def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[C
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, _BATCH_NUMBERS // (width * layout.context_size))
+    chunk = max(1, BATCH_NUMBERS // (width * layout.context_size))
     for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=width):
         count = sum(counts)
         low = np.zeros((count, space.digits), dtype=np.int64)
@@ -211,7 +225,7 @@ def _batch(members: Members, step: int, targets: Targets, inputs: Int[np.ndarray
     promised = answer(construction, targets, inputs)
     if (promised.low[:, step] != promised.high[:, step]).any():
         raise CellsError("answer depends on entries of the target that it did not show to depend on")
-    if promised.low.min() < 0 or promised.high.max() >= construction.vocab_size:
+    if promised.low.min() < 0 or promised.high.max() >= construction.output_vocab_size:
         raise CellsError("answer promises tokens outside the vocabulary")
     looked_at = members.check(targets, (prompt, denominator), (inputs, promised))
     return Cells(

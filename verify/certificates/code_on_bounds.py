@@ -227,7 +227,7 @@ class Members:
                     return _Given(numerators, prompt.denominator, np.zeros(len(members)))
                 answers = construction.answer(members.copy(), promised[0][cells])
                 shape = len(members), construction.layout.response
-                checked = checked_answer(owner, answers, shape, construction.vocab_size)
+                checked = checked_answer(owner, answers, shape, construction.output_vocab_size)
                 return _Given(numerators, prompt.denominator, checked)
         except InvalidArgument as error:
             raise CellsError(str(error)) from None

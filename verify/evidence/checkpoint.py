@@ -25,14 +25,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from constructions.construction import Construction
+from constructions.specification import Specification
 from constructions.validation import InvalidArgument
-from verify.arithmetic import Arithmetic
 from verify.evidence.fingerprint import code_sha256, surroundings
 from verify.evidence.tally import Tally
 from verify.evidence.verdict import Margin, decimal, margin_from_json, margin_to_json
 from verify.files.atomic import write_atomically
 from verify.running.batches import Batch, enumerated, spaces
-from verify.running.cases import Runner, batch_size, show_temperature
+from verify.running.cases import Runner, batch_size, declared
 
 #: Cases whose virtual tokens and promised responses are part of the digest of a run.
 _SAMPLED = 64
@@ -45,36 +45,35 @@ _LARGEST = 2**24
 _MOST_CASES = 2**62
 
 
-def run_sha256(construction: Construction) -> str:
+def run_sha256(construction: Specification) -> str:
     """Return a digest of what is run: never resume from another run's checkpoint.
 
     Every exact weight, where there are ReLUs, the mask, and, for :data:`_SAMPLED` cases drawn with a fixed seed, the
     virtual tokens and the promised response.
     """
-    digest = hashlib.sha256(construction.transformer.lowered.sha256.encode())
-    digest.update(f"{construction.mask} {construction.layout} {spaces(construction)}".encode())
+    weights = construction.transformer.lowered.sha256 if isinstance(construction, Construction) else "none"
+    digest = hashlib.sha256(weights.encode())
+    digest.update(repr(declared(construction)).encode())
     targets, inputs = (space.sample(_SAMPLED, seed=0) for space in spaces(construction))
-    ratios, response = construction.virtual_tokens(targets), construction.response(targets, inputs)
-    for numbers in (ratios.numerators, response):
+    ratios, response = construction.prompts(targets), construction.response(targets, inputs)
+    for numbers in ([] if ratios is None else [ratios.numerators]) + [inputs, response]:
         # Python integers, as objects, have no bytes of their own
         digest.update(repr(numbers.tolist()).encode() if numbers.dtype == object else numbers.tobytes())
-    digest.update(hex(ratios.denominator).encode())
+    digest.update(hex(1 if ratios is None else ratios.denominator).encode())
     return digest.hexdigest()
 
 
-def run_key(construction: Construction, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool) -> Mapping[str, Any]:
+def run_key(runner: Runner) -> Mapping[str, Any]:
     """Return what a checkpoint is of, as JSON values."""
+    construction, backend = runner.construction, runner.backend
     return {
         "construction": repr(construction),
         "run": run_sha256(construction),
-        "code": code_sha256(construction, arithmetic),
-        "arithmetic": arithmetic.name,
-        "made by": arithmetic.expression(),
-        "device": arithmetic.device,
-        "temperature": show_temperature(construction.temperature_for(arithmetic.fmt)),
-        "exact temperature": repr(construction.temperature_for(arithmetic.fmt)),
-        "mask": construction.mask,
-        "tf32": tf32,
+        "code": code_sha256(construction, *backend.looked_at(), whole=backend.code()),
+        "arithmetic": backend.name,
+        "made by": ", ".join(backend.arguments()),
+        "device": backend.device,
+        **backend.key(construction),
         **surroundings(),
     }
 
@@ -150,7 +149,7 @@ class Checkpoint:
     def __init__(self, path: Path, runner: Runner) -> None:
         """Take the file of a run; it need not be there."""
         self.path, self.runner = path, runner
-        self.key = run_key(runner.construction, runner.arithmetic, tf32=runner.tf32)
+        self.key = run_key(runner)
 
     def keep(self, tally: Tally) -> None:
         """Write how far the run is."""
@@ -226,12 +225,12 @@ class Checkpoint:
         except (TypeError, ValueError, ZeroDivisionError) as error:
             _refuse(self.path, str(error))
         if margin is None:
-            if self.runner.construction.vocab_size > 1:
+            if self.runner.has_margins:
                 _refuse(self.path, "it has no margin")
             return None
-        exact = self.runner.arithmetic.fmt is None
+        exact = self.runner.backend.exact
         if isinstance(margin, Fraction) is not exact or not margin > 0 or margin == math.inf:
-            _refuse(self.path, f"no margin of a run in {self.runner.arithmetic.name} is {value!r}")
+            _refuse(self.path, f"no margin of a run in {self.runner.backend.name} is {value!r}")
         return margin if exact else float(margin)
 
     def _closest(self, value: Any, cases: int, margin: Margin) -> tuple[Runner, Batch, int]:
@@ -268,7 +267,7 @@ class Checkpoint:
             )
             outcome = self.runner.run(batch.targets, batch.inputs)
             failed = outcome.failures().any(axis=1)
-            if self.runner.arithmetic.fmt is None and tally.margin is not None:
+            if self.runner.backend.exact and tally.margin is not None:
                 failed |= outcome.margins.min(axis=1) < tally.margin
             if failed.any():
                 number = numbers[start + int(np.argmax(failed))]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.specification import Specification
 from constructions.validation import InvalidArgument, check_tokens
-from verify.arithmetic import Arithmetic, get_arithmetic
+from verify.arithmetic import get_arithmetic
+from verify.backends import Backend, Runs, as_backend
 from verify.evidence.found import recorded
-from verify.evidence.tally import Witnesses
+from verify.evidence.kinds import EVALUATED
+from verify.evidence.search import Search
 from verify.evidence.verdict import Verdict
 from verify.running.batches import Batch, InBatch, batch_dependence, named_batch, spaces
 from verify.running.cases import Outcome, Runner, parameters_of
@@ -20,12 +21,13 @@ from verify.running.trace import Trace
 
 
 def evaluate(
-    construction: Construction,
+    construction: Specification,
     *,
     target: object = None,
     rank: int | None = None,
     user_input: Sequence[int] = (),
-    arithmetic: str | Arithmetic[Any, Any, Any] = "rational",
+    arithmetic: str | Runs | None = None,
+    backend: Backend | None = None,
     dtype: str = "float32",
     device: str = "cpu",
     claim: str | None = None,
@@ -43,7 +45,8 @@ def evaluate(
         target: the behaviour to select; give this or ``rank``.
         rank: the target's place in its space.
         user_input: the user's tokens.
-        arithmetic: its name, or the arithmetic itself.
+        arithmetic: its name, or the arithmetic itself; ``rational`` by default.
+        backend: what generates, in the place of an arithmetic.
         dtype: the float format, where there is one.
         device: where torch runs.
         claim: the claim's id; the construction's name by default.
@@ -66,7 +69,6 @@ def evaluate(
     targets, users = spaces(construction)
     if rank is not None:
         target = targets.unrank(rank)
-    started = time.perf_counter()
     tokens = check_tokens("target", target, targets.vocab_size, targets.shape)
     if len(user_input) == 0 and construction.layout.user:
         raise InvalidArgument(
@@ -76,43 +78,38 @@ def evaluate(
     given = check_tokens("user_input", inputs, construction.vocab_size, (construction.layout.user,))
     if tokens.ndim != len(targets.shape) or given.ndim != 1:
         raise InvalidArgument("target: expected a single case, not a batch")
-    ar = get_arithmetic(arithmetic, dtype=dtype, device=device) if isinstance(arithmetic, str) else arithmetic
+    if backend is not None and arithmetic is not None:
+        raise InvalidArgument("backend: expected either an arithmetic or a backend but got both")
+    runs = arithmetic if backend is None else backend
+    runs = "rational" if runs is None else runs
+    runs = get_arithmetic(runs, dtype=dtype, device=device) if isinstance(runs, str) else runs
+    search = Search(
+        EVALUATED,
+        as_backend(runs, tf32=tf32),
+        claim=claim or type(construction).__name__,
+        command=lambda _: command,
+    )
     alone = Batch("alone", tokens[None], given[None])
     batch = alone if in_batch is None else named_batch(construction, in_batch)
     place = batch.place(tokens, given)
-    runner, witnesses = Runner(construction, ar, tf32=tf32), Witnesses()
+    runner, tally = Runner(construction, search.backend), search.tally
     outcome = runner.run(batch.targets, batch.inputs, trace).case(place)
-    witnesses.add(runner, Batch(batch.name, tokens[None], given[None]), outcome)
+    tally.add(outcome, runner, Batch(batch.name, tokens[None], given[None]))
     failed = bool(outcome.failures().any())
-    reason = None if failed else witnesses.changed()
+    if failed:
+        tally.found = recorded(runner, outcome, 0, target=tokens, user_input=given, command=command, batch=in_batch)
+        tally.margin = tally.found.margin
+    else:
+        tally.reason = tally.witnesses.changed()
     if batches is not None:
         batches += batch_dependence(runner, tokens, given, seed=seed)
         wrong = [found.size for found in batches if not found.right]
-        if wrong and not failed and reason is None:
-            reason = f"right alone, but not in batches of {', '.join(map(str, wrong))}"
-    margin = outcome.smallest_margin()
-    found = (
-        recorded(runner, outcome, 0, target=tokens, user_input=given, command=command, batch=in_batch)
-        if failed
-        else None
-    )
-    verdict = Verdict(
-        claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction, ar),
-        method="evaluated",
-        arithmetic=runner.name,
-        device=ar.device,
-        holds=False if failed else True if reason is None else None,
-        cases=1,
-        space=targets.size * users.size,
-        margin=found.margin if found else None if margin == float("inf") else margin,
-        counterexample=found,
-        seconds=time.perf_counter() - started,
-        reason=reason,
-    )
+        if wrong and not failed and tally.reason is None:
+            tally.reason = f"right alone, but not in batches of {', '.join(map(str, wrong))}"
+    verdict = search.verdict(parameters_of(construction, search.backend), space=targets.size * users.size)
     return verdict, outcome
 
 
-def check(construction: Construction, **case: Any) -> Verdict:
+def check(construction: Specification, **case: Any) -> Verdict:
     """Return the verdict of one case; the arguments and errors are those of :func:`evaluate`."""
     return evaluate(construction, **case)[0]

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.specification import Specification
 from verify.evidence.verdict import library_versions
 
 #: What is written out as it is.
@@ -64,12 +64,13 @@ def surroundings() -> Mapping[str, str]:
     return {**library_versions(), "sources": package_sha256()}
 
 
-def code_sha256(construction: Construction, *others: object) -> str:
+def code_sha256(construction: Specification, *others: object, whole: tuple[object, ...] = ()) -> str:
     """Return a digest of the code of a construction, see the module's docstring.
 
     Args:
         construction: whose classes and fields are looked at.
         others: further objects, of which the class and the plain attributes are looked at, such as an arithmetic.
+        whole: further objects, of which everything is looked at, such as a callable.
 
     """
     feeder = _Feeder()
@@ -79,6 +80,7 @@ def code_sha256(construction: Construction, *others: object) -> str:
     feeder.feed(_without_lazy(construction))
     for other in others:  # what it is made with, and not what it keeps
         feeder.feed({name: held for name, held in vars(other).items() if isinstance(held, _PLAIN)})
+    feeder.feed(whole)
     return feeder.digest.hexdigest()
 
 

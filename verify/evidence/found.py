@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from constructions.validation import IntArray
+from verify.evidence.kinds import EVALUATED
 from verify.evidence.verdict import Counterexample, decimal
 from verify.running.batches import Batch, spaces
 from verify.running.cases import Outcome, Runner
@@ -78,7 +78,6 @@ def recorded(
 
     """
     position = int(np.argmax(outcome.failures()[case]))
-    margin = outcome.margins[case, position]
     tokens = [int(token) for token in user_input]
     return Counterexample(
         construction=repr(runner.construction),
@@ -86,31 +85,34 @@ def recorded(
         target=target.tolist(),
         user_input=tokens,
         position=position,
-        expected=int(outcome.expected[case, position]),
-        produced=int(outcome.produced[case, position]),
-        margin=margin if isinstance(margin, Fraction) else float(margin),
+        expected=_number(outcome.expected[case, position]),
+        produced=_number(outcome.produced[case, position]),
+        margin=_number(outcome.margins[case, position]) if runner.backend.gives_logits else None,
         reproduce=_reproduce(runner, target, tokens, command=command, batch=batch),
         batch=batch,
+        decoding=outcome.decoding,
     )
+
+
+def _number(value: Any) -> Any:
+    """Return a number of numpy's as Python's; exact ones stay as they are."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _reproduce(
     runner: Runner, target: IntArray, user_input: list[int], *, command: Command | None, batch: str | None
 ) -> str:
-    chosen = runner.arithmetic.words()
+    chosen = runner.backend.words()
     if command is None or chosen is None:
-        case = f"target={target.tolist()}, user_input={user_input}, arithmetic={runner.arithmetic.expression()}"
-        case += ("" if batch is None else f", in_batch={batch!r}") + (", tf32=True" if runner.tf32 else "")
-        return f"verify.check({runner.construction!r}, {case})"
-    words = ["prefixproof", "check", command["claim"]]
-    for name, value in command.items():
-        if name != "claim":
-            words += [name, value]
-    words += ["--rank", decimal(spaces(runner.construction)[0].rank(target))]
-    if user_input:
-        words += ["--user", ",".join(map(str, user_input))]
-    words += [*chosen, *([] if batch is None else ["--in-batch", batch]), *(["--tf32"] if runner.tf32 else [])]
-    return shlex.join(words)
+        case = [f"target={target.tolist()}", f"user_input={user_input}"]
+        case += [] if batch is None else [f"in_batch={batch!r}"]
+        return f"verify.check({', '.join([repr(runner.construction), *case, *runner.backend.arguments()])})"
+    words = ["--rank", decimal(spaces(runner.construction)[0].rank(target))]
+    words += ["--user", ",".join(map(str, user_input))] if user_input else []
+    words += [] if batch is None else ["--in-batch", batch]
+    line = EVALUATED.command(command, chosen, *words)
+    assert line is not None, "one case is shown by a command"
+    return line
 
 
 def _short(target: IntArray) -> str:

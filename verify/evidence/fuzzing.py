@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -12,12 +11,14 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from constructions.construction import Construction
+from constructions.specification import Specification
 from constructions.validation import check_integer
-from verify.arithmetic import Arithmetic
+from verify.backends import Runs, as_backend
 from verify.evidence.found import confirmed
+from verify.evidence.kinds import FUZZED
+from verify.evidence.search import CommandFor, Search
 from verify.evidence.strategies import Case, cases
-from verify.evidence.tally import Progress, Tally, no_progress
+from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.batches import Batch
 from verify.running.cases import Runner
@@ -32,13 +33,13 @@ class _NotShown(AssertionError):
 
 def fuzz(
     constructions: SearchStrategy[Any],
-    arithmetic: Arithmetic[Any, Any, Any],
+    arithmetic: Runs,
     *,
     examples: int = 1000,
     seed: int = 0,
     claim: str,
     parameters: Mapping[str, Any] | None = None,
-    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
+    command: CommandFor | None = None,
     progress: Progress = no_progress,
     tf32: bool = False,
 ) -> Verdict:
@@ -46,7 +47,7 @@ def fuzz(
 
     Args:
         constructions: what to draw constructions from, see ``verify.evidence.strategies`` (``st.just`` of one is fine).
-        arithmetic: the number system.
+        arithmetic: the number system, or a backend.
         examples: how many cases to draw; a space that is smaller is covered and ends the run early.
         seed: the same seed draws the same cases.
         claim: the claim's id.
@@ -60,53 +61,38 @@ def fuzz(
         ones.
 
     """
-    started = time.perf_counter()
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
-    tally, runs = Tally(), 0
+    backend = as_backend(arithmetic, tf32=tf32)  # refuses what it does not have
+    search = Search(FUZZED, backend, claim=claim, command=command, progress=progress)
+    tally, runs = search.tally, 0
     seen: set[tuple[str, bytes, bytes]] = set()
-    arithmetic.running(tf32=tf32)  # refuses what it does not have
-    runner = _Runners(lambda construction: Runner(construction, arithmetic, tf32=tf32))
+    runner = _Runners(lambda construction: Runner(construction, backend))
 
     def check(case: Case) -> None:
         nonlocal runs
-        construction = case.construction
+        held = runner(case.construction)
         batch = Batch("alone", case.target[None], case.user_input[None])
-        outcome = runner(construction).run(batch.targets, batch.inputs)
+        outcome = held.run(batch.targets, batch.inputs)
         if outcome.failures().any():
-            words = None if command is None else command(construction)
-            found = confirmed(runner(construction), batch, 0, command=words)
+            found = confirmed(held, batch, 0, command=search.command(case.construction))
             tally.found, tally.reason = (None, found) if isinstance(found, str) else (found, None)
             raise _NotShown
-        identity = (repr(construction), case.target.tobytes(), case.user_input.tobytes())
+        identity = (repr(case.construction), case.target.tobytes(), case.user_input.tobytes())
         if tally.found is None and identity not in seen:
             seen.add(identity)
-            tally.add(outcome, runner(construction), batch)
+            tally.add(outcome, held, batch)
         runs += 1
         progress(min(runs, examples), examples)
 
     reason = _search(cases(constructions), check, examples, seed)
     if reason is not None:
-        tally.found = None
-    tally.settle(lambda construction: None if command is None else command(construction))
-    reason = reason or tally.reason
+        tally.found, tally.reason = None, reason
+    search.settle()
     if tally.found is not None:
         tally.margin = tally.found.margin
         tally.cases += 1
-    return Verdict(
-        claim=claim,
-        parameters=dict(parameters or {}),
-        method="fuzzed",
-        arithmetic=arithmetic.name + (" with TF32" if tf32 else ""),
-        device=arithmetic.device,
-        holds=tally.holds(complete=tally.cases > 0 and reason is None),
-        cases=tally.cases,
-        margin=tally.margin,
-        counterexample=tally.found,
-        seed=seed,
-        seconds=time.perf_counter() - started,
-        reason=reason or (None if tally.cases else "no case was drawn"),
-    )
+    return search.verdict(dict(parameters or {}), seed=seed, reason=None if tally.cases else "no case was drawn")
 
 
 class _Runners:
@@ -116,11 +102,11 @@ class _Runners:
     too: a field that is not compared may well be a weight.
     """
 
-    def __init__(self, make: Callable[[Construction], Runner]) -> None:
+    def __init__(self, make: Callable[[Specification], Runner]) -> None:
         self._make = make
         self._held: OrderedDict[Any, Runner] = OrderedDict()
 
-    def __call__(self, construction: Construction) -> Runner:
+    def __call__(self, construction: Specification) -> Runner:
         values = [(item.name, getattr(construction, item.name)) for item in fields(construction)]
         key = (type(construction), tuple((name, type(value), value) for name, value in values))
         try:

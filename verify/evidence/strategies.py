@@ -5,12 +5,10 @@ Importing this module also registers the constructions with Hypothesis, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -19,10 +17,10 @@ from constructions.construction import Construction
 from constructions.formats import Format
 from constructions.longer_inputs import LongerInputs
 from constructions.longer_responses import LongerResponses
+from constructions.specification import Specification
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import IntArray, InvalidArgument, check_integer
-from verify.suite.subjects import Subject
 
 #: Targets of more entries than this are drawn through numpy from a drawn seed: Hypothesis would spend its whole budget
 #: on their entries. They shrink in their sizes, not entry by entry.
@@ -37,15 +35,15 @@ _SEED_BITS = 32
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One thing to check: a construction, the behaviour to select, and what the user says."""
+    """One thing to check: a construction (or a specification), the behaviour to select, and what the user says."""
 
-    construction: Construction
+    construction: Any
     target: IntArray
     user_input: IntArray
 
 
 @st.composite
-def targets(draw: st.DrawFn, construction: Construction) -> IntArray:
+def targets(draw: st.DrawFn, construction: Specification) -> IntArray:
     """Draw a target of a construction, int64 of its space's shape; extreme tokens come often."""
     space = construction.target_space
     last = space.vocab_size - 1
@@ -65,9 +63,11 @@ def maps(vocab_size: int) -> SearchStrategy[IntArray]:
     return targets(ConditionalGeneration(vocab_size))
 
 
-def user_inputs(construction: Construction) -> SearchStrategy[IntArray]:
+def user_inputs(construction: Specification) -> SearchStrategy[IntArray]:
     """Return a strategy for user inputs of a construction, int64 of shape ``(user,)``."""
-    user = construction.layout.user
+    users, user = construction.user_inputs, construction.layout.user
+    if not users.is_all_of(construction.vocab_size):
+        return st.integers(0, users.size - 1).map(users.unrank)
     tokens = st.lists(st.integers(0, construction.vocab_size - 1), min_size=user, max_size=user)
     return tokens.map(lambda drawn: np.array(drawn, dtype=np.int64))
 
@@ -142,29 +142,6 @@ def longer_inputs(
     sizes = longer_inputs_sizes(max_vocab_size, max_input_size, max_digits=max_digits, fmt=fmt)
     vocab_size, input_size = draw(st.sampled_from(sizes))
     return LongerInputs(vocab_size, input_size)
-
-
-def constructions_of(subject: Subject, ranges: Mapping[str, range], fmt: Format | None) -> SearchStrategy[Construction]:
-    """Return a strategy for constructions of sizes in these ranges; sizes that it refuses are not drawn.
-
-    Args:
-        subject: what to build, by the names of its fields.
-        ranges: for every size its values.
-        fmt: the number format, ``None`` for exact arithmetic.
-
-    """
-    sizes = {name: st.integers(values[0], values[-1]) for name, values in ranges.items()}
-
-    def build(given: dict[str, int]) -> Construction:
-        try:
-            construction = subject.build(given)
-            if fmt is not None:
-                construction.check_format(fmt)
-        except InvalidArgument:
-            reject()
-        return construction
-
-    return st.fixed_dictionaries(sizes).map(build)
 
 
 def longer_inputs_sizes(

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from constructions.construction import Construction
+from constructions.specification import Specification
 from constructions.validation import InvalidArgument, check_integer
-from verify.arithmetic import Arithmetic
-from verify.evidence.tally import Progress, Tally, no_progress
+from verify.backends import Runs, as_backend
+from verify.evidence.kinds import SWEPT
+from verify.evidence.search import CommandFor, Search
+from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
+from verify.running.batches import constant_batches
 from verify.running.batches import constant_targets as constant_targets
-from verify.running.batches import constants
-from verify.running.cases import Runner, batch_size
 
 
 def sweep(
-    build: Callable[[int], Construction],
-    arithmetic: Arithmetic[Any, Any, Any],
+    build: Callable[[int], Specification],
+    arithmetic: Runs,
     *,
     max_vocab_size: int,
     claim: str,
     parameters: Mapping[str, Any] | None = None,
-    command: Callable[[Construction], Mapping[str, str] | None] | None = None,
+    command: CommandFor | None = None,
     progress: Progress = no_progress,
     tf32: bool = False,
 ) -> Verdict:
@@ -32,7 +33,7 @@ def sweep(
 
     Args:
         build: a construction for a vocabulary size.
-        arithmetic: the number system.
+        arithmetic: the number system, or a backend.
         max_vocab_size: the last size.
         claim: the claim's id.
         parameters: what the verdict says of the other sizes.
@@ -45,50 +46,31 @@ def sweep(
         when a size is refused because the format cannot carry it.
 
     """
-    started = time.perf_counter()
     check_integer("max_vocab_size", max_vocab_size, 1)
-    tally = Tally()
-    reason = None
-    arithmetic_name = arithmetic.name + (" with TF32" if tf32 else "")
-    for vocab_size in range(1, max_vocab_size + 1):
+    backend = as_backend(arithmetic, tf32=tf32)
+    search = Search(SWEPT, backend, claim=claim, command=command, progress=progress)
+
+    def made(vocab_size: int) -> Specification:
         construction = build(vocab_size)
         if construction.vocab_size != vocab_size:
             raise InvalidArgument(f"build: expected a vocab_size of {vocab_size} but got {construction!r}")
-        try:
-            runner = Runner(construction, arithmetic, tf32=tf32)
-        except InvalidArgument as error:
-            reason = f"holds up to vocab_size {vocab_size - 1}; refused at {vocab_size}: {error}"
-            break
-        words = None if command is None else command(construction)
-        count = len(constant_targets(construction)[0])
-        size = batch_size(construction) if arithmetic.batched else count
-        for start in range(0, count, size):
-            batch = constants(construction, start, min(count, start + size))
-            if not tally.take(runner, batch, runner.run(batch.targets, batch.inputs), command=words):
-                break
-        if tally.reason is not None:
-            break
-        if tally.found is not None:
-            reason = f"holds up to vocab_size {vocab_size - 1}, stops at {vocab_size} (token {tally.found.expected})"
-            break
-        progress(vocab_size, max_vocab_size)
-    if reason is None:
-        tally.settle(lambda construction: None if command is None else command(construction))
-        if tally.found is not None:
-            reason = f"fails at {tally.found.construction}, alone and not in its batch"
-    return Verdict(
-        claim=claim,
-        parameters={"vocab_size": f"1..{max_vocab_size}", **(parameters or {}), "targets": "constant"},
-        method="swept",
-        arithmetic=arithmetic_name,
-        device=arithmetic.device,
-        holds=tally.holds(complete=reason is None),
-        cases=tally.cases,
-        space=None,
-        margin=tally.margin,
-        counterexample=tally.found,
-        seconds=time.perf_counter() - started,
-        reason=tally.reason or reason,
+        return construction
+
+    stop = search.over(
+        [partial(made, size) for size in range(1, max_vocab_size + 1)],
+        lambda construction: constant_batches(construction, unbatched=not backend.batched),
+    )
+    reason, found = None, search.tally.found
+    if stop is not None and stop.refused is not None:
+        reason = f"holds up to vocab_size {stop.place}; refused at {stop.place + 1}: {stop.refused}"
+    elif stop is not None and found is not None:
+        reason = f"holds up to vocab_size {stop.place}, stops at {stop.place + 1} (token {found.expected})"
+    elif stop is None:
+        search.settle()
+        if search.tally.found is not None:
+            reason = f"fails at {search.tally.found.construction}, alone and not in its batch"
+    return search.verdict(
+        {"vocab_size": f"1..{max_vocab_size}", **(parameters or {}), "targets": "constant"}, reason=reason
     )
 
 

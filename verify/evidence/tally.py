@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.decoding import Answers
 from constructions.ratios import Ratios
+from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.evidence.found import Command, confirmed
 from verify.evidence.verdict import Counterexample, Margin
@@ -33,15 +35,15 @@ class _Witness:
     runner: Runner
     target: IntArray
     user_input: IntArray
-    prompt: Ratios
-    expected: IntArray
+    prompt: Ratios | None
+    expected: Answers
 
 
 class Witnesses:
     """Cases drawn from a run, each as likely as any other, with what ``encode`` and ``answer`` gave for them.
 
     A verdict speaks of functions: their values must be the same when they are asked again, in another order and in
-    batches of another size.
+    batches of another size. So must those of a backend whose weights are not known.
     """
 
     def __init__(self) -> None:
@@ -52,8 +54,9 @@ class Witnesses:
 
     def add(self, runner: Runner, batch: Batch, outcome: Outcome) -> None:
         """Look at a batch that ran."""
-        if outcome.prompts is None or not len(batch.targets):
+        if not len(batch.targets):
             return
+        prompts = outcome.prompts
         # the n-th case replaces one that is held with chance WITNESSES / n, so that all are equally likely to stay
         places = self._draw.integers(0, self._seen + 1 + np.arange(len(batch.targets)))
         chosen = np.flatnonzero(places < WITNESSES).tolist()
@@ -62,7 +65,7 @@ class Witnesses:
                 runner,
                 batch.targets[case].copy(),
                 batch.inputs[case].copy(),
-                Ratios(outcome.prompts.numerators[case].copy(), outcome.prompts.denominator),
+                None if prompts is None else Ratios(prompts.numerators[case].copy(), prompts.denominator),
                 outcome.expected[case].copy(),
             )
             if len(self._held) < WITNESSES:
@@ -81,34 +84,60 @@ class Witnesses:
             construction, now = runner.construction, declared(runner.construction)
             if now != runner.declared:
                 return f"targets, layout, vocabulary and mask are not what they were: {now}, before {runner.declared}"
-            if construction.transformer is not runner.transformer and not runner.same_weights():
-                return "transformer: other weights when it is asked again"
+            found = runner.prepared.changed()
+            if found is not None:
+                return found
             for group in (held, *([one] for one in held[:_ALONE])):
-                found = _changed(construction, group)
+                found = _changed(construction, group) or _answers_otherwise(runner, group)
                 if found is not None:
                     return found
         return None
 
 
-def _changed(construction: Construction, held: list[_Witness]) -> str | None:
-    targets = np.stack([witness.target for witness in held])
-    inputs = np.stack([witness.user_input for witness in held])
+def _changed(construction: Specification, held: list[_Witness]) -> str | None:
+    targets, inputs = _cases(held)
     try:
-        prompts, answers = construction.virtual_tokens(targets), construction.response(targets, inputs)
+        prompts, answers = construction.prompts(targets), construction.response(targets, inputs)
     except InvalidArgument as error:
         return f"encode or answer, asked again: {error}"
     for place, witness in enumerate(held):
-        case = f"target {_short(witness.target)}" + (
-            f" with user input {witness.user_input.tolist()}" if len(witness.user_input) else ""
-        )
         if not (answers[place] == witness.expected).all():
             return (
-                f"answer is no function: {case} gave {witness.expected.tolist()}, and {answers[place].tolist()} when"
-                " asked again"
+                f"answer is no function: {_case(witness)} gave {witness.expected.tolist()}, and"
+                f" {answers[place].tolist()} when asked again"
             )
-        if not _same(Ratios(prompts.numerators[place], prompts.denominator), witness.prompt):
-            return f"encode is no function: {case} gave other virtual tokens when asked again"
+        if not _same_prompt(prompts, place, witness.prompt):
+            return f"encode is no function: {_case(witness)} gave other virtual tokens when asked again"
     return None
+
+
+def _answers_otherwise(runner: Runner, held: list[_Witness]) -> str | None:
+    """Ask a backend of which nothing is known for cases that were right: in another order, and one by one."""
+    if runner.backend.inspected:
+        return None
+    try:
+        failed = runner.run(*_cases(held)).failures().any(axis=1)
+    except InvalidArgument as error:
+        return f"{runner.backend.name}, asked again: {error}"
+    if not failed.any():
+        return None
+    again = f"was right, and is not when asked again in a batch of {len(held)}"
+    return f"{runner.backend.name} is no function: {_case(held[int(np.argmax(failed))])} {again}"
+
+
+def _cases(held: list[_Witness]) -> tuple[IntArray, IntArray]:
+    return np.stack([witness.target for witness in held]), np.stack([witness.user_input for witness in held])
+
+
+def _case(witness: _Witness) -> str:
+    given = f" with user input {witness.user_input.tolist()}" if len(witness.user_input) else ""
+    return f"target {_short(witness.target)}{given}"
+
+
+def _same_prompt(prompts: Ratios | None, place: int, before: Ratios | None) -> bool:
+    if prompts is None or before is None:
+        return prompts is before
+    return _same(Ratios(prompts.numerators[place], prompts.denominator), before)
 
 
 def _same(one: Ratios, other: Ratios) -> bool:
@@ -167,7 +196,7 @@ class Tally:
         self._refute(confirmed(runner, batch, case, command=command))
         return False
 
-    def settle(self, command: Callable[[Construction], Command | None]) -> None:
+    def settle(self, command: Callable[[Any], Command | None]) -> None:
         """Ask the witnesses again, and run the case of the smallest margin alone, where nothing was found so far."""
         if self.found is not None or self.reason is not None:
             return

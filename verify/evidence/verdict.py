@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, get_args
+from typing import Any
 
 import flint
 
+from constructions.decoding import Argmax, Decoding, decoding_from_json
 from constructions.validation import InvalidArgument
+from verify.evidence.kinds import KINDS, kind_of
+from verify.evidence.numbers import decimal as decimal
 
-#: How a verdict was reached. ``proved``: obligations discharged for all sizes; ``exhausted``: every case of the sizes;
-#: ``swept``: a named family of cases for every size of a range; ``fuzzed``: cases drawn with a seed; ``evaluated``:
-#: the cases that were given; ``certified``: bounds that hold for every case of the sizes at once.
-Method = Literal["proved", "certified", "exhausted", "swept", "fuzzed", "evaluated"]
+#: How a verdict was reached: the name of a kind of evidence, see :data:`verify.evidence.kinds.KINDS`.
+Method = str
 
 #: A margin is exact in exact arithmetic and a float otherwise.
 Margin = Fraction | float
@@ -48,11 +49,13 @@ class Counterexample:
         target: the target, as nested lists.
         user_input: the user's tokens.
         position: place in the response of the first token that is not as promised, 0-based.
-        expected: the token promised there.
+        expected: the token promised there, or the number.
         produced: the token produced there; the same as ``expected`` where it won only by the order of tokens.
         margin: the logit of ``expected`` minus the largest other one; not positive, or NaN where a logit is not finite.
+            ``None`` where the backend gives tokens alone.
         reproduce: one command that shows the case.
         batch: the batch in which it fails, where it is right alone; see :class:`~verify.running.batches.Batch`.
+        decoding: how the answer was read off the logits.
 
     """
 
@@ -61,30 +64,43 @@ class Counterexample:
     target: Any
     user_input: list[int]
     position: int
-    expected: int
-    produced: int
-    margin: Margin
+    expected: int | Margin
+    produced: int | Margin
+    margin: Margin | None
     reproduce: str
     batch: str | None = None
+    decoding: Decoding = field(default_factory=Argmax)
 
     def sentence(self) -> str:
         """Return the case in one sentence."""
         given = f" with user input {self.user_input}" if self.user_input else ""
         where = "" if self.batch is None else f" in the batch {self.batch}; alone it is right"
+        instead = self.decoding.instead(self.expected, self.produced, self.margin)
+        margin = "" if self.margin is None else f" (margin {_show_margin(self.margin)})"
         return (
             f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
-            f" {self.position}, but {self._instead()} (margin {_show_margin(self.margin)}){where}"
+            f" {self.position}, but {instead}{margin}{where}"
         )
 
-    def _instead(self) -> str:
-        """Return what happened in the place of the promise; a tie is not told as a wrong token."""
-        if self.margin != self.margin:  # NaN
-            return f"{self.produced} was produced, and a logit is not finite"
-        if self.margin == 0 and self.produced == self.expected:
-            return f"{self.expected} ties with a later token, and wins by the order of tokens alone"
-        if self.margin == 0:
-            return f"{self.produced} ties with it, and was produced, as it comes first"
-        return f"{self.produced} was produced"
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: the rank as a decimal string, exact numbers as ``"p/q"``; no ``decoding`` for argmax."""
+        case = {item.name: getattr(self, item.name) for item in fields(self)}
+        case["rank"], case["margin"] = decimal(self.rank), margin_to_json(self.margin)
+        for name in ("expected", "produced"):
+            case[name] = case[name] if isinstance(case[name], int) else margin_to_json(case[name])
+        decoding = case.pop("decoding")
+        return case if decoding.takes_largest else case | {"decoding": decoding.to_json()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Counterexample:
+        """Return the case that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
+        case = dict(record)
+        case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), margin_from_json(case["margin"])
+        case["decoding"] = decoding_from_json(case.get("decoding", Argmax().to_json()))
+        if not case["decoding"].gives_tokens:
+            for name in ("expected", "produced"):
+                case[name] = margin_from_json(case[name])
+        return cls(**case)
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,16 @@ class Refutation:
         """Return the case in one sentence."""
         return f"{self.subject}: {self.place} must be {self.expected}, but it is {self.produced}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values, exact margins as ``"p/q"``."""
+        case = {item.name: getattr(self, item.name) for item in fields(self)}
+        return case | {"margin": margin_to_json(self.margin)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Refutation:
+        """Return the case that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
+        return cls(**{**record, "margin": margin_from_json(record["margin"])})
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -136,6 +162,7 @@ class Verdict:
         refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
         resumed: where the run went on from a checkpoint: ``cases`` that it took over (a decimal string), when they were
             ``saved`` (UTC), and how many of them were run again (``replayed``).
+        assumptions: what a verdict about a backend takes for granted that is not inspected.
 
     """
 
@@ -155,6 +182,7 @@ class Verdict:
     reason: str | None = None
     refutation: Refutation | None = None
     resumed: Mapping[str, Any] | None = None
+    assumptions: str | None = None
 
     def __post_init__(self) -> None:
         if self.counterexample is not None and self.refutation is not None:
@@ -163,9 +191,9 @@ class Verdict:
             raise InvalidArgument("holds: expected no True without a case, or with a counterexample")
         if self.holds is True and self.margin is not None and not self.margin > 0:
             raise InvalidArgument(f"holds: expected a positive margin for True but got {self.margin}")
-        if self.holds is True and self.method == "exhausted" and self.cases != self.space:
-            given = f"{decimal(self.cases)} of {None if self.space is None else decimal(self.space)}"
-            raise InvalidArgument(f"holds: expected every case of the space for True but got {given}")
+        objection = kind_of(self.method).objection(self)
+        if self.holds is True and objection is not None:
+            raise InvalidArgument(f"holds: {objection}")
         if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
 
@@ -181,12 +209,9 @@ class Verdict:
         record["resumed"] = None if self.resumed is None else dict(self.resumed)
         record["cases"], record["space"] = decimal(self.cases), None if self.space is None else decimal(self.space)
         record["margin"] = margin_to_json(self.margin)
-        if self.case is not None:
-            case = {item.name: getattr(self.case, item.name) for item in fields(self.case)}
-            case["margin"] = margin_to_json(case["margin"])
-            if "rank" in case:
-                case["rank"] = decimal(case["rank"])
-            record["counterexample"] = case
+        record["counterexample"] = None if self.case is None else self.case.to_json()
+        if self.assumptions is None:
+            del record["assumptions"]
         return record
 
     @classmethod
@@ -197,15 +222,16 @@ class Verdict:
             InvalidArgument: a key is missing or unknown, or a value does not parse.
 
         """
-        known = {item.name for item in fields(cls)} - {"refutation"}
-        if not isinstance(record, Mapping) or set(record) != known:
+        known = {item.name for item in fields(cls)} - {"refutation", "assumptions"}
+        if not isinstance(record, Mapping) or set(record) - {"assumptions"} != known:
             raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
-        values = dict(record)
+        values = {"assumptions": None, **record}
         kinds_fit = (
             (values["holds"] is None or isinstance(values["holds"], bool))
-            and values["method"] in get_args(Method)
+            and values["method"] in KINDS
             and isinstance(values["parameters"], Mapping)
             and (values["resumed"] is None or isinstance(values["resumed"], Mapping))
+            and (values["assumptions"] is None or isinstance(values["assumptions"], str))
         )
         if not kinds_fit:
             raise InvalidArgument("verdict: expected holds true, false or null, a known method, and named parameters")
@@ -215,12 +241,10 @@ class Verdict:
             values["margin"] = margin_from_json(values["margin"])
             if values["counterexample"] is not None:
                 case = dict(values["counterexample"])
-                case["margin"] = margin_from_json(case["margin"])
                 if "subject" in case:
-                    values["counterexample"], values["refutation"] = None, Refutation(**case)
+                    values["counterexample"], values["refutation"] = None, Refutation.from_json(case)
                 else:
-                    case["rank"] = int(flint.fmpz(case["rank"]))
-                    values["counterexample"] = Counterexample(**case)
+                    values["counterexample"] = Counterexample.from_json(case)
         except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             raise InvalidArgument(f"verdict: expected the JSON of a verdict but {error}") from None
         return cls(**values)
@@ -229,11 +253,6 @@ class Verdict:
 def verdict_text(verdict: Verdict) -> str:
     """Return the verdict as one JSON line."""
     return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False)
-
-
-def decimal(value: int) -> str:
-    """Return a natural number in decimal, of any length (Python itself stops at 4,300 digits)."""
-    return str(flint.fmpz(value))
 
 
 def margin_to_json(margin: Margin | None) -> str | float | None:

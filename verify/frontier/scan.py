@@ -1,7 +1,7 @@
-"""One certificate after another: the same proof as ``certify``, with what recurs from V to V computed once.
+"""One certificate after another: the same proof as ``certify``, where parts that recur are computed once.
 
-Steps of the response differ little, so the boxes that promise the same token at all steps and user inputs are first
-certified together, as their hull; only what the hull leaves open is looked at box by box.
+Steps of the response differ little. So the boxes that promise the same token, at all steps and user inputs, are first
+certified together, as their hull; boxes that the hull leaves open are looked at one by one.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class Scanner:
         self.budget, self.points = budget, points
 
     def undecided(self, construction: Construction) -> str | None:
-        """Return ``None`` if every target with every user input is certain, or what could not be decided.
+        """Return ``None`` if every target with every user input is certain, otherwise the undecided part in words.
 
         Raises:
-            InvalidArgument: the format cannot hold what the weights rely on.
+            InvalidArgument: the format cannot hold the numbers that the weights rely on.
 
         """
-        with np.errstate(all="ignore"):  # what is not finite is never certain
+        with np.errstate(all="ignore"):  # numbers that are not finite are never certain
             bound = bind_for_certificate(construction, self.arithmetic)
             held: list[_Seen] = []
             count = numbers = 0
@@ -112,7 +112,7 @@ def _rows(box: Box, cells: int) -> tuple[Float[np.ndarray, "cells width"], Float
 
 
 def _hull(held: list[_Seen]) -> tuple[Int[np.ndarray, " tokens"], Box]:
-    """Return the tokens that are promised, and for each the smallest box that holds all its boxes."""
+    """Return the promised tokens, and for each the smallest box that holds all its boxes."""
     expected = np.concatenate([seen.expected for seen in held])
     bounds = [_rows(seen.box, len(seen.expected)) for seen in held]
     tokens, place = np.unique(expected, return_inverse=True)

@@ -114,8 +114,8 @@ Certificate = OutsideValues | NoCommonValue | WrongStrength
 def proves_impossible(problem: Problem, certificate: Certificate) -> bool:
     """Say whether a certificate shows that no prefix of the problem's size reaches the wanted outputs.
 
-    Whatever else is handed over is answered with ``False``: numbers that are not exact, vectors of other lengths,
-    positions that are not there, objects of other classes.
+    The answer to everything else is ``False``: inexact numbers, vectors of other lengths, positions that do not exist,
+    objects of other classes.
 
     Example:
         >>> from fractions import Fraction
@@ -158,7 +158,7 @@ def _outside_values(problem: Problem, certificate: OutsideValues) -> bool:
 
 
 def _exact_weights(problem: Problem, value: object) -> list[Vector] | None:
-    """Return an exact vector of the output's width for each position, ``None`` unless it is that."""
+    """Return an exact vector of the output's width for each position, ``None`` for anything else."""
     if type(value) not in {tuple, list} or len(value) != len(problem.targets):  # type: ignore[arg-type] # sized by then
         return None
     found = [exact_vector(one, problem.layer.output_width) for one in value]  # type: ignore[attr-defined] # as above
@@ -248,10 +248,11 @@ def pattern_is_impossible(
         layer: an :class:`~verify.prefixes.AttentionLayer` at an exact ``q``.
         content: its content, positions x width.
         pattern: heads x positions x positions.
-        certificate: what is claimed.
+        certificate: the certificate to check.
 
     Returns:
-        True for a proof; false for anything else, a pattern that no softmax has (negative, or a row of zeros) too.
+        True for a proof. False for anything else, including a pattern that no softmax has: negative, or with a row of
+        zeros.
 
     Example:
         >>> from constructions import RationalSoftmax

@@ -9,10 +9,10 @@ from fractions import Fraction
 from rich.table import Table
 from rich.text import Text
 
-from verify.evidence.verdict import Margin, Verdict, decimal
-
-#: Longest number that is written out; a longer one is written as a power of ten.
-_LONGEST_NUMBER = 15
+from verify.evidence.kinds import kind_of
+from verify.evidence.numbers import LONGEST_NUMBER
+from verify.evidence.numbers import number as number
+from verify.evidence.verdict import Margin, Verdict
 
 #: How many targets of a certificate's cells were looked at, in what it rests on.
 _DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
@@ -71,20 +71,7 @@ def _range(letter: str, value: str) -> str:
 
 def evidence(verdict: Verdict) -> str:
     """Return the kind of evidence with its count."""
-    cases = number(verdict.cases)
-    if verdict.method == "proved":
-        prover = verdict.parameters.get("prover", "")
-        what = "obligations" if prover == "sympy" else "theorems"
-        return f"proved: {cases} of {number(verdict.space or 0)} {what} ({prover})"
-    if verdict.method == "exhausted":
-        return f"exhausted: {cases} of {number(verdict.space or 0)} cases"
-    if verdict.method == "fuzzed":
-        return f"fuzzed: {cases} distinct cases, seed {verdict.seed}"
-    if verdict.method == "swept":
-        return f"swept: {cases} cases, every V"
-    if verdict.method == "certified":
-        return f"certified: all {cases} cases at once" if verdict.holds else "certified: not all cases"
-    return f"evaluated: {cases} case{'s' if verdict.cases != 1 else ''}"
+    return kind_of(verdict.method).sentence(verdict)
 
 
 def outcome(verdict: Verdict) -> Text:
@@ -97,7 +84,7 @@ def outcome(verdict: Verdict) -> Text:
 def explanation(verdict: Verdict) -> list[str]:
     """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
     lines = []
-    if verdict.method == "certified" and verdict.holds:
+    if kind_of(verdict.method).shares_assumptions and verdict.holds:
         return []  # what it rests on is the same for many, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
@@ -113,10 +100,11 @@ def explanation(verdict: Verdict) -> list[str]:
 
 def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
     """Return what the certificates of a table rest on, each once; of counts that differ, the smallest."""
-    held = [verdict for verdict in verdicts if verdict.method == "certified" and verdict.holds and verdict.reason]
+    shared = (verdict for verdict in verdicts if kind_of(verdict.method).shares_assumptions)
+    held = [verdict for verdict in shared if verdict.holds and verdict.reason]
     counts: dict[str, list[str]] = {}
     for verdict in held:
-        line = f"certified, {verdict.arithmetic.split()[0]}: {verdict.reason}"
+        line = f"{verdict.method}, {verdict.arithmetic.split()[0]}: {verdict.reason}"
         counts.setdefault(_DRAWN.sub("#", line), []).extend(_DRAWN.findall(line))
     lines = []
     for line, given in counts.items():
@@ -129,11 +117,5 @@ def margin(value: Margin) -> str:
     """Return a margin: exact as a fraction where that is short, otherwise in three digits."""
     if isinstance(value, Fraction):
         text = str(value)
-        return text if len(text) <= _LONGEST_NUMBER else f"~{float(value):.2e}"
+        return text if len(text) <= LONGEST_NUMBER else f"~{float(value):.2e}"
     return f"{value:.2e}"
-
-
-def number(value: int) -> str:
-    """Return a natural number with thousands marked, or as a power of ten when it is long."""
-    text = decimal(value)
-    return f"{value:,}" if len(text) <= _LONGEST_NUMBER else f"~{text[0]}.{text[1:3]}e{len(text) - 1}"

@@ -7,17 +7,17 @@ the batch that it is in.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import flint
 import numpy as np
 
-from constructions.construction import Construction
+from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument, check_integer, reject
 from verify.evidence.verdict import decimal
-from verify.running.cases import Runner, batch_size
+from verify.running.cases import Outcome, Runner, batch_size
 from verify.running.cases import spaces as spaces
 
 #: Sizes of the batches in which a case is compared with itself alone: the smallest, an odd one, and two that reach the
@@ -55,7 +55,7 @@ class Batch:
         return int(np.argmax(same))
 
 
-def enumerated(construction: Construction, start: int, stop: int) -> Batch:
+def enumerated(construction: Specification, start: int, stop: int) -> Batch:
     """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
     targets, users = spaces(construction)
     first, last = start // users.size, (stop - 1) // users.size
@@ -71,32 +71,43 @@ def enumerated(construction: Construction, start: int, stop: int) -> Batch:
     return Batch(name, chosen[rows], users.unrank_range(0, users.size)[places])
 
 
-def constant_targets(construction: Construction) -> tuple[IntArray, IntArray]:
+def constant_targets(construction: Specification) -> tuple[IntArray, IntArray]:
     """Return the targets that are one token everywhere, one for each token, each with a user input.
 
-    Every token is decoded at every position of the response. User inputs walk through the vocabulary. Where the
-    alphabet of the targets is not the vocabulary, the cases are as many as the larger one has, and the smaller one
-    comes round again.
+    Every token is decoded at every position of the response. User inputs walk through the vocabulary; those of a domain
+    of its own are evenly spread over its ranks. Where the alphabet of the targets is not the vocabulary, the cases are
+    as many as the larger one has, and the smaller one comes round again.
 
     Returns:
         Targets of shape ``(V, *targets.shape)`` and user inputs of shape ``(V, user)``.
 
     """
-    vocab_size, (space, _) = construction.vocab_size, spaces(construction)
+    vocab_size, (space, users) = construction.vocab_size, spaces(construction)
     cases = np.arange(max(vocab_size, space.vocab_size), dtype=np.int64)
     letters = (cases % space.vocab_size).reshape(-1, *(1 for _ in space.shape))
     targets = np.broadcast_to(letters, (len(cases), *space.shape))
+    if not users.is_all_of(vocab_size):
+        ranks = (int(case) * users.size // len(cases) for case in cases)
+        return targets, np.array([users.unrank(rank) for rank in ranks], dtype=np.int64)
     user = np.arange(construction.layout.user)
     return targets, (cases[:, None] + user + vocab_size // 2) % vocab_size
 
 
-def constants(construction: Construction, start: int, stop: int) -> Batch:
+def constants(construction: Specification, start: int, stop: int) -> Batch:
     """Return those of :func:`constant_targets` from ``start`` up to ``stop - 1``."""
     targets, inputs = constant_targets(construction)
     return Batch(f"constant:{start}..{stop - 1}", np.array(targets[start:stop]), np.array(inputs[start:stop]))
 
 
-def named_batch(construction: Construction, name: str) -> Batch:
+def constant_batches(construction: Specification, *, unbatched: bool = False) -> Iterator[Batch]:
+    """Yield all of :func:`constant_targets`, as many at once as fit in memory, or all where they run one by one."""
+    count = len(constant_targets(construction)[0])
+    size = count if unbatched else batch_size(construction)
+    for start in range(0, count, size):
+        yield constants(construction, start, min(count, start + size))
+
+
+def named_batch(construction: Specification, name: str) -> Batch:
     """Return the batch of a name, see :class:`Batch`.
 
     Raises:
@@ -151,17 +162,17 @@ def batch_dependence(
 ) -> list[InBatch]:
     """Return how a case's logits alone compare with those in batches: first, in the middle, and last.
 
-    An arithmetic that runs its cases one by one has no batches, and the list is empty.
+    A backend that runs its cases one by one has no batches, and the list is empty.
 
     Args:
-        runner: the construction in an arithmetic.
+        runner: the construction on a backend.
         target: of the case.
         user_input: of the case.
         sizes: of the batches; by default those of :data:`BATCH_SIZES` that fit the memory of a batch.
         seed: of the other members, which are drawn.
 
     """
-    if not runner.arithmetic.batched:
+    if not runner.backend.batched:
         return []
     if sizes is None:
         sizes = [size for size in BATCH_SIZES if size <= max(2, batch_size(runner.construction))]
@@ -177,14 +188,17 @@ def batch_dependence(
             mixed, given = others.copy(), inputs.copy()
             mixed[place], given[place] = target, user_input
             outcome = runner.run(mixed, given)
-            assert outcome.logits is not None
-            assert alone.logits is not None
-            difference = _difference(outcome.logits[place], alone.logits[0])
+            difference = _difference(_numbers(outcome)[place], _numbers(alone)[0])
             equal &= difference is None
             largest = float(np.maximum(largest, difference or 0.0))  # NaN stays
             right &= not outcome.failures()[place].any()
         found.append(InBatch(size, places, equal, right, largest))
     return found
+
+
+def _numbers(outcome: Outcome) -> np.ndarray[Any, Any]:
+    """Return the logits, or where only tokens are known these."""
+    return outcome.produced if outcome.logits is None else outcome.logits
 
 
 def _difference(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float | None:

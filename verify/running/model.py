@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
@@ -123,6 +123,11 @@ def check_transformer(construction: Construction) -> None:
             f"transformer: expected {construction.vocab_size} tokens, the vocab_size of {name}, but it has"
             f" {exact.vocab_size} (the embedding is {exact.embedding_size} x {exact.vocab_size})"
         )
+    if exact.output_size != construction.output_vocab_size:
+        raise InvalidArgument(
+            f"transformer: expected {construction.output_vocab_size} logits, the output_vocab_size of {name}, but it"
+            f" has {exact.output_size}"
+        )
     if exact.context_size < layout.context_size:
         raise InvalidArgument(
             f"transformer of {name}: expected a context_size of at least {layout.context_size}, the positions that"
@@ -199,6 +204,7 @@ def generate(
     steps: int,
     *,
     trace: Trace | None = None,
+    pick: Callable[[RowsT], Int[np.ndarray, "*batch 1"]] | None = None,
 ) -> Generation[RowsT]:
     """Return the greedy continuation: at every step the first token of the largest logit, fed back.
 
@@ -212,6 +218,7 @@ def generate(
         user_tokens: int64, shape ``(*batch, user)``.
         steps: how many tokens to generate, at least 1.
         trace: records every intermediate of the LAST step.
+        pick: which token the logits of a step give, by default the first of the largest one.
 
     """
     check_integer("steps", steps, 1)
@@ -227,7 +234,7 @@ def generate(
         rows = forward(model, new, count, cache=cache, trace=trace if last else None)
         logits.append(ar.last(rows))
         # a model whose logits do not depend on its prompt may have computed them once for the whole batch
-        tokens.append(np.broadcast_to(ar.argmax(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
+        tokens.append(np.broadcast_to((pick or ar.argmax)(logits[-1]), (*user_tokens.shape[:-1], 1)).copy())
         if last:
             return Generation(np.concatenate(tokens, axis=-1), tuple(logits))
         token = ar.embed(model.embedding, tokens[-1])

@@ -17,6 +17,7 @@ from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.emulated import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
+from verify.running.respond import respond
 from verify.running.trace import Trace
 
 
@@ -117,8 +118,8 @@ class TorchTransformer(nn.Module):
         *,
         steps: int | None = None,
         trace: Trace | None = None,
-    ) -> Int[Tensor, "batch steps"]:
-        """Return the greedy response to each prompt.
+    ) -> Tensor:
+        """Return the response to each prompt, as the construction's layout and decoding say: batch x steps.
 
         Args:
             virtual_tokens: from :meth:`prompt`.
@@ -127,8 +128,10 @@ class TorchTransformer(nn.Module):
             trace: records every intermediate of the last step.
 
         """
-        made = self.generation(virtual_tokens, user_inputs, steps=steps, trace=trace)
-        return torch.from_numpy(made.tokens).to(virtual_tokens.device)
+        inputs = self._inputs(user_inputs, virtual_tokens.shape[0])
+        with torch.no_grad(), matmul_precision(self.precision):
+            made = respond(self.model(), self.construction, virtual_tokens, inputs, steps=steps, trace=trace)
+        return torch.from_numpy(made.answers).to(virtual_tokens.device)
 
     def generation(
         self,

@@ -23,6 +23,7 @@ from verify.certificates.floats.directed import (
     grid_of,
     grids_between,
     is_power_of_two,
+    matrix_product,
 )
 from verify.certificates.floats.kernel import Kernel
 from verify.certificates.floats.softmax import SoftmaxBounds
@@ -221,13 +222,13 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         nonzero = values != 0
         positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
         size = x.magnitude
-        low = _product(x.low, positive) + _product(x.high, negative)
-        high = _product(x.high, positive) + _product(x.low, negative)
-        magnitude = _product(size, np.abs(values).T)
-        count = _product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
+        low = matrix_product(x.low, positive) + matrix_product(x.high, negative)
+        high = matrix_product(x.high, positive) + matrix_product(x.low, negative)
+        magnitude = matrix_product(size, np.abs(values).T)
+        count = matrix_product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
         may_round = self._may_round(x, values, bias)
-        rounding = _product(size, np.abs(np.where(may_round, values, 0)).T)
-        reduced = self._reduced(size, x.grid, values, weight.grid[:, used])
+        rounding = matrix_product(size, np.abs(np.where(may_round, values, 0)).T)
+        reduced = self.rounding.matrix_loss(size, x.grid, values, weight.grid[:, used], self._wide_unit)
         grid, alone = self._grids(x, values, weight.grid[:, used])
         exact = rows.exact and weight.exact
         if bias is not None:
@@ -258,25 +259,13 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
     def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a product of a weight and a coordinate may round before it is added.
 
-        Not with a power of two on either side, and not where a chain of fused multiply-adds starts from a bias; where
-        the bias is 0, the chain rounds its first product, which may be any.
+        Not with a power of two on either side, and only where the kernel's rounding says so of the bias.
         """
         simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
         found = ~is_power_of_two(values) & ~simple[None, :]
-        if self.kernel.products == "fused" and bias is not None:
-            found &= bias.values == 0
+        if bias is not None:
+            found &= self.rounding.rounds_products(bias.values)
         return found
-
-    def _reduced(
-        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, weight_grid: np.ndarray[Any, Any]
-    ) -> _Array:
-        """Return what rounding the factors to TF32 may change: ``|w| dx + (|x| + dx) dw``."""
-        if not self.kernel.tf32:
-            return np.zeros((), dtype=self._dtype)
-        lost, heavy = self.lost(size, grid), np.abs(values).T
-        part = _product(lost, heavy) + _product(size + lost, self.lost(heavy, weight_grid.T))
-        # each of the two sums, and what it sums, was rounded at most so often
-        return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * self._wide_unit))
 
     def relu(self, rows: Box) -> Box:
         """Return ``max(0, .)``; what may be anything may be NaN, and stays so."""
@@ -349,14 +338,3 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
     def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
         return np.stack([rows.low, rows.high], axis=-1).astype(np.float64)
-
-
-def _product(left: _Array, right: _Array) -> _Array:
-    """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
-    counts = np.count_nonzero(right, axis=0)
-    with np.errstate(invalid="ignore"):
-        if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
-            place = (right != 0).argmax(axis=0)
-            factor = right[place, np.arange(right.shape[1])]
-            return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
-        return np.asarray(left @ right)

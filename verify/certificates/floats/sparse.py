@@ -101,7 +101,7 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
     def _wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
         boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
-        largest = min(self.base.kernel.largest_factor, largest_of(self.base.fmt))
+        largest = min(self.base.rounding.largest_factor, largest_of(self.base.fmt))
         return not all((box.magnitude <= largest).all() for box in boxes)
 
     def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:

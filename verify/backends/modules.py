@@ -1,0 +1,128 @@
+"""A backend: a torch module, from token ids (and virtual tokens, where there are any) to logits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from constructions.formats import FORMATS, get_format
+from constructions.ratios import Ratios
+from constructions.specification import Specification
+from constructions.validation import IntArray, InvalidArgument, reject
+from verify.backends.base import Backend, Prepared
+from verify.backends.outputs import respond_by_logits
+from verify.running.respond import Produced
+from verify.running.trace import Trace
+
+
+@final
+class ModuleBackend(Backend):
+    """A ``torch.nn.Module`` that is called as ``module(tokens)``, or ``module(virtual_tokens, tokens)``.
+
+    Tokens are int64, cases x length, on the device of its parameters; virtual tokens are embeddings, cases x virtual x
+    embedding size, each number correctly rounded to the parameters' format. It returns logits, or an object that has
+    ``logits``, of shape cases x positions x outputs, virtual positions included (or cases x outputs at the last one).
+
+    Example:
+        >>> import torch, verify
+        >>> from constructions import Domain, specify
+        >>> module = torch.nn.Embedding.from_pretrained(torch.eye(3)).eval()
+        >>> promise = specify(Domain.of(3, 2), lambda x: x[:, -1:])
+        >>> verify.exhaust(promise, verify.ModuleBackend(module)).holds
+        True
+
+    """
+
+    def __init__(self, module: nn.Module, *, name: str | None = None) -> None:
+        """Run ``module``.
+
+        Args:
+            module: in evaluation mode.
+            name: what verdicts call it, by default its class.
+
+        Raises:
+            InvalidArgument: no torch module, or one that is being trained.
+
+        """
+        if not isinstance(module, nn.Module):
+            reject("module", "a torch.nn.Module", module)
+        if any(part.training for part in module.modules()):
+            raise InvalidArgument("module: expected one in evaluation mode but got one in training; call module.eval()")
+        self.module = module
+        held = next((part for part in _held(module) if part.is_floating_point()), None)
+        dtype = "" if held is None else str(held.dtype).removeprefix("torch.")
+        self.fmt = FORMATS.get(dtype)
+        self.torch_device = torch.device("cpu") if held is None else held.device
+        self.device = str(self.torch_device)
+        own = type(module).__qualname__ if name is None else name
+        precision = torch.get_float32_matmul_precision()
+        reduced = dtype == "float32" and precision != "highest"
+        self.name = f"module {own}{f' {dtype}' if dtype else ''}{f' at precision {precision}' if reduced else ''}"
+
+    def prepare(self, specification: Specification) -> PreparedModule:
+        """Return the module with its specification."""
+        if specification.layout.virtual and self.fmt is None:
+            raise InvalidArgument(
+                "module: expected one with float64, float32, bfloat16 or float16 parameters, which virtual tokens are"
+                " rounded to"
+            )
+        return PreparedModule(self, specification)
+
+    def code(self) -> tuple[object, ...]:
+        """Return the class, and a digest of parameters and buffers."""
+        return (type(self.module), state_sha256(self.module))
+
+    def assumptions(self) -> str:
+        """Return that nothing is known of it but what it gave."""
+        return (
+            "a torch module: what it computes is not inspected; no expression makes it again, so that commands call it"
+            " `backend`"
+        )
+
+
+@final
+class PreparedModule(Prepared):
+    """A module and what it is to answer."""
+
+    def __init__(self, backend: ModuleBackend, specification: Specification) -> None:
+        """Hold both, and the digest of the module's state."""
+        self.backend, self.specification = backend, specification
+        self._state = state_sha256(backend.module)
+
+    def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
+        """Return what the module gives, without gradients."""
+        backend = self.backend
+        before: tuple[Tensor, ...] = ()
+        if prompts is not None and self.specification.layout.virtual:
+            assert backend.fmt is not None, "refused before"
+            rounded = torch.from_numpy(prompts.to_float(get_format(backend.fmt.name)).copy())
+            before = (rounded.to(backend.torch_device, getattr(torch, backend.fmt.name)),)
+
+        def asked(tokens: IntArray) -> Any:
+            ids = torch.from_numpy(tokens).to(backend.torch_device)
+            with torch.no_grad():
+                return backend.module(*(part.clone() for part in before), ids)
+
+        return respond_by_logits(backend.name, self.specification, asked, user_inputs)
+
+    def changed(self) -> str | None:
+        """Say whether parameters or buffers are others than before the run."""
+        same = state_sha256(self.backend.module) == self._state
+        return None if same else f"{self.backend.name}: its parameters or buffers are not what they were"
+
+
+def state_sha256(module: nn.Module) -> str:
+    """Return a digest of a module's parameters and buffers."""
+    digest = hashlib.sha256()
+    for part in _held(module):
+        values = part.detach().to("cpu").contiguous()
+        digest.update(f"{values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+    return digest.hexdigest()
+
+
+def _held(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

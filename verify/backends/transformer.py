@@ -1,0 +1,133 @@
+"""A backend: a construction's transformer in an arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.ratios import Ratios
+from constructions.specification import Specification
+from constructions.validation import IntArray, InvalidArgument
+from verify.arithmetic.base import Arithmetic
+from verify.backends.base import Backend, Prepared
+from verify.running.model import bind_construction
+from verify.running.respond import Produced, respond
+from verify.running.temperatures import show_temperature
+from verify.running.trace import Trace
+
+
+@final
+class TransformerBackend(Backend):
+    """The weights of a construction, run by the one forward pass in an arithmetic."""
+
+    inspected = True
+
+    def __init__(self, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool = False) -> None:
+        """Run in ``arithmetic``.
+
+        Args:
+            arithmetic: the number system.
+            tf32: allow TF32 in torch's float32 products.
+
+        Raises:
+            InvalidArgument: TF32 for an arithmetic that has none.
+
+        """
+        arithmetic.running(tf32=tf32)  # refuses what it does not have
+        self.arithmetic, self.tf32 = arithmetic, tf32
+        self.name = arithmetic.name + (" with TF32" if tf32 else "")
+        self.device, self.fmt, self.batched = arithmetic.device, arithmetic.fmt, arithmetic.batched
+        self.exact = arithmetic.fmt is None
+
+    def prepare(self, specification: Specification) -> PreparedTransformer:
+        """Return the construction's weights in the arithmetic."""
+        if not isinstance(specification, Construction):
+            raise InvalidArgument(
+                f"backend: expected one that generates for {type(specification).__name__}, which has no weights that"
+                f" {self.name} arithmetic could run, such as verify.CallableBackend(kernel)"
+            )
+        return PreparedTransformer(specification, self)
+
+    def settings(self, specification: Specification) -> Mapping[str, Any]:
+        """Return the temperature as it is in this arithmetic."""
+        assert isinstance(specification, Construction), "refused before"
+        shown = show_temperature(specification.temperature_for(self.fmt))
+        return {"temperature": shown + (" (default)" if specification.temperature is None else "")}
+
+    def key(self, specification: Specification) -> Mapping[str, Any]:
+        """Return the temperature, exactly, the mask, and the kernels."""
+        assert isinstance(specification, Construction), "refused before"
+        temperature = specification.temperature_for(self.fmt)
+        return {
+            "temperature": show_temperature(temperature),
+            "exact temperature": repr(temperature),
+            "mask": specification.mask,
+            "tf32": self.tf32,
+        }
+
+    def looked_at(self) -> tuple[object, ...]:
+        """Return the arithmetic."""
+        return (self.arithmetic,)
+
+    def words(self) -> tuple[str, ...] | None:
+        """Return the options of the arithmetic."""
+        chosen = self.arithmetic.words()
+        return None if chosen is None else (*chosen, *(("--tf32",) if self.tf32 else ()))
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the expression of the arithmetic."""
+        return (f"arithmetic={self.arithmetic.expression()}", *(("tf32=True",) if self.tf32 else ()))
+
+
+@final
+class PreparedTransformer(Prepared):
+    """Weights held in an arithmetic.
+
+    The dense torch arithmetic with its default kernels runs as the
+    :class:`~verify.running.torch_module.TorchTransformer` that a user would get.
+
+    Attributes:
+        construction: whose weights they are.
+        transformer: as it was when the weights were bound.
+        module: the torch module that runs, where there is one.
+
+    """
+
+    def __init__(self, construction: Construction, backend: TransformerBackend) -> None:
+        """Lower the construction's weights."""
+        self.construction, self.backend, self.transformer = construction, backend, construction.transformer
+        arithmetic, tf32 = backend.arithmetic, backend.tf32
+        with arithmetic.running(tf32=tf32):
+            self.module: Any = arithmetic.module(construction, tf32=tf32)
+            self._model = bind_construction(construction, arithmetic) if self.module is None else None
+
+    def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
+        """Return the response; the trace is of the last case, where cases run one by one."""
+        assert prompts is not None, "a construction has prompts, if without any virtual token"
+        model = self.module.model() if self._model is None else self._model
+        arithmetic, construction = model.arithmetic, self.construction
+        with self.backend.arithmetic.running(tf32=self.backend.tf32):
+            if arithmetic.batched:
+                return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
+            made = [
+                respond(model, construction, arithmetic.prompt(prompts[case]), user_inputs[case], trace=trace)
+                for case in range(len(user_inputs))
+            ]
+        if not made:
+            shape = (0, construction.layout.response)
+            nothing = np.zeros((*shape, construction.output_vocab_size))
+            return Produced(construction.reading.produced(nothing), nothing)
+        logits = [each.logits for each in made if each.logits is not None]
+        return Produced(np.stack([each.answers for each in made]), np.stack(logits))
+
+    def changed(self) -> str | None:
+        """Ask for the weights twice more and compare them with those that were bound."""
+        if self.construction.transformer is self.transformer:
+            return None
+        asked = (self.construction.transformer for _ in range(2))
+        before = self.transformer.lowered.sha256
+        same = all(transformer.lowered.sha256 == before for transformer in asked)
+        return None if same else "transformer: other weights when it is asked again"

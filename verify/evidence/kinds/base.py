@@ -1,0 +1,84 @@
+"""What every kind of evidence says of itself: its name, its strength, its sentence and the command that repeats it."""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from verify.evidence.verdict import Verdict
+
+
+class Covers(IntEnum):
+    """Which cases a kind of evidence is about, from the fewest to the most."""
+
+    GIVEN = 0
+    DRAWN = 1
+    FAMILY = 2
+    ALL_CASES = 3
+    ALL_SIZES = 4
+
+
+class Strength(NamedTuple):
+    """How much a verdict that holds says: first by the cases it covers, then by whether it is a proof.
+
+    Attributes:
+        covers: which cases it is about.
+        by_proof: whether it is a proof about them; a run shows what one machine did.
+
+    """
+
+    covers: Covers
+    by_proof: bool
+
+
+class Evidence(ABC):
+    """A kind of evidence. A new one is a class in a file of its own and a line in ``verify.evidence.kinds.KINDS``.
+
+    Attributes:
+        name: the ``method`` of its verdicts.
+        strength: verdicts of stronger kinds are told first; a larger value is stronger.
+        subcommand: the ``prefixproof`` command that gathers it, ``None`` where there is none.
+        shares_assumptions: whether the ``reason`` of a verdict that holds says what it rests on, which is the same for
+            many verdicts: a table says it once, below.
+
+    """
+
+    name: ClassVar[str]
+    strength: ClassVar[Strength]
+    subcommand: ClassVar[str | None] = None
+    shares_assumptions: ClassVar[bool] = False
+
+    @abstractmethod
+    def sentence(self, verdict: Verdict) -> str:
+        """Return the kind of evidence of a verdict with its count, in a few words."""
+
+    def objection(self, verdict: Verdict) -> str | None:
+        """Return what forbids this verdict to hold by this kind of evidence, ``None`` where nothing does.
+
+        The rules that every verdict obeys are in :class:`~verify.evidence.verdict.Verdict`; these are one kind's own.
+        """
+        return None
+
+    def command(self, built: Mapping[str, str], arithmetic: Sequence[str], *more: str) -> str | None:
+        """Return the command line that gathers this evidence again, ``None`` where no command does.
+
+        Args:
+            built: the words that build the construction: ``{"claim": ..., "--vocab": ..., ...}``.
+            arithmetic: the words that choose the arithmetic, see ``Arithmetic.words``.
+            more: further words of this kind, such as a seed; they come between the two.
+
+        """
+        if self.subcommand is None:
+            return None
+        words = ["prefixproof", self.subcommand, built["claim"]]
+        for name, value in built.items():
+            if name != "claim":
+                words += [name, value]
+        return shlex.join([*words, *more, *arithmetic])
+
+    def __repr__(self) -> str:
+        return self.name

@@ -1,0 +1,24 @@
+"""Evidence: bounds that hold for every case of the given sizes at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.numbers import number
+
+if TYPE_CHECKING:
+    from verify.evidence.verdict import Verdict
+
+
+class Certified(Evidence):
+    """A certificate bounds the forward pass over all cases together; it never names one that fails."""
+
+    name = "certified"
+    strength = Strength(Covers.ALL_CASES, by_proof=True)
+    subcommand = "certify"
+    shares_assumptions = True
+
+    def sentence(self, verdict: Verdict) -> str:
+        """Return how many cases were certified at once."""
+        return f"certified: all {number(verdict.cases)} cases at once" if verdict.holds else "certified: not all cases"

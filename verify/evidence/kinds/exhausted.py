@@ -1,0 +1,30 @@
+"""Evidence: every case of the given sizes was run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.numbers import decimal, number
+
+if TYPE_CHECKING:
+    from verify.evidence.verdict import Verdict
+
+
+class Exhausted(Evidence):
+    """Every target was run with every user input."""
+
+    name = "exhausted"
+    strength = Strength(Covers.ALL_CASES, by_proof=False)
+    subcommand = "exhaust"
+
+    def sentence(self, verdict: Verdict) -> str:
+        """Return how many of how many cases were run."""
+        return f"exhausted: {number(verdict.cases)} of {number(verdict.space or 0)} cases"
+
+    def objection(self, verdict: Verdict) -> str | None:
+        """Refuse an enumeration that is not of the whole space."""
+        if verdict.cases == verdict.space:
+            return None
+        given = f"{decimal(verdict.cases)} of {None if verdict.space is None else decimal(verdict.space)}"
+        return f"expected every case of the space for True but got {given}"

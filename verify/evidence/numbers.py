@@ -1,0 +1,19 @@
+"""How numbers are written: natural numbers of any length."""
+
+from __future__ import annotations
+
+import flint
+
+#: Longest number that is written out; a longer one is written as a power of ten.
+LONGEST_NUMBER = 15
+
+
+def decimal(value: int) -> str:
+    """Return a natural number in decimal, of any length (Python itself stops at 4,300 digits)."""
+    return str(flint.fmpz(value))
+
+
+def number(value: int) -> str:
+    """Return a natural number with thousands marked, or as a power of ten when it is long."""
+    text = decimal(value)
+    return f"{value:,}" if len(text) <= LONGEST_NUMBER else f"~{text[0]}.{text[1:3]}e{len(text) - 1}"
