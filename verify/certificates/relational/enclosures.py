@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
-from verify.arithmetic.base import Arithmetic
+from verify.certificates.enclosing import EnclosingArithmetic
 
 InnerT = TypeVar("InnerT", default=Any)
 
@@ -28,7 +28,7 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
 
     """
 
-    inner: Arithmetic[WeightT, InnerT, Any]
+    inner: EnclosingArithmetic[WeightT, InnerT, Any]
 
     @abstractmethod
     def count(self, rows: RowsT) -> int:
