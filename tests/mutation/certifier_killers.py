@@ -207,6 +207,8 @@ def by_name() -> Mapping[str, Method]:
             "sums, subnormal": single.products,
             "tokens, floats": relations.floats_of_tokens("bfloat16"),
             "tokens, balls": relations.balls_of_tokens(),
+            "lines, floats": relations.floats_along_lines("bfloat16"),
+            "lines, balls": relations.balls_along_lines(),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,

@@ -8,7 +8,12 @@ _tokens = of("unknown tokens in relations", "verify.certificates.relational.arit
 _boxes = of("relations of boxes", "verify.certificates.relational.floats")
 _balls = of("relations of balls", "verify.certificates.relational.balls")
 
+_lines = of("lines", "verify.certificates.relational.lines")
+_float_lines = of("lines of floats", "verify.certificates.relational.float_lines")
+_ball_lines = of("lines of balls", "verify.certificates.relational.ball_lines")
+
 _FLOATS, _BALLS = "tokens, floats", "tokens, balls"
+_FLOAT_LINES, _BALL_LINES = "lines, floats", "lines, balls"
 
 RELATIONS: tuple[Mutant, ...] = (
     _tokens(
@@ -55,4 +60,43 @@ RELATIONS: tuple[Mutant, ...] = (
     _balls("the largest is the smallest", "column.high[0, each]), larger)", "column.high[0, each]), smaller)", _BALLS),
     _balls("every cell has the first one's alternatives", "[place][:, None]", "[0 * place][:, None]", _BALLS),
     _balls("another row is met", "larger(own.low[:, place]", "larger(own.low[:, 0]", _BALLS),
+    _tokens("a line of all rows in the last", "self.base.last(rows.origin.rows)", "rows.origin.rows", _BALL_LINES),
+    _lines(
+        "all directions are one",
+        "return all(bool(one * b",
+        "return True or all(bool(one * b",
+        _FLOAT_LINES,
+        _BALL_LINES,
+    ),
+    _float_lines("no kinks", "for kink in self.pieces.kinks:\n", "for kink in ():\n", _FLOAT_LINES),
+    _float_lines("kinks of the first row alone", "places[:, inside]", "places[:1, inside]", _FLOAT_LINES),
+    _float_lines(
+        "the rounding of hidden floats is forgotten", "(away @ heavy.T)", "0 * (away @ heavy.T)", _FLOAT_LINES
+    ),
+    _float_lines("errors may cancel", "away @ heavy.T", "away @ w.T", _FLOAT_LINES),
+    _float_lines("the largest is the smallest", "totals.max(axis=1)", "totals.min(axis=1)", _FLOAT_LINES),
+    _float_lines("coordinates of a line are known", "known[:, line.columns] = 0", "pass", _FLOAT_LINES),
+    _float_lines("no bias of the hidden floats", "shift + self.shift.values[line.units, 0]", "shift", _FLOAT_LINES),
+    _float_lines("no bias of the sum", "low + bias.values[:, 0], high", "low, high", _FLOAT_LINES),
+    _float_lines("units of a line are left out", "alone = np.ones", "alone = np.zeros", _FLOAT_LINES),
+    _float_lines(
+        "the kernel sums exactly",
+        "below, above, _ = self.arithmetic.summed(replace(terms, low=low, high=high))",
+        "below, above = low, high",
+        _FLOAT_LINES,
+    ),
+    _ball_lines("no kinks", "for kink in self.pieces.kinks:", "for kink in ():", _BALL_LINES),
+    _ball_lines(
+        "kinks that may be outside are left out", "if not (place < least or place > most):", "if False:", _BALL_LINES
+    ),
+    _ball_lines(
+        "the largest is the smallest",
+        "return extreme(values, smaller), extreme(values, larger)",
+        "return extreme(values, smaller), extreme(values, smaller)",
+        _BALL_LINES,
+    ),
+    _ball_lines("no bias of the hidden numbers", "shift = self.origin.bias.entries[unit][0][1]", "pass", _BALL_LINES),
+    _ball_lines("no bias of the sum", "part + self.bias.entries[output][0][1]", "part", _BALL_LINES),
+    _ball_lines("other units are left out", "if unit not in along and column is not None:", "if False:", _BALL_LINES),
+    _ball_lines("known coordinates are left out", "if column not in columns:", "if False:", _BALL_LINES),
 )

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
 from verify.arithmetic.base import Arithmetic
+from verify.certificates.relational.related import Origin
 
 InnerT = TypeVar("InnerT", default=Any)
 
@@ -60,6 +61,21 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
     @abstractmethod
     def varying(self, rows: RowsT, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not a single number, the same in every cell."""
+
+    @abstractmethod
+    def along_lines(
+        self, found: RowsT, origin: Origin[RowsT], hidden: RowsT, weight: WeightT, bias: WeightT | None
+    ) -> RowsT:
+        """Return bounds of ``W h + b`` within ``found``, by what coordinates of ``h`` have in common.
+
+        Args:
+            found: bounds of it.
+            origin: where ``h`` comes from, ``h = f(W_1 x + b_1)``.
+            hidden: bounds of ``h``.
+            weight: ``W``.
+            bias: ``b``.
+
+        """
 
     @abstractmethod
     def reads(self, weight: WeightT) -> Bool[np.ndarray, "rows columns"]:

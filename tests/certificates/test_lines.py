@@ -1,0 +1,52 @@
+"""Differences of activations of one pre-activation keep their relation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from constructions import Activation, Linear
+from constructions.activations import IDENTITY, RELU
+from tests.certificates.own import Given, nearest, read_first, rounded
+from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
+
+V = 5
+ARITHMETICS = pytest.mark.parametrize("arithmetic", [BallArithmetic(), rounded(), rounded("bfloat16")], ids=str)
+
+
+def steps(activation: Activation, first: list[list[Any]], second: list[list[Any]], bias: list[list[Any]]) -> Given:
+    """Return a model of one entry that is asked for and one that is not, and an MLP that reads both."""
+    return Given(
+        vocab_size=V,
+        entries=2,
+        embedding=[[0] * V] * 2,
+        layers=(
+            read_first(2, 1),
+            Linear(first, bias, activation=activation, name="hidden"),
+            Linear(second, [[0]], activation=None, name="joined"),
+            nearest(V, 2),
+        ),
+    )
+
+
+#: What each adds to twice the entry is 0 for every other entry, or close enough to it.
+MODELS = {
+    "ramp": steps(RELU, [[1, 0], [0, 1], [0, 1]], [[2, 1, -1]], [[0], [0], [Fraction(1, 2)]]),
+    "ramp of both": steps(RELU, [[1, 0], [1, 1], [2, 2]], [[2, 2, -1]], [[0], [0], [0]]),
+    "hat": steps(
+        RELU, [[1, 0], [0, 1], [0, 1], [0, 1]], [[2, Fraction(1, 2), -1, Fraction(1, 2)]], [[0], [1], [0], [-1]]
+    ),
+    "no activation": steps(IDENTITY, [[1, 0], [0, 1], [0, 3]], [[2, 3, -1]], [[0], [0], [0]]),
+}
+
+
+@ARITHMETICS
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_certified_by_the_relation_alone(
+    arithmetic: BallArithmetic | RoundedArithmetic, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert certify(MODELS[name], arithmetic).holds is True
+    monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
+    assert certify(MODELS[name], arithmetic).holds is None
