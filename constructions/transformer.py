@@ -20,13 +20,15 @@ import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.attention import Attention as Attention
-from constructions.layers.attention import Head as Head
 from constructions.layers.attention import check_distinct
 from constructions.layers.base import Layer as Layer
-from constructions.layers.base import Matrix as Matrix
-from constructions.layers.base import NewT, Pass, Place, as_expression, narrowed, tuple_of
+from constructions.layers.base import narrowed
+from constructions.layers.head import Head as Head
 from constructions.layers.linear import Linear as Linear
+from constructions.layers.passes import Pass
 from constructions.layers.positions import OneHot, Positions, counted
+from constructions.layers.weighted import Matrix as Matrix
+from constructions.layers.weighted import NewT, Place, as_expression, tuple_of
 from constructions.lowering import Bindings, lower
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer, reject

@@ -7,7 +7,10 @@ from typing import Any
 
 from constructions.activations import IDENTITY, RELU, Activation, as_activation
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Layer, Pass, Width, check_name, check_shape, held
+from constructions.layers.base import Layer
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import check_name, held
+from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, reject

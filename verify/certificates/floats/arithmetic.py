@@ -6,8 +6,7 @@ The rule of a sum is in :mod:`verify.certificates.floats.sums`, attention in :mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -16,8 +15,9 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, collapsed, fits, tainted, unbounded
+from verify.certificates.floats.boxes import RoundedWeight as RoundedWeight
 from verify.certificates.floats.directed import (
     EVERYTHING,
     grid_of,
@@ -26,7 +26,11 @@ from verify.certificates.floats.directed import (
     matrix_product,
 )
 from verify.certificates.floats.kernel import Kernel
-from verify.certificates.floats.softmax import SoftmaxBounds
+from verify.certificates.floats.margins import rounded_margins
+from verify.certificates.floats.norms import NormBounds
+from verify.certificates.floats.pointwise import ActivationBounds
+from verify.certificates.floats.score_bias import ScoreBiasBounds
+from verify.certificates.floats.sparse import SparseArithmetic
 from verify.certificates.floats.sums import Piece, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -37,24 +41,8 @@ _Array = Shaped[np.ndarray, "..."]
 _PRODUCTS = 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class RoundedWeight:
-    """A weight matrix as the kernel holds it.
-
-    Attributes:
-        values: rounded to the format, in the wide dtype.
-        grid: of every entry.
-        exact: whether every entry is the exact weight.
-
-    """
-
-    values: Shaped[np.ndarray, "rows columns"]
-    grid: Int[np.ndarray, "rows columns"]
-    exact: bool
-
-
 @final
-class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
+class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, EnclosingArithmetic[RoundedWeight, Box, Box]):
     """The float arithmetic of a certificate.
 
     Attributes:
@@ -63,7 +51,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
 
     """
 
-    batched: ClassVar[bool] = True
     fmt: Format
     device = "any"
 
@@ -77,10 +64,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         held = matrix.to_numpy(self.fmt)
         exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())
         return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), exact)
-
-    def prompt(self, virtual_tokens: Ratios) -> Box:
-        """Return known virtual tokens."""
-        return self.prompt_between(virtual_tokens, virtual_tokens)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
         """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
@@ -123,10 +106,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         grids = np.full(below.shape[-1], self.fmt.min_exponent - self.fmt.precision + 1, dtype=np.int64)
         grids[((below == 0) & (above == 0)).all(axis=(0, 1))] = EVERYTHING
         return self.box(below, above, grids, exact=False)
-
-    def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> Box:
-        """Return the columns of known tokens."""
-        return self.embed_between(embedding, tokens, tokens)
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -331,9 +310,23 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         grid = np.minimum.reduce([part.grid for part in parts])
         return self.box(low, high, grid, exact=whole and all(part.exact for part in parts))
 
-    def argmax(self, logits: Box) -> NoReturn:
-        """Refuse: bounds of logits do not name a token; see :mod:`verify.certificates.floats.margins`."""
-        raise InvalidArgument("arithmetic: expected a certificate, as rounded arithmetic bounds logits for all targets")
+    # certificates ----------------------------------------------------------------------------------------------------
+
+    def margins(
+        self,
+        rows: Box,
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        expected: Int[np.ndarray, " cells"],
+        *,
+        points: int,
+    ) -> Margins:
+        """Return lower bounds of the margins of computed logits."""
+        return rounded_margins(self, rows, weight, bias, expected, points=points)
+
+    def for_cells(self) -> SparseArithmetic:
+        """Return the boxes that share what does not differ between cells."""
+        return SparseArithmetic(self)
 
     def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""

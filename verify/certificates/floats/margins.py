@@ -17,13 +17,13 @@ most ``2n`` of it in a pair of logits of ``n + 3`` each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
-from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
-from verify.certificates.floats.boxes import Box, fits
+from verify.certificates.enclosing import Margins
+from verify.certificates.floats.boxes import Box, RoundedWeight, fits
 from verify.certificates.floats.directed import (
     EVERYTHING,
     from_ordinal,
@@ -39,28 +39,13 @@ from verify.certificates.floats.directed import (
 )
 from verify.certificates.floats.sums import Terms
 
+if TYPE_CHECKING:
+    from verify.certificates.floats.arithmetic import RoundedArithmetic
+
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**21
-
-
-@dataclass(frozen=True)
-class Margins:
-    """What is known of a batch of cells.
-
-    Attributes:
-        lower: for every cell a lower bound of the smallest margin, the promised token's logit minus any other's;
-            positive where the promised token is certain, ``inf`` where there is no other token.
-
-    """
-
-    lower: Float[np.ndarray, " cells"]
-
-    @property
-    def certain(self) -> Bool[np.ndarray, " cells"]:
-        """Where the promised token is certain; false for NaN."""
-        return np.asarray(self.lower > 0)
 
 
 def rounded_margins(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int
@@ -16,14 +17,17 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
-from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.base import Visible
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.alternatives import Choice, Table, Tables
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
 from verify.certificates.relational.related import Origin, Related
 from verify.running.trace import Trace
 
 
-def relational(arithmetic: Any) -> RelationalArithmetic[Any, Any, Any] | None:
+def relational(
+    arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT],
+) -> RelationalArithmetic[WeightT, RowsT, ScoresT] | None:
     """Return the arithmetic that keeps relations beside the bounds of ``arithmetic``; ``None`` where none is known."""
     enclosures = enclosures_of(arithmetic)
     return None if enclosures is None else RelationalArithmetic(arithmetic, enclosures)
@@ -46,7 +50,7 @@ class Bounds(Trace):
 
 
 @final
-class RelationalArithmetic(Arithmetic[WeightT, Related[RowsT], ScoresT]):
+class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]):
     """Bounds with relations.
 
     Bounds are those of the arithmetic below, or within them: verdicts are the same or better. Whatever needs more work
@@ -58,34 +62,25 @@ class RelationalArithmetic(Arithmetic[WeightT, Related[RowsT], ScoresT]):
 
     """
 
-    batched: ClassVar[bool] = True
-
-    def __init__(self, base: Arithmetic[WeightT, RowsT, ScoresT], enclosures: Enclosures[WeightT, RowsT, Any]) -> None:
+    def __init__(
+        self, base: EnclosingArithmetic[WeightT, RowsT, ScoresT], enclosures: Enclosures[WeightT, RowsT, Any]
+    ) -> None:
         """Keep relations beside the bounds of ``base``."""
         self.base, self.enclosures = base, enclosures
         self._tables = Tables(enclosures)
-        self._bounds: Any = base  # it has rows of prompts and of embeddings between bounds
         self.name, self.fmt, self.device = base.name, base.fmt, base.device
 
     def weight(self, matrix: ExactMatrix) -> WeightT:
         """Return the matrix."""
         return self.base.weight(matrix)
 
-    def prompt(self, virtual_tokens: Ratios) -> Related[RowsT]:
-        """Return known virtual tokens."""
-        return Related(self.base.prompt(virtual_tokens))
-
     def prompt_between(self, low: Ratios, high: Ratios) -> Related[RowsT]:
         """Return virtual tokens between two."""
-        return Related(self._bounds.prompt_between(low, high))
+        return Related(self.base.prompt_between(low, high))
 
     def reals_between(self, low: Ratios, high: Ratios) -> Related[RowsT]:
         """Return rows of any real numbers between two."""
-        return Related(self._bounds.reals_between(low, high))
-
-    def embed(self, embedding: WeightT, tokens: Int[np.ndarray, "*batch length"]) -> Related[RowsT]:
-        """Return the columns of known tokens."""
-        return Related(self.base.embed(embedding, tokens))
+        return Related(self.base.reals_between(low, high))
 
     def embed_between(
         self, embedding: WeightT, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -93,7 +88,7 @@ class RelationalArithmetic(Arithmetic[WeightT, Related[RowsT], ScoresT]):
         """Return bounds of the columns of tokens between two, and the columns themselves."""
         if (low == low[:1]).all() and (high == high[:1]).all():
             low, high = low[:1], high[:1]
-        rows = self._bounds.embed_between(embedding, low, high)
+        rows = self.base.embed_between(embedding, low, high)
         unknown = np.flatnonzero((low != high).any(axis=0)).tolist()
         return Related(rows, {at: self._columns(embedding, Choice(low[:, at], high[:, at])) for at in unknown})
 
@@ -213,10 +208,25 @@ class RelationalArithmetic(Arithmetic[WeightT, Related[RowsT], ScoresT]):
         """Return the weighted sums."""
         return Related(self.base.mix(attention, values.rows))
 
-    def argmax(self, logits: Related[RowsT]) -> NoReturn:
-        """Refuse, as the arithmetic below does."""
-        self.base.argmax(logits.rows)
-        raise AssertionError("bounds name no token")
+    def margins(
+        self,
+        rows: Related[RowsT],
+        weight: WeightT,
+        bias: WeightT,
+        expected: Int[np.ndarray, " cells"],
+        *,
+        points: int,
+    ) -> Margins:
+        """Return lower bounds of the margins, as the arithmetic below does."""
+        return self.base.margins(rows.rows, weight, bias, expected, points=points)
+
+    def assumptions(self) -> str:
+        """Return what the arithmetic below assumes."""
+        return self.base.assumptions()
+
+    def bounding(self) -> AbstractContextManager[None]:
+        """Return the settings of the arithmetic below."""
+        return self.base.bounding()
 
     def numbers(self, rows: Related[RowsT] | ScoresT) -> np.ndarray[Any, Any]:
         """Return the bounds as the arithmetic below does."""

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
-from verify.arithmetic.base import Arithmetic
+from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.relational.related import Origin
 
 InnerT = TypeVar("InnerT", default=Any)
@@ -29,7 +29,7 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
 
     """
 
-    inner: Arithmetic[WeightT, InnerT, Any]
+    inner: EnclosingArithmetic[WeightT, InnerT, Any]
 
     @abstractmethod
     def count(self, rows: RowsT) -> int:
