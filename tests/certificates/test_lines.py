@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from constructions import Activation, Linear
-from constructions.activations import IDENTITY, RELU
+from constructions.activations import ABSOLUTE, IDENTITY, RELU, ClippedRelu
 from tests.certificates.own import Given, nearest, read_first, rounded
 from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
 
@@ -38,6 +38,9 @@ MODELS = {
     "hat": steps(
         RELU, [[1, 0], [0, 1], [0, 1], [0, 1]], [[2, Fraction(1, 2), -1, Fraction(1, 2)]], [[0], [1], [0], [-1]]
     ),
+    "valleys": steps(ABSOLUTE, [[1, 0], [0, 1], [0, 1]], [[2, 1, -1]], [[0], [0], [Fraction(1, 4)]]),
+    "two sides": steps(ABSOLUTE, [[1, 0], [0, 1], [0, 1]], [[2, Fraction(3, 32), Fraction(3, 32)]], [[0], [0], [-8]]),
+    "clipped": steps(ClippedRelu(Fraction(64)), [[1, 0], [0, 1], [0, 3]], [[2, 3, -1]], [[0], [0], [0]]),
     "no activation": steps(IDENTITY, [[1, 0], [0, 1], [0, 3]], [[2, 3, -1]], [[0], [0], [0]]),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from constructions.activations import ABSOLUTE, ClippedRelu
 from constructions.lowering import lower
 from constructions.ratios import Ratios
 from tests.certificates.emulated import Array, held, to_format
@@ -140,8 +141,13 @@ def _along(arithmetic: Any, own: Any, rng: np.random.Generator) -> Iterator[tupl
     bias, shift = weight(_drawn(rng, units, 1)) if rng.random() < 0.8 else (None, None)
     rows, x = arithmetic.linear(rows, matrix, bias), own.linear(x, values, shift)
     yield "hidden", rows, x
-    if rng.random() < 0.8:
+    kind = rng.choice(["relu", "relu", "abs", "clipped", "nothing"])
+    if kind == "relu":
         rows, x = arithmetic.relu(rows), np.where(x > 0, x, 0 * x)
+    elif kind == "abs":
+        rows, x = arithmetic.pointwise(rows, ABSOLUTE), np.abs(x)
+    elif kind == "clipped":
+        rows, x = arithmetic.pointwise(rows, ClippedRelu(Fraction(2))), np.clip(x, 0, 2)
     if rng.random() < 0.3:
         rows, x = arithmetic.last(rows), x[:, -1:]
     matrix, values = weight(_drawn(rng, int(rng.integers(1, 4)), units))
