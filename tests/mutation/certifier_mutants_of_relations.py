@@ -8,11 +8,13 @@ _tokens = of("unknown tokens in relations", "verify.certificates.relational.arit
 _boxes = of("relations of boxes", "verify.certificates.relational.floats")
 _balls = of("relations of balls", "verify.certificates.relational.balls")
 
+_monomials = of("monomials", "verify.certificates.relational.monomials")
 _lines = of("lines", "verify.certificates.relational.lines")
 _float_lines = of("lines of floats", "verify.certificates.relational.float_lines")
 _ball_lines = of("lines of balls", "verify.certificates.relational.ball_lines")
 
 _FLOATS, _BALLS = "tokens, floats", "tokens, balls"
+_SYMBOLS = "symbols"
 _FLOAT_LINES, _BALL_LINES = "lines, floats", "lines, balls"
 
 RELATIONS: tuple[Mutant, ...] = (
@@ -27,7 +29,13 @@ RELATIONS: tuple[Mutant, ...] = (
     _tokens(
         "no bias in a table", "inner.linear(alternatives, weight, bias)", "inner.linear(alternatives, weight)", _FLOATS
     ),
-    _tokens("a table skips relu", "self._each(rows, self.enclosures.inner.relu)", "dict(rows.tables)", _FLOATS, _BALLS),
+    _tokens(
+        "a table skips relu",
+        "self._tables.each(rows, self.enclosures.inner.relu)",
+        "dict(rows.tables)",
+        _FLOATS,
+        _BALLS,
+    ),
     _tokens(
         "a part of a sum is left out",
         "self.enclosures.inner.total, couples",
@@ -99,4 +107,52 @@ RELATIONS: tuple[Mutant, ...] = (
     _ball_lines("no bias of the sum", "part + self.bias.entries[output][0][1]", "part", _BALL_LINES),
     _ball_lines("other units are left out", "if unit not in along and column is not None:", "if False:", _BALL_LINES),
     _ball_lines("known coordinates are left out", "if column not in columns:", "if False:", _BALL_LINES),
+    _lines(
+        "directions agree but for their second column",
+        "zip(left[1:], right[1:]",
+        "zip(left[2:], right[2:]",
+        _FLOAT_LINES,
+    ),
+    _monomials("a known number is that of the first cell", "part.known and len(part.low) == 1", "part.known", _SYMBOLS),
+    _monomials("no constants", "return [_constant(sum", "return [{} or _constant(0 * sum", _SYMBOLS),
+    _monomials("any factor is common", "frozenset.intersection(*form)", "frozenset.union(*form)", _SYMBOLS),
+    _monomials(
+        "positive where it may be",
+        "all(value >= 0 for value in inner.low)",
+        "all(value >= 0 for value in inner.high)",
+        _SYMBOLS,
+    ),
+    _monomials(
+        "negative where it may be",
+        "all(value <= 0 for value in inner.high)",
+        "all(value <= 0 for value in inner.low)",
+        _SYMBOLS,
+    ),
+    _monomials("nothing falls", "combined([(falling, form)])", "{}", _SYMBOLS),
+    _monomials(
+        "no common factor is kept", "return {factor: {Unknown(Column", "return {_ALONE: {Unknown(Column", _SYMBOLS
+    ),
+    _monomials("no mean is taken off", "if centred:", "if False:", _SYMBOLS),
+    _monomials("the sum is taken off", "flint.fmpq(-1, width)", "flint.fmpq(-1)", _SYMBOLS),
+    _monomials("squares are averaged always", "flint.arb(width if mean else 1)", "flint.arb(width)", _SYMBOLS),
+    _monomials("nothing is added under the root", "part / divisor + added", "part / divisor", _SYMBOLS),
+    _monomials("the length is the largest", "for part in (most, least)", "for part in (most, most)", _SYMBOLS),
+    _monomials(
+        "the smallest square is that of an end",
+        "if most < 0 else ZERO",
+        "if most < 0 else (least * least).min(most * most)",
+        _SYMBOLS,
+    ),
+    _monomials(
+        "the largest square is that of the largest", "(least * least).max(most * most)", "most * most", _SYMBOLS
+    ),
+    _monomials("attention is no factor", "_multiplied(form, symbols)", "form", _SYMBOLS),
+    _monomials("a margin of the smallest factor", ".min(ahead * outer.high[at])", "", _SYMBOLS),
+    _monomials("a margin of the first cell", "inner[cell if len(inner) > 1 else 0]", "inner[0]", _SYMBOLS),
+    _monomials(
+        "the last token is never compared",
+        "for token in range(len(logits)):",
+        "for token in range(len(logits) - 1):",
+        _SYMBOLS,
+    ),
 )

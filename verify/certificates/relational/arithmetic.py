@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, final
@@ -20,33 +20,8 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.alternatives import Choice, Table, Tables
-from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.certificates.relational.enclosures import Enclosures
 from verify.certificates.relational.related import Origin, Related
-from verify.running.trace import Trace
-
-
-def relational(
-    arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT],
-) -> RelationalArithmetic[WeightT, RowsT, ScoresT] | None:
-    """Return the arithmetic that keeps relations beside the bounds of ``arithmetic``; ``None`` where none is known."""
-    enclosures = enclosures_of(arithmetic)
-    return None if enclosures is None else RelationalArithmetic(arithmetic, enclosures)
-
-
-@dataclass
-class Bounds(Trace):
-    """Hands the bounds of every intermediate on to another trace, without what is known beside them.
-
-    Attributes:
-        trace: where they go.
-
-    """
-
-    trace: Trace = field(default_factory=Trace)
-
-    def record(self, name: str, arithmetic: Any, value: Any) -> None:  # the signature of Trace
-        """Hand a value on."""
-        self.trace.record(name, arithmetic.base, value.rows if isinstance(value, Related) else value)
 
 
 @final

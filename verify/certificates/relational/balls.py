@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int
 
 from verify.certificates.balls.arithmetic import BallArithmetic, BallRows, BallWeight
 from verify.certificates.balls.columns import Column, extreme, known_column, larger, smaller, zeros
+from verify.certificates.relational import monomials
 from verify.certificates.relational.ball_lines import BallLines
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
 from verify.certificates.relational.related import Origin
@@ -14,6 +15,8 @@ from verify.certificates.relational.related import Origin
 
 class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
     """Inner rows are rows of a batch of 1."""
+
+    symbols = monomials
 
     def __init__(self, arithmetic: BallArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""

@@ -26,9 +26,11 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
 
     Attributes:
         inner: the arithmetic of inner rows; its operations are those of the outer rows.
+        symbols: the functions of :mod:`verify.certificates.relational.monomials` for the outer rows; ``None`` for none.
 
     """
 
+    symbols: Any = None
     inner: EnclosingArithmetic[WeightT, InnerT, Any]
 
     @abstractmethod
