@@ -57,6 +57,15 @@ class Transformer(Generic[WeightT]):
         InvalidArgument: a ``mask``, which belongs to a layer, or to the construction: the mask that is printed is the
             one that runs.
 
+    Example:
+        >>> readout = Linear([[1, 0], [0, 1]], [[0], [0]], activation=None, name="readout")
+        >>> add = Attention(
+        ...     (Head("add", query=[[0, 0, 0, 0]], key=[[0, 0, 0, 0]], value=[[1, 0, 0, 0], [0, 1, 0, 0]]),)
+        ... )
+        >>> transformer = Transformer([[1, 0], [0, 1]], (add, readout), context_size=2)
+        >>> transformer.lowered.matrices()["readout.weight"].to_fractions()[0]
+        [Fraction(1, 1), Fraction(0, 1)]
+
     """
 
     embedding: WeightT

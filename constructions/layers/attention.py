@@ -39,6 +39,12 @@ class Attention(Layer[WeightT]):
         output_bias: ``b_O``, output width x 1; needs ``output``.
         mask: ``None`` for the mask of the construction.
 
+    Example:
+        >>> head = Head("mean", query=[[0, 0]], key=[[0, 0]], value=[[1, 0], [0, 1]])  # all scores are 0
+        >>> layer = Attention((head,), name="mix")
+        >>> [name for name, _ in layer.matrices()]
+        ['mix.mean.query', 'mix.mean.key', 'mix.mean.value']
+
     """
 
     heads: tuple[Head[WeightT], ...] = inner()

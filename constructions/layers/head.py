@@ -36,6 +36,11 @@ class Head(Weighted[WeightT]):
         bias_after_scaling: whether the score bias is added to the exponents, after the scores were divided by their
             scale, as libraries do; otherwise it is a score like the others, which hardmax compares too.
 
+    Example:
+        >>> head = Head("first", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head.key_size
+        1
+
     """
 
     name: str

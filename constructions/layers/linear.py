@@ -28,6 +28,11 @@ class Linear(Layer[WeightT]):
         bindings: numbers of the symbols of this layer alone, such as its index.
         family: layers of one family have the same expressions and differ in their bindings; the name when empty.
 
+    Example:
+        >>> layer = Linear([[1, -1]], [[2]], name="difference")
+        >>> layer.has_relu, layer.is_readout
+        (True, False)
+
     """
 
     weight: WeightT = held("W")
