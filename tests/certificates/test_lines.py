@@ -5,15 +5,20 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from constructions import Activation, Linear
 from constructions.activations import ABSOLUTE, IDENTITY, RELU, ClippedRelu
 from tests.certificates.own import Given, nearest, read_first, rounded
+from tests.mutation.certifier_killers import Killer
+from tests.mutation.certifier_relations import balls_along_lines, floats_along_lines
 from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
 
 V = 5
-ARITHMETICS = pytest.mark.parametrize("arithmetic", [BallArithmetic(), rounded(), rounded("bfloat16")], ids=str)
+ARITHMETICS = pytest.mark.parametrize(
+    "arithmetic", [BallArithmetic(), rounded(), rounded("bfloat16")], ids=lambda each: each.name
+)
 
 
 def steps(activation: Activation, first: list[list[Any]], second: list[list[Any]], bias: list[list[Any]]) -> Given:
@@ -50,6 +55,14 @@ MODELS = {
 def test_a_model_is_certified_by_the_relation_alone(
     arithmetic: BallArithmetic | RoundedArithmetic, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert certify(MODELS[name], arithmetic).holds is True
+    assert certify(MODELS[name], arithmetic, points=1).holds is True
     monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
-    assert certify(MODELS[name], arithmetic).holds is None
+    assert certify(MODELS[name], arithmetic, points=1).holds is None
+
+
+@pytest.mark.parametrize(
+    "killer", [floats_along_lines("bfloat16", 60), floats_along_lines("float64", 30), balls_along_lines(40)]
+)
+def test_what_kernels_make_of_one_number_lies_within_the_bounds(killer: Killer) -> None:
+    with np.errstate(all="ignore"):
+        assert killer() == []

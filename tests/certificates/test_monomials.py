@@ -7,13 +7,20 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import flint
 import numpy as np
 import pytest
+import sympy as sp
 
-from constructions import Added, Attention, Head, LayerNorm, Linear, Ratios, Residual, RMSNorm, Transformer
+from constructions import Added, Attention, Head, L2Norm, LayerNorm, Linear, Ratios, Residual, RMSNorm, Transformer
 from constructions.layers import Norm
-from tests.certificates.own import Given, read_first
+from constructions.lowering import lower
+from tests.certificates.own import Given, read_first, rounded
+from tests.mutation.certifier_killers import Killer
+from tests.mutation.certifier_symbols import scaled, symbols
 from verify.certificates import BallArithmetic, all_targets, certify
+from verify.certificates.balls.columns import Column, ball_precision
+from verify.certificates.relational.monomials import Form, Unknown, margins, normalise
 
 V = 5
 
@@ -42,6 +49,15 @@ def test_one_norm_before_the_readout(norm: Norm, monkeypatch: pytest.MonkeyPatch
     assert verdict.holds is True
     monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
     assert certify(final_norm(norm), BallArithmetic()).holds is None
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("norm", [RMSNorm(), L2Norm(eps=1e-5)], ids=lambda norm: type(norm).__name__)
+def test_one_norm_before_the_readout_in_floats(norm: Norm, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = certify(final_norm(norm), rounded(dtype), points=1)
+    assert verdict.holds is True
+    monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
+    assert certify(final_norm(norm), rounded(dtype), points=1).holds is None
 
 
 N, BIG = 3, 32
@@ -117,3 +133,20 @@ def test_a_pre_norm_model_of_theorem_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verdict.holds is True, verdict.reason
     monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
     assert certify(pre_norm(), BallArithmetic()).holds is None
+
+
+@pytest.mark.parametrize("killer", [scaled("bfloat16", "float64", rounds=40), lambda: symbols(20)])
+def test_margins_of_members_are_above_their_bounds(killer: Killer) -> None:
+    with np.errstate(all="ignore"):
+        assert killer() == []
+
+
+def test_what_is_not_a_number_decides_nothing() -> None:
+    with ball_precision():
+        arithmetic = BallArithmetic()
+        weight, bias = (arithmetic.weight(lower(matrix, {})) for matrix in (sp.Matrix([[1], [0]]), sp.zeros(2, 1)))
+        for value, certain in ((flint.arb("nan"), False), (flint.arb(0, "inf"), False), (flint.arb(1), True)):
+            unknown = Unknown(Column(*(np.array([value], dtype=object) for _ in range(2))))
+            row: tuple[Form, ...] = ({frozenset(): {unknown: flint.fmpq(1)}},)
+            assert (margins(row, weight, bias, np.array([0])) > 0).all() == certain
+            assert normalise((row,), centred=False, mean=True, eps=Fraction(0)) is None or certain

@@ -211,6 +211,7 @@ def by_name() -> Mapping[str, Method]:
             "lines, floats": relations.floats_along_lines("bfloat16"),
             "lines, balls": relations.balls_along_lines(),
             "symbols": symbolic.symbols,
+            "norms, floats": symbolic.scaled("bfloat16", "float32"),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,

@@ -14,7 +14,8 @@ _float_lines = of("lines of floats", "verify.certificates.relational.float_lines
 _ball_lines = of("lines of balls", "verify.certificates.relational.ball_lines")
 
 _FLOATS, _BALLS = "tokens, floats", "tokens, balls"
-_SYMBOLS = "symbols"
+_scaled = of("logits of a norm", "verify.certificates.relational.scaled")
+_SYMBOLS, _SCALED = "symbols", "norms, floats"
 _FLOAT_LINES, _BALL_LINES = "lines, floats", "lines, balls"
 
 RELATIONS: tuple[Mutant, ...] = (
@@ -154,5 +155,30 @@ RELATIONS: tuple[Mutant, ...] = (
         "for token in range(len(logits)):",
         "for token in range(len(logits) - 1):",
         _SYMBOLS,
+    ),
+    _scaled("the sums round nothing", "gaps = gaps - (error + error[own][:, None])", "gaps = gaps", _SCALED),
+    _scaled(
+        "biases over the largest factor",
+        "np.minimum(raised / least[:, None], raised / most[:, None])",
+        "raised / most[:, None]",
+        _SCALED,
+    ),
+    _scaled(
+        "the lower end of every coordinate",
+        "np.minimum(difference * low[:, None], difference * high[:, None])",
+        "(difference * low[:, None])",
+        _SCALED,
+    ),
+    _scaled(
+        "the least factor of a coordinate's least",
+        "(nearest[1] - off) / farthest[0]",
+        "(farthest[1] - off) / nearest[0]",
+        _SCALED,
+    ),
+    _scaled(
+        "a margin that is negative is that of the least factor",
+        "np.minimum(ahead * least[part], ahead * most[part])",
+        "ahead * least[part]",
+        _SCALED,
     ),
 )

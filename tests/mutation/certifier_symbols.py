@@ -13,6 +13,9 @@ from constructions.activations import ABSOLUTE
 from constructions.lowering import lower
 from constructions.ratios import Ratios
 from constructions.temperature import Softmax
+from tests.certificates.emulated import Array, held, multiply, to_format
+from tests.certificates.kernels import DrawnKernel
+from tests.certificates.own import rounded
 from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.balls.rows import BallRows
@@ -22,19 +25,25 @@ _CELLS, _ROWS, _WIDTH, _MEMBERS, _STEPS = 2, 2, 3, 6, 5
 _NUMBERS = (-2, -1, Fraction(-1, 3), 0, Fraction(1, 7), 1, 1, 2)
 
 
+def _finer(arithmetic: Any) -> Any:
+    """Return the arithmetic that keeps relations beside the bounds of another one."""
+    return relational(arithmetic)
+
+
 class _Both:
     """A computation on bounds, and on members of each cell, which are points."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.points, self.bounds = BallArithmetic(), relational(BallArithmetic())
+        self.points: Any = BallArithmetic()
+        self.bounds = _finer(BallArithmetic())
         ends = np.sort(rng.integers(-6, 7, (2, _CELLS, _ROWS, _WIDTH)), axis=0)
         ends[1] = np.where(rng.random(ends[1].shape) < 0.5, ends[0], ends[1])
         ends[:, :, 0] = ends[:, :1, 0] if rng.random() < 0.3 else ends[:, :, 0]
         places = rng.integers(0, 9, (_MEMBERS, _CELLS, _ROWS, _WIDTH))
         places[0], places[1] = 0, 8
         members = (8 * ends[0] + places * (ends[1] - ends[0])).reshape(-1, _ROWS, _WIDTH)
-        self.rows: Any = self.bounds.reals_between(Ratios(ends[0], 3), Ratios(ends[1], 3)) if self.bounds else None
+        self.rows: Any = self.bounds.reals_between(Ratios(ends[0], 3), Ratios(ends[1], 3))
         self.members: Any = self.points.prompt(Ratios(members, 24))
 
     def both(self, operation: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
@@ -129,6 +138,51 @@ def _outside(bounds: BallRows, members: BallRows) -> bool:
                 if bool(value < low) or bool(value > high):
                     return True
     return False
+
+
+def _members(ends: Array, rng: np.random.Generator, fmt: str) -> Array:
+    places = rng.integers(0, 9, (_MEMBERS, _CELLS, ends.shape[-1]))
+    places[:3] = rng.choice([0, 8], (3, _CELLS, ends.shape[-1]))
+    exact = (8 * ends[0] + places * (ends[1] - ends[0])).reshape(-1, ends.shape[-1])
+    return np.array([[held(Fraction(int(value), 24), fmt) for value in row] for row in exact])
+
+
+def scaled(*formats: str, rounds: int = 150) -> Callable[[], list[str]]:
+    """Return a killer: logits of floats of a norm."""
+
+    def run() -> list[str]:
+        found = []
+        for fmt in formats:
+            for seed in range(rounds):
+                rng = np.random.default_rng(seed)
+                arithmetic = _finer(rounded(fmt).for_cells())
+                kernel, width = DrawnKernel(fmt, rng), int(rng.integers(2, 5))
+                ends = np.sort(rng.integers(-9, 10, (2, _CELLS, width)), axis=0)
+                ends[1] = np.where(rng.random(ends[1].shape) < 0.6, ends[0], ends[1])
+                rows = arithmetic.reals_between(Ratios(ends[0][:, None], 3), Ratios(ends[1][:, None], 3))
+                mean, eps = bool(rng.random() < 0.5), Fraction(int(rng.integers(1, 9)), 8)
+                normed = arithmetic.normalise(rows, centred=False, mean=mean, eps=eps)
+                values = [[_NUMBERS[int(at)] for at in rng.integers(len(_NUMBERS), size=width)] for _ in range(3)]
+                shifts = [[_NUMBERS[int(at)]] for at in rng.integers(len(_NUMBERS), size=3)]
+                shifts = shifts if rng.random() < 0.4 else [[0]] * 3
+                exact = [lower(sp.Matrix(part).as_immutable(), {}) for part in (values, shifts)]
+                weight, bias = (arithmetic.weight(part) for part in exact)
+                x = _members(ends, rng, fmt)
+                squares = (x * x).sum(axis=1, keepdims=True) / (width if mean else 1) + float(eps)
+                factor = to_format(1 / np.sqrt(squares), kernel.inner)
+                y = to_format(multiply(x, factor, kernel.inner), fmt)
+                heavy = np.array([[held(Fraction(value), fmt) for value in row] for row in values])
+                shift = np.array([held(Fraction(row[0]), fmt) for row in shifts])
+                logits = kernel.linear(y[:, None], heavy, shift)[:, 0] if heavy.any() else np.tile(shift, (len(y), 1))
+                logits = logits.reshape(_MEMBERS, _CELLS, 3)
+                for own in range(3):
+                    least = arithmetic.enclosures.scaled_margins(normed.scaled, weight, bias, np.full(_CELLS, own))
+                    others = np.delete(logits, own, axis=2).max(axis=2)
+                    if (logits[..., own] - others < least).any():
+                        found.append(f"{fmt}, seed {seed}: a margin is below its bound")
+        return found
+
+    return run
 
 
 def symbols(rounds: int = 60) -> list[str]:

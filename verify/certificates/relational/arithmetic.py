@@ -21,7 +21,7 @@ from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.alternatives import Choice, Table, Tables
 from verify.certificates.relational.enclosures import Enclosures
-from verify.certificates.relational.related import Origin, Related
+from verify.certificates.relational.related import Origin, Related, Scaled
 
 
 @final
@@ -97,7 +97,8 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         place = self.enclosures.count(rows.rows) - 1
         tables = {0: rows.tables[place]} if place in rows.tables else {}
         origin = rows.origin and replace(rows.origin, rows=self.base.last(rows.origin.rows))
-        return Related(self.base.last(rows.rows), tables, origin)
+        scaled = rows.scaled and Scaled(self.base.last(rows.scaled.rows), self.base.last(rows.scaled.normed))
+        return Related(self.base.last(rows.rows), tables, origin, scaled)
 
     # layers ----------------------------------------------------------------------------------------------------------
 
@@ -148,7 +149,8 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         found = self.base.normalise(rows.rows, centred=centred, mean=mean, eps=eps)
         norm = partial(self.enclosures.inner.normalise, centred=centred, mean=mean, eps=eps)
         tables = self._tables.each(rows, norm)
-        return Related(self._tables.met(found, tables, rows, np.any), tables)
+        met = self._tables.met(found, tables, rows, np.any)
+        return Related(met, tables, scaled=None if centred else Scaled(rows.rows, met))
 
     def affine(self, rows: Related[RowsT], weight: WeightT | None, bias: WeightT | None) -> Related[RowsT]:
         """Return ``w * x + b`` coordinate by coordinate, which is monotone in each."""
@@ -192,8 +194,12 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         *,
         points: int,
     ) -> Margins:
-        """Return lower bounds of the margins, as the arithmetic below does."""
-        return self.base.margins(rows.rows, weight, bias, expected, points=points)
+        """Return lower bounds of the margins; a factor that a whole row has drops out."""
+        found = self.base.margins(rows.rows, weight, bias, expected, points=points)
+        if rows.scaled is None:
+            return found
+        scaled = self.enclosures.scaled_margins(rows.scaled, weight, bias, expected)
+        return found if scaled is None else Margins(np.fmax(found.lower, scaled))
 
     def assumptions(self) -> str:
         """Return what the arithmetic below assumes."""

@@ -11,12 +11,12 @@ from functools import singledispatch
 from typing import Any, Generic
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
 from verify.certificates.enclosing import EnclosingArithmetic
-from verify.certificates.relational.related import Origin
+from verify.certificates.relational.related import Origin, Scaled
 
 InnerT = TypeVar("InnerT", default=Any)
 
@@ -59,6 +59,13 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
 
         Both enclose what a kernel computes, so their intersection does. If they do not meet, the rows stay as they are.
         """
+
+    def scaled_margins(
+        self, scaled: Scaled[RowsT], weight: WeightT, bias: WeightT, expected: Int[np.ndarray, " cells"]
+    ) -> Float[np.ndarray, " cells"] | None:
+        """Return lower bounds of the margins of logits that read rows with one factor each; ``None`` for no bounds."""
+        del scaled, weight, bias, expected
+        return None
 
     @abstractmethod
     def varying(self, rows: RowsT, place: int) -> Bool[np.ndarray, " width"]:

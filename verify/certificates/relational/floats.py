@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from constructions.activations import KernelError, Pieces
 from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
@@ -14,7 +14,8 @@ from verify.certificates.floats.directed import largest_of
 from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
 from verify.certificates.relational.float_lines import FloatLines
-from verify.certificates.relational.related import Origin
+from verify.certificates.relational.related import Origin, Scaled
+from verify.certificates.relational.scaled import ScaledMargins
 
 
 class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
@@ -86,6 +87,17 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
         low[..., outputs] = np.where(meets, np.maximum(low[..., outputs], box.low), low[..., outputs])
         high[..., outputs] = np.where(meets, np.minimum(high[..., outputs], box.high), high[..., outputs])
         return _sparse(Box(low, high, dense.grid, dense.exact))
+
+    def scaled_margins(
+        self,
+        scaled: Scaled[SparseRows],
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        expected: Int[np.ndarray, " cells"],
+    ) -> Float[np.ndarray, " cells"] | None:
+        """Return lower bounds of the margins of logits that read rows with one factor each."""
+        margins = ScaledMargins(self.inner, weight, bias)
+        return margins.lower(scaled.rows.dense(), scaled.normed.dense(), expected)
 
     def varying(self, rows: SparseRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single float in every cell."""

@@ -36,6 +36,20 @@ class Origin(Generic[RowsT]):
 
 
 @dataclass(frozen=True, eq=False)
+class Scaled(Generic[RowsT]):
+    """Rows are others over their lengths, with no mean taken off.
+
+    Attributes:
+        rows: bounds of the others.
+        normed: bounds of these rows.
+
+    """
+
+    rows: RowsT
+    normed: RowsT
+
+
+@dataclass(frozen=True, eq=False)
 class Related(Generic[RowsT]):
     """Rows, and what is known of them beside bounds of every coordinate.
 
@@ -43,9 +57,11 @@ class Related(Generic[RowsT]):
         rows: the bounds.
         tables: the rows, by their places, that are known to be one of finitely many.
         origin: the rows that they were computed from, and how.
+        scaled: the rows that they are but for a positive factor of each.
 
     """
 
     rows: RowsT
     tables: Mapping[int, Table] = field(default_factory=dict)
     origin: Origin[RowsT] | None = None
+    scaled: Scaled[RowsT] | None = None
