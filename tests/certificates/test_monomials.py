@@ -20,7 +20,8 @@ from tests.mutation.certifier_killers import Killer
 from tests.mutation.certifier_symbols import scaled, symbols
 from verify.certificates import BallArithmetic, all_targets, certify
 from verify.certificates.balls.columns import Column, ball_precision
-from verify.certificates.relational.monomials import Form, Unknown, margins, normalise
+from verify.certificates.relational.forms import Form, Unknown
+from verify.certificates.relational.monomials import margins, normalise
 
 V = 5
 

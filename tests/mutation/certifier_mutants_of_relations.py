@@ -9,6 +9,7 @@ _boxes = of("relations of boxes", "verify.certificates.relational.floats")
 _balls = of("relations of balls", "verify.certificates.relational.balls")
 
 _monomials = of("monomials", "verify.certificates.relational.monomials")
+_forms = of("forms", "verify.certificates.relational.forms")
 _lines = of("lines", "verify.certificates.relational.lines")
 _float_lines = of("lines of floats", "verify.certificates.relational.float_lines")
 _ball_lines = of("lines of balls", "verify.certificates.relational.ball_lines")
@@ -114,9 +115,9 @@ RELATIONS: tuple[Mutant, ...] = (
         "zip(left[2:], right[2:]",
         _FLOAT_LINES,
     ),
-    _monomials("a known number is that of the first cell", "part.known and len(part.low) == 1", "part.known", _SYMBOLS),
+    _forms("a known number is that of the first cell", "part.known and len(part.low) == 1", "part.known", _SYMBOLS),
     _monomials("no constants", "return [_constant(sum", "return [{} or _constant(0 * sum", _SYMBOLS),
-    _monomials("any factor is common", "frozenset.intersection(*form)", "frozenset.union(*form)", _SYMBOLS),
+    _forms("any factor is common", "frozenset.intersection(*form)", "frozenset.union(*form)", _SYMBOLS),
     _monomials(
         "positive where it may be",
         "all(value >= 0 for value in inner.low)",
@@ -131,7 +132,7 @@ RELATIONS: tuple[Mutant, ...] = (
     ),
     _monomials("nothing falls", "combined([(falling, form)])", "{}", _SYMBOLS),
     _monomials(
-        "no common factor is kept", "return {factor: {Unknown(Column", "return {_ALONE: {Unknown(Column", _SYMBOLS
+        "no common factor is kept", "return {factor: {Unknown(Column", "return {ALONE: {Unknown(Column", _SYMBOLS
     ),
     _monomials("no mean is taken off", "if centred:", "if False:", _SYMBOLS),
     _monomials("the sum is taken off", "flint.fmpq(-1, width)", "flint.fmpq(-1)", _SYMBOLS),

@@ -11,8 +11,7 @@ the bounds that the arithmetic below has for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
 
@@ -21,72 +20,29 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from constructions.activations import Activation
-from verify.certificates.balls.columns import ONE, ZERO, Column, ball, known_column, larger, smaller
+from verify.certificates.balls.columns import ONE, ZERO, Column, ball, known_column
 from verify.certificates.balls.margins import _sign_kept
-from verify.certificates.balls.rows import BallRows, BallScores, BallWeight
-
-
-@dataclass(frozen=True, eq=False)
-class Unknown:
-    """An unknown number, or factor; the same object is the same number.
-
-    Attributes:
-        bounds: in every cell, arrays of one axis; of size 1 where all cells have the same.
-
-    """
-
-    bounds: Column
-
-
-#: A product of positive factors, each at most once, as every norm has a factor of its own.
-Monomial = frozenset[Unknown]
-#: The coefficients of unknown numbers, exactly; ``None`` stands for 1.
-Affine = dict[Unknown | None, flint.fmpq]
-Form = dict[Monomial, Affine]
-#: For every row the forms of its coordinates.
-Forms = tuple[tuple[Form, ...], ...]
-
-_ALONE: Monomial = frozenset()
-_NOTHING = known_column(np.array([ZERO], dtype=object))
-_UNIT = known_column(np.array([ONE], dtype=object))
-_NONE, _ONE = flint.fmpq(0), flint.fmpq(1)
-
-
-def of_bounds(rows: BallRows) -> Forms:
-    """Return rows whose coordinates are unknown numbers of their own, or known ones."""
-    return tuple(tuple(_of_bounds(column, row) for column in rows.columns) for row in range(rows.rows))
-
-
-def _of_bounds(column: Column | None, row: int) -> Form:
-    if column is None:
-        return {}
-    part = column.map(lambda values: values[:, row])
-    exact = _rational(part.low[0]) if part.known and len(part.low) == 1 else None
-    return {_ALONE: {Unknown(part): _ONE} if exact is None else {None: exact}}
-
-
-def _rational(value: flint.arb) -> flint.fmpq | None:
-    """Return the number that a ball is; ``None`` for a ball of many."""
-    if not (value.is_exact() and value.is_finite()):
-        return None
-    mantissa, exponent = (int(part) for part in value.man_exp())
-    return flint.fmpq(mantissa * 2 ** max(exponent, 0), 2 ** max(-exponent, 0))
-
+from verify.certificates.balls.rows import BallScores, BallWeight
+from verify.certificates.relational.forms import (
+    ALONE,
+    NONE,
+    NOTHING,
+    ONCE,
+    Form,
+    Forms,
+    Monomial,
+    Unknown,
+    bounds,
+    combined,
+    common,
+    rational,
+    times,
+)
+from verify.certificates.relational.forms import hull as hull
+from verify.certificates.relational.forms import of_bounds as of_bounds
+from verify.certificates.relational.forms import within as within
 
 # linear operations ----------------------------------------------------------------------------------------------------
-
-
-def combined(parts: Iterable[tuple[flint.fmpq, Form]]) -> Form:
-    """Return a sum of multiples."""
-    found: Form = {}
-    for factor, form in parts:
-        for monomial, affine in form.items():
-            own = found.setdefault(monomial, {})
-            for unknown, coefficient in affine.items():
-                term = factor * coefficient
-                own[unknown] = own[unknown] + term if unknown in own else term
-    cleared = ((mono, {key: value for key, value in affine.items() if value != 0}) for mono, affine in found.items())
-    return {monomial: affine for monomial, affine in cleared if affine}
 
 
 def linear(rows: Forms, weight: BallWeight, bias: BallWeight | None) -> Forms:
@@ -94,7 +50,7 @@ def linear(rows: Forms, weight: BallWeight, bias: BallWeight | None) -> Forms:
     constants = _constants(bias, weight.shape[0])
     return tuple(
         tuple(
-            combined([*((factor, row[place]) for place, factor in entries), (_ONE, constant)])
+            combined([*((factor, row[place]) for place, factor in entries), (ONCE, constant)])
             for entries, constant in zip(weight.rationals, constants, strict=True)
         )
         for row in rows
@@ -105,11 +61,11 @@ def _constants(bias: BallWeight | None, count: int) -> list[Form]:
     """Return the entries of a column as forms."""
     if bias is None:
         return [{} for _ in range(count)]
-    return [_constant(sum((entry for _, entry in entries), _NONE)) for entries in bias.rationals]
+    return [_constant(sum((entry for _, entry in entries), NONE)) for entries in bias.rationals]
 
 
 def _constant(value: flint.fmpq) -> Form:
-    return {_ALONE: {None: value}}
+    return {ALONE: {None: value}}
 
 
 def affine(rows: Forms, weight: BallWeight | None, bias: BallWeight | None) -> Forms:
@@ -117,13 +73,11 @@ def affine(rows: Forms, weight: BallWeight | None, bias: BallWeight | None) -> F
     if not rows:
         return rows
     width = len(rows[0])
-    factors = (
-        [_ONE] * width if weight is None else [sum((entry for _, entry in row), _NONE) for row in weight.rationals]
-    )
+    factors = [ONCE] * width if weight is None else [sum((entry for _, entry in row), NONE) for row in weight.rationals]
     constants = _constants(bias, width)
     return tuple(
         tuple(
-            combined([(factor, form), (_ONE, constant)])
+            combined([(factor, form), (ONCE, constant)])
             for factor, form, constant in zip(factors, row, constants, strict=True)
         )
         for row in rows
@@ -138,7 +92,7 @@ def beside(left: Forms, right: Forms) -> Forms:
 def total(*parts: Forms) -> Forms:
     """Return the sum of rows."""
     return tuple(
-        tuple(combined((_ONE, form) for form in forms) for forms in zip(*rows, strict=True))
+        tuple(combined((ONCE, form) for form in forms) for forms in zip(*rows, strict=True))
         for rows in zip(*parts, strict=True)
     )
 
@@ -165,70 +119,16 @@ def mix(attention: BallScores, values: Forms) -> Forms | None:
 
 def _weight(attention: BallScores, query: int, key: int) -> tuple[flint.fmpq, Monomial] | None:
     low, high = attention.low[:, query, key], attention.high[:, query, key]
-    exact = _rational(low[0])
+    exact = rational(low[0])
     if exact is not None and all(bool(value == low[0]) for value in (*low, *high)):
-        return exact, _ALONE
+        return exact, ALONE
     if not all(bool(value > 0) for value in low):
         return None
-    return _ONE, frozenset((Unknown(known_column(low) if attention.known else Column(low, high)),))
+    return ONCE, frozenset((Unknown(known_column(low) if attention.known else Column(low, high)),))
 
 
 def _multiplied(form: Form, factors: Monomial) -> Form:
     return {monomial | factors: part for monomial, part in form.items()}
-
-
-# bounds ---------------------------------------------------------------------------------------------------------------
-
-
-def _times(monomial: Monomial) -> Column:
-    return reduce(lambda product, factor: product.times(factor.bounds), monomial, _UNIT)
-
-
-def _affine_bounds(form: Affine) -> Column:
-    found = _NOTHING
-    for unknown, coefficient in form.items():
-        # the sign of a coefficient is known, as it is exact
-        found = found.plus((_UNIT if unknown is None else unknown.bounds).scaled(flint.arb(coefficient)))
-    return found
-
-
-def bounds(form: Form, *, without: Monomial = _ALONE) -> Column:
-    """Return bounds of a form in every cell, divided by a monomial that all of its own have."""
-    found = _NOTHING
-    for monomial, part in form.items():
-        found = found.plus(_affine_bounds(part).times(_times(monomial - without)))
-    return found
-
-
-def common(form: Form) -> Monomial:
-    """Return the factors that all monomials of a form have."""
-    return frozenset.intersection(*form) if form else _ALONE
-
-
-def hull(rows: Forms) -> BallRows:
-    """Return the bounds of rows."""
-    columns: list[Column | None] = []
-    for forms in zip(*rows, strict=True):
-        parts = [bounds(form) for form in forms]
-        cells = max(len(part.low) for part in parts)
-        low, high = (
-            np.stack([np.broadcast_to(getattr(part, end), cells) for part in parts], axis=1) for end in ("low", "high")
-        )
-        columns.append(known_column(low) if all(part.known for part in parts) else Column(low, high))
-    return BallRows(tuple(columns), max((len(column.low) for column in columns if column), default=1), len(rows))
-
-
-def within(rows: BallRows, other: BallRows) -> BallRows:
-    """Return rows in both enclosures."""
-    columns: list[Column | None] = []
-    for own, another in zip(rows.columns, other.columns, strict=True):
-        if own is None or another is None:
-            columns.append(None)
-        elif own.known or another.known:
-            columns.append(own if own.known else another)
-        else:
-            columns.append(Column(larger(own.low, another.low), smaller(own.high, another.high)))
-    return BallRows(tuple(columns), max(rows.batch, other.batch), rows.rows)
 
 
 # operations that are not linear ---------------------------------------------------------------------------------------
@@ -253,7 +153,7 @@ def pointwise(rows: Forms, activation: Activation) -> Forms | None:
             return combined([(falling, form)])
         ends = [activation.enclosure(low, high) for low, high in zip(inner.low, inner.high, strict=True)]
         low, high = (np.array([end[at] for end in ends], dtype=object) for at in (0, 1))
-        return {factor: {Unknown(Column(low, high)): _ONE}}
+        return {factor: {Unknown(Column(low, high)): ONCE}}
 
     return tuple(tuple(changed(form) for form in row) for row in rows)
 
@@ -269,8 +169,8 @@ def normalise(rows: Forms, *, centred: bool, mean: bool, eps: Fraction) -> Forms
         if centred:
             share = flint.fmpq(-1, width)
             middle = combined((share, form) for form in row)
-            row = tuple(combined([(_ONE, form), (_ONE, middle)]) for form in row)  # noqa: PLW2901 # less its mean
-        squares = reduce(Column.plus, map(_squared, row), _NOTHING)
+            row = tuple(combined([(ONCE, form), (ONCE, middle)]) for form in row)  # noqa: PLW2901 # less its mean
+        squares = reduce(Column.plus, map(_squared, row), NOTHING)
         divisor, added = flint.arb(width if mean else 1), ball(eps)
         least, most = (part / divisor + added for part in (squares.low, squares.high))
         if not all(bool(value > 0) for value in least) or not all(value.is_finite() for value in most):
@@ -313,9 +213,9 @@ def margins(
         for token in range(len(logits)):
             if token == own:
                 continue
-            gap = combined([(_ONE, logits[own]), (-_ONE, logits[token])])
+            gap = combined([(ONCE, logits[own]), (-ONCE, logits[token])])
             factor = common(gap)
-            inner, outer = bounds(gap, without=factor).low, _times(factor)
+            inner, outer = bounds(gap, without=factor).low, times(factor)
             for cell in cells.tolist():
                 ahead, at = inner[cell if len(inner) > 1 else 0], cell if len(outer.low) > 1 else 0
                 least = (ahead * outer.low[at]).min(ahead * outer.high[at])
