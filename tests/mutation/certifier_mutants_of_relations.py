@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _tokens = of("unknown tokens in relations", "verify.certificates.relational.arithmetic")
+_tables = of("tables of unknown tokens", "verify.certificates.relational.alternatives")
 _boxes = of("relations of boxes", "verify.certificates.relational.floats")
 _balls = of("relations of balls", "verify.certificates.relational.balls")
 
@@ -45,14 +46,14 @@ RELATIONS: tuple[Mutant, ...] = (
         _FLOATS,
         _BALLS,
     ),
-    _tokens(
+    _tables(
         "hulls of the last alternative alone",
         "choice.low - choice.first",
         "choice.high - choice.first",
         _FLOATS,
         _BALLS,
     ),
-    _tokens("known rows are those of the first place", "one(part.rows, place)", "one(part.rows, 0)", _FLOATS, _BALLS),
+    _tables("known rows are those of the first place", "one(part.rows, place)", "one(part.rows, 0)", _FLOATS, _BALLS),
     _tokens("tables begin with token 0", "choice.first + np.arange", "np.arange", _FLOATS, _BALLS),
     _boxes("the last alternative is left out", "slice(start, stop + 1)", "slice(start, max(stop, start + 1))", _FLOATS),
     _boxes(
