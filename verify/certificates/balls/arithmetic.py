@@ -63,10 +63,12 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
 
     def weight(self, matrix: ExactMatrix) -> BallWeight:
         """Return the matrix."""
-        found: list[list[tuple[int, flint.arb]]] = [[] for _ in range(matrix.shape[0])]
+        held: list[list[tuple[int, flint.arb]]] = [[] for _ in range(matrix.shape[0])]
+        exact: list[list[tuple[int, flint.fmpq]]] = [[] for _ in range(matrix.shape[0])]
         for row, column, value in matrix.nonzero():
-            found[row].append((column, ball(value)))
-        return BallWeight(tuple(map(tuple, found)), matrix.shape)
+            held[row].append((column, ball(value)))
+            exact[row].append((column, flint.fmpq(value.numerator, value.denominator)))
+        return BallWeight(tuple(map(tuple, held)), matrix.shape, tuple(map(tuple, exact)))
 
     def prompt_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return virtual tokens between two, shape batch x rows x width."""
