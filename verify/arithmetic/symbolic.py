@@ -15,6 +15,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import SYMBOLIC
 
 _Matrix: TypeAlias = sp.ImmutableDenseMatrix
 
@@ -29,18 +30,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     A ReLU whose argument has no decided sign stays a ``Max``; substitute a number for ``q`` to evaluate.
     """
 
-    name = "symbolic"
+    spec = SYMBOLIC.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
     per_head: ClassVar[bool] = False
-
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        return ("--arithmetic", "symbolic")
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        return "verify.SymbolicArithmetic()"
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""

@@ -50,7 +50,7 @@ def generate(
     if not len(tokens):
         raise InvalidArgument("text: expected at least one character but got '' (type str)")
     request = Request(
-        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build({"vocab_size": vocabulary.size, "context_size": len(tokens)})
     verdict, outcome = evaluate(
@@ -59,7 +59,6 @@ def generate(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = vocabulary.decode(outcome.produced[0])
     prompt = _prompt(construction, tokens)
@@ -93,7 +92,7 @@ def answer(
     table = read_map(map_file)
     user = table.token(token)
     request = Request(
-        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build(table.sizes)
     verdict, outcome = evaluate(
@@ -103,7 +102,6 @@ def answer(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = [table.vocabulary[place] for place in outcome.produced[0].tolist()]
     prompt = _prompt(construction, table.target)

@@ -19,6 +19,7 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
 from verify.arithmetic.base import Visible
+from verify.arithmetic.families import BALL
 from verify.certificates.balls.columns import (
     ONE,
     ZERO,
@@ -46,7 +47,8 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
 
-    name = "ball"
+    spec = BALL.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
 
