@@ -50,6 +50,13 @@ class LongerInputs(Construction):
             ``E = onehot - 1`` and ``ReLU(s + (onehot - 1))``: 0 is added to the selected number instead of 1, and a
             float keeps one more bit of it.
 
+    Example:
+        >>> construction = LongerInputs(vocab_size=2, input_size=2)
+        >>> construction.virtual_tokens([[0, 1], [1, 0]]).to_fractions()[0]  # each row of the map as base-2 digits
+        [Fraction(1, 4), Fraction(1, 2)]
+        >>> construction.response([[0, 1], [1, 0]], [1, 0]).tolist()
+        [1]
+
     """
 
     vocab_size: int

@@ -69,6 +69,13 @@ class LongerResponses(SelectingConstruction):
         vocab_size: ``V``, the number of tokens.
         response_size: ``N0``, the number of tokens in a response.
 
+    Example:
+        >>> construction = LongerResponses(vocab_size=3, response_size=2)
+        >>> construction.targets.shape  # a map for each token of the response
+        (2, 3)
+        >>> construction.response([[2, 0, 1], [0, 0, 2]], [2]).tolist()
+        [1, 2]
+
     """
 
     vocab_size: int

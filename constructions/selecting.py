@@ -26,6 +26,12 @@ class SelectingConstruction(Construction):
             every format that holds the tokens. See :func:`constructions.encodings.largest_band_size` for a format's
             fewest bands.
 
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> construction = ConditionalGeneration(5, encoding="integer", lift="mask", readout="hat")
+        >>> construction.virtual_tokens([4, 0, 1, 2, 3]).to_fractions()[0]
+        [Fraction(4, 1), Fraction(0, 1), Fraction(1, 1), Fraction(2, 1), Fraction(3, 1)]
+
     """
 
     encoding: Encoding = "paper"

@@ -29,7 +29,14 @@ from constructions.validation import (
 
 @dataclass(frozen=True)
 class Hardmax:
-    """``T = inf``: attention is uniform over the visible keys of the largest score."""
+    """``T = inf``: attention is uniform over the visible keys of the largest score.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> UnconditionalGeneration(3, 2, temperature=Hardmax())
+        UnconditionalGeneration(vocab_size=3, context_size=2, temperature=Hardmax())
+
+    """
 
     @property
     def words(self) -> dict[str, str]:
@@ -46,6 +53,12 @@ class Softmax:
         scaled_by: the number whose square root ``T`` is divided by: ``key``, the head's key size, as in the paper's
             text; or ``length``, the number of positions in the input, as in the paper's notebook, where attention gets
             blunter as the sequence grows.
+
+    Example:
+        >>> Softmax(50).gap(key_size=4, length=20)
+        25.0
+        >>> Softmax(50, "length").gap(key_size=4, length=25)
+        10.0
 
     """
 
@@ -83,6 +96,10 @@ class RationalSoftmax:
     Attributes:
         q: positive.
 
+    Example:
+        >>> RationalSoftmax("3/2")
+        RationalSoftmax(q=Fraction(3, 2))
+
     """
 
     q: Fraction
@@ -104,6 +121,11 @@ class PerHeadSoftmax:
 
     Attributes:
         q: head name -> positive ``q``, in any order; kept as pairs sorted by name, which can be hashed.
+
+    Example:
+        >>> temperature = PerHeadSoftmax({"self": 7, "first": "9/2"})
+        >>> temperature.for_head("first")
+        RationalSoftmax(q=Fraction(9, 2))
 
     """
 
@@ -202,6 +224,12 @@ def one_hot_gap(fmt: Format, *, keys: int, content_ratio: Fraction) -> int:
         fmt: the number format.
         keys: the largest number of visible keys ``n``, at least 1.
         content_ratio: the largest magnitude that the head reads over the smallest one that is not 0.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import FORMATS
+        >>> one_hot_gap(FORMATS["float32"], keys=20, content_ratio=Fraction(94))
+        26
 
     """
     check_integer("keys", keys, 1)

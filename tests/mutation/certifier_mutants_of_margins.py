@@ -16,6 +16,7 @@ _sparse = of("cells that share", "verify.certificates.floats.sparse")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _balls = of("balls", "verify.certificates.balls.arithmetic")
 _ball_rows = of("balls", "verify.certificates.balls.rows")
+_attention = of("attention of balls", "verify.certificates.balls.attention")
 _columns = of("columns of balls", "verify.certificates.balls.columns")
 
 MARGINS: tuple[Mutant, ...] = (
@@ -288,7 +289,7 @@ MARGINS: tuple[Mutant, ...] = (
         "return np.nextafter(below, np.inf), np.nextafter(above, -np.inf)",
         "columns",
     ),
-    _balls(
+    _attention(
         "the others as they are likely",
         "low[batch, query, key] = _weight(least[place], most, place)",
         "low[batch, query, key] = _weight(least[place], least, place)",
@@ -296,17 +297,17 @@ MARGINS: tuple[Mutant, ...] = (
     ),
     _balls(
         "q below 1 turns nothing over",
-        "least = ends[0] if scores.known else [a.min(b) for a, b in zip(*ends, strict=True)]",
-        "least = ends[0]",
+        "softmax(Column(scores.low, scores.high).scaled(gap), visible)",
+        "softmax(Column(scores.low, scores.high).map(lambda values: values * gap), visible)",
         "soft balls",
     ),
-    _balls(
+    _attention(
         "a possible lead is a lead",
         "if all(bool(least > most) or _equal(least, most) for _, most in values)",
         "if all(bool(least >= other) for other, _ in values)",
         "hard balls",
     ),
-    _balls(
+    _attention(
         "hidden keys count",
         "keys = np.flatnonzero(visible[query])\n",
         "keys = np.arange(visible.shape[1])\n",

@@ -20,14 +20,14 @@ from tests.mutation.table import Cell, Row, Section
 #: The columns of the table, and what each of them is.
 COLUMNS = ("primitives", "operations", "networks", "balls", "constructions", "argument")
 EXPLAINED = """\
-What each column is: *primitives*: rounding, places of floats and assumptions against exact rationals; *operations*:
+The columns: *primitives*: rounding, places of floats and assumptions against exact rationals; *operations*:
 sums, attention and the rest on boxes against kernels of the tests' own, in drawn orders; *networks*: random networks at
 the edge of what is certified, contradicted by an execution, and networks built for one rule; *balls*: the same in exact
 rationals; *constructions*: code that lies, overflows or depends on more than it shows; *argument*: why a change is
 harmless, which a check confirms on a finite domain (of absorption: in drawn orders, three terms, bfloat16).
 
-The list of mutants was chosen and pruned by hand. That there is no hole is a statement about this list, not about every
-change of the certifier.
+The list of mutants was chosen and pruned by hand. "No hole" is a statement about this list, and says nothing of other
+changes of the certifier.
 """
 
 

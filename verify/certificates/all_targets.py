@@ -26,7 +26,7 @@ from verify.arithmetic.families import ENCLOSING, made
 from verify.arithmetic.spec import Setting
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
-from verify.certificates.enclosing import EnclosingArithmetic
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational import relational
 from verify.certificates.relational.alternatives import Related
 from verify.certificates.relational.arithmetic import Bounds
@@ -185,24 +185,12 @@ def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], ste
 def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None) -> RowsT:
     """Return bounds of the readout's input at the last position.
 
-    Relations between coordinates, which bounds forget, are kept on the way where the arithmetic's are known.
-
     Args:
         bound: the construction.
         batch: cells of one step.
         trace: records every intermediate.
 
     """
-    arithmetic = relational(bound.arithmetic)
-    if arithmetic is None:
-        return _last_row(bound, batch, trace)
-    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-    related = Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
-    row: Related[RowsT] = _last_row(related, batch, None if trace is None else Bounds(trace=trace))
-    return row.rows
-
-
-def _last_row(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, trace: Trace | None) -> RowsT:
     arithmetic = bound.arithmetic
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
@@ -218,11 +206,33 @@ def _last_row(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, trace: Trace 
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
+def related_readout_input(
+    bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None
+) -> RowsT | None:
+    """Return bounds as :func:`readout_input` does, within those where relations between coordinates tell more.
+
+    Bounds of every coordinate forget how they go together. Keeping that takes longer, and is of use where bounds alone
+    decide nothing. ``None`` in an arithmetic of which no relations are known.
+    """
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return None
+    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+    related = Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+    row: Related[RowsT] = readout_input(related, batch, trace=None if trace is None else Bounds(trace=trace))
+    return row.rows
+
+
 def _certify_batch(
     construction: Construction, bound: Bound[Any, Any, Any], batch: Cells, found: _Found, points: int
 ) -> None:
-    rows = readout_input(bound, batch)
-    margins = bound.arithmetic.margins(rows, bound.readout.weight, bound.bias, batch.expected, points=points)
+    arithmetic, weight, bias = bound.arithmetic, bound.readout.weight, bound.bias
+    margins = arithmetic.margins(readout_input(bound, batch), weight, bias, batch.expected, points=points)
+    if not margins.certain.all():
+        rows = related_readout_input(bound, batch)
+        if rows is not None:  # either bound holds by itself; fmax takes the other one for NaN
+            related = arithmetic.margins(rows, weight, bias, batch.expected, points=points)
+            margins = Margins(np.fmax(margins.lower, related.lower))
     found.count += len(batch.expected)
     found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN

@@ -75,6 +75,14 @@ def find_frontier(
     Raises:
         InvalidArgument: bad options, or a checkpoint of another search.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> def build(vocab_size):
+        ...     return UnconditionalGeneration(vocab_size, 2, encoding="integer", lift="mask")
+        >>> found = find_frontier(build, dtype="bfloat16", first=16, limit=20, kernels=["separate"])
+        >>> found.certified["separate"].up_to
+        17
+
     """
     check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16"))
     check_integer("first", first, 1)

@@ -11,9 +11,9 @@ from jaxtyping import Int
 from typing_extensions import TypeVar
 
 from constructions.construction import Construction, Layout
-from constructions.layers.base import Cache as Cache
-from constructions.layers.base import Pass
 from constructions.layers.masks import MASKS, Mask
+from constructions.layers.passes import Cache as Cache
+from constructions.layers.passes import Pass
 from constructions.temperature import PerHeadSoftmax, Temperatures, head_temperature
 from constructions.transformer import ExactTransformer, Transformer
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject

@@ -8,7 +8,7 @@ import flint
 import numpy as np
 from jaxtyping import Float
 
-from verify.certificates.balls.columns import Balls, Column
+from verify.certificates.balls.columns import ZERO, Balls, Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,10 @@ class BallWeight:
 
     entries: tuple[tuple[tuple[int, flint.arb], ...], ...]
     shape: tuple[int, int]
+
+    def entry(self, row: int) -> flint.arb:
+        """Return an entry of a matrix of one column."""
+        return self.entries[row][0][1] if self.entries[row] else ZERO
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,9 @@ from verify.certificates.floats.directed import (
 )
 from verify.certificates.floats.kernel import Kernel
 from verify.certificates.floats.margins import rounded_margins
-from verify.certificates.floats.softmax import SoftmaxBounds
+from verify.certificates.floats.norms import NormBounds
+from verify.certificates.floats.pointwise import ActivationBounds
+from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.sparse import SparseArithmetic
 from verify.certificates.floats.sums import Piece, Terms
 
@@ -41,7 +43,7 @@ _PRODUCTS = 2**20
 
 
 @final
-class RoundedArithmetic(SoftmaxBounds, EnclosingArithmetic[RoundedWeight, Box, Box]):
+class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, EnclosingArithmetic[RoundedWeight, Box, Box]):
     """The float arithmetic of a certificate.
 
     Attributes:
@@ -328,10 +330,6 @@ class RoundedArithmetic(SoftmaxBounds, EnclosingArithmetic[RoundedWeight, Box, B
     ) -> Margins:
         """Return lower bounds of the margins of computed logits."""
         return rounded_margins(self, rows, weight, bias, expected, points=points)
-
-    def assumptions(self) -> str:
-        """Return what is assumed of the kernels."""
-        return self.kernel.assumptions()
 
     def for_cells(self) -> SparseArithmetic:
         """Return the boxes that share what does not differ between cells."""

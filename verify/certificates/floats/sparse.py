@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from jaxtyping import Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
@@ -193,6 +195,58 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return ``max(0, .)``."""
         varying = None if rows.varying is None else self.base.relu(rows.varying)
         return SparseRows(self.base.relu(rows.shared), rows.places, varying)
+
+    def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
+        """Return an activation of every coordinate."""
+        varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
+        shared = self._once(
+            lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation
+        )
+        return SparseRows(shared, rows.places, varying)
+
+    def multiply(self, left: SparseRows, right: SparseRows) -> SparseRows:
+        """Return the products; what differs in them is what differs in a factor."""
+        shared, places = self.base.multiply(left.shared, right.shared), np.union1d(left.places, right.places)
+        if not len(places):
+            return SparseRows(shared)
+        return SparseRows(shared, places, self.base.multiply(left.columns(places), right.columns(places)))
+
+    def affine(self, rows: SparseRows, weight: RoundedWeight | None, bias: RoundedWeight | None) -> SparseRows:
+        """Return ``w * x + b``."""
+        shared = self.base.affine(rows.shared, weight, bias)
+        if rows.varying is None:
+            return SparseRows(shared)
+        first = np.zeros(1, dtype=np.int64)
+        parts = (None if part is None else _part(part, rows.places, first) for part in (weight, bias))
+        return SparseRows(shared, rows.places, self.base.affine(rows.varying, *parts))
+
+    def normalise(self, rows: SparseRows, *, centred: bool, mean: bool, eps: Fraction) -> SparseRows:
+        """Return every row over its root mean square: a coordinate that differs makes all of its row differ."""
+        if rows.varying is None:
+            return SparseRows(self.base.normalise(rows.shared, centred=centred, mean=mean, eps=eps))
+        return _sparse(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
+
+    def score_table(self, table: RoundedWeight, start: int, stop: int) -> Box:
+        """Return the entries of a table, the same for every cell."""
+        return self.base.score_table(table, start, stop)
+
+    def shifted(self, scores: Box, shift: Box) -> Box:
+        """Return the sum of scores and a table of them."""
+        return self.base.shifted(scores, shift)
+
+    def shifted_attention(
+        self, scores: Box, shift: Box, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> Box:
+        """Return bounds of the attention weights with a shift of the exponents."""
+        return self._once(
+            lambda: self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size),
+            [scores, shift],
+            "shifted attention",
+            visible.shape,
+            visible.tobytes(),
+            temperature,
+            key_size,
+        )
 
     def scores(self, queries: SparseRows, keys: SparseRows) -> Box:
         """Return the inner products: of all cells at once unless a coordinate that is used differs."""
