@@ -16,6 +16,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import SYMBOLIC
 from verify.arithmetic.gaps import check_exponents
 
 _Matrix: TypeAlias = sp.ImmutableDenseMatrix
@@ -31,18 +32,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     A ReLU whose argument has no decided sign stays a ``Max``; substitute a number for ``q`` to evaluate.
     """
 
-    name = "symbolic"
+    spec = SYMBOLIC.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
     per_head: ClassVar[bool] = False
-
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        return ("--arithmetic", "symbolic")
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        return "verify.SymbolicArithmetic()"
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""

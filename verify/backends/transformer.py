@@ -25,20 +25,9 @@ class TransformerBackend(Backend):
 
     inspected = True
 
-    def __init__(self, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool = False) -> None:
-        """Run in ``arithmetic``.
-
-        Args:
-            arithmetic: the number system.
-            tf32: allow TF32 in torch's float32 products.
-
-        Raises:
-            InvalidArgument: TF32 for an arithmetic that has none.
-
-        """
-        arithmetic.running(tf32=tf32)  # refuses what it does not have
-        self.arithmetic, self.tf32 = arithmetic, tf32
-        self.name = arithmetic.name + (" with TF32" if tf32 else "")
+    def __init__(self, arithmetic: Arithmetic[Any, Any, Any]) -> None:
+        """Run in ``arithmetic``."""
+        self.arithmetic, self.name = arithmetic, arithmetic.name
         self.device, self.fmt, self.batched = arithmetic.device, arithmetic.fmt, arithmetic.batched
         self.exact = arithmetic.fmt is None
 
@@ -64,7 +53,6 @@ class TransformerBackend(Backend):
             "temperature": show_temperature(temperature),
             "exact temperature": repr(temperature),
             "mask": specification.mask,
-            "tf32": self.tf32,
         }
 
     def looked_at(self) -> tuple[object, ...]:
@@ -73,12 +61,11 @@ class TransformerBackend(Backend):
 
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
-        chosen = self.arithmetic.words()
-        return None if chosen is None else (*chosen, *(("--tf32",) if self.tf32 else ()))
+        return self.arithmetic.words()
 
     def arguments(self) -> tuple[str, ...]:
         """Return the expression of the arithmetic."""
-        return (f"arithmetic={self.arithmetic.expression()}", *(("tf32=True",) if self.tf32 else ()))
+        return (f"arithmetic={self.arithmetic.expression()}",)
 
 
 @final
@@ -98,9 +85,9 @@ class PreparedTransformer(Prepared):
     def __init__(self, construction: Construction, backend: TransformerBackend) -> None:
         """Lower the construction's weights."""
         self.construction, self.backend, self.transformer = construction, backend, construction.transformer
-        arithmetic, tf32 = backend.arithmetic, backend.tf32
-        with arithmetic.running(tf32=tf32):
-            self.module: Any = arithmetic.module(construction, tf32=tf32)
+        arithmetic = backend.arithmetic
+        with arithmetic.running():
+            self.module: Any = arithmetic.module(construction)
             self._model = bind_construction(construction, arithmetic) if self.module is None else None
 
     def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
@@ -108,7 +95,7 @@ class PreparedTransformer(Prepared):
         assert prompts is not None, "a construction has prompts, if without any virtual token"
         model = self.module.model() if self._model is None else self._model
         arithmetic, construction = model.arithmetic, self.construction
-        with self.backend.arithmetic.running(tf32=self.backend.tf32):
+        with self.backend.arithmetic.running():
             if arithmetic.batched:
                 return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
             made = [

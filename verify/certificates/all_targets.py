@@ -16,19 +16,17 @@ import numpy as np
 import sympy as sp
 
 from constructions.construction import Construction
-from constructions.formats import get_format
 from constructions.lowering import lower
 from constructions.ratios import Ratios
 from constructions.temperature import Softmax, head_temperature
 from constructions.transformer import Linear
-from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
-from verify.certificates.balls.arithmetic import BallArithmetic
+from verify.arithmetic.families import ENCLOSING, made
+from verify.arithmetic.spec import Setting
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
-from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel
 from verify.certificates.relational import relational
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
@@ -43,28 +41,21 @@ BUDGET = 2**20
 POINTS = 2**12
 
 
-def certificate_arithmetic(
-    kind: str, dtype: str = "float32", *, products: str = "either", tf32: bool = False
-) -> BallArithmetic | RoundedArithmetic:
+def certificate_arithmetic(kind: str, dtype: str = "float32", **options: Setting) -> EnclosingArithmetic[Any, Any, Any]:
     """Return the arithmetic of a certificate.
 
     Args:
         kind: ``ball`` for the real numbers, ``rounded`` for floats.
         dtype: the float format of ``rounded``.
-        products: whether products are rounded before they are added, see
-            :class:`~verify.certificates.floats.kernel.Kernel`.
-        tf32: whether factors may be rounded to TF32.
+        options: of ``rounded``: ``products``, how products and a bias are added, and ``tf32``, whether factors may be
+            rounded to TF32; see :class:`~verify.certificates.floats.kernel.Kernel`.
 
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.
 
     """
-    check_choice("arithmetic", kind, ("ball", "rounded"))
-    if kind == "rounded":
-        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
-    if tf32 or products != "either":
-        raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
-    return BallArithmetic()
+    found: EnclosingArithmetic[Any, Any, Any] = made(ENCLOSING, kind, dtype, options=options)
+    return found
 
 
 def certify(

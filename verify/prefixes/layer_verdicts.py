@@ -133,6 +133,7 @@ def check_layer(
     """
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
+    arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     _check_temperature(layer, arithmetic)
     passes = attend(layer, content, prefix, arithmetic)
     subject = describe(layer, len(passes.content), len(passes.prefix))
@@ -175,6 +176,7 @@ def fuzz_layers(
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
     check_integer("examples", examples, 1)
+    arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     check_integer("seed", seed, 0)
     tally = _Tally()
     seen: set[str] = set()

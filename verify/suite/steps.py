@@ -55,7 +55,6 @@ def exhausted(
         limit=limit,
         checkpoint=checkpoint,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
 
 
@@ -78,7 +77,6 @@ def fuzzed(request: Request, gathering: Gathering) -> Verdict:
         parameters=parameters,
         command=request.command,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
 
 
@@ -114,7 +112,6 @@ def swept(request: Request, gathering: Gathering) -> Verdict:
         parameters=others | options_of(request.build({"vocab_size": 1, **others})),
         command=request.command,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
     verdict = replace(verdict, reason=verdict.reason or refusal)
     gathering.swept.append(verdict)

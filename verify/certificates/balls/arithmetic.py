@@ -21,6 +21,7 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from verify.arithmetic.base import Visible
+from verify.arithmetic.families import BALL
 from verify.arithmetic.gaps import check_exponents
 from verify.certificates.balls.attention import gap_of, hardmax, softmax
 from verify.certificates.balls.columns import (
@@ -53,7 +54,8 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
 
-    name = "ball"
+    spec = BALL.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
 

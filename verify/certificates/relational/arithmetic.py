@@ -43,7 +43,7 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         """Keep relations beside the bounds of ``base``."""
         self.base, self.enclosures = base, enclosures
         self._tables = Tables(enclosures)
-        self.name, self.fmt, self.device = base.name, base.fmt, base.device
+        self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
     def weight(self, matrix: ExactMatrix) -> WeightT:
         """Return the matrix."""
