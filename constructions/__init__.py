@@ -28,7 +28,6 @@ from constructions.formats import Format as Format
 from constructions.formats import get_format as get_format
 from constructions.formats import round_to_format as round_to_format
 from constructions.hand_built import HandBuilt as HandBuilt
-from constructions.hand_built import hand_built as hand_built
 from constructions.layers import CAUSAL as CAUSAL
 from constructions.layers import FULL as FULL
 from constructions.layers import Added as Added
@@ -57,7 +56,7 @@ from constructions.selecting import SelectingConstruction as SelectingConstructi
 from constructions.selection import selection_mlp as selection_mlp
 from constructions.specification import Reads as Reads
 from constructions.specification import Specification as Specification
-from constructions.specify import specify as specify
+from constructions.specifying import specify as specify
 from constructions.stream import Stream as Stream
 from constructions.targets import TargetSpace as TargetSpace
 from constructions.temperature import Hardmax as Hardmax

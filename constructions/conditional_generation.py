@@ -61,7 +61,14 @@ class ConditionalGeneration(SelectingConstruction):
     MLP (paper, Theorem 2).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
+
+    Example:
+        >>> construction = ConditionalGeneration(vocab_size=3)
+        >>> construction.targets.size  # 3^3 maps
+        27
+        >>> construction.response([2, 0, 1], [1]).tolist()  # the map 0 -> 2, 1 -> 0, 2 -> 1 at token 1
+        [0]
 
     """
 

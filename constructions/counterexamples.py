@@ -117,6 +117,11 @@ def attention_reversal(q: Fraction = Fraction(2)) -> LayerExample:
     Args:
         q: a positive rational that is not 1.
 
+    Example:
+        >>> example = attention_reversal()
+        >>> example.wanted
+        ((Fraction(1, 1), Fraction(2, 1)), (Fraction(1, 1), Fraction(2, 1)))
+
     """
     if q in {0, 1} or q < 0:
         reject("q", "a positive rational number that is not 1", q)
@@ -136,6 +141,11 @@ def swapped_values() -> LayerExample:
 
     The second output must stay, which needs ``W_V s = 1/2``; but the first must move from 0 to 1, beyond that. Swapping
     the two entries of ``W_V``, as many as one prefix vector has, gives the wanted outputs.
+
+    Example:
+        >>> swapped_values().wanted
+        ((Fraction(1, 1),), (Fraction(1, 2),))
+
     """
     key = [[0, 0]]
     return LayerExample(
@@ -155,6 +165,10 @@ def blunt_temperature(vocab_size: int = 2, context_size: int = 2) -> Uncondition
         vocab_size: ``V``, at least 2.
         context_size: ``N``, at least 2.
 
+    Example:
+        >>> blunt_temperature(3, 3)
+        UnconditionalGeneration(vocab_size=3, context_size=3, temperature=RationalSoftmax(q=Fraction(18, 1)))
+
     """
     check_integer("vocab_size", vocab_size, 2)
     check_integer("context_size", context_size, 2)
@@ -171,6 +185,11 @@ def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) 
         vocab_size: ``V``, at least 2.
         context_size: ``N``, at least 2.
         q: above the threshold ``(N-1)(4V-3)`` of ``E = 0``.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> smallest_harmful_magnitude(3, 3, Fraction(19))
+        Fraction(1, 12)
 
     """
     check_integer("vocab_size", vocab_size, 2)

@@ -201,7 +201,8 @@ class Number(Decoding):
 
     def differ(self, expected: Answers, produced: Answers) -> np.ndarray[Any, Any]:
         """Return where the distance is not below the tolerance, or the number is not finite."""
-        return ~np.asarray(self._left(expected, produced) > 0, dtype=np.bool_)
+        with np.errstate(invalid="ignore"):  # NaN is never near
+            return ~np.asarray(self._left(expected, produced) > 0, dtype=np.bool_)
 
     def instead(self, expected: Any, produced: Any, margin: Any) -> str:
         """Return the number that came, and how near it should have been."""
@@ -225,10 +226,10 @@ class Number(Decoding):
 
 def _as_fraction(value: Any) -> Fraction | None:
     """Return a number exactly, ``None`` where it is not finite or not known as a rational."""
-    if isinstance(value, Fraction):
-        return value
-    number = float(value)
-    return Fraction(number) if math.isfinite(number) else None
+    if isinstance(value, (Fraction, int)):
+        return Fraction(value)
+    finite = isinstance(value, float) and math.isfinite(value)  # an expression may be irrational
+    return Fraction(value) if finite else None
 
 
 def _as_float(margin: Fraction | float) -> float:

@@ -132,10 +132,15 @@ class DigitGeneration(Construction):
     a three-layer MLP, position codes concatenated, the token embedding 0. Digits are integers and the lift is a mask.
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
         context_size: ``N``, the length of the generated sequence and of the context.
-        digits: ``m``, at least 1.
-        readout: ``hat``, ``m b`` numbers, all of them exact; or ``split``, ``2m`` numbers.
+        digits: ``m``, the number of digits per token, at least 1.
+        readout: ``hat``, ``m b`` numbers, every one of them exact; or ``split``, ``2m`` numbers.
+
+    Example:
+        >>> construction = DigitGeneration(vocab_size=1000, context_size=2, digits=3)
+        >>> construction.virtual_tokens([123, 7]).to_fractions()[0]  # digits 0 of both tokens, then 1, then 2
+        [Fraction(1, 1), Fraction(0, 1), Fraction(2, 1), Fraction(0, 1), Fraction(3, 1), Fraction(7, 1)]
 
     """
 
@@ -222,6 +227,11 @@ def largest_exact_base(digits: int, readout: DigitReadout, fmt: Format) -> int:
         readout: ``hat`` or ``split``.
         fmt: the number format.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_exact_base(3, "hat", FORMATS["bfloat16"])
+        86
+
     """
     held = 1 << fmt.precision
     if readout == "hat":
@@ -236,6 +246,11 @@ def fewest_digits(vocab_size: int, readout: DigitReadout, fmt: Format) -> int:
         vocab_size: ``V``.
         readout: ``hat`` or ``split``.
         fmt: the number format.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> [fewest_digits(vocab_size, "hat", FORMATS["bfloat16"]) for vocab_size in (257, 50257, 262144)]
+        [1, 3, 3]
 
     """
     digits = 1

@@ -39,6 +39,12 @@ class Coding:
             changed then, and a float keeps one more bit of it.
         readout: see :mod:`constructions.readouts`.
 
+    Example:
+        >>> Coding()  # the paper's
+        Coding(encoding='paper', lift='add', readout='paper')
+        >>> Coding("dyadic").denominator(10)  # tokens are written over 16
+        16
+
     """
 
     encoding: Encoding = "paper"
@@ -119,6 +125,11 @@ def largest_band_size(fmt: Format) -> int:
     Args:
         fmt: the number format.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_band_size(FORMATS["float32"])
+        4096
+
     """
     return 1 << (fmt.precision // 2)
 
@@ -163,6 +174,11 @@ def largest_exact_vocabulary(coding: Coding, fmt: Format) -> int:
 
     Raises:
         InvalidArgument: the paper's encoding, as its ``y/V`` are rounded.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_exact_vocabulary(Coding("integer", "mask", "split"), FORMATS["float16"])
+        91
 
     """
     if coding.encoding == "paper":

@@ -60,6 +60,14 @@ class ExactMatrix:
         column_sizes: sizes of the blocks of columns.
         leaves: ``(block row, block column) -> leaf``; a block that is absent is zero.
 
+    Example:
+        >>> from constructions import lower
+        >>> matrix = lower([[1, 0.5], [0, 2]], {})
+        >>> matrix.shape
+        (2, 2)
+        >>> matrix.to_fractions()
+        [[Fraction(1, 1), Fraction(1, 2)], [Fraction(0, 1), Fraction(2, 1)]]
+
     """
 
     row_sizes: tuple[int, ...]

@@ -32,7 +32,13 @@ DIGIT = sp.Symbol("k", integer=True, positive=True)
 
 
 class UnitRow(MatrixExpr):  # type: ignore[misc] # sympy ships no types
-    """The row vector ``e_index^T`` of a given width: 1 at ``index`` (0-based), 0 elsewhere."""
+    """The row vector ``e_index^T`` of a given width: 1 at ``index`` (0-based), 0 elsewhere.
+
+    Example:
+        >>> UnitRow(3, 1).as_explicit()
+        Matrix([[0, 1, 0]])
+
+    """
 
     def __new__(cls, width: sp.Expr | int, index: sp.Expr | int) -> UnitRow:
         """Return the row; both arguments may be symbolic."""

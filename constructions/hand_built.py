@@ -23,7 +23,7 @@ class HandBuilt(Construction):
     """A transformer and a specification; every kind of evidence, certificates and the torch export take it.
 
     Subclass it and give :attr:`transformer` and :attr:`specification`, as attributes or as properties of the sizes that
-    the subclass has for fields; or call :func:`hand_built`.
+    the subclass has for fields; or call :meth:`of`.
 
     Example:
         >>> from constructions import Domain, Linear, specify
@@ -57,6 +57,14 @@ class HandBuilt(Construction):
             )
         object.__setattr__(self, "vocab_size", promised.vocab_size)
         super().__post_init__()
+
+    @staticmethod
+    def of(transformer: Transformer[Any], specification: Specification, *, mask: MaskName = "causal") -> HandBuilt:
+        """Return a model of these weights with this promise.
+
+        A class of your own has a name on verdicts, and a command that shows a counterexample.
+        """
+        return GivenModel(given_transformer=transformer, given_specification=specification, mask=mask)
 
     @final
     @property
@@ -107,13 +115,13 @@ class HandBuilt(Construction):
 @final
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GivenModel(HandBuilt):
-    """What :func:`hand_built` returns."""
+    """What :meth:`HandBuilt.of` returns."""
 
-    given_transformer: Transformer = field(repr=False)
+    given_transformer: Transformer[Any] = field(repr=False)
     given_specification: Specification = field(repr=False)
 
     @property
-    def transformer(self) -> Transformer:
+    def transformer(self) -> Transformer[Any]:
         """The weights that were given."""
         return self.given_transformer
 
@@ -124,12 +132,4 @@ class GivenModel(HandBuilt):
 
     def __repr__(self) -> str:
         """Return the promise; the weights have no expression that makes them again."""
-        return f"hand_built(transformer, {self.given_specification!r})"
-
-
-def hand_built(transformer: Transformer, specification: Specification, *, mask: MaskName = "causal") -> HandBuilt:
-    """Return a model of these weights with this promise.
-
-    A class of your own, see :class:`HandBuilt`, has a name on verdicts and a command that shows a counterexample.
-    """
-    return GivenModel(given_transformer=transformer, given_specification=specification, mask=mask)
+        return f"HandBuilt.of(transformer, {self.given_specification!r})"

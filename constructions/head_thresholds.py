@@ -19,6 +19,11 @@ def head_leak(q: Fraction, visible: int) -> Fraction:
         q: of the head.
         visible: ``t``, the number of visible keys.
 
+    Example:
+        >>> from fractions import Fraction
+        >>> head_leak(Fraction(19), visible=3)
+        Fraction(2, 21)
+
     """
     others = check_integer("visible", visible, 1) - 1
     return others / (check_positive_rational("q", q) + others)
@@ -71,6 +76,14 @@ def unconditional_generation_holds(
         q_first: ``q`` of head "first".
         magnitude: ``M``, the largest magnitude of an entry of the embedding.
 
+    Example:
+        >>> from fractions import Fraction
+        >>> q_self, q_first = Fraction(40), Fraction(20)
+        >>> unconditional_generation_holds(4, 3, q_self=q_self, q_first=q_first)
+        True
+        >>> unconditional_generation_holds(4, 3, q_self=q_self, q_first=q_self)
+        True
+
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
@@ -90,6 +103,11 @@ def conditional_generation_difference(*, q_self: Fraction, q_first: Fraction) ->
         q_self: ``q`` of head "self".
         q_first: ``q`` of head "first".
 
+    Example:
+        >>> from fractions import Fraction
+        >>> conditional_generation_difference(q_self=Fraction(1), q_first=Fraction(3))
+        Fraction(1, 4)
+
     """
     return head_leak(q_self, 2) - head_leak(q_first, 2)
 
@@ -107,6 +125,13 @@ def conditional_generation_holds(vocab_size: int, *, q_self: Fraction, q_first: 
         vocab_size: ``V``.
         q_self: ``q`` of head "self".
         q_first: ``q`` of head "first".
+
+    Example:
+        >>> from fractions import Fraction
+        >>> conditional_generation_holds(3, q_self=Fraction(1), q_first=Fraction(3))
+        False
+        >>> conditional_generation_holds(3, q_self=Fraction(3), q_first=Fraction(3))
+        True
 
     """
     check_integer("vocab_size", vocab_size, 1)

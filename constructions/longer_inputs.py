@@ -44,11 +44,18 @@ class LongerInputs(Construction):
     unpack digits between them (paper, appendix, longer user inputs; the paper's notebook unpacks in Python).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
         input_size: ``n_X``, the number of user tokens, at least 2.
         lift: how block 1 selects. ``add``: ``E = onehot`` and ``ReLU(s + onehot - 1)``, as in Theorem 2. ``mask``:
             ``E = onehot - 1`` and ``ReLU(s + (onehot - 1))``: 0 is added to the selected number instead of 1, and a
             float keeps one more bit of it.
+
+    Example:
+        >>> construction = LongerInputs(vocab_size=2, input_size=2)
+        >>> construction.virtual_tokens([[0, 1], [1, 0]]).to_fractions()[0]  # each row of the map as base-2 digits
+        [Fraction(1, 4), Fraction(1, 2)]
+        >>> construction.response([[0, 1], [1, 0]], [1, 0]).tolist()
+        [1]
 
     """
 

@@ -28,6 +28,14 @@ class Ratios:
             of a construction's code :class:`~constructions.unknown_tokens.UnknownTokens`.
         denominator: a positive integer.
 
+    Example:
+        >>> import numpy as np
+        >>> numbers = Ratios(np.array([[1, 2]]), 3)
+        >>> numbers.to_fractions()
+        [[Fraction(1, 3), Fraction(2, 3)]]
+        >>> numbers[0, 1].to_fractions()
+        Fraction(2, 3)
+
     """
 
     numerators: np.ndarray[Any, Any]

@@ -39,6 +39,13 @@ def scaled_generation_holds(vocab_size: int, context_size: int, temperature: Sof
         temperature: ``T``, and the number under its square root.
         magnitude: ``M``, the largest magnitude of an entry of the embedding.
 
+    Example:
+        >>> from fractions import Fraction
+        >>> scaled_generation_holds(94, 20, Softmax(50, "length"), Fraction(0))  # the paper's notebook
+        True
+        >>> scaled_generation_holds(94, 30, Softmax(50, "length"), Fraction(0))
+        False
+
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
@@ -90,6 +97,11 @@ def smallest_temperature(
 
     Returns:
         ``None`` where every ``T > 0`` is enough: for a single token or a single position.
+
+    Example:
+        >>> found = smallest_temperature(94, 20, scaled_by="length")
+        >>> 39.6 < found.inverse_temperature < 39.7
+        True
 
     """
     check_choice("scaled_by", scaled_by, ("key", "length"))

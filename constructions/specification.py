@@ -44,6 +44,10 @@ class Layout:
     Raises:
         InvalidArgument: ``read`` has other places than the input, or not one for each token of the response.
 
+    Example:
+        >>> Layout(virtual=1, user=2, response=3).context_size
+        5
+
     """
 
     virtual: int
@@ -94,7 +98,7 @@ class Specification(ABC):
     Whatever generates can be held against it: a transformer in an arithmetic, a torch module, any callable. To write
     one, subclass this as a frozen dataclass with a field ``vocab_size`` and implement :attr:`layout`, :attr:`targets`
     and :meth:`answer`; the hooks :attr:`domain`, :attr:`output_vocab_size`, :attr:`decoding` and :meth:`reads` have
-    defaults. Where the promise is a function of the user's input, :func:`~constructions.specify.specify` makes one.
+    defaults. Where the promise is a function of the user's input, :func:`~constructions.specifying.specify` makes one.
 
     Attributes:
         vocab_size: the number of input tokens.

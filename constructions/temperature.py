@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+import flint
+
 from constructions.formats import Format
 from constructions.validation import (
     InvalidArgument,
@@ -27,7 +29,19 @@ from constructions.validation import (
 
 @dataclass(frozen=True)
 class Hardmax:
-    """``T = inf``: attention is uniform over the visible keys of the largest score."""
+    """``T = inf``: attention is uniform over the visible keys of the largest score.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> UnconditionalGeneration(3, 2, temperature=Hardmax())
+        UnconditionalGeneration(vocab_size=3, context_size=2, temperature=Hardmax())
+
+    """
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"temperature": "inf"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,12 @@ class Softmax:
             text; or ``length``, the number of positions in the input, as in the paper's notebook, where attention gets
             blunter as the sequence grows.
 
+    Example:
+        >>> Softmax(50).gap(key_size=4, length=20)
+        25.0
+        >>> Softmax(50, "length").gap(key_size=4, length=25)
+        10.0
+
     """
 
     inverse_temperature: float
@@ -49,6 +69,12 @@ class Softmax:
         finite = check_finite_positive("temperature", self.inverse_temperature)
         object.__setattr__(self, "inverse_temperature", finite)
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        scaled = {} if self.scaled_by == "key" else {"scaled-by": self.scaled_by}
+        return {"temperature": repr(self.inverse_temperature), **scaled}
 
     def gap(self, *, key_size: int, length: int) -> float:
         """Return ``T/sqrt(k)``, the part of the exponent that a score of 1 adds.
@@ -70,12 +96,21 @@ class RationalSoftmax:
     Attributes:
         q: positive.
 
+    Example:
+        >>> RationalSoftmax("3/2")
+        RationalSoftmax(q=Fraction(3, 2))
+
     """
 
     q: Fraction
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "q", check_positive_rational("q", self.q))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": _ratio(self.q)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,6 +121,11 @@ class PerHeadSoftmax:
 
     Attributes:
         q: head name -> positive ``q``, in any order; kept as pairs sorted by name, which can be hashed.
+
+    Example:
+        >>> temperature = PerHeadSoftmax({"self": 7, "first": "9/2"})
+        >>> temperature.for_head("first")
+        RationalSoftmax(q=Fraction(9, 2))
 
     """
 
@@ -106,6 +146,11 @@ class PerHeadSoftmax:
         """Return an expression that rebuilds it."""
         return f"{type(self).__name__}({dict(self.q)!r})"
 
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": ",".join(f"{head}={_ratio(q)}" for head, q in dict(self.q).items())}
+
     def for_head(self, name: str) -> RationalSoftmax:
         """Return the temperature of a head, which must be one of those named."""
         return RationalSoftmax(Fraction(dict(self.q)[name]))
@@ -125,6 +170,11 @@ class PerHeadSoftmax:
             raise InvalidArgument(
                 f"q: expected a q for each of the heads {', '.join(heads)} but got one for {', '.join(named)}"
             )
+
+
+def _ratio(number: Fraction | int) -> str:
+    """Return ``P/Q`` of any length (Python itself stops at 4,300 digits)."""
+    return f"{flint.fmpz(number.numerator)}/{flint.fmpz(number.denominator)}"
 
 
 #: The temperature of a head.
@@ -174,6 +224,12 @@ def one_hot_gap(fmt: Format, *, keys: int, content_ratio: Fraction) -> int:
         fmt: the number format.
         keys: the largest number of visible keys ``n``, at least 1.
         content_ratio: the largest magnitude that the head reads over the smallest one that is not 0.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import FORMATS
+        >>> one_hot_gap(FORMATS["float32"], keys=20, content_ratio=Fraction(94))
+        26
 
     """
     check_integer("keys", keys, 1)

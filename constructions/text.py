@@ -20,6 +20,15 @@ class CharacterVocabulary:
     Attributes:
         characters: the characters, in token order, no two the same.
 
+    Example:
+        >>> vocabulary = CharacterVocabulary.of("hello")
+        >>> vocabulary.characters
+        'ehlo'
+        >>> vocabulary.encode("hole").tolist()
+        [1, 3, 2, 0]
+        >>> vocabulary.decode([1, 0, 2, 2])
+        'hell'
+
     """
 
     characters: str

@@ -24,6 +24,10 @@ def unconditional_generation_threshold(vocab_size: int, context_size: int) -> in
         vocab_size: ``V``.
         context_size: ``N``.
 
+    Example:
+        >>> unconditional_generation_threshold(vocab_size=94, context_size=20)
+        7087
+
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
@@ -40,6 +44,10 @@ def token_threshold(vocab_size: int, token: int, visible: int) -> int:
         vocab_size: ``V``.
         token: ``y``.
         visible: ``t``, the number of visible keys.
+
+    Example:
+        >>> [token_threshold(vocab_size=4, token=token, visible=3) for token in range(4)]
+        [0, 18, 22, 26]
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -70,6 +78,10 @@ def embedding_threshold(vocab_size: int, context_size: int, *, lowest: Fraction,
         lowest: the smallest entry, at most 0.
         highest: the largest entry, at least 0.
 
+    Example:
+        >>> embedding_threshold(94, 20, lowest=-1, highest=1)
+        Fraction(10659, 1)
+
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("context_size", context_size, 1)
@@ -97,6 +109,11 @@ def hardest_embedding(vocab_size: int, context_size: int, *, lowest: Fraction, h
         context_size: ``N``, at least 2: the first token needs no temperature.
         lowest: the smallest entry, at most 0.
         highest: the largest entry, at least 0.
+
+    Example:
+        >>> embedding, target = hardest_embedding(3, 2, lowest=-1, highest=1)
+        >>> target
+        (0, 2)
 
     """
     check_integer("vocab_size", vocab_size, 2)
@@ -133,6 +150,10 @@ def conditional_generation_threshold(vocab_size: int) -> int:
     Args:
         vocab_size: ``V``.
 
+    Example:
+        >>> conditional_generation_threshold(94)
+        0
+
     """
     check_integer("vocab_size", vocab_size, 1)
     return 0
@@ -150,6 +171,10 @@ def longer_responses_threshold(vocab_size: int, response_size: int) -> int:
     Args:
         vocab_size: ``V``.
         response_size: ``N0``.
+
+    Example:
+        >>> longer_responses_threshold(vocab_size=30, response_size=4)
+        701
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -202,6 +227,10 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
         causal: whether a causal mask hides later positions.
         lift: ``add`` or ``mask``, see ``LongerInputs``.
 
+    Example:
+        >>> longer_inputs_sufficient_q(2, 2, causal=True, lift="add")
+        Fraction(15, 1)
+
     """
     check_integer("vocab_size", vocab_size, 1)
     check_integer("input_size", input_size, 2)
@@ -232,6 +261,10 @@ def two_inputs_threshold(vocab_size: int) -> int:
 
     Args:
         vocab_size: ``V``.
+
+    Example:
+        >>> two_inputs_threshold(2)
+        10
 
     """
     check_integer("vocab_size", vocab_size, 1)

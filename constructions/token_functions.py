@@ -28,6 +28,7 @@ def one_hot(tokens: TokenArray, vocab_size: int) -> TokenArray:
         InvalidArgument: another token.
 
     Example:
+        >>> import numpy as np
         >>> one_hot(np.array([2, 0]), 3).tolist()
         [[0, 0, 1], [1, 0, 0]]
 
@@ -52,6 +53,7 @@ def look_up(table: Any, tokens: TokenArray) -> TokenArray:
         InvalidArgument: another token, or a table of anything but integers.
 
     Example:
+        >>> import numpy as np
         >>> look_up([5, 7, 9], np.array([2, 0])).tolist()
         [9, 5]
 
@@ -88,6 +90,7 @@ def equals(tokens: TokenArray, value: Any) -> TokenArray:
     """Return 1 where tokens equal a known integer (or an array of them), 0 elsewhere.
 
     Example:
+        >>> import numpy as np
         >>> equals(np.array([2, 0]), 2).tolist()
         [1, 0]
 
@@ -104,6 +107,7 @@ def at_least(tokens: TokenArray, value: Any) -> TokenArray:
     """Return 1 where tokens are at least a known integer (or an array of them), 0 elsewhere.
 
     Example:
+        >>> import numpy as np
         >>> at_least(np.array([2, 0]), 1).tolist()
         [1, 0]
 
@@ -142,6 +146,7 @@ def select(indicator: Any, one: Any, other: Any) -> TokenArray:
         InvalidArgument: an indicator that may be another number.
 
     Example:
+        >>> import numpy as np
         >>> tokens = np.array([2, 0, 5])
         >>> select(at_least(tokens, 3), 0, tokens).tolist()
         [2, 0, 0]

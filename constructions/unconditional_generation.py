@@ -59,10 +59,19 @@ class UnconditionalGeneration(SelectingConstruction):
     The token embedding is free in the theorem; here it is 0 unless one is given.
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
         context_size: ``N``, the length of the generated sequence and of the context.
         embedding: ``E``, an N x V matrix of exact numbers (a float counts as the dyadic rational it is), kept as a
             tuple of rows of Fractions; ``None`` for 0, and a matrix of zeros counts as ``None``.
+
+    Example:
+        >>> construction = UnconditionalGeneration(vocab_size=4, context_size=3)
+        >>> construction.targets.size  # 4^3 sequences
+        64
+        >>> construction.virtual_tokens([3, 0, 2]).to_fractions()[0]  # y/V, position by position
+        [Fraction(3, 4), Fraction(0, 1), Fraction(1, 2)]
+        >>> construction.temperature_for(None)  # exact arithmetic: q above (N-1)(4V-3) = 26
+        RationalSoftmax(q=Fraction(27, 1))
 
     """
 

@@ -28,7 +28,17 @@ _LONGEST_QUOTE = 60
 
 
 class InvalidArgument(ValueError):
-    """An argument that the package cannot accept; the message, one line, says what to pass instead."""
+    """An argument that the package cannot accept; the message, one line, says what to pass instead.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> try:
+        ...     UnconditionalGeneration(0, 3)
+        ... except InvalidArgument as error:
+        ...     print(error)
+        vocab_size: expected an integer >= 1 but got 0 (type int)
+
+    """
 
 
 def reject(name: str, expected: str, value: object) -> NoReturn:

@@ -9,8 +9,10 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Bool
 
-from constructions.layers.attention import Attention, Head
-from constructions.layers.base import Pass, Weighted, held, inner
+from constructions.layers.attention import Attention
+from constructions.layers.head import Head
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import Weighted, held, inner
 from constructions.operations import RowsT, ScoresT, Visible, WeightT
 from constructions.validation import InvalidArgument
 

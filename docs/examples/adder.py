@@ -15,7 +15,6 @@ from constructions import (
     Specification,
     Stream,
     Transformer,
-    hand_built,
     specify,
 )
 from constructions.validation import IntArray
@@ -52,7 +51,7 @@ def adder() -> HandBuilt:
     )
     layers = (Residual((Attention(heads),)), rise, due, readout)
     embedding = [list(range(BASE)), [0] * BASE]
-    return hand_built(Transformer(embedding, layers, context_size=POSITIONS), promise())
+    return HandBuilt.of(Transformer(embedding, layers, context_size=POSITIONS), promise())
 
 
 def _reads(stream: Stream, place: int, weight: int) -> Head:

@@ -17,7 +17,6 @@ from constructions import (
     Specification,
     Stream,
     Transformer,
-    hand_built,
     specify,
 )
 from constructions.validation import IntArray
@@ -48,7 +47,7 @@ def induction_head(letters: int, length: int) -> HandBuilt:
         Linear(keys.reads(stream, {("token", "after"): same}), activation=None, name="readout"),
     )
     embedding = tokens.reads(Stream.of(token=vocab), {("now", "token"): same})
-    return hand_built(Transformer(embedding, layers, context_size=length), promise(letters, length))
+    return HandBuilt.of(Transformer(embedding, layers, context_size=length), promise(letters, length))
 
 
 def promise(letters: int, length: int) -> Specification:

@@ -1,4 +1,4 @@
-"""The pictures of the README, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
+"""The pictures of the README and the site, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
 
 ``python -m docs.figures.draw FOLDER`` draws them, by default into ``proofs/figures``.
 """
@@ -22,7 +22,7 @@ from verify.prefixes.picture import draw_attention
 _PREFIX_EXAMPLE = (0, 1498)
 #: The most tokens that are named; of more, every second, third, ... is.
 _MOST_NAMES = 20
-#: The folder of the README's pictures.
+#: Where the README and the site look for pictures.
 _FOLDER = Path(__file__).parents[2] / "proofs" / "figures"
 
 

@@ -206,7 +206,8 @@ class Float64Balls(TrueBalls):
         return flint.arb(value + flint.arb(0, radius + roundings * self.smallest))
 
     def root(self, value: flint.arb) -> flint.arb:
-        return self.rounded(super().root(value))
+        found: flint.arb = self.rounded(super().root(value))
+        return found
 
     def activation(self, activation: Activation, value: flint.arb) -> flint.arb:
         low, high = activation.enclosure(value.lower(), value.upper())

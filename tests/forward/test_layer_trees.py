@@ -15,6 +15,7 @@ from constructions.temperature import Temperature
 from tests.forward.plain import Float64Balls, Plain, Rationals, TrueBalls, outside
 from tests.forward.trees import CONTEXT, IRRATIONAL, MODELS, RATIONAL, VOCAB
 from verify.arithmetic import Arithmetic, NumpyArithmetic, RationalArithmetic, SymbolicArithmetic
+from verify.arithmetic.base import NumberSystem
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import BallArithmetic
@@ -36,7 +37,7 @@ assert TOKENS.shape == (2, CONTEXT)
 
 
 def traced(
-    arithmetic: Arithmetic[Any, Any, Any],
+    arithmetic: NumberSystem[Any, Any, Any],
     transformer: Transformer,
     temperature: Temperature,
     mask: str = "causal",

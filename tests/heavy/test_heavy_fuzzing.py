@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proofs import get_claim
+from tests.heavy.drawn import fuzz_up_to
 from verify import Verdict, get_arithmetic
-from verify.suite.main_job import fuzz_claim
 
 pytestmark = pytest.mark.long
 
@@ -22,7 +21,7 @@ def _fuzz(
     # the formats carry few sizes of longer inputs, and the small ones have few maps: one example in three comes again
     examples = distinct + distinct // (2 if claim == "longer-inputs" else repeated)
     number_system = get_arithmetic(arithmetic, dtype=dtype)
-    return fuzz_claim(get_claim(claim), number_system, bounds=bounds, examples=examples, seed=2024)
+    return fuzz_up_to(claim, number_system, bounds, examples=examples)
 
 
 @_FLOATS
@@ -39,6 +38,7 @@ def test_ten_thousand_cases_of_theorem_1(dtype: str) -> None:
         ("theorem-2", 1_000, {"vocab": 300}),
         ("longer-responses", 1_000, {"vocab": 60, "response": 16}),
         ("longer-inputs", 600, {"vocab": 13, "input": 4}),
+        ("digits", 1_000, {"vocab": 300, "context": 16, "digits": 3}),
     ],
 )
 def test_cases_of_the_other_claims(claim: str, distinct: int, bounds: dict[str, int], dtype: str) -> None:
@@ -54,6 +54,7 @@ def test_cases_of_the_other_claims(claim: str, distinct: int, bounds: dict[str, 
         ("theorem-2", {"vocab": 60}),
         ("longer-responses", {"vocab": 20, "response": 6}),
         ("longer-inputs", {"vocab": 8, "input": 4}),
+        ("digits", {"vocab": 60, "context": 8, "digits": 3}),
     ],
 )
 def test_a_thousand_exact_cases_of_every_claim(claim: str, bounds: dict[str, int]) -> None:

@@ -15,7 +15,7 @@ from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
 from verify.running.model import bind_construction
 from verify.running.respond import Produced, respond
-from verify.running.temperatures import show_temperature
+from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
 
 
@@ -54,8 +54,7 @@ class TransformerBackend(Backend):
     def settings(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature as it is in this arithmetic."""
         assert isinstance(specification, Construction), "refused before"
-        shown = show_temperature(specification.temperature_for(self.fmt))
-        return {"temperature": shown + (" (default)" if specification.temperature is None else "")}
+        return temperature_setting(specification, self.fmt)
 
     def key(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature, exactly, the mask, and the kernels."""

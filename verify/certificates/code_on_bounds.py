@@ -60,7 +60,7 @@ class Enclosure:
 
     def holds(self, values: np.ndarray[Any, Any]) -> bool:
         """Return whether the values of members lie between the bounds: one of each cell, or several times over."""
-        rounds = values.reshape(-1, *self.low.shape)
+        rounds = values.reshape(len(values) // len(self.low), *self.low.shape)
         return bool((self.low <= rounds).all()) and bool((rounds <= self.high).all())
 
 

@@ -73,12 +73,13 @@ class Counterexample:
 
     def sentence(self) -> str:
         """Return the case in one sentence."""
-        given = f" with user input {self.user_input}" if self.user_input else ""
+        which = "" if self.target == [] else f"target {_short(self.target)}"  # a model without targets
+        given = [which, f"user input {self.user_input}" if self.user_input else ""]
         where = "" if self.batch is None else f" in the batch {self.batch}; alone it is right"
         instead = self.decoding.instead(self.expected, self.produced, self.margin)
         margin = "" if self.margin is None else f" (margin {_show_margin(self.margin)})"
         return (
-            f"{self.construction}: target {_short(self.target)}{given} must give {self.expected} at response position"
+            f"{self.construction}: {' with '.join(filter(None, given))} must give {self.expected} at response position"
             f" {self.position}, but {instead}{margin}{where}"
         )
 

@@ -67,6 +67,14 @@ class Frontier:
         seconds: wall time, of all runs together.
         versions: of the libraries.
 
+    Example:
+        >>> edges = {"separate": Certified(first=1, up_to=17, done=True)}
+        >>> frontier = Frontier({"claim": "theorem-1"}, limit=64, values=257, certified=edges)
+        >>> frontier.found  # no kernel was run yet
+        False
+        >>> Frontier.from_json(frontier.to_json()) == frontier
+        True
+
     """
 
     setting: Mapping[str, Any]

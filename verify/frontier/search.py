@@ -21,7 +21,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from verify.arithmetic.tensors import Bias, TorchArithmetic
 from verify.certificates.all_targets import certificate_arithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import TF32_PRECISION
+from verify.certificates.floats.rounding.tensor_cores import TF32_PRECISION
 from verify.evidence.checkpoint import run_sha256, sealed, unsealed
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.fingerprint import code_sha256, package_sha256
@@ -75,6 +75,14 @@ def find_frontier(
 
     Raises:
         InvalidArgument: bad options, or a checkpoint of another search.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> def build(vocab_size):
+        ...     return UnconditionalGeneration(vocab_size, 2, encoding="integer", lift="mask")
+        >>> found = find_frontier(build, dtype="bfloat16", first=16, limit=20, kernels=["separate"])
+        >>> found.certified["separate"].up_to
+        17
 
     """
     check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16"))

@@ -16,5 +16,10 @@ def evenly_spaced_values(fmt: Format) -> int:
     Args:
         fmt: the format of the coordinate.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> evenly_spaced_values(FORMATS["bfloat16"])
+        257
+
     """
     return (1 << fmt.precision) + 1

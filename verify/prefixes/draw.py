@@ -47,6 +47,11 @@ def draw_case(seed: int, index: int, *, fmt: Format | None) -> Case:
         fmt: the float format of the forward pass, for numbers of many magnitudes (fewer in a format of few bits, where
             every bound on large scores is vacuous); ``None`` for integer scores, an exact ``q`` and rational values.
 
+    Example:
+        >>> case = draw_case(0, 1, fmt=None)
+        >>> len(case.layer.heads), case.content.shape, case.prefix.shape
+        (3, (17, 6), (2, 6))
+
     """
     exact = fmt is None
     octaves = 3 if fmt is not None and fmt.precision >= FORMATS["float32"].precision else 0

@@ -226,12 +226,32 @@ def rescaling_bounds(passes: Passes) -> list[_Array]:
     Raises:
         InvalidArgument: exact arithmetic, or hardmax.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> from verify import NumpyArithmetic
+        >>> from verify.prefixes import attend, draw_case
+        >>> case = draw_case(0, 3, fmt=FORMATS["float64"])
+        >>> passes = attend(case.layer, case.content, case.prefix, NumpyArithmetic("float64"))
+        >>> len(rescaling_bounds(passes)) == len(passes.heads)  # positions x positions for each head
+        True
+
     """
     return [bounds.rescaling * _inflation(passes) for bounds in _all_heads(passes)]
 
 
 def bias_bound(passes: Passes) -> _Array:
-    """Return a bound of the deviation of the bias identity, positions x output width; raises likewise."""
+    """Return a bound of the deviation of the bias identity, positions x output width; raises likewise.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> from verify import NumpyArithmetic
+        >>> from verify.prefixes import attend, draw_case
+        >>> case = draw_case(0, 3, fmt=FORMATS["float64"])
+        >>> passes = attend(case.layer, case.content, case.prefix, NumpyArithmetic("float64"))
+        >>> bias_bound(passes).shape == passes.output.shape
+        True
+
+    """
     of, heads = OperationError.of(_format(passes)), _all_heads(passes)
     nothing = np.zeros_like(passes.output)
     steps = len(passes.prefix) + len(heads) + 4

@@ -80,6 +80,11 @@ class AttentionHead:
         key: ``W_K``, key size x width.
         value: ``W_V``, output width x width.
 
+    Example:
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[["1/2", 0], [0, 1]])
+        >>> head.key_size, head.value[0, 0]
+        (1, Fraction(1, 2))
+
     """
 
     query: Any
@@ -111,6 +116,13 @@ class AttentionLayer:
             is scaled by the length of the input is refused: a prefix changes the length, and with it the scale.
         mask: ``causal``, ``none``, or for every position (row) the positions that it sees (columns). Every position
             sees the whole prefix.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> layer.visible(2, prefix=1).tolist()  # one prefix vector, then two positions
+        [[True, True, False], [True, True, True]]
 
     """
 

@@ -127,6 +127,14 @@ def check_layer(
     Raises:
         InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
 
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> check_layer("attention-bias", layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic()).holds
+        True
+
     """
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
@@ -161,6 +169,12 @@ def fuzz_layers(
         examples: how many DISTINCT layers.
         seed: the same seed draws the same layers.
         progress: called with layers done and layers in all.
+
+    Example:
+        >>> from verify import NumpyArithmetic
+        >>> verdict = fuzz_layers("attention-rescaling", NumpyArithmetic("float64"), examples=5)
+        >>> verdict.holds, verdict.cases
+        (True, 5)
 
     """
     started = time.perf_counter()

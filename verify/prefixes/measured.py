@@ -57,6 +57,16 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
     Raises:
         InvalidArgument: an unknown claim, or no next head where one is needed.
 
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> from verify.prefixes import AttentionLayer, attend
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> [float(found.used().max()) for found in deviations("attention-bias", passes)]
+        [0.0]
+
     """
     check_choice("claim", claim, IDENTITIES)
     exact = passes.arithmetic.fmt is None

@@ -63,6 +63,16 @@ class Passes:
         output: with the prefix, the sum of the heads, positions x output width.
         rows: the same in the arithmetic's own form, as the input of a next layer.
 
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> kept, bias = passes.parts()
+        >>> bool((kept + bias == passes.output).all())
+        True
+
     """
 
     layer: AttentionLayer
@@ -106,6 +116,15 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
     Raises:
         InvalidArgument: rows that do not fit the layer, no prefix, or a temperature that the arithmetic cannot compute
             with.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> print(*passes.strengths()[0])  # the attention on the prefix, at each position
+        1/2 2/5
 
     """
     kind = (arithmetic.words() or ("", ""))[1]

@@ -25,6 +25,11 @@ class Prefix:
             independent, or one alone.
         copies: the number of times the vector stands there, the length of the prefix.
 
+    Example:
+        >>> from fractions import Fraction
+        >>> Prefix(((Fraction(2), (Fraction(0), Fraction(2))),)).to_floats(Fraction(2))
+        [0.0, 2.0]
+
     """
 
     parts: tuple[tuple[Fraction, Vector], ...]
@@ -75,6 +80,19 @@ def realises(problem: Problem, prefix: Prefix) -> bool:
     multiple of ``sum_b (ln b / ln q) v_b`` with ``q = prod b^(v_b)``. Each strength that matters must be rational too;
     where ``W_V s = t_i``, none matters. The answer to everything else is ``False``: inexact numbers, vectors of another
     width, objects of another class.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> problem = Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]])
+        >>> realises(problem, Prefix(((Fraction(2), (Fraction(0), Fraction(2))),)))
+        True
+        >>> realises(problem, Prefix(((Fraction(2), (Fraction(1), Fraction(2))),)))
+        False
+
     """
     parts = None if type(problem) is not Problem else _exact_parts(prefix, problem.layer.width)
     if parts is None or type(prefix.copies) is not int or prefix.copies != problem.prefix_size:

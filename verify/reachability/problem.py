@@ -54,6 +54,15 @@ class Problem:
         wanted: ``y_i``, positions x output width.
         prefix_size: ``p``, at least 1.
 
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> problem = Problem(layer, content=[[1, 0], [0, 1]], wanted=[["2/3", "2/3"], ["1/2", "3/4"]])
+        >>> problem.q
+        Fraction(2, 1)
+
     """
 
     layer: AttentionLayer

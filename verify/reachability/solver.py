@@ -51,6 +51,11 @@ class Reachability:
         certificate: why no prefix does it.
         reason: why the question is undecided.
 
+    Example:
+        >>> answer = Reachability(reachable=None, reason="different vectors are not decided")
+        >>> answer.reachable is None
+        True
+
     """
 
     reachable: bool | None
@@ -67,6 +72,16 @@ def decide(problem: Problem) -> Reachability:
 
     Raises:
         InvalidArgument: scores on content that do not differ by integers.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from verify.reachability import Problem, decide
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> found = decide(Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]]))
+        >>> found.reachable, found.prefix
+        (True, Prefix(parts=((Fraction(2, 1), (Fraction(0, 1), Fraction(2, 1))),), copies=1))
 
     """
     answer = _outside_values(problem) or _decide(problem)

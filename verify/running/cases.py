@@ -50,7 +50,8 @@ class Outcome:
 
     def failures(self) -> np.ndarray[Any, Any]:
         """Return for every case and step whether it is NOT shown right: another token, or no positive margin."""
-        positive = np.asarray(self.margins > 0, dtype=np.bool_)  # false for NaN
+        with np.errstate(invalid="ignore"):
+            positive = np.asarray(self.margins > 0, dtype=np.bool_)  # false for NaN
         return np.asarray(self.decoding.differ(self.expected, self.produced) | ~positive)
 
     def case(self, place: int) -> Outcome:

@@ -8,9 +8,9 @@ radius of a wide ball has 30 bits alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from fractions import Fraction
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, final
 
 import flint
 import numpy as np
@@ -20,10 +20,8 @@ from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
-from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.base import Visible
 from verify.arithmetic.gaps import check_exponents
-from verify.certificates.balls.attention import BallScores as BallScores
 from verify.certificates.balls.attention import gap_of, hardmax, softmax
 from verify.certificates.balls.columns import (
     ONE,
@@ -31,6 +29,7 @@ from verify.certificates.balls.columns import (
     Column,
     activated,
     ball,
+    ball_precision,
     extreme,
     known_column,
     larger,
@@ -41,46 +40,26 @@ from verify.certificates.balls.columns import (
     stacked,
     zeros,
 )
-from verify.certificates.balls.columns import outward as outward
+from verify.certificates.balls.margins import ball_margins
 from verify.certificates.balls.norms import normalised
-
-
-@dataclass(frozen=True, eq=False)
-class BallRows:
-    """Rows of vectors, coordinate by coordinate.
-
-    Attributes:
-        columns: for each coordinate its values, shape batch x rows; ``None`` where they are all 0.
-        batch: the largest batch of a column.
-        rows: number of rows.
-
-    """
-
-    columns: tuple[Column | None, ...]
-    batch: int
-    rows: int
-
-
-@dataclass(frozen=True, eq=False)
-class BallWeight:
-    """The non-zero entries of a matrix as balls, row by row: ``(column, entry)``; and its shape."""
-
-    entries: tuple[tuple[tuple[int, flint.arb], ...], ...]
-    shape: tuple[int, int]
-
-    def entry(self, row: int) -> flint.arb:
-        """Return an entry of a matrix of one column."""
-        return self.entries[row][0][1] if self.entries[row] else ZERO
+from verify.certificates.balls.rows import BallRows as BallRows
+from verify.certificates.balls.rows import BallScores as BallScores
+from verify.certificates.balls.rows import BallWeight as BallWeight
+from verify.certificates.balls.rows import outward as outward
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 
 
 @final
-class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
-    """The real-number arithmetic of a certificate; use it within :func:`ball_precision`."""
+class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
+    """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
 
     name = "ball"
     fmt = None
     device = "cpu"
-    batched: ClassVar[bool] = True
+
+    def bounding(self) -> AbstractContextManager[None]:
+        """Return the precision of balls."""
+        return ball_precision()
 
     def weight(self, matrix: ExactMatrix) -> BallWeight:
         """Return the matrix."""
@@ -88,10 +67,6 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         for row, column, value in matrix.nonzero():
             found[row].append((column, ball(value)))
         return BallWeight(tuple(map(tuple, found)), matrix.shape)
-
-    def prompt(self, virtual_tokens: Ratios) -> BallRows:
-        """Return known virtual tokens."""
-        return self.prompt_between(virtual_tokens, virtual_tokens)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return virtual tokens between two, shape batch x rows x width."""
@@ -109,10 +84,6 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
     def reals_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return rows of any real numbers between two: balls know of nothing but their ends."""
         return self.prompt_between(low, high)
-
-    def embed(self, embedding: BallWeight, tokens: Int[np.ndarray, "*batch length"]) -> BallRows:
-        """Return the columns of known tokens."""
-        return self.embed_between(embedding, tokens, tokens)
 
     def embed_between(
         self, embedding: BallWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -282,9 +253,15 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             columns.append(total)
         return BallRows(tuple(columns), max(part.batch for part in parts), parts[0].rows)
 
-    def argmax(self, logits: BallRows) -> NoReturn:
-        """Refuse: bounds of logits do not name a token; see :mod:`verify.certificates.balls.margins`."""
-        raise InvalidArgument("arithmetic: expected a certificate, as ball arithmetic bounds logits for all targets")
+    def margins(
+        self, rows: BallRows, weight: BallWeight, bias: BallWeight, expected: Int[np.ndarray, " cells"], *, points: int
+    ) -> Margins:
+        """Return lower bounds of the margins; real numbers between two are never few enough to be tried one by one."""
+        return ball_margins(rows, weight, bias, expected)
+
+    def assumptions(self) -> str:
+        """Return what a certificate is about."""
+        return "real numbers with the true exp"
 
     def numbers(self, rows: BallRows | BallScores) -> np.ndarray[Any, Any]:
         """Return bounds as float64, outward, with a last axis of 2."""

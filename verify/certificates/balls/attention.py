@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import flint
 import numpy as np
 
 from constructions.temperature import RationalSoftmax, Softmax
 from verify.arithmetic.base import Visible
-from verify.certificates.balls.columns import ONE, Balls, Column, ball, zeros
-
-
-@dataclass(frozen=True, eq=False)
-class BallScores:
-    """Scores or weights: bounds of shape batch x queries x keys."""
-
-    low: Balls
-    high: Balls
-
-    @property
-    def known(self) -> bool:
-        """Whether every value is a single number."""
-        return self.low is self.high
+from verify.certificates.balls.columns import ONE, Column, ball, zeros
+from verify.certificates.balls.rows import BallScores
 
 
 def gap_of(temperature: Softmax | RationalSoftmax, *, key_size: int, length: int) -> flint.arb:

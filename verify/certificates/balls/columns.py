@@ -10,7 +10,6 @@ from typing import Any
 
 import flint
 import numpy as np
-from jaxtyping import Float
 
 from constructions.activations import Activation
 
@@ -153,11 +152,3 @@ def raised(column: Column | None, shift: flint.arb, rows: int) -> Column | None:
     if column is None:
         return known_column(np.full((1, rows), shift, dtype=object))
     return column.map(lambda values: values + shift)
-
-
-def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, " ..."], Float[np.ndarray, " ..."]]:
-    """Return float64 bounds of values between balls."""
-    below = np.array([float(value.lower()) for value in low.flat]).reshape(low.shape)
-    above = np.array([float(value.upper()) for value in high.flat]).reshape(high.shape)
-    # float() rounds to nearest; 0 and other floats of few bits stay what they are only if they are exact
-    return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
