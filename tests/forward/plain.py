@@ -203,7 +203,7 @@ class Float64Balls(TrueBalls):
     def spread(self, value: Any, size: Any, roundings: int) -> Any:
         # (1 + u)^n - 1 < n u + (n u)^2 for n u < 1
         radius = float(size.upper()) * roundings * self.unit * (1 + roundings * self.unit) * (1 + 2.0**-20)
-        return value + flint.arb(0, radius + roundings * self.smallest)
+        return flint.arb(value + flint.arb(0, radius + roundings * self.smallest))
 
     def root(self, value: flint.arb) -> flint.arb:
         found: flint.arb = self.rounded(super().root(value))

@@ -65,16 +65,20 @@ def _made(
     return Transformer(draw.matrix(WIDTH, VOCAB), (*layers, readout), CONTEXT, positions=table)
 
 
+def _large(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
+    return [[8 * value for value in row] for row in matrix]
+
+
 _TABLE = Table(((True, True, False, False), (True, False, False, True), (False, True, True, False), (True,) * 4))
 #: rows of one length: ``s (1, -1, 1, -1)`` with ``s = 3/2`` or ``-3/2``, so that ``s^2 + 4`` is ``(5/2)^2``
 _PATTERN = [[Fraction(sign), Fraction(0)] for sign in (1, -1, 1, -1)]
 
 
-def _normed(norm: Any) -> Transformer:
+def _normed(norm: Any, bias: Any = None) -> Transformer:
     draw = Draw(7)
     embedding = [[Fraction(3, 2), Fraction(-3, 2), Fraction(3, 2)], [Fraction(1), Fraction(2), Fraction(3)]]
     more = Linear([[Fraction(0)] * 3 + [Fraction(1)]] * WIDTH, None, None, "last")
-    layers = (Linear(_PATTERN, None, None, "pattern"), norm, Residual((more,)))
+    layers = (Linear(_PATTERN, bias, None, "pattern"), norm, Residual((more,)))
     return Transformer(embedding, (*layers, draw.linear("readout", VOCAB)), CONTEXT, positions=Unmarked())
 
 
@@ -166,11 +170,12 @@ RATIONAL: Mapping[str, Transformer] = {
         positions=Unmarked(),
         seed=18,
     ),
-    "score bias": _made(lambda d: (Attention((d.head(score_bias=d.matrix(CONTEXT, CONTEXT)),)),), seed=19),
+    "score bias": _made(lambda d: (Attention((d.head(score_bias=_large(d.matrix(CONTEXT, CONTEXT))),)),), seed=19),
     "rms norm": _normed(RMSNorm(Fraction(4), Draw(1).matrix(WIDTH, 1))),
     "rms norm, eps 0": _normed(RMSNorm(0, bias=Draw(2).matrix(WIDTH, 1))),
     "layer norm": _normed(LayerNorm(Fraction(4), Draw(3).matrix(WIDTH, 1), Draw(4).matrix(WIDTH, 1))),
     "layer norm, eps 0": _normed(LayerNorm()),
+    "layer norm of a row off 0": _normed(LayerNorm(Fraction(4)), [[Fraction(5, 4)]] * WIDTH),
     "l2 norm": _normed(L2Norm(Fraction(16), Draw(5).matrix(WIDTH, 1))),
     "l2 norm, eps 0": _normed(L2Norm()),
     **_of_activations(exact=True),
