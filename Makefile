@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-heavy test-long test-kernels benchmark lint types figures mutants proofs clean
+.PHONY: verify test test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -14,7 +14,7 @@ verify: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q
 
-# Minutes long: the sizes and counts that the README's table of evidence states.
+# Minutes long: the sizes and counts that the table in docs/claims.md states.
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q -m heavy
 
@@ -36,6 +36,11 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# The site, in build/docs: every warning is an error, and every page runs, the slow ones too.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
+	$(BIN)/python -m pytest -n 2 -q -m 'heavy or not heavy' tests/docs
+
 figures: $(VENV)/installed
 	$(BIN)/python -m docs.figures.draw
 
@@ -56,6 +61,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 clean:

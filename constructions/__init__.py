@@ -1,9 +1,12 @@
-"""WHAT is built: exact weights of hand-built transformers, written once, for symbolic sizes.
+"""The constructions: exact weights of hand-built transformers, written once, for symbolic sizes.
 
 Tokens and positions are 0-based throughout; the paper (Petrov, Torr, Bibi, ICLR 2024) counts from 1, so its token
 ``y`` is ``y - 1`` here.
 """
 
+from constructions.activations import IDENTITY as IDENTITY
+from constructions.activations import RELU as RELU
+from constructions.activations import Activation as Activation
 from constructions.conditional_generation import ConditionalGeneration as ConditionalGeneration
 from constructions.construction import Construction as Construction
 from constructions.construction import Layout as Layout
@@ -25,6 +28,26 @@ from constructions.formats import Format as Format
 from constructions.formats import get_format as get_format
 from constructions.formats import round_to_format as round_to_format
 from constructions.hand_built import HandBuilt as HandBuilt
+from constructions.layers import CAUSAL as CAUSAL
+from constructions.layers import FULL as FULL
+from constructions.layers import Added as Added
+from constructions.layers import Chain as Chain
+from constructions.layers import Gated as Gated
+from constructions.layers import L2Norm as L2Norm
+from constructions.layers import Layer as Layer
+from constructions.layers import LayerNorm as LayerNorm
+from constructions.layers import Mask as Mask
+from constructions.layers import Norm as Norm
+from constructions.layers import OneHot as OneHot
+from constructions.layers import Residual as Residual
+from constructions.layers import RMSNorm as RMSNorm
+from constructions.layers import Rotary as Rotary
+from constructions.layers import Sum as Sum
+from constructions.layers import Table as Table
+from constructions.layers import Unmarked as Unmarked
+from constructions.layers import Window as Window
+from constructions.layers import rotary as rotary
+from constructions.layers import sinusoidal as sinusoidal
 from constructions.longer_inputs import LongerInputs as LongerInputs
 from constructions.longer_responses import LongerResponses as LongerResponses
 from constructions.lowering import lower as lower

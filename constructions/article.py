@@ -17,27 +17,27 @@ from constructions.expressions import BAND, BANDS, BASE, BLOCK, DIGIT, GRID, N0,
 from constructions.transformer import Matrix, Transformer
 from constructions.typeset import weights
 
-#: Points: the text of LaTeX's article at its default size is as wide; a matrix may be half as high as that text (550),
-#: so that pages fill.
+#: Points: the width of the text in LaTeX's article at its default size, and half of its height (550): pages fill with
+#: matrices up to that height.
 _WIDTH, _HEIGHT = 345, 275
 #: Points: a row of a matrix, and one with fractions.
 _ROW, _FRACTION_ROW = 12, 16
 #: Points: the brackets of a matrix, and the gap between its columns (twice LaTeX's ``arraycolsep``).
 _BRACKETS, _GAP = 14, 10
-#: Points: no glyph of the formulas is wider, nor an operator with the space around it; in an index no glyph is wider.
+#: Points: the widest glyph of the formulas, or operator with the space around it; the widest glyph of an index.
 _GLYPH, _OPERATOR, _SMALL = 10, 13, 7.5
-#: More columns than these are wider than the page whatever is in them.
+#: More columns than these are wider than the page with any entries.
 _MOST_COLUMNS = (_WIDTH - _BRACKETS) // (_GLYPH + _GAP)
-#: A number may be broken after as many digits: five points each, a quarter of a line.
+#: A number may be broken after this many digits: five points each, a quarter of a line.
 _LONG_NUMBER = _WIDTH // 20
-#: As many formulas make a paragraph: TeX holds a whole paragraph in memory.
+#: This many formulas make a paragraph: TeX holds a whole paragraph in memory.
 _PARAGRAPH = 100
-#: A run of as many equal entries is worth its words.
+#: The shortest run of equal entries that is described in words.
 _SHORTEST_RUN = 3
 
 _WITHOUT_WIDTH = {r"\left", r"\right", r"\frac"}
 
-#: What LaTeX takes for itself in text.
+#: The characters that LaTeX takes for itself in text.
 _SPECIAL = {
     **{character: rf"\{character}" for character in "#$%&_{}"},
     "\\": r"\textbackslash{}",
@@ -100,7 +100,7 @@ def standalone_article(body: str, title: str) -> str:
     """Return a whole file that compiles by itself.
 
     Args:
-        body: what a function above returned.
+        body: the result of a function above.
         title: in plain text.
 
     """
@@ -117,7 +117,7 @@ def standalone_article(body: str, title: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return plain text as LaTeX; characters that LaTeX's fonts may not have by their numbers."""
+    """Return plain text as LaTeX, with the numbers of characters that LaTeX's fonts may lack."""
     safe = "".join(
         _SPECIAL.get(character, character if character.isascii() else f"[U+{ord(character):04X}]") for character in text
     )
@@ -156,7 +156,7 @@ def _symbolic(where: str, name: str, expr: Matrix) -> str:
 def _width(formula: str) -> float:
     """Return an upper bound on a formula's width in points: every glyph as wide as the widest one."""
     width, small = 0.0, False
-    opened: list[bool] = []  # for each group that is open, whether it is an index
+    opened: list[bool] = []  # for each open group, whether it is an index
     for part in re.findall(r"\\[a-zA-Z]+|\\.|\S", formula):
         if part in {"^", "_"}:
             small = True
@@ -196,7 +196,7 @@ def _explicit(begin: str, shape: tuple[int, int], entries: Mapping[tuple[int, in
 
 
 def _fits(shape: tuple[int, int], entries: Mapping[tuple[int, int], str]) -> bool:
-    """Return whether a matrix fits when it is written out."""
+    """Return whether a matrix fits if it is written out."""
     rows, columns = shape
     tallest = _FRACTION_ROW if any(r"\frac" in value for value in entries.values()) else _ROW
     if rows * tallest > _HEIGHT or columns > _MOST_COLUMNS:
@@ -208,7 +208,7 @@ def _fits(shape: tuple[int, int], entries: Mapping[tuple[int, int], str]) -> boo
 
 
 def _runs(entries: Mapping[tuple[int, int], str]) -> Iterator[str]:
-    """Yield what the entries are that are not 0: along a row, a column or a diagonal where they are equal."""
+    """Yield the entries that are not 0 in words: along a row, a column or a diagonal where they are equal."""
     told: set[tuple[int, int]] = set()
     for (row, column), value in sorted(entries.items()):
         if (row, column) in told:
@@ -258,7 +258,7 @@ def _display(formula: str) -> str:
 
 
 def _breakable(formula: str) -> str:
-    """Return a formula for a line: a fraction with a slash, a number that may go on in the next line if it is long."""
+    """Return a formula for a line: fractions with a slash, and long numbers that may go on in the next line."""
     flat = re.sub(r"\\frac\{(\d+)\}\{(\d+)\}", r"\1/\2", formula)
     return re.sub(rf"\d{{{_LONG_NUMBER}}}(?=\d)", r"\g<0>\\allowbreak ", flat)
 

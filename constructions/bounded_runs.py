@@ -1,7 +1,7 @@
-"""Runs of code on unknown tokens, and what it asked of them that bounds cannot answer.
+"""Runs of code on unknown tokens, and the questions of that code that bounds cannot answer.
 
-Whatever is not sound for every value between the bounds is refused, and the refusal is written down, so that
-``except TypeError`` does not hide it.
+An operation that is not sound for every value between the bounds is refused. The refusal is written down as well:
+``except TypeError`` cannot hide it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Run:
     """One run of code on unknown tokens.
 
     Attributes:
-        refusals: what the code asked that bounds cannot answer, in order.
-        open: whether the run still goes on; its tokens are of no use afterwards.
+        refusals: the questions that bounds cannot answer, in the order they were asked.
+        open: whether the run still goes on; its tokens are useless afterwards.
 
     """
 
@@ -29,7 +29,7 @@ class Run:
         self.open = True
 
 
-#: The runs that go on now: a refusal is written down in all of them, whatever token it came from.
+#: The open runs: a refusal is written down in all of them, from whichever token it came.
 _open: list[Run] = []
 
 

@@ -33,8 +33,8 @@ def _layers(coding: Coding) -> tuple[Layer, ...]:
     r"""Return one attention layer of two heads and the three-layer MLP, for symbolic V.
 
     Head "self" reads the embedding half of its own position, at the user's token ``onehot(X)``; head "first" reads
-    that of position 0, the virtual token ``s``. Their sum is ``onehot(X) + s``, whose coordinate ``X`` the MLP
-    selects. Other codings embed ``X`` as another multiple of ``onehot(X)``, or of ``onehot(X) - 1``.
+    the embedding half of position 0, the virtual token ``s``. Of their sum ``onehot(X) + s`` the MLP selects
+    coordinate ``X``. Other codings embed ``X`` as another multiple of ``onehot(X)``, or of ``onehot(X) - 1``.
     """
     stream = Stream.of(embedding=V, position=_CONTEXT_SIZE)
     own_position = Stream.of(code=_CONTEXT_SIZE).reads(stream, {("code", "position"): sp.Identity(_CONTEXT_SIZE)})
@@ -61,7 +61,14 @@ class ConditionalGeneration(SelectingConstruction):
     MLP (paper, Theorem 2).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
+
+    Example:
+        >>> construction = ConditionalGeneration(vocab_size=3)
+        >>> construction.targets.size  # 3^3 maps
+        27
+        >>> construction.response([2, 0, 1], [1]).tolist()  # the map 0 -> 2, 1 -> 0, 2 -> 1 at token 1
+        [0]
 
     """
 

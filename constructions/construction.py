@@ -47,6 +47,16 @@ class Construction(Specification):
         mask: ``causal``, or ``none`` for attention that sees every position, as in the paper's notebook. This field is
             the only mask there is: it runs and it is printed. ``mask = "none"`` in a class body is another default.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> construction = UnconditionalGeneration(3, 2)
+        >>> construction.virtual_tokens([2, 1]).to_fractions()
+        [[Fraction(2, 3), Fraction(1, 3)]]
+        >>> construction.response([2, 1]).tolist()
+        [2, 1]
+        >>> construction.user_inputs.size  # a single empty input
+        1
+
     """
 
     temperature: Temperatures | float | None = None

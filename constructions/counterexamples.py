@@ -1,7 +1,7 @@
 """Small exact objects that refute over-broad claims; ``verify.evidence.counterexamples`` gives the verdicts.
 
-Each entry of :data:`REFUTED` is a claim that one can read somewhere, in words, with what is true instead. The objects
-are named functions, to be imported and varied.
+Each entry of :data:`REFUTED` is a claim as it can be read somewhere, and the truth instead. The objects are named
+functions, to be imported and varied.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class RefutedClaim:
 
     Attributes:
         id: as in ``prefixproof counterexample ID``.
-        statement: the claim, as one can read it.
-        instead: what is true.
+        statement: the claim, as it can be read.
+        instead: the truth.
 
     """
 
@@ -88,7 +88,7 @@ REFUTED: Mapping[str, RefutedClaim] = MappingProxyType(
 @final
 @dataclass(frozen=True, eq=False)
 class LayerExample:
-    """An attention layer, what is wanted of it, and fine-tuned weights that give it.
+    """An attention layer, the output or pattern wanted of it, and fine-tuned weights that give it.
 
     Attributes:
         attention: the layer.
@@ -110,12 +110,17 @@ class LayerExample:
 
 
 def attention_reversal(q: Fraction = Fraction(2)) -> LayerExample:
-    """Return a layer that prefers content 0 to content 1 by ``q : 1``, of which ``1 : q`` is wanted.
+    """Return a layer that prefers content 0 to content 1 by ``q : 1``, where ``1 : q`` is wanted.
 
     Scores are ``x_j . (1, 0)``. The rank-one change ``W_K + (-1, 1)`` reverses the pattern; no prefix does.
 
     Args:
         q: a positive rational that is not 1.
+
+    Example:
+        >>> example = attention_reversal()
+        >>> example.wanted
+        ((Fraction(1, 1), Fraction(2, 1)), (Fraction(1, 1), Fraction(2, 1)))
 
     """
     if q in {0, 1} or q < 0:
@@ -132,10 +137,15 @@ def attention_reversal(q: Fraction = Fraction(2)) -> LayerExample:
 
 
 def swapped_values() -> LayerExample:
-    """Return a layer of uniform attention with outputs ``0, 1/2``, of which ``1, 1/2`` is wanted.
+    """Return a layer of uniform attention with outputs ``0, 1/2``, where ``1, 1/2`` is wanted.
 
-    The second output is to stay, so that ``W_V s = 1/2``; but the first is to move from 0 to 1, beyond it. The two
-    entries of ``W_V``, as many as one prefix vector has, swapped give it.
+    The second output must stay, which needs ``W_V s = 1/2``; but the first must move from 0 to 1, beyond that. Swapping
+    the two entries of ``W_V``, as many as one prefix vector has, gives the wanted outputs.
+
+    Example:
+        >>> swapped_values().wanted
+        ((Fraction(1, 1),), (Fraction(1, 2),))
+
     """
     key = [[0, 0]]
     return LayerExample(
@@ -155,6 +165,10 @@ def blunt_temperature(vocab_size: int = 2, context_size: int = 2) -> Uncondition
         vocab_size: ``V``, at least 2.
         context_size: ``N``, at least 2.
 
+    Example:
+        >>> blunt_temperature(3, 3)
+        UnconditionalGeneration(vocab_size=3, context_size=3, temperature=RationalSoftmax(q=Fraction(18, 1)))
+
     """
     check_integer("vocab_size", vocab_size, 2)
     check_integer("context_size", context_size, 2)
@@ -163,7 +177,7 @@ def blunt_temperature(vocab_size: int = 2, context_size: int = 2) -> Uncondition
 
 
 def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) -> Fraction:
-    """Return the smallest ``M`` of which an embedding with ``|E| <= M`` fails: ``(q/(N-1) - (4V-3)) / (2V)``.
+    """Return the smallest ``M`` for which some embedding with ``|E| <= M`` fails: ``(q/(N-1) - (4V-3)) / (2V)``.
 
     It solves :func:`~constructions.thresholds.embedding_threshold` for ``M``.
 
@@ -171,6 +185,11 @@ def smallest_harmful_magnitude(vocab_size: int, context_size: int, q: Fraction) 
         vocab_size: ``V``, at least 2.
         context_size: ``N``, at least 2.
         q: above the threshold ``(N-1)(4V-3)`` of ``E = 0``.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> smallest_harmful_magnitude(3, 3, Fraction(19))
+        Fraction(1, 12)
 
     """
     check_integer("vocab_size", vocab_size, 2)
@@ -228,9 +247,9 @@ class TwoLayerExample:
 def changed_second_layer() -> TwoLayerExample:
     """Return two layers of width 2 where a prefix flattens the second pattern.
 
-    In layer 1 all scores are 0 and ``W_V = 2 I``; each position sees itself and the prefix, so that
-    ``t_i = 2 e_i`` becomes ``e_i + s``. Layer 2 scores by inner products: ``4, 0`` without a prefix, so that position 0
-    prefers itself by ``q^4 : 1``; with ``s = e_1`` both scores of position 0 are 2, and it prefers nothing.
+    In layer 1 all scores are 0 and ``W_V = 2 I``; each position sees itself and the prefix, and ``t_i = 2 e_i`` becomes
+    ``e_i + s``. Layer 2 scores by inner products. Without a prefix position 0 has the scores ``4, 0``, and prefers
+    itself by ``q^4 : 1``; with ``s = e_1`` both of its scores are 2, and it has no preference.
     """
     one = [[1, 0], [0, 1]]
     zero = [[0, 0]]

@@ -1,6 +1,6 @@
 r"""Several digits per token: a departure from Theorem 1, whose virtual token has one coordinate for each position.
 
-A single coordinate cannot tell more tokens apart than the number format has evenly spaced numbers (257 in bfloat16).
+A single coordinate tells apart at most as many tokens as the number format has evenly spaced numbers (257 in bfloat16).
 Here token ``y`` is written in base ``b`` with ``m`` digits, each in a coordinate of its own, and the virtual token has
 ``m N`` coordinates: digit 0 (the most significant) of every position, then digit 1, and so on.
 """
@@ -34,7 +34,7 @@ DIGIT_READOUTS: tuple[DigitReadout, ...] = ("hat", "split")
 
 #: A digit is an integer, and the coordinates of the other positions are masked.
 _CODING = Coding("integer", "mask")
-#: Every vocabulary has two tokens or fewer for each binary digit, so that more digits than this are never of use.
+#: Even in base 2 this many digits tell 2^32 tokens apart, more than a readout may have rows (``LARGEST_DENSE``).
 _MOST_DIGITS = 32
 
 
@@ -128,14 +128,19 @@ def _split(code: Stream, digits: int) -> tuple[Linear, Linear]:
 class DigitGeneration(Construction):
     r"""A transformer that generates ANY of ``V^N`` sequences from ONE virtual token of ``m N`` base-b digits.
 
-    Theorem 1 but for the embedding size, ``d_e = m N`` where the theorem has ``N``: one attention layer with two heads,
+    As Theorem 1, except for the embedding size, ``d_e = m N`` instead of ``N``: one attention layer with two heads,
     a three-layer MLP, position codes concatenated, the token embedding 0. Digits are integers and the lift is a mask.
 
     Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``, the length of the generated sequence and of the context.
-        digits: ``m``, at least 1.
+        vocab_size: ``V``, the number of tokens.
+        context_size: ``N``, the length of the sequence that is generated, and of the context.
+        digits: ``m``, the digits that a token is written with, at least 1.
         readout: ``hat``, ``m b`` numbers, every one of them exact; or ``split``, ``2m`` numbers.
+
+    Example:
+        >>> construction = DigitGeneration(vocab_size=1000, context_size=2, digits=3)
+        >>> construction.virtual_tokens([123, 7]).to_fractions()[0]  # digits 0 of both tokens, then 1, then 2
+        [Fraction(1, 1), Fraction(0, 1), Fraction(2, 1), Fraction(0, 1), Fraction(3, 1), Fraction(7, 1)]
 
     """
 
@@ -185,8 +190,8 @@ class DigitGeneration(Construction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
 
-        A token is decoded if every digit is, and a token whose last digit alone is off is a token: so the threshold is
-        that of a vocabulary of ``b`` tokens.
+        A token is decoded if every digit is, and a change of the last digit alone gives another token: so the threshold
+        is that of a vocabulary of ``b`` tokens.
         """
         if fmt is None:
             demand = decoding_demand(self.base, _CODING, 1)
@@ -209,7 +214,7 @@ def smallest_base(vocab_size: int, digits: int) -> int:
 
 
 def largest_exact_base(digits: int, readout: DigitReadout, fmt: Format) -> int:
-    r"""Return the largest ``b`` with which every logit is exact in a format, in whatever order it is summed.
+    r"""Return the largest ``b`` with which every logit is exact in a format, in any order of summation.
 
     All numbers are integers, and a format of ``p`` bits holds those up to ``2^p`` and the even ones up to
     ``2^(p+1)``. Hat: ``sum w_k - 2 sum ReLU(w_k - x_k)``, where no ramp is above its ``w_k <= b-1``: any partial sum
@@ -221,6 +226,11 @@ def largest_exact_base(digits: int, readout: DigitReadout, fmt: Format) -> int:
         digits: ``m``.
         readout: ``hat`` or ``split``.
         fmt: the number format.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_exact_base(3, "hat", FORMATS["bfloat16"])
+        86
 
     """
     held = 1 << fmt.precision
@@ -236,6 +246,11 @@ def fewest_digits(vocab_size: int, readout: DigitReadout, fmt: Format) -> int:
         vocab_size: ``V``.
         readout: ``hat`` or ``split``.
         fmt: the number format.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> [fewest_digits(vocab_size, "hat", FORMATS["bfloat16"]) for vocab_size in (257, 50257, 262144)]
+        [1, 3, 3]
 
     """
     digits = 1

@@ -34,10 +34,16 @@ class Coding:
     Attributes:
         encoding: token ``y`` is ``y`` times :attr:`step`: ``y/V`` (``paper``), ``y`` (``integer``), or ``y/G`` with
             ``G`` the smallest power of two that is at least ``V`` (``dyadic``).
-        lift: how one coordinate is set apart. ``add``: :attr:`height` is added to it, and taken off everywhere by the
-            layer that follows. ``mask``: 0 is added to it and ``-height`` to every other, so that the selected number
-            itself is never changed: a float keeps one more bit of it.
+        lift: how one coordinate is set apart. ``add``: :attr:`height` is added to it, and subtracted everywhere by the
+            next layer. ``mask``: 0 is added to it and ``-height`` to every other. The selected number itself is never
+            changed then, and a float keeps one more bit of it.
         readout: see :mod:`constructions.readouts`.
+
+    Example:
+        >>> Coding()  # the paper's
+        Coding(encoding='paper', lift='add', readout='paper')
+        >>> Coding("dyadic").denominator(10)  # tokens are written over 16
+        16
 
     """
 
@@ -52,14 +58,14 @@ class Coding:
 
     @property
     def step(self) -> sp.Expr:
-        """The number that token 1 is written as, in the symbols V and G."""
+        """The number that stands for token 1, in the symbols V and G."""
         return {"paper": 1 / V, "integer": sp.S.One, "dyadic": 1 / GRID}[self.encoding]
 
     @property
     def height(self) -> sp.Expr:
-        """What the lift adds or masks with: above every token's number, and a power of two where that is free.
+        """The size of the lift or mask: above every token's number, and a power of two where that is free.
 
-        An integer mask of ``G`` rather than ``V``, as ``V`` itself may have one bit more than a format holds.
+        The integer mask is ``G`` rather than ``V``, as ``V`` itself may have one bit more than a format holds.
         """
         if self.encoding != "integer":
             return sp.S.One
@@ -78,7 +84,7 @@ class Coding:
         return sp.ZeroMatrix(size, 1)
 
     def denominator(self, vocab_size: int) -> int:
-        """Return the denominator of the numbers that tokens are written as; the numerator is the token."""
+        """Return the denominator of the numbers that stand for tokens; the numerator is the token."""
         return {"paper": vocab_size, "integer": 1, "dyadic": grid_size(vocab_size)}[self.encoding]
 
     def steps(self, vocab_size: int) -> int:
@@ -119,6 +125,11 @@ def largest_band_size(fmt: Format) -> int:
     Args:
         fmt: the number format.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_band_size(FORMATS["float32"])
+        4096
+
     """
     return 1 << (fmt.precision // 2)
 
@@ -141,7 +152,7 @@ def check_band_size(band_size: int | None, readout: Readout, vocab_size: int) ->
 
 
 def largest_exact_vocabulary(coding: Coding, fmt: Format) -> int:
-    r"""Return the largest ``V`` up to which every number that decides between tokens is exact in a format.
+    r"""Return the largest ``V`` up to which all numbers that decide between tokens are exact in a format.
 
     All numbers are integers (times a power of two), and a format of ``p`` bits holds those up to ``2^p``, and the even
     ones up to ``2^(p+1)``. With attention one-hot:
@@ -162,7 +173,12 @@ def largest_exact_vocabulary(coding: Coding, fmt: Format) -> int:
         fmt: the number format.
 
     Raises:
-        InvalidArgument: the paper's encoding, whose ``y/V`` are rounded.
+        InvalidArgument: the paper's encoding, as its ``y/V`` are rounded.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> largest_exact_vocabulary(Coding("integer", "mask", "split"), FORMATS["float16"])
+        91
 
     """
     if coding.encoding == "paper":
@@ -192,10 +208,10 @@ def _largest_centred(most: int) -> int:
 
 
 def decoding_demand(vocab_size: int, coding: Coding, band_size: int) -> Fraction:
-    r"""Return the largest ``(g + y)/e`` over the tokens ``y``, with ``e`` the error below ``y`` that is forgiven.
+    r"""Return the largest ``(g + y)/e`` over the tokens ``y``, where the readout forgives an error ``e`` below ``y``.
 
-    In units of a token: the lift is ``g`` (:meth:`Coding.steps`), and attention that is not quite one-hot takes off the
-    same share of the lift and of the token, so that ``y`` is decoded iff that share of ``g + y`` is below ``e``.
+    In units of a token: the lift is ``g`` (:meth:`Coding.steps`), and attention that is not quite one-hot takes the
+    same share off the lift and the token: ``y`` is decoded iff that share of ``g + y`` is below ``e``.
 
     Every readout picks the nearest token, ``e = 1/2``, hardest for ``y = V-1``; but at the first token ``y = hB`` of a
     band, ``h >= 1``, the banded readout has, for ``x = y - e`` and in units of ``1/(2 B^2)``, the logits ``-2 B^2 e``

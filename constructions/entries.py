@@ -1,4 +1,4 @@
-"""The non-zero entries of a matrix as arrays: what a block without a simpler structure is held as."""
+"""The non-zero entries of a matrix as arrays, which hold every block without a simpler structure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entries:
     values: Ratios
 
     def __len__(self) -> int:
-        """Return how many entries there are."""
+        """Return the number of entries."""
         return len(self.rows)
 
     def __iter__(self) -> Iterator[tuple[int, int, Fraction]]:

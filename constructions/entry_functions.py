@@ -1,8 +1,8 @@
 """Scalar expressions of a row and a column, evaluated exactly over whole arrays of rows and columns at once.
 
-A value is ``numerators / denominator`` with one common denominator, so that everything is integer arithmetic; see
-:mod:`constructions.integers` for why it cannot overflow. What is not made of sums, products, powers, floors, remainders
-and Kronecker deltas is left to the caller.
+A value is ``numerators / denominator`` with one common denominator. Everything is integer arithmetic, which cannot
+overflow: see :mod:`constructions.integers`. Only sums, products, powers, floors, remainders and Kronecker deltas are
+evaluated; the caller handles other expressions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from constructions.ratios import Ratios
 
 
 class Unsupported(Exception):
-    """An expression that is not made of what this module evaluates."""
+    """An expression with a part that this module does not evaluate."""
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ def entries_of(
 
     Args:
         expr: of the two indices and the symbols of ``bindings``.
-        rows: how many rows, at least 1.
-        columns: how many columns, at least 1.
+        rows: the number of rows, at least 1.
+        columns: the number of columns, at least 1.
         indices: the symbols of the row and of the column.
         bindings: an integer for every other symbol.
 
     Raises:
         Unsupported: the expression has a part that cannot be evaluated over arrays.
-        InvalidArgument: every entry has to be looked at, and they are too many.
+        InvalidArgument: every entry has to be looked at, and there are too many.
 
     """
     found: list[Entries] = []
@@ -186,7 +186,7 @@ def _folded_entries(found: list[Entries]) -> Entries:
 def _places(
     term: sp.Expr, rows: int, columns: int, indices: tuple[sp.Symbol, sp.Symbol], bindings: Mapping[sp.Symbol, int]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], sp.Expr] | None:
-    """Return the rows and columns where a delta of the term is 1, and the term without it; ``None``: no such delta."""
+    """Return the rows and columns where a delta of the term is 1, and the term without it; ``None`` without a delta."""
     factors = sp.Mul.make_args(term)
     row, column = indices
     for own, other, own_count, other_count in ((column, row, columns, rows), (row, column, rows, columns)):

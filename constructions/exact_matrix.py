@@ -22,10 +22,10 @@ LARGEST_DENSE = 2**27
 
 
 def check_dense(rows: int, columns: int) -> None:
-    """Refuse to hold a matrix entry by entry that has more than :data:`LARGEST_DENSE` of them.
+    """Refuse a matrix of more than :data:`LARGEST_DENSE` entries, which cannot be held entry by entry.
 
     Raises:
-        InvalidArgument: it has.
+        InvalidArgument: the matrix is too large.
 
     """
     if rows * columns > LARGEST_DENSE:
@@ -42,7 +42,7 @@ class Leaf:
     Attributes:
         kind: ``identity`` and ``constant`` are ``scale`` times ``I`` and ``scale`` in every entry.
         scale: the multiple; 1 for ``entries``.
-        nonzero: for ``entries``, what is not 0.
+        nonzero: for ``entries``, the non-zero entries.
 
     """
 
@@ -59,6 +59,14 @@ class ExactMatrix:
         row_sizes: sizes of the blocks of rows.
         column_sizes: sizes of the blocks of columns.
         leaves: ``(block row, block column) -> leaf``; a block that is absent is zero.
+
+    Example:
+        >>> from constructions import lower
+        >>> matrix = lower([[1, 0.5], [0, 2]], {})
+        >>> matrix.shape
+        (2, 2)
+        >>> matrix.to_fractions()
+        [[Fraction(1, 1), Fraction(1, 2)], [Fraction(0, 1), Fraction(2, 1)]]
 
     """
 

@@ -1,4 +1,4 @@
-"""The symbols and the small matrix expressions that the weights are written in.
+"""The symbols and small matrix expressions of the weights.
 
 Tokens and positions are 0-based; the paper counts from 1.
 """
@@ -32,7 +32,13 @@ DIGIT = sp.Symbol("k", integer=True, positive=True)
 
 
 class UnitRow(MatrixExpr):  # type: ignore[misc] # sympy ships no types
-    """The row vector ``e_index^T`` of a given width: 1 at ``index`` (0-based), 0 elsewhere."""
+    """The row vector ``e_index^T`` of a given width: 1 at ``index`` (0-based), 0 elsewhere.
+
+    Example:
+        >>> UnitRow(3, 1).as_explicit()
+        Matrix([[0, 1, 0]])
+
+    """
 
     def __new__(cls, width: sp.Expr | int, index: sp.Expr | int) -> UnitRow:
         """Return the row; both arguments may be symbolic."""
@@ -72,7 +78,7 @@ def entries(
 
 
 class _PaperPrinter(LatexPrinter):  # type: ignore[misc] # sympy ships no types
-    """LaTeX with the dimensions of the structured blocks, as one would write them in a paper."""
+    """LaTeX with the dimensions of the structured blocks, as in a paper."""
 
     def _print_Identity(self, expr: sp.Identity) -> str:
         return rf"I_{{{self._print(expr.shape[0])}}}"

@@ -18,6 +18,10 @@ class Format:
         precision: bits of the significand, the hidden one included (``p``).
         max_exponent: exponent of the largest finite numbers, ``2^max_exponent <= max < 2^(max_exponent + 1)``.
 
+    Example:
+        >>> Format("tf32", 11, 127).unit_roundoff
+        Fraction(1, 2048)
+
     """
 
     name: str
@@ -26,7 +30,7 @@ class Format:
 
     @property
     def unit_roundoff(self) -> Fraction:
-        """``u = 2^-p``: rounding to nearest a number in the normal range changes it by at most ``u`` times itself."""
+        """``u = 2^-p``: rounding a number in the normal range to nearest changes it by at most ``u`` times itself."""
         return Fraction(1, 2**self.precision)
 
     @property
@@ -53,7 +57,13 @@ FORMATS = {
 
 
 def get_format(name: str) -> Format:
-    """Return the format called ``name``; an unknown name is an ``InvalidArgument``."""
+    """Return the format called ``name``; an unknown name is an ``InvalidArgument``.
+
+    Example:
+        >>> get_format("float16").largest
+        Fraction(65504, 1)
+
+    """
     return FORMATS[check_choice("dtype", name, tuple(FORMATS))]
 
 
@@ -69,8 +79,13 @@ def round_to_format(value: Fraction, fmt: Format) -> float:
         fmt: the target format.
 
     Raises:
-        OverflowError: the rounded value is beyond the largest finite number; such a weight cannot be held, and an
-            infinity would not mean what the construction says.
+        OverflowError: the rounded value is beyond the largest finite number. Such a weight cannot be held, and an
+            infinity would be another weight than the construction's.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> round_to_format(Fraction(1, 3), get_format("bfloat16"))
+        0.333984375
 
     """
     if value == 0:

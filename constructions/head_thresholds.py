@@ -1,7 +1,7 @@
-r"""When softmax attention is sharp enough if each head has a ``q = exp(T/sqrt(k))`` of its own, in real arithmetic.
+r"""When softmax attention is sharp enough with a ``q = exp(T/sqrt(k))`` for each head, in real arithmetic.
 
-Notation: with ``t`` visible keys, ``l_h = (t-1)/(q_h+t-1)`` is what head ``h`` leaks, the weight of all keys but the
-one of score 1. The readout picks the grid value nearest to the decoded number, so an error below half a step
+Notation: with ``t`` visible keys, head ``h`` leaks ``l_h = (t-1)/(q_h+t-1)``, the weight of all keys but the one of
+score 1. The readout picks the grid value nearest to the decoded number, so an error below half a step
 ``1/(2V)`` is harmless, and at exactly half a step two tokens tie.
 """
 
@@ -19,6 +19,11 @@ def head_leak(q: Fraction, visible: int) -> Fraction:
         q: of the head.
         visible: ``t``, the number of visible keys.
 
+    Example:
+        >>> from fractions import Fraction
+        >>> head_leak(Fraction(19), visible=3)
+        Fraction(2, 21)
+
     """
     others = check_integer("visible", visible, 1) - 1
     return others / (check_positive_rational("q", q) + others)
@@ -27,11 +32,11 @@ def head_leak(q: Fraction, visible: int) -> Fraction:
 def unconditional_generation_error(
     vocab_size: int, token: int, visible: int, *, q_self: Fraction, q_first: Fraction, magnitude: Fraction = Fraction(0)
 ) -> Fraction:
-    r"""Return by how much Theorem 1's decoded number can be too small at one position: ``l_self + l_first (y/V + M)``.
+    r"""Return the largest shortfall of Theorem 1's decoded number at one position: ``l_self + l_first (y/V + M)``.
 
     Head "self" brings ``1 - l_self`` to the selected coordinate, and head "first" ``(1 - l_first) y/V`` with at least
-    ``-l_first M`` from embeddings of entries ``|E| <= M``. Taking 1 off, ``y/V`` minus this sum of two leaks is left,
-    and embeddings of ``-M`` leave exactly that.
+    ``-l_first M`` from embeddings of entries ``|E| <= M``. Less 1, that is at least ``y/V`` minus this sum of two
+    leaks, and exactly that with embeddings of ``-M``.
 
     Args:
         vocab_size: ``V``.
@@ -59,9 +64,9 @@ def unconditional_generation_holds(
 
     Enough: leaks grow with ``t`` and the error with ``y``, so the selected coordinate is nowhere too small by half a
     step. It is too large by at most ``l_first M``, less than half a step. Another coordinate is at most
-    ``l_self/(t-1) + (1-l_first)(V-1)/V + l_first M`` before 1 is taken off. The last of these is below
-    ``1/(2V) - l_self``, so that it vanishes: ``(V-1)/V + 1/(2V) < 1``. Needed: for the target ``0, ..., 0, V-1`` and
-    embeddings of ``-M`` the other coordinates are at most ``1/(q_self+t-1) < 1``, and the selected one is too small
+    ``l_self/(t-1) + (1-l_first)(V-1)/V + l_first M`` before 1 is subtracted. The last term is below
+    ``1/(2V) - l_self``, so the coordinate vanishes: ``(V-1)/V + 1/(2V) < 1``. Needed: for the target ``0, ..., 0, V-1``
+    and embeddings of ``-M`` the other coordinates are at most ``1/(q_self+t-1) < 1``, and the selected one is too small
     by the error itself: ``V-1`` ties with ``V-2`` at equality and loses beyond it.
 
     Args:
@@ -70,6 +75,14 @@ def unconditional_generation_holds(
         q_self: ``q`` of head "self".
         q_first: ``q`` of head "first".
         magnitude: ``M``, the largest magnitude of an entry of the embedding.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> q_self, q_first = Fraction(40), Fraction(20)
+        >>> unconditional_generation_holds(4, 3, q_self=q_self, q_first=q_first)
+        True
+        >>> unconditional_generation_holds(4, 3, q_self=q_self, q_first=q_self)
+        True
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -81,14 +94,19 @@ def unconditional_generation_holds(
 
 
 def conditional_generation_difference(*, q_self: Fraction, q_first: Fraction) -> Fraction:
-    r"""Return ``d = 1/(1+q_self) - 1/(1+q_first)``, by which the two leaks of Theorem 2 fail to cancel.
+    r"""Return ``d = 1/(1+q_self) - 1/(1+q_first)``, the distance of Theorem 2's two leaks from cancelling.
 
-    With the two keys there are, head "self" gives ``(1-l_self) e_X + l_self s`` and head "first"
+    There are two keys. Head "self" gives ``(1-l_self) e_X + l_self s`` and head "first"
     ``l_first e_X + (1-l_first) s``: together ``(1-d) e_X + (1+d) s``, exactly ``e_X + s`` at the same ``q`` in both.
 
     Args:
         q_self: ``q`` of head "self".
         q_first: ``q`` of head "first".
+
+    Example:
+        >>> from fractions import Fraction
+        >>> conditional_generation_difference(q_self=Fraction(1), q_first=Fraction(3))
+        Fraction(1, 4)
 
     """
     return head_leak(q_self, 2) - head_leak(q_first, 2)
@@ -107,6 +125,13 @@ def conditional_generation_holds(vocab_size: int, *, q_self: Fraction, q_first: 
         vocab_size: ``V``.
         q_self: ``q`` of head "self".
         q_first: ``q`` of head "first".
+
+    Example:
+        >>> from fractions import Fraction
+        >>> conditional_generation_holds(3, q_self=Fraction(1), q_first=Fraction(3))
+        False
+        >>> conditional_generation_holds(3, q_self=Fraction(3), q_first=Fraction(3))
+        True
 
     """
     check_integer("vocab_size", vocab_size, 1)

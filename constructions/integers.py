@@ -1,4 +1,4 @@
-"""Integer arrays that never overflow: int64 where a bound shows that it is enough, Python integers where not."""
+"""Integer arrays that never overflow: int64 where a bound shows that it suffices, Python integers elsewhere."""
 
 from __future__ import annotations
 

@@ -3,11 +3,11 @@ r"""The extension to longer user inputs: more depth, still one information-carry
 The virtual token packs the whole table of the map: coordinate ``j`` holds, as ``V^(n_X - 1)`` base-V digits after the
 point, the sub-table of all inputs that start with token ``j``. There are ``n_X`` blocks, each an attention layer and
 an MLP. Block ``l`` lets the ``l``-th user token select one of ``V`` packed numbers, exactly as Theorem 2 does; its
-MLP unpacks the digits of what was selected and packs them again as the ``V`` candidates of the next token.
+MLP unpacks the digits of the selected number and packs them again as the ``V`` candidates of the next token.
 
 The unpacking is a real ReLU MLP, see :mod:`constructions.unpacking`: it gives exact digits for any value within 1/4 of
-the lattice, and digits from ``[0, V-1]`` whatever comes in. So nothing accumulates from block to block, and what
-positions that do not matter compute stays bounded.
+the lattice, and digits from ``[0, V-1]`` for any input at all. So no error accumulates from block to block, and the
+results at positions that do not matter stay bounded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from constructions.transformer import Transformer
 from constructions.unpacking import POSITIONS, Lift, blocks
 from constructions.validation import IntArray, InvalidArgument, TokenArray, check_choice
 
-#: Largest number of digits in one packed number; every digit is two layers, so this is where depth stops being sane.
+#: Largest number of digits in one packed number: every digit is two layers, and more would be absurdly deep.
 LARGEST_DIGITS = 2**12
 
 
@@ -44,11 +44,18 @@ class LongerInputs(Construction):
     unpack digits between them (paper, appendix, longer user inputs; the paper's notebook unpacks in Python).
 
     Attributes:
-        vocab_size: ``V``.
+        vocab_size: ``V``, the number of tokens.
         input_size: ``n_X``, the number of user tokens, at least 2.
         lift: how block 1 selects. ``add``: ``E = onehot`` and ``ReLU(s + onehot - 1)``, as in Theorem 2. ``mask``:
-            ``E = onehot - 1`` and ``ReLU(s + (onehot - 1))``: the selected number has 0 added to it, not 1, so that a
+            ``E = onehot - 1`` and ``ReLU(s + (onehot - 1))``: 0 is added to the selected number instead of 1, and a
             float keeps one more bit of it.
+
+    Example:
+        >>> construction = LongerInputs(vocab_size=2, input_size=2)
+        >>> construction.virtual_tokens([[0, 1], [1, 0]]).to_fractions()[0]  # each row of the map as base-2 digits
+        [Fraction(1, 4), Fraction(1, 2)]
+        >>> construction.response([[0, 1], [1, 0]], [1, 0]).tolist()
+        [1]
 
     """
 
@@ -61,7 +68,7 @@ class LongerInputs(Construction):
         # one token needs no digits, but still a block for each user token
         self._set_size("input_size", 2, LARGEST_DIGITS if self.vocab_size == 1 else None)
         check_choice("lift", self.lift, ("add", "mask"))
-        # the exponent is looked at first, so that no huge power is ever built
+        # the exponent is looked at first: no huge power is ever built
         too_long = self.vocab_size > 1 and self.input_size - 1 >= LARGEST_DIGITS.bit_length()
         if too_long or self.vocab_size ** (self.input_size - 1) > LARGEST_DIGITS:
             raise InvalidArgument(
@@ -143,7 +150,7 @@ def packing_error(construction: LongerInputs, fmt: Format, block: int) -> Fracti
     The number selected is ``r/B`` and ``B (r/B)`` is compared with integers; the comparison tolerates 1/4. With
     ``u = 2^-p`` and every operation rounded to nearest: ``r/B`` itself has an error of at most ``u`` (in later blocks
     it is a sum of ``K`` products of rounded weights, at most ``(K+2)u/(1-(K+2)u)``); adding the 1 of the one-hot, in
-    block 1 with the add lift and in every later block, another ``u``, as the sum is below 2; taking 1 off is exact;
+    block 1 with the add lift and in every later block, another ``u``, as the sum is below 2; subtracting 1 is exact;
     the product with ``B`` another ``u`` relative to it, at most ``(1 + all that) u``. Multiplied by ``B``, this is
     the bound. When ``V`` is a power of two, ``r/B`` has at most ``log2 B`` bits and all of it is exact as long as
     ``B <= 2^p``, or ``2^(p-1)`` where the 1 is added; otherwise it is as above.

@@ -66,8 +66,15 @@ class LongerResponses(SelectingConstruction):
     responses). For ``N0 = 1`` it is Theorem 2.
 
     Attributes:
-        vocab_size: ``V``.
-        response_size: ``N0``.
+        vocab_size: ``V``, the number of tokens.
+        response_size: ``N0``, the number of tokens in a response.
+
+    Example:
+        >>> construction = LongerResponses(vocab_size=3, response_size=2)
+        >>> construction.targets.shape  # a map for each token of the response
+        (2, 3)
+        >>> construction.response([[2, 0, 1], [0, 0, 2]], [2]).tolist()
+        [1, 2]
 
     """
 

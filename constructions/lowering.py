@@ -97,6 +97,12 @@ def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
         InvalidArgument: a symbol without a number, a size that is not a natural number, or an expression of another
             kind.
 
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> lower(sp.Identity(V) / V, {V: 2}).to_fractions()
+        [[Fraction(1, 2), Fraction(0, 1)], [Fraction(0, 1), Fraction(1, 2)]]
+
     """
     if not isinstance(expr, (MatrixExpr, sp.MatrixBase)):
         expr = explicit_matrix("matrix", expr)

@@ -15,7 +15,7 @@ from constructions.validation import check_integer
 
 #: Integers up to this one are float64s, all of them.
 _LARGEST_EXACT = 2 ** FORMATS["float64"].precision
-#: Up to this denominator the rounded values of 0/d .. d/d are kept as one table, so that a batch is one look-up.
+#: Up to this denominator the rounded values of 0/d .. d/d are kept as one table: a batch is one look-up.
 _LARGEST_TABLE = 1 << 16
 
 
@@ -27,6 +27,14 @@ class Ratios:
         numerators: integer array, int64 or (for numbers beyond it) Python integers as objects; in a certificate's run
             of a construction's code :class:`~constructions.unknown_tokens.UnknownTokens`.
         denominator: a positive integer.
+
+    Example:
+        >>> import numpy as np
+        >>> numbers = Ratios(np.array([[1, 2]]), 3)
+        >>> numbers.to_fractions()
+        [[Fraction(1, 3), Fraction(2, 3)]]
+        >>> numbers[0, 1].to_fractions()
+        Fraction(2, 3)
 
     """
 
@@ -74,8 +82,8 @@ def _table(denominator: int, fmt: Format) -> Float[np.ndarray, " values"]:
 def round_ratios(numerators: np.ndarray[Any, Any], denominator: int, fmt: Format) -> Float[np.ndarray, " ..."]:
     r"""Return every ``numerator / denominator`` rounded to nearest, ties to even, in ``fmt``, as float64.
 
-    Integers up to ``2^53`` are float64s, so that one division gives the quotient rounded to 53 bits; no quotient that
-    is not 0 is below ``2^-53``, so it is never subnormal. That is the answer for float64. A narrower format rounds a
+    Integers up to ``2^53`` are float64s, so one division gives the quotient rounded to 53 bits. A quotient other than 0
+    is at least ``2^-53`` and never subnormal. That is the answer for float64. A narrower format rounds a
     second time. Rounding is monotone and the midpoint ``M`` of two neighbours of the narrower format is a float64: a
     true quotient below ``M`` has a rounded one of at most ``M``, and likewise above. So the second rounding goes the
     right way unless the rounded quotient IS a midpoint. With a denominator that is a power of two the division was
@@ -103,7 +111,7 @@ def round_ratios(numerators: np.ndarray[Any, Any], denominator: int, fmt: Format
     # spacing of the format's numbers around each quotient; below the normal range it stops shrinking
     spacing = np.maximum(np.frexp(quotients)[1] - 1, fmt.min_exponent) - fmt.precision + 1
     scaled = np.ldexp(quotients, -spacing)
-    rounded = np.ldexp(np.rint(scaled), spacing) + 0.0  # rint rounds half to even; adding 0 takes the sign off -0
+    rounded = np.ldexp(np.rint(scaled), spacing) + 0.0  # rint rounds half to even; adding 0 turns -0 into 0
     if denominator & (denominator - 1):
         for place in np.flatnonzero(np.abs(scaled - np.trunc(scaled)) == 0.5):
             rounded[place] = round_to_format(Fraction(int(flat[place]), denominator), fmt)

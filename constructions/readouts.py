@@ -11,8 +11,8 @@ With ``d`` the step of the encoding, so that token ``y`` is ``x = d y``, and ``c
 - ``banded``: tokens ``v = hB + l`` in ``H = ceil(V/B)`` bands. ``L_h = ReLU(hBd - x)`` and
   ``R_h = ReLU(x - ((h+1)B - 1)d)`` are 0 in the token's own band and at least ``d`` in every other, and
   ``O_h = ReLU(x - hBd)`` is the offset in the band; the logit is
-  ``(l/B^2) O_h - d l^2/(2 B^2) - L_h - R_h``: tangents within the band, negative outside. The last band needs no ``R``,
-  so that the layer has ``3H - 1`` numbers, and every row of the readout reads three of them.
+  ``(l/B^2) O_h - d l^2/(2 B^2) - L_h - R_h``: tangents within the band, negative outside. The last band needs no ``R``:
+  the layer has ``3H - 1`` numbers, and every row of the readout reads three of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from constructions.expressions import BAND, BANDS, V, entries
 from constructions.stream import Stream
 from constructions.transformer import Linear
 
-#: The width of the paper's readout's input.
+#: The width of the input of the paper's readout.
 SCALAR = 1
 
 _CENTRE = sp.floor(V / 2)

@@ -29,15 +29,22 @@ def scaled_generation_holds(vocab_size: int, context_size: int, temperature: Sof
     Scaled by ``key``, as in the paper's text, head "self" has ``q = exp(T/sqrt(N))`` and head "first" ``exp(T)``, as
     their keys have the sizes ``N`` and 1; the criterion is that of ``unconditional_generation_holds``. Scaled by
     ``length``, as in the paper's notebook, both have ``exp(T/sqrt(n))`` while ``n`` positions are in the input, with or
-    without the mask: it is needed at every ``n <= N`` that ``T > sqrt(n) ln((n-1)(4V-3+2VM))``, which grows with ``n``,
-    so that ``n = N`` decides. (Without the mask the rows before the last one see later tokens too, but nothing is read
+    without the mask: every ``n <= N`` needs ``T > sqrt(n) ln((n-1)(4V-3+2VM))``. That grows with ``n``, and ``n = N``
+    decides. (Without the mask the rows before the last one see later tokens too, but nothing is read
     from them: there is a single attention layer, whose keys and values are the inputs.)
 
     Args:
         vocab_size: ``V``.
         context_size: ``N``.
-        temperature: ``T``, and what the square root under it is taken of.
+        temperature: ``T``, and the number under its square root.
         magnitude: ``M``, the largest magnitude of an entry of the embedding.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> scaled_generation_holds(94, 20, Softmax(50, "length"), Fraction(0))  # the paper's notebook
+        True
+        >>> scaled_generation_holds(94, 30, Softmax(50, "length"), Fraction(0))
+        False
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -77,7 +84,7 @@ def smallest_temperature(
     scaled_by: Literal["key", "length"] = "key",
     magnitude: Fraction = Fraction(0),
 ) -> Softmax | None:
-    r"""Return the smallest float64 ``T`` at which :func:`scaled_generation_holds`; at the float before it does not.
+    r"""Return the smallest float64 ``T`` at which :func:`scaled_generation_holds`; at the float before it fails.
 
     The criterion is monotone in ``T``, as leaks shrink where ``exp`` grows, and positive floats are ordered as their
     bit patterns are, so bisection over those patterns finds the edge.
@@ -85,11 +92,16 @@ def smallest_temperature(
     Args:
         vocab_size: ``V``.
         context_size: ``N``.
-        scaled_by: what the square root under ``T`` is taken of.
+        scaled_by: the number under the square root: ``key`` or ``length``.
         magnitude: ``M``, the largest magnitude of an entry of the embedding.
 
     Returns:
         ``None`` where every ``T > 0`` is enough: for a single token or a single position.
+
+    Example:
+        >>> found = smallest_temperature(94, 20, scaled_by="length")
+        >>> 39.6 < found.inverse_temperature < 39.7
+        True
 
     """
     check_choice("scaled_by", scaled_by, ("key", "length"))

@@ -1,4 +1,4 @@
-"""What the constructions with one attention layer share: how tokens are encoded, and how a selected one is decoded."""
+"""The common part of the constructions with one attention layer: how tokens are encoded, and how one is decoded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,15 @@ class SelectingConstruction(Construction):
         encoding: ``paper`` (``y/V``), ``integer`` (``y``) or ``dyadic`` (``y/G``, ``G`` a power of two).
         lift: ``add`` (the paper) or ``mask``, which keeps one more bit of the selected number in a float.
         readout: ``paper``, ``centred``, ``split``, ``hat`` or ``banded``; see :mod:`constructions.readouts`.
-        band_size: ``B`` of the banded readout, a power of two; ``None`` for one that is exact in every format that
-            holds the tokens. See :func:`constructions.encodings.largest_band_size` for a format's fewest bands.
+        band_size: ``B``, the tokens in a band of the banded readout, a power of two; ``None`` for one that is exact in
+            every format that holds the tokens. See :func:`constructions.encodings.largest_band_size` for a format's
+            fewest bands.
+
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> construction = ConditionalGeneration(5, encoding="integer", lift="mask", readout="hat")
+        >>> construction.virtual_tokens([4, 0, 1, 2, 3]).to_fractions()[0]
+        [Fraction(4, 1), Fraction(0, 1), Fraction(1, 1), Fraction(2, 1), Fraction(3, 1)]
 
     """
 

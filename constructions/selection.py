@@ -25,6 +25,11 @@ def selection_mlp(width: sp.Expr, coding: Coding = PAPER, *, prefix: str = "") -
         coding: encoding, lift and readout; see :mod:`constructions.encodings` and :mod:`constructions.readouts`.
         prefix: put in front of the layers' names.
 
+    Example:
+        >>> import sympy as sp
+        >>> [layer.name for layer in selection_mlp(sp.Symbol("N", integer=True, positive=True))]
+        ['select', 'sum', 'readout']
+
     """
     select = Linear(sp.Identity(width), coding.lowered_by(width), name=f"{prefix}select")
     return (select, *decoder(width, coding, prefix=prefix))

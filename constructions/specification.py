@@ -44,6 +44,10 @@ class Layout:
     Raises:
         InvalidArgument: ``read`` has other places than the input, or not one for each token of the response.
 
+    Example:
+        >>> Layout(virtual=1, user=2, response=3).context_size
+        5
+
     """
 
     virtual: int

@@ -18,6 +18,18 @@ class Stream:
     Attributes:
         blocks: ``(name, size)`` pairs from the first coordinate to the last; sizes may be symbolic.
 
+    Example:
+        >>> import sympy as sp
+        >>> stream = Stream.of(embedding=2, position=3)
+        >>> read = Stream.of(code=3).reads(stream, {("code", "position"): sp.Identity(3)})
+        >>> read.shape
+        (3, 5)
+        >>> read.as_explicit()
+        Matrix([
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1]])
+
     """
 
     blocks: tuple[tuple[str, sp.Expr], ...]

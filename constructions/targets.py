@@ -32,6 +32,15 @@ class TargetSpace:
     Raises:
         InvalidArgument: not a positive integer and a tuple of natural numbers.
 
+    Example:
+        >>> space = TargetSpace(3, (2,))
+        >>> space.size
+        9
+        >>> space.unrank(5).tolist(), space.rank([1, 2])
+        ([1, 2], 5)
+        >>> space.sample(2, seed=0).shape
+        (2, 2)
+
     """
 
     vocab_size: int

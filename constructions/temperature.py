@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+import flint
+
 from constructions.formats import Format
 from constructions.validation import (
     InvalidArgument,
@@ -27,7 +29,19 @@ from constructions.validation import (
 
 @dataclass(frozen=True)
 class Hardmax:
-    """``T = inf``: attention is uniform over the visible keys of the largest score."""
+    """``T = inf``: attention is uniform over the visible keys of the largest score.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> UnconditionalGeneration(3, 2, temperature=Hardmax())
+        UnconditionalGeneration(vocab_size=3, context_size=2, temperature=Hardmax())
+
+    """
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"temperature": "inf"}
 
 
 @dataclass(frozen=True)
@@ -36,9 +50,15 @@ class Softmax:
 
     Attributes:
         inverse_temperature: ``T``, finite and positive.
-        scaled_by: what the square root under ``T`` is taken of: ``key``, the head's key size, as in the paper's text;
-            ``length``, the number of positions in the input, as in the paper's notebook, where attention gets blunter
-            as the sequence grows.
+        scaled_by: the number whose square root ``T`` is divided by: ``key``, the head's key size, as in the paper's
+            text; or ``length``, the number of positions in the input, as in the paper's notebook, where attention gets
+            blunter as the sequence grows.
+
+    Example:
+        >>> Softmax(50).gap(key_size=4, length=20)
+        25.0
+        >>> Softmax(50, "length").gap(key_size=4, length=25)
+        10.0
 
     """
 
@@ -50,8 +70,14 @@ class Softmax:
         object.__setattr__(self, "inverse_temperature", finite)
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
 
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        scaled = {} if self.scaled_by == "key" else {"scaled-by": self.scaled_by}
+        return {"temperature": repr(self.inverse_temperature), **scaled}
+
     def gap(self, *, key_size: int, length: int) -> float:
-        """Return ``T/sqrt(k)``, what a score of 1 adds to the exponent.
+        """Return ``T/sqrt(k)``, the part of the exponent that a score of 1 adds.
 
         Args:
             key_size: ``k`` of the head.
@@ -70,12 +96,21 @@ class RationalSoftmax:
     Attributes:
         q: positive.
 
+    Example:
+        >>> RationalSoftmax("3/2")
+        RationalSoftmax(q=Fraction(3, 2))
+
     """
 
     q: Fraction
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "q", check_positive_rational("q", self.q))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": _ratio(self.q)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,7 +120,12 @@ class PerHeadSoftmax:
     A model that has heads of one name in several layers gives all of them the same ``q``.
 
     Attributes:
-        q: head name -> positive ``q``, in any order; kept as pairs sorted by name, so that it can be hashed.
+        q: head name -> positive ``q``, in any order; kept as pairs sorted by name, which can be hashed.
+
+    Example:
+        >>> temperature = PerHeadSoftmax({"self": 7, "first": "9/2"})
+        >>> temperature.for_head("first")
+        RationalSoftmax(q=Fraction(9, 2))
 
     """
 
@@ -106,18 +146,23 @@ class PerHeadSoftmax:
         """Return an expression that rebuilds it."""
         return f"{type(self).__name__}({dict(self.q)!r})"
 
+    @property
+    def words(self) -> dict[str, str]:
+        """How a user writes it: option -> value."""
+        return {"q": ",".join(f"{head}={_ratio(q)}" for head, q in dict(self.q).items())}
+
     def for_head(self, name: str) -> RationalSoftmax:
         """Return the temperature of a head, which must be one of those named."""
         return RationalSoftmax(Fraction(dict(self.q)[name]))
 
     def check_heads(self, names: Iterable[str]) -> None:
-        """Refuse a model whose heads are not exactly those named.
+        """Refuse a model whose heads are others than those named.
 
         Args:
             names: the names of the heads of the model.
 
         Raises:
-            InvalidArgument: a head without a ``q``, or a ``q`` for a head that is not there.
+            InvalidArgument: a head without a ``q``, or a ``q`` without a head.
 
         """
         heads, named = dict.fromkeys(names), dict(self.q)
@@ -127,6 +172,11 @@ class PerHeadSoftmax:
             )
 
 
+def _ratio(number: Fraction | int) -> str:
+    """Return ``P/Q`` of any length (Python itself stops at 4,300 digits)."""
+    return f"{flint.fmpz(number.numerator)}/{flint.fmpz(number.denominator)}"
+
+
 #: The temperature of a head.
 Temperature = Hardmax | Softmax | RationalSoftmax
 #: The temperature of a model: one for all heads (``T`` is divided by each head's own ``sqrt(k)``), or one for each.
@@ -134,12 +184,12 @@ Temperatures = Temperature | PerHeadSoftmax
 
 
 def head_temperature(temperature: Temperatures, head: str) -> Temperature:
-    """Return what a model's temperature is for one head."""
+    """Return a model's temperature for one head."""
     return temperature.for_head(head) if isinstance(temperature, PerHeadSoftmax) else temperature
 
 
 def as_temperature(value: Any) -> Temperatures:
-    """Return a temperature from what a user may write: a :data:`Temperatures`, or a number ``T`` (``inf`` is hardmax).
+    """Return a temperature from a user's input: a :data:`Temperatures`, or a number ``T`` (``inf`` is hardmax).
 
     Raises:
         InvalidArgument: not a number, NaN, zero or negative.
@@ -153,14 +203,14 @@ def as_temperature(value: Any) -> Temperatures:
 
 
 def one_hot_gap(fmt: Format, *, keys: int, content_ratio: Fraction) -> int:
-    r"""Return a gap at which softmax attention is one-hot up to rounding: what leaks is absorbed, addition by addition.
+    r"""Return a gap at which softmax attention is one-hot up to rounding: every addition absorbs the leak.
 
     A head has one key of score 1 among ``n`` visible ones, the others of score 0, and reads contents whose non-zero
     magnitudes lie between ``c_min`` and ``c_max``; ``content_ratio = c_max/c_min``. With a gap ``g`` between the
-    exponents, each other key has a weight of at most ``e^-g``, so that all of them leak at most
+    exponents, each other key has a weight of at most ``e^-g``, and all of them together leak at most
     ``(n-1) e^-g c_max``. That is below half a unit in the last place of every non-zero content if it is below
     ``(u/2) c_min``, with ``u = 2^-p``: a number ``x`` lies in a binade ``[2^e, 2^(e+1))`` and half its last place is
-    ``2^(e-p) > x u/2``. Then a sum that the leak is added to rounds to what it was, the normaliser
+    ``2^(e-p) > x u/2``. Then a sum plus the leak rounds to that sum, the normaliser
     ``1 + (n-1) e^-g`` rounds to 1, and the weight of the hot key is exactly 1. So it is enough that
 
     ``ln(n-1) + ln(content_ratio) + (p+1) ln 2 < g``.
@@ -174,6 +224,12 @@ def one_hot_gap(fmt: Format, *, keys: int, content_ratio: Fraction) -> int:
         fmt: the number format.
         keys: the largest number of visible keys ``n``, at least 1.
         content_ratio: the largest magnitude that the head reads over the smallest one that is not 0.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import FORMATS
+        >>> one_hot_gap(FORMATS["float32"], keys=20, content_ratio=Fraction(94))
+        26
 
     """
     check_integer("keys", keys, 1)
@@ -199,7 +255,7 @@ def one_hot_temperature(fmt: Format, *, keys: int, content_ratio: Fraction, larg
 
 
 def above(threshold: Fraction) -> RationalSoftmax:
-    """Return the exact softmax of the next integer ``q`` above a threshold, itself not included."""
+    """Return the exact softmax of the next integer ``q`` strictly above a threshold."""
     return RationalSoftmax(Fraction(math.floor(threshold) + 1))
 
 

@@ -1,4 +1,4 @@
-"""A character vocabulary: any Unicode text, and a clear refusal of a character that is not in it."""
+"""A character vocabulary: any Unicode text, and a clear refusal of any character outside it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ class CharacterVocabulary:
 
     Attributes:
         characters: the characters, in token order, no two the same.
+
+    Example:
+        >>> vocabulary = CharacterVocabulary.of("hello")
+        >>> vocabulary.characters
+        'ehlo'
+        >>> vocabulary.encode("hole").tolist()
+        [1, 3, 2, 0]
+        >>> vocabulary.decode([1, 0, 2, 2])
+        'hell'
 
     """
 

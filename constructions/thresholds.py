@@ -1,4 +1,4 @@
-r"""How large ``q = exp(T/sqrt(k))`` must be for softmax attention to do what hardmax does, in real arithmetic.
+r"""The size of ``q = exp(T/sqrt(k))`` at which softmax attention decodes as hardmax does, in real arithmetic.
 
 Notation: ``t`` visible keys, ``a = q/(q+t-1)`` the weight of the key of score 1, ``b = 1/(q+t-1)`` that of each
 other key; the same ``q`` in both heads. The readout picks the grid value nearest to the decoded number, so an error
@@ -18,11 +18,15 @@ def unconditional_generation_threshold(vocab_size: int, context_size: int) -> in
     ``(N-1)(4V-3)`` for ``V >= 2``. At a position with ``t`` visible keys the selected coordinate is
     ``a + a y/V - 1 = y/V - (1-a)(1+y/V)``: too small by ``(t-1)(1+y/V)/(q+t-1)``. That is below ``1/(2V)`` iff
     ``q > (t-1)(2(V+y)-1)``, hardest at ``y = V-1``, ``t = N``. The other coordinates are at most
-    ``b + a (V-1)/V <= 1`` before 1 is taken off, so they vanish. A single token (``V = 1``) needs no temperature.
+    ``b + a (V-1)/V <= 1`` before 1 is subtracted, so they vanish. A single token (``V = 1``) needs no temperature.
 
     Args:
         vocab_size: ``V``.
         context_size: ``N``.
+
+    Example:
+        >>> unconditional_generation_threshold(vocab_size=94, context_size=20)
+        7087
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -34,12 +38,16 @@ def token_threshold(vocab_size: int, token: int, visible: int) -> int:
     r"""Return the ``q`` above which, and only above which, Theorem 1 decodes one token at one position (``E = 0``).
 
     ``(t-1)(2(V+y)-1)`` for ``y >= 1``, see :func:`unconditional_generation_threshold`; at equality (``t >= 2``) the
-    tokens ``y`` and ``y-1`` tie. Token 0 needs no temperature: what is too small by ``1-a`` is clipped to 0 exactly.
+    tokens ``y`` and ``y-1`` tie. Token 0 needs no temperature: its number, too small by ``1-a``, is clipped to 0.
 
     Args:
         vocab_size: ``V``.
         token: ``y``.
         visible: ``t``, the number of visible keys.
+
+    Example:
+        >>> [token_threshold(vocab_size=4, token=token, visible=3) for token in range(4)]
+        [0, 18, 22, 26]
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -59,7 +67,7 @@ def embedding_threshold(vocab_size: int, context_size: int, *, lowest: Fraction,
     ``M <= 3 - 1/V``. With ``c = t-1`` other keys and ``l = c/(q+c)``, the embeddings of the tokens before add between
     ``-lm`` and ``lM`` to every coordinate. The selected one is too small by at most ``l(1 + y/V + m)`` and too large
     by at most ``l(M - 1 - y/V)``, worst at ``y = V-1`` and at ``y = 0``; each is below half a step iff ``q`` is above
-    its part of the maximum. Above both the other coordinates, ``l/c + (1-l)(V-1)/V + lM`` before 1 is taken off,
+    its part of the maximum. Above both, the other coordinates, ``l/c + (1-l)(V-1)/V + lM`` before 1 is subtracted,
     vanish: they do from ``q = Vc(M-1) + V`` on. That is at most ``c(4V-3)`` where ``M <= 3 - 1/V``, and at most
     ``c(2V(M-1)-1)`` where ``M >= 3 - 1/V``. All this grows with ``t``, so ``t = N`` decides. :func:`hardest_embedding`
     ties at the threshold.
@@ -69,6 +77,10 @@ def embedding_threshold(vocab_size: int, context_size: int, *, lowest: Fraction,
         context_size: ``N``.
         lowest: the smallest entry, at most 0.
         highest: the largest entry, at least 0.
+
+    Example:
+        >>> embedding_threshold(94, 20, lowest=-1, highest=1)
+        Fraction(10659, 1)
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -88,7 +100,7 @@ HardestCase = tuple[tuple[tuple[Fraction, ...], ...], tuple[int, ...]]
 def hardest_embedding(vocab_size: int, context_size: int, *, lowest: Fraction, highest: Fraction) -> HardestCase:
     r"""Return an embedding with entries in the range, and a target, that fail at the :func:`embedding_threshold`.
 
-    Where too small a value is what decides, all entries are ``lowest`` and the target is ``0, ..., 0, V-1``: at the
+    Where values that are too small decide, all entries are ``lowest`` and the target is ``0, ..., 0, V-1``: at the
     threshold ``V-1`` ties with ``V-2``, which is decoded just below it. Otherwise all are ``highest`` and the target is
     ``0, ..., 0``: at the threshold the last 0 ties with 1, which is decoded just below it.
 
@@ -97,6 +109,11 @@ def hardest_embedding(vocab_size: int, context_size: int, *, lowest: Fraction, h
         context_size: ``N``, at least 2: the first token needs no temperature.
         lowest: the smallest entry, at most 0.
         highest: the largest entry, at least 0.
+
+    Example:
+        >>> embedding, target = hardest_embedding(3, 2, lowest=-1, highest=1)
+        >>> target
+        (0, 2)
 
     """
     check_integer("vocab_size", vocab_size, 2)
@@ -128,10 +145,14 @@ def conditional_generation_threshold(vocab_size: int) -> int:
     r"""Return 0: with the same ``q`` in both heads Theorem 2's transformer is right at every ``q > 0``.
 
     There are exactly two keys. Head "self" gives ``a onehot(X) + b s``, head "first" ``b onehot(X) + a s``, and
-    ``a + b = 1``: the leaks cancel and the sum is ``onehot(X) + s`` whatever ``q`` is.
+    ``a + b = 1``: the leaks cancel and the sum is ``onehot(X) + s`` at every ``q``.
 
     Args:
         vocab_size: ``V``.
+
+    Example:
+        >>> conditional_generation_threshold(94)
+        0
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -150,6 +171,10 @@ def longer_responses_threshold(vocab_size: int, response_size: int) -> int:
     Args:
         vocab_size: ``V``.
         response_size: ``N0``.
+
+    Example:
+        >>> longer_responses_threshold(vocab_size=30, response_size=4)
+        701
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -190,17 +215,21 @@ def longer_inputs_sufficient_q(vocab_size: int, input_size: int, *, causal: bool
     ``t = l+1`` keys, and at ``l = 1`` with ``c = 1`` the two heads' leaks cancel as in Theorem 2; without a mask it
     sees all ``n_X + 1``. The strict bound of the readout is met by adding 1.
 
-    How far it is from what is needed is known where all maps can be run. For two user tokens, causal mask and add lift
-    :func:`two_inputs_threshold` is exact: 10 at ``V = 2``, where this is 15. Elsewhere only enclosures by bisection in
-    exact arithmetic are known, at ``V = 2`` (all maps are right at the upper end and one is wrong at the lower): two
-    tokens without a mask 17.56..17.58 against 62 here, with the mask lift as well 22.17..22.19 against 126; three
-    tokens, causal, 31.28..31.32 against 62.
+    Its distance from the exact threshold is known where all maps can be run. For two user tokens, causal mask and add
+    lift :func:`two_inputs_threshold` is exact: 10 at ``V = 2``, where this is 15. Elsewhere only enclosures by
+    bisection in exact arithmetic are known, at ``V = 2`` (all maps are right at the upper end and one is wrong at the
+    lower): two tokens without a mask 17.56..17.58 against 62 here, with the mask lift as well 22.17..22.19 against 126;
+    three tokens, causal, 31.28..31.32 against 62.
 
     Args:
         vocab_size: ``V``.
         input_size: ``n_X``.
         causal: whether a causal mask hides later positions.
         lift: ``add`` or ``mask``, see ``LongerInputs``.
+
+    Example:
+        >>> longer_inputs_sufficient_q(2, 2, causal=True, lift="add")
+        Fraction(15, 1)
 
     """
     check_integer("vocab_size", vocab_size, 1)
@@ -227,11 +256,15 @@ def two_inputs_threshold(vocab_size: int) -> int:
     entries are at most ``(V-1)/V``, and ``A >= o + c`` the sum of the one-hots and rows of all three. The selected
     coordinate (``o_r = 1``) is too small by at most ``2(1+c_r)/(q+2)``, below ``1/(2V)`` at ``c_r = (V-1)/V`` iff
     ``q > 2(4V-3)``; too large by at most ``2((V-1)/V)/(q+2)``; and every other one is at most
-    ``(V-1)/V + 2/(q+2) <= 1`` before 1 is taken off. The first is reached by the map that is ``V-1`` at the input
+    ``(V-1)/V + 2/(q+2) <= 1`` before 1 is subtracted. The first is reached by the map that is ``V-1`` at the input
     ``0, 1`` and 0 everywhere else, where ``A`` has no more than ``o + c`` in coordinate 1: ``V-1`` ties with ``V-2``.
 
     Args:
         vocab_size: ``V``.
+
+    Example:
+        >>> two_inputs_threshold(2)
+        10
 
     """
     check_integer("vocab_size", vocab_size, 1)

@@ -1,8 +1,8 @@
 """One-hots, look-ups and tests of tokens, for a construction's own ``encode`` and ``answer``.
 
-Each works on int64 arrays, as in a forward pass, and on the tokens of which a certificate knows bounds alone, where it
-gives bounds of every possible result: there ``tokens == 3`` has no answer, and ``equals(tokens, 3)`` is a number
-between 0 and 1.
+Each works on int64 arrays, as in a forward pass, and on a certificate's tokens that are known only by their bounds,
+where it gives bounds of every possible result: there ``tokens == 3`` has no answer, and ``equals(tokens, 3)`` is a
+number between 0 and 1.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def one_hot(tokens: TokenArray, vocab_size: int) -> TokenArray:
         InvalidArgument: another token.
 
     Example:
+        >>> import numpy as np
         >>> one_hot(np.array([2, 0]), 3).tolist()
         [[0, 0, 1], [1, 0, 0]]
 
@@ -49,9 +50,10 @@ def look_up(table: Any, tokens: TokenArray) -> TokenArray:
         largest of the rows that the token may name.
 
     Raises:
-        InvalidArgument: another token, or a table that is not of integers.
+        InvalidArgument: another token, or a table of anything but integers.
 
     Example:
+        >>> import numpy as np
         >>> look_up([5, 7, 9], np.array([2, 0])).tolist()
         [9, 5]
 
@@ -70,7 +72,7 @@ def look_up(table: Any, tokens: TokenArray) -> TokenArray:
 
 
 def _over_ranges(rows: Any, low: Any, high: Any, extreme: Any) -> Any:
-    """Return the smallest or largest of ``rows[low..high]``: two runs of a power of two, that may overlap, cover it."""
+    """Return the smallest or largest of ``rows[low..high]``, which two (overlapping) runs of a power of two cover."""
     runs = [rows]  # runs[k][i] is over rows[i .. i + 2^k - 1]
     while 2 ** len(runs) <= len(rows):
         before, half = runs[-1], 2 ** (len(runs) - 1)
@@ -88,6 +90,7 @@ def equals(tokens: TokenArray, value: Any) -> TokenArray:
     """Return 1 where tokens equal a known integer (or an array of them), 0 elsewhere.
 
     Example:
+        >>> import numpy as np
         >>> equals(np.array([2, 0]), 2).tolist()
         [1, 0]
 
@@ -104,6 +107,7 @@ def at_least(tokens: TokenArray, value: Any) -> TokenArray:
     """Return 1 where tokens are at least a known integer (or an array of them), 0 elsewhere.
 
     Example:
+        >>> import numpy as np
         >>> at_least(np.array([2, 0]), 1).tolist()
         [1, 0]
 
@@ -127,7 +131,7 @@ def _indicator(tokens: UnknownTokens, low: Any, high: Any) -> TokenArray:
 
 
 def _as_array(tokens: UnknownTokens) -> TokenArray:
-    return cast("TokenArray", tokens)  # it stands for an array in the code that calls
+    return cast("TokenArray", tokens)  # it stands for an array in the caller's code
 
 
 def select(indicator: Any, one: Any, other: Any) -> TokenArray:
@@ -142,6 +146,7 @@ def select(indicator: Any, one: Any, other: Any) -> TokenArray:
         InvalidArgument: an indicator that may be another number.
 
     Example:
+        >>> import numpy as np
         >>> tokens = np.array([2, 0, 5])
         >>> select(at_least(tokens, 3), 0, tokens).tolist()
         [2, 0, 0]

@@ -20,13 +20,15 @@ import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.attention import Attention as Attention
-from constructions.layers.attention import Head as Head
 from constructions.layers.attention import check_distinct
 from constructions.layers.base import Layer as Layer
-from constructions.layers.base import Matrix as Matrix
-from constructions.layers.base import NewT, Pass, Place, as_expression, narrowed, tuple_of
+from constructions.layers.base import narrowed
+from constructions.layers.head import Head as Head
 from constructions.layers.linear import Linear as Linear
+from constructions.layers.passes import Pass
 from constructions.layers.positions import OneHot, Positions, counted
+from constructions.layers.weighted import Matrix as Matrix
+from constructions.layers.weighted import NewT, Place, as_expression, tuple_of
 from constructions.lowering import Bindings, lower
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer, reject
@@ -54,6 +56,15 @@ class Transformer(Generic[WeightT]):
     Raises:
         InvalidArgument: a ``mask``, which belongs to a layer, or to the construction: the mask that is printed is the
             one that runs.
+
+    Example:
+        >>> readout = Linear([[1, 0], [0, 1]], [[0], [0]], activation=None, name="readout")
+        >>> add = Attention(
+        ...     (Head("add", query=[[0, 0, 0, 0]], key=[[0, 0, 0, 0]], value=[[1, 0, 0, 0], [0, 1, 0, 0]]),)
+        ... )
+        >>> transformer = Transformer([[1, 0], [0, 1]], (add, readout), context_size=2)
+        >>> transformer.lowered.matrices()["readout.weight"].to_fractions()[0]
+        [Fraction(1, 1), Fraction(0, 1)]
 
     """
 

@@ -59,10 +59,19 @@ class UnconditionalGeneration(SelectingConstruction):
     The token embedding is free in the theorem; here it is 0 unless one is given.
 
     Attributes:
-        vocab_size: ``V``.
-        context_size: ``N``, the length of the generated sequence and of the context.
+        vocab_size: ``V``, the number of tokens.
+        context_size: ``N``, the length of the sequence that is generated, and of the context.
         embedding: ``E``, an N x V matrix of exact numbers (a float counts as the dyadic rational it is), kept as a
-            tuple of rows of Fractions; ``None`` for 0, as which a matrix of zeros counts too.
+            tuple of rows of Fractions; ``None`` for 0, and a matrix of zeros counts as ``None``.
+
+    Example:
+        >>> construction = UnconditionalGeneration(vocab_size=4, context_size=3)
+        >>> construction.targets.size  # 4^3 sequences
+        64
+        >>> construction.virtual_tokens([3, 0, 2]).to_fractions()[0]  # y/V, position by position
+        [Fraction(3, 4), Fraction(0, 1), Fraction(1, 2)]
+        >>> construction.temperature_for(None)  # exact arithmetic: q above (N-1)(4V-3) = 26
+        RationalSoftmax(q=Fraction(27, 1))
 
     """
 
@@ -108,9 +117,9 @@ class UnconditionalGeneration(SelectingConstruction):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Exact arithmetic: the next integer ``q`` above the exact threshold; floats: attention one-hot up to rounding.
 
-        For an embedding that is given, the threshold is that of all embeddings in the smallest range with it and 0.
-        In units of a token the contents are the lift (``V`` for the paper: 1 and ``y/V``) and the tokens below it, so
-        that the largest is at most that many times the smallest that is not 0, unless an embedding is given.
+        For a given embedding, the threshold is that of all embeddings in the smallest range with it and 0. Without one
+        the contents are, in units of a token, the lift (``V`` for the paper: 1 and ``y/V``) and the tokens below it:
+        the largest is at most that many times the smallest that is not 0.
         """
         entries = [entry for row in self.embedding or () for entry in row]
         if fmt is None:

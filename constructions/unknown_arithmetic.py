@@ -1,8 +1,8 @@
-"""Arithmetic of :class:`~constructions.unknown_tokens.UnknownTokens`: bounds of every result that there can be.
+"""Arithmetic of :class:`~constructions.unknown_tokens.UnknownTokens`: bounds of every possible result.
 
-What is int64 in a forward pass is int64 here. An operand is an array or scalar of int64; an array of Python's integers
-(``objects``), which makes the result one of these; or a single Python integer, which takes the type of the other
-operand (as numpy has it), and stays a Python integer among its own.
+Numbers that are int64 in a forward pass are int64 here. An operand is an array or scalar of int64; an array of Python's
+integers (``objects``), whose results are Python's integers too; or a single Python integer, which takes the type of
+the other operand, as in numpy, and stays a Python integer among Python's integers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from constructions.bounded_runs import Run, refuse
 from constructions.unknown_tokens import Array, UnknownTokens, bounds, dependence, in_int64, run_of
 
-#: ``narrow`` is known, and of a type below int64, which a Python integer would take.
+#: ``narrow`` is known and of a type below int64; a Python integer beside it would take that type.
 Kind = Literal["int64", "objects", "python", "narrow"]
 
 _LARGEST = int(np.iinfo(np.int64).max)
@@ -41,7 +41,7 @@ class Operand:
         return max(abs(int(self.low.min())), abs(int(self.high.max()))) if self.low.size else 0
 
     def as_objects(self) -> Operand:
-        """Return the operand in Python's integers, with an axis: without one numpy gives no array, but the integer."""
+        """Return the operand in Python's integers, with an axis: without one numpy gives the bare integer, no array."""
         low, high = np.atleast_1d(self.low.astype(object)), np.atleast_1d(self.high.astype(object))
         return replace(self, low=low, high=high)
 
@@ -54,7 +54,7 @@ class Operand:
 
 
 def operand(value: Any) -> Operand:
-    """Return the bounds of an operand; refuse what is neither unknown tokens nor known integers."""
+    """Return the bounds of an operand; refuse anything but unknown tokens and known integers."""
     if type(value) is UnknownTokens:
         low, high = bounds(value)
         kind: Kind = "int64" if low.dtype == np.int64 else "objects" if low.ndim else "python"
@@ -72,7 +72,7 @@ def _known(value: Any) -> tuple[Array, Kind]:
     if array.dtype == object:
         if not all(type(item) is int for item in array.reshape(-1)):
             refuse("arithmetic with objects that are not Python's integers")
-        return array, "objects"  # without an axis, too: numpy makes of int64 beside it objects, not of it int64
+        return array, "objects"  # without an axis, too: numpy turns int64 beside it into objects, never this into int64
     if array.dtype == np.uint64 or array.dtype.kind not in "biu":  # beside uint64 numpy turns to floats
         refuse(f"arithmetic with {array.dtype}")
     return array.astype(np.int64), "int64" if array.dtype == np.int64 else "narrow"
@@ -97,7 +97,7 @@ def result_run(operands: tuple[Operand, ...]) -> Run:
 
 
 def made(low: Any, high: Any, entries: Any, kind: Kind, run: Run) -> UnknownTokens:
-    """Return a new array of bounds; int64 ones must lie in int64, however they were computed."""
+    """Return a new array of bounds; bounds of int64 must lie in int64, however they were computed."""
     low, high = (part if isinstance(part, np.ndarray) else np.array(part, dtype=object) for part in (low, high))
     if kind == "int64":
         if not in_int64(low, high):
@@ -123,7 +123,7 @@ def _subtract(a: Operand, b: Operand) -> tuple[Any, Any]:
 
 
 def _multiply(a: Operand, b: Operand) -> tuple[Any, Any]:
-    """Return bounds: a product is monotone in each factor, so its extremes are at corners."""
+    """Return bounds: a product is monotone in each factor, and its extremes are at corners."""
     corners = [one * other for one in (a.low, a.high) for other in (b.low, b.high)]
     low, high = corners[0], corners[0]
     for corner in corners[1:]:
@@ -164,7 +164,7 @@ def operate(name: str, *values: Any, operator: bool = True) -> UnknownTokens:
     """Return bounds of an operation.
 
     Args:
-        name: what numpy calls it.
+        name: numpy's name of it.
         values: its operands, at least one of them unknown.
         operator: whether it was written as an operator, such as ``a + b``.
 
@@ -216,7 +216,7 @@ def _matmul(a: Operand, b: Operand, kind: Kind, run: Run) -> UnknownTokens:
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Return bounds of what a ufunc of numpy gives."""
+    """Return bounds of the result of a ufunc of numpy."""
     name = str(getattr(ufunc, "__name__", "a function"))
     if method != "__call__":
         refuse(f"numpy.{name}.{method}")

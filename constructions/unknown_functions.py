@@ -1,6 +1,6 @@
-"""The functions of numpy that :class:`~constructions.unknown_tokens.UnknownTokens` knows; every other one is refused.
+"""Numpy's functions on :class:`~constructions.unknown_tokens.UnknownTokens`; any that is not here is refused.
 
-Most of them move entries about, and do the same to the lower bounds, the upper bounds and the dependence.
+Most of them move entries about: they do the same to the lower bounds, the upper bounds and the dependence.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from constructions.unknown_tokens import UnknownTokens, bounds, dependence, hold
 _LARGEST = int(np.iinfo(np.int64).max)
 _Handler = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 
-#: Options that say which entries go where, and nothing of their values.
+#: Options that say where entries go, and nothing of their values.
 _OPTIONS = {
     *("axis", "axes", "axis1", "axis2", "shape", "order", "indices", "repeats", "reps", "shift", "offset"),
     *("source", "destination", "mode"),
 }
 
 
-#: How many arguments without a name say where entries go; numpy takes an array to write to after these.
+#: The number of unnamed arguments that say where entries go; after these numpy takes an array to write to.
 _MOVED, _JOINED = 3, 2
 
 
@@ -36,7 +36,7 @@ def _checked(name: str, given: Any, options: Mapping[str, Any], allowed: set[str
 
 
 def _first(name: str, args: tuple[Any, ...]) -> UnknownTokens:
-    """Return the array that a function is of; a Python integer becomes an int64 there."""
+    """Return the argument of a function as an array; a Python integer becomes an int64 there."""
     if not args or type(args[0]) is not UnknownTokens:
         refuse(f"numpy.{name} by unknown tokens" + (" (use look_up)" if name.startswith("take") else ""))
     tokens: UnknownTokens = args[0]
@@ -140,7 +140,7 @@ def _dot(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
     if max(axes) > 2:
         refuse("numpy.dot of more than two axes (use @)")
     found = operate("matmul" if min(axes) else "multiply", *args, operator=False)
-    if found.dtype == object and not min(axes):  # numpy leaves a scalar of int64 what it is, and its products wrap
+    if found.dtype == object and not min(axes):  # numpy leaves a scalar of int64 as it is, and its products wrap
         refuse("numpy.dot of a number with Python's integers (use *)")
     return found
 
@@ -155,7 +155,7 @@ def _clip(args: tuple[Any, ...], options: Mapping[str, Any]) -> UnknownTokens:
 
 
 def _like(fill: int | None) -> _Handler:
-    """Return the handler of ``zeros_like`` and its like, which give known numbers."""
+    """Return the handler of ``zeros_like`` and similar functions, which give known numbers."""
 
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         tokens = _first("zeros_like", args)
@@ -171,7 +171,7 @@ def _like(fill: int | None) -> _Handler:
 
 
 def _known(function: Callable[..., Any]) -> _Handler:
-    """Return the handler of a function that says of an array what is known."""
+    """Return the handler of a function of the known facts about an array, such as its shape."""
 
     def handler(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         tokens = _first(function.__name__, args)
@@ -217,7 +217,7 @@ METHODS: Mapping[str, Callable[..., Any]] = {
 
 
 def call_function(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Return bounds of what a function of numpy gives."""
+    """Return bounds of the result of a function of numpy."""
     handler = _FUNCTIONS.get(function)
     if handler is None:
         refuse(f"numpy.{getattr(function, '__name__', 'a function')}")

@@ -27,7 +27,7 @@ class Refusing:
     __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison (use at_least)")
     __bool__ = _refused("whether it is true")
     __contains__ = _refused("a search")
-    __hash__ = _refused("a hash")  # what cannot be compared cannot be a key
+    __hash__ = _refused("a hash")  # an object that cannot be compared cannot be a key
     __int__ = __index__ = __trunc__ = _refused("its value as an integer")
     __float__ = __complex__ = _refused("its value as a float")
     __round__ = __floor__ = __ceil__ = _refused("rounding")

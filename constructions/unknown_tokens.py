@@ -1,12 +1,12 @@
-"""Arrays of integers known only by their bounds, so that a construction's own code says what ALL targets give.
+"""Arrays of integers known only by their bounds: with them a construction's own code answers for ALL targets at once.
 
-A certificate is about all targets at once. Instead of asking a construction for a description of its prompt, which
-could be wrong, the construction's own ``encode`` and ``answer`` are run on :class:`UnknownTokens`: an unknown token is
-an integer between 0 and the last letter of the alphabet. What comes out are bounds of what they would return for every
-target, and the entries of the target that each number may depend on.
+A certificate is about all targets. A construction's description of its own prompt could be wrong; its own ``encode``
+and ``answer`` are run instead, on :class:`UnknownTokens`: an unknown token is an integer between 0 and the last letter
+of the alphabet. The results are bounds of the numbers that they would return for every target, and the entries of the
+target that each number may depend on.
 
-Code may look past bounds only by asking what they cannot say. Whatever is not sound for every value between the bounds
-is refused, and the refusal is written down, so that ``except TypeError`` does not hide it.
+Code can look past the bounds only with questions that they cannot answer. An operation that is not sound for every
+value between the bounds is refused. The refusal is written down as well: ``except TypeError`` cannot hide it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Operator = Callable[["UnknownTokens", Any], "UnknownTokens"]
 
 
 def _operators(name: str) -> tuple[_Operator, _Operator, _Operator]:
-    """Return what ``a + b`` calls, what it calls where ``b`` alone is unknown, and what ``a += b`` calls.
+    """Return an operator's methods: for ``a + b``, for ``a + b`` where ``b`` alone is unknown, and for ``a += b``.
 
     Args:
         name: numpy's name of the operation.
@@ -49,10 +49,10 @@ def _operators(name: str) -> tuple[_Operator, _Operator, _Operator]:
 
 @final
 class UnknownTokens(Refusing):
-    """An array of integers, each at least ``low`` and at most ``high``, that acts as a numpy array where that is sound.
+    """An array of integers, each from ``low`` to ``high``, that acts as a numpy array where that is sound.
 
     Sums, differences, products, floor quotients and remainders by known positive integers, sums over axes, products
-    with known matrices, minimum and maximum, and everything that moves entries about give bounds of the result. See
+    with known matrices, minimum and maximum, and all moves of entries give bounds of the result. See
     :mod:`constructions.token_functions` for one-hots, look-ups and comparisons. Anything else raises
     :class:`UnknownValue`.
 
@@ -128,7 +128,7 @@ class UnknownTokens(Refusing):
         if isinstance(low, np.ndarray):
             share(self)
             return UnknownTokens(low, high, entries, self._run)
-        return UnknownTokens(*as_arrays(self, low, high, entries), self._run, owned=True)  # a scalar is nobody's memory
+        return UnknownTokens(*as_arrays(self, low, high, entries), self._run, owned=True)  # a scalar shares no memory
 
     # arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -189,16 +189,17 @@ class UnknownTokens(Refusing):
     @property
     def T(self) -> UnknownTokens:  # noqa: N802 # as numpy calls it
         """The array with its axes in reverse order."""
-        return self._called(np.transpose)  # type: ignore[no-any-return]
+        return self._called(np.transpose)  # type: ignore[no-any-return] # numpy's functions may return anything
 
     def reshape(self, *shape: Any, **options: Any) -> UnknownTokens:
         """Return the entries in another shape."""
-        return self._called(np.reshape, shape[0] if len(shape) == 1 else shape, **options)  # type: ignore[no-any-return]
+        new = shape[0] if len(shape) == 1 else shape
+        return self._called(np.reshape, new, **options)  # type: ignore[no-any-return] # the same
 
     def transpose(self, *axes: Any) -> UnknownTokens:
         """Return the array with its axes in another order."""
         order = None if not axes else axes[0] if len(axes) == 1 else axes
-        return self._called(np.transpose, order)  # type: ignore[no-any-return]
+        return self._called(np.transpose, order)  # type: ignore[no-any-return] # the same
 
     def astype(self, dtype: Any, **options: Any) -> UnknownTokens:
         """Return the numbers as int64, or (``object``) as Python's integers, which have no limit."""
@@ -209,7 +210,7 @@ class UnknownTokens(Refusing):
     # attributes ------------------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method of arrays that numpy has as a function, too; write down whatever else is asked for."""
+        """Return a method of arrays that numpy has as a function, too; write down every other request."""
         from constructions.unknown_functions import METHODS  # noqa: PLC0415 # each module needs the other
 
         if name in METHODS:
@@ -220,7 +221,7 @@ class UnknownTokens(Refusing):
 
     @property  # type: ignore[misc] # object's can be set
     def __class__(self) -> Any:
-        """What numpy would have: isinstance does not tell bounds from numbers, and numpy asks, too."""
+        """The class of numpy's own array: isinstance cannot tell bounds from numbers, and numpy asks, too."""
         if self.ndim or not self._owned:
             return np.ndarray
         return np.int64 if self.dtype == np.int64 else refuse("the type of a Python integer")
@@ -234,7 +235,7 @@ def unknown_tokens(run: Run, low: Array, high: Array, entries: Array | None = No
         low: the smallest values, int64.
         high: the largest ones, of the same shape.
         entries: for each of them the entries of the target that it depends on, as the bits of an integer; none by
-            default, where nobody will ask.
+            default, for code that will not be asked for them.
 
     """
     named = np.zeros(low.shape, dtype=np.int64) if entries is None else entries
@@ -277,7 +278,7 @@ def holds_unknown(value: Any) -> bool:
 
 
 def as_arrays(like: UnknownTokens, low: Any, high: Any, entries: Any) -> tuple[Array, Array, Array]:
-    """Return scalars, where numpy gave them, as arrays without axes, of the types of another array's parts."""
+    """Return scalars that numpy gave as arrays without axes, of the types of another array's parts."""
     kept = like._low.dtype
     return np.asarray(low, dtype=kept), np.asarray(high, dtype=kept), np.asarray(entries, dtype=like._entries.dtype)
 

@@ -3,8 +3,8 @@ r"""The layers of the construction for longer inputs: select, unpack digits, pac
 Below a digit of place value ``P`` the remainder ``r`` is an integer up to rounding and leaks, and the digit is the
 number of ``c = 1..V-1`` with ``r >= cP``. A threshold at ``cP`` is a ramp over the middle half of the spacing 1:
 ``w_c = ReLU(cP - r)``, then ``step_c = ReLU(3/2 - 2 w_c) - ReLU(1/2 - 2 w_c)`` is 1 for ``r >= cP - 1/4``, 0 for
-``r <= cP - 3/4`` and between 0 and 1 everywhere: a value within 1/4 of the lattice gives exact digits, and no value at
-all gives a digit outside ``[0, V-1]``. One-hots of tokens and positions are restored by the same ramp.
+``r <= cP - 3/4`` and between 0 and 1 everywhere: a value within 1/4 of the lattice gives exact digits, and every value
+gives digits in ``[0, V-1]``. One-hots of tokens and positions are restored by the same ramp.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _next_compare() -> tuple[MatrixExpr, MatrixExpr]:
     """Return weight and bias of the comparison for digit k > 1.
 
     Digit k-1 is ``d = sum(upper) - sum(lower)``, at the end of the digits found so far; ``r' = r - P_{k-1} d`` is
-    what remains of it, and ``w_c = ReLU(cP_k - r')``.
+    the remainder, and ``w_c = ReLU(cP_k - r')``.
     """
     before = V ** (_DIGITS - DIGIT + 1)
     source, target = _stepped(DIGIT - 2), _compared(DIGIT - 1)

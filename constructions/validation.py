@@ -1,4 +1,4 @@
-"""Checks at the boundary; every message names the argument, what was expected, the value and its type."""
+"""Checks at the boundary; every message names the argument, the expected values, the value and its type."""
 
 from __future__ import annotations
 
@@ -23,12 +23,22 @@ else:
     #: :class:`~constructions.unknown_tokens.UnknownTokens`, which stands for one.
     TokenArray = _Tokens[Any, "..."]
 
-#: Longest ``repr`` of an offending value that a message quotes; the rest is cut, so that a message stays one line.
+#: Longest ``repr`` of an offending value that a message quotes; the rest is cut, and a message stays one line.
 _LONGEST_QUOTE = 60
 
 
 class InvalidArgument(ValueError):
-    """An argument that the package cannot accept; the message is one line and says what to pass instead."""
+    """An argument that the package cannot accept; the message, one line, says what to pass instead.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> try:
+        ...     UnconditionalGeneration(0, 3)
+        ... except InvalidArgument as error:
+        ...     print(error)
+        vocab_size: expected an integer >= 1 but got 0 (type int)
+
+    """
 
 
 def reject(name: str, expected: str, value: object) -> NoReturn:
@@ -36,8 +46,8 @@ def reject(name: str, expected: str, value: object) -> NoReturn:
 
     Args:
         name: the argument as the caller knows it.
-        expected: what would have been accepted.
-        value: what came instead.
+        expected: the accepted values, in words.
+        value: the value that came instead.
 
     """
     try:

@@ -79,18 +79,40 @@ def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
         ObligationFailed: they differ.
         ObligationUndecided: sympy cannot tell.
 
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_equal("a square", (V + 1) ** 2, V**2 + 2 * V + 1)
+        Decision(what='a square', shown='both sides are V**2 + 2*V + 1')
+
     """
     _prove(what, sp.sympify(left) - sp.sympify(right), "zero")
     return Decision(what, f"both sides are {_quote(right)}")
 
 
 def prove_positive(what: str, expr: Expr) -> Decision:
-    """Return the decision that ``expr > 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    """Return the decision that ``expr > 0`` for all values of its symbols; raises as :func:`prove_equal` does.
+
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_positive("V is positive", V)
+        Decision(what='V is positive', shown='V is positive')
+
+    """
     return _prove(what, sp.sympify(expr), "positive")
 
 
 def prove_nonnegative(what: str, expr: Expr) -> Decision:
-    """Return the decision that ``expr >= 0`` for all values of its symbols; raises as :func:`prove_equal` does."""
+    """Return the decision that ``expr >= 0`` for all values of its symbols; raises as :func:`prove_equal` does.
+
+    Example:
+        >>> import sympy as sp
+        >>> V = sp.Symbol("V", integer=True, positive=True)
+        >>> prove_nonnegative("V is at least 1", V - 1)
+        Decision(what='V is at least 1', shown='V - 1 is nonnegative')
+
+    """
     return _prove(what, sp.sympify(expr), "nonnegative")
 
 

@@ -48,6 +48,14 @@ class Obligation:
         subject: returns the subject of the claim, such as a transformer. Its expressions are symbolic: the numbers it
             was built with play no part.
 
+    Example:
+        >>> from proofs import get_claim
+        >>> obligation = get_claim("theorem-2").obligations[0]
+        >>> obligation.id
+        'theorem-2.self-scores'
+        >>> obligation.discharge().holds
+        True
+
     """
 
     id: str

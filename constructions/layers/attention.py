@@ -3,137 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import (
-    Layer,
-    NewT,
-    Pass,
-    Place,
-    Weighted,
-    Width,
-    check_name,
-    check_shape,
-    held,
-    inner,
-    tuple_of,
-)
+from constructions.layers.base import Layer
+from constructions.layers.head import Head
 from constructions.layers.masks import Mask
-from constructions.layers.rotary import Rotary
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import check_name, held, inner, tuple_of
+from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
-from constructions.operations import RowsT, ScoresT, WeightT
+from constructions.operations import RowsT, ScoresT, Visible, WeightT
 from constructions.validation import InvalidArgument, reject
-
-
-@dataclass(frozen=True, eq=False)
-class Head(Weighted[WeightT]):
-    """One attention head: position ``i`` weighs ``W_V x_j + b_V`` by the score of its query with the key of ``j``.
-
-    The score is ``(W_Q x_i + b_Q) . (W_K x_j + b_K)``, both turned by their positions where there is a ``rotary``, plus
-    ``score_bias[i, j]``.
-
-    Attributes:
-        name: what the head does, in a word.
-        query: ``W_Q``, key size x stream width.
-        key: ``W_K``, key size x stream width; ``None`` with ``shares``.
-        value: ``W_V``, output width x stream width; ``None`` with ``shares``.
-        query_bias: ``b_Q``, key size x 1.
-        key_bias: ``b_K``, key size x 1.
-        value_bias: ``b_V``, output width x 1.
-        score_bias: positions x positions, such as ALiBi's.
-        rotary: turns queries and keys by their positions.
-        shares: the name of an earlier head of the layer whose keys and values this one uses (grouped queries).
-        bias_after_scaling: whether the score bias is added to the exponents, after the scores were divided by their
-            scale, as libraries do; otherwise it is a score like the others, which hardmax compares too.
-
-    """
-
-    name: str
-    query: WeightT = held("W_Q")
-    key: WeightT | None = held("W_K", optional=True)
-    value: WeightT | None = held("W_V", optional=True)
-    query_bias: WeightT | None = held("b_Q", optional=True)
-    key_bias: WeightT | None = held("b_K", optional=True)
-    value_bias: WeightT | None = held("b_V", optional=True)
-    score_bias: WeightT | None = held("B", optional=True)
-    rotary: Rotary[WeightT] | None = inner(optional=True)
-    shares: str | None = None
-    bias_after_scaling: bool = False
-    #: ``k``, once the sizes are numbers
-    held_key_size: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        check_name("head", self.name)
-        own = [name for name in ("key", "value", "key_bias", "value_bias") if getattr(self, name) is not None]
-        if self.shares is not None:
-            check_name("head", self.shares)
-            if own:
-                raise InvalidArgument(f"head {self.name}: expected no {own[0]}, as it shares those of {self.shares}")
-        else:
-            for name in ("key", "value"):
-                if getattr(self, name) is None:
-                    raise InvalidArgument(f"head {self.name}: expected a {name}, or the name of a head that it shares")
-        if self.rotary is not None and not isinstance(self.rotary, Rotary):
-            reject(f"rotary of head {self.name}", "a Rotary, or None,", self.rotary)
-        self._expressions(f"head {self.name}")
-
-    @property
-    def key_size(self) -> int:
-        """``k``, the number of rows of ``W_Q``, under the square root of the temperature."""
-        return self.held_key_size or cast("int", cast("Any", self.query).shape[0])
-
-    def map(
-        self, change: Callable[[Place, WeightT], NewT], bindings: Bindings | None = None, outer: str = ""
-    ) -> Weighted[NewT]:
-        """Return the same with every weight changed; it keeps the key size, which not every holder tells."""
-        made = super().map(change, bindings, outer)
-        if isinstance(self.query, ExactMatrix):
-            object.__setattr__(made, "held_key_size", self.query.shape[0])
-        return made
-
-    @property
-    def own_key(self) -> WeightT:
-        """``W_K`` of a head that shares no other's.
-
-        Raises:
-            InvalidArgument: it does.
-
-        """
-        return self._own("key", self.key)
-
-    @property
-    def own_value(self) -> WeightT:
-        """``W_V`` of a head that shares no other's.
-
-        Raises:
-            InvalidArgument: it does.
-
-        """
-        return self._own("value", self.value)
-
-    def _own(self, what: str, held: WeightT | None) -> WeightT:
-        if held is None:
-            raise InvalidArgument(f"{what} of head {self.name}: expected its own, but it shares that of {self.shares}")
-        return held
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the head has query, key and value alone, as the paper's heads do."""
-        return {name for name, _, _ in self.own_weights} == {"query", "key", "value"} and self.rotary is None
-
-    def queries(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool) -> RowsT:
-        """Return the queries of rows, of the last position alone if they are only its."""
-        found = run.operations.linear(rows, self.query, self.query_bias)
-        return found if self.rotary is None else self.rotary.turned(run, found, last_only=last_only)
-
-    def keys_and_values(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT) -> tuple[RowsT, RowsT]:
-        """Return the keys and the values of rows."""
-        keys = run.operations.linear(rows, self.own_key, self.key_bias)
-        keys = keys if self.rotary is None else self.rotary.turned(run, keys)
-        return keys, run.operations.linear(rows, self.own_value, self.value_bias)
 
 
 class _Sizes(NamedTuple):
@@ -153,6 +38,12 @@ class Attention(Layer[WeightT]):
         output: ``W_O``, output width x the heads' outputs side by side; ``None``: the outputs are added up.
         output_bias: ``b_O``, output width x 1; needs ``output``.
         mask: ``None`` for the mask of the construction.
+
+    Example:
+        >>> head = Head("mean", query=[[0, 0]], key=[[0, 0]], value=[[1, 0], [0, 1]])  # all scores are 0
+        >>> layer = Attention((head,), name="mix")
+        >>> [name for name, _ in layer.matrices()]
+        ['mix.mean.query', 'mix.mean.key', 'mix.mean.value']
 
     """
 
@@ -181,7 +72,8 @@ class Attention(Layer[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether this is attention as the paper has it: plain heads, added up, under the construction's mask."""
-        return self.output is None and self.mask is None and all(head.is_plain for head in self.heads)
+        nothing_more = type(self) is Attention and self.output is None and self.mask is None
+        return nothing_more and all(head.is_plain for head in self.heads)
 
     def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
         """Return the width of the output."""
@@ -204,25 +96,26 @@ class Attention(Layer[WeightT]):
 
     def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
         """Return the sum, or the projection, of the heads' outputs."""
-        operations, visible = run.operations, run.visible(self.mask)
+        operations, seen = run.operations, run.visible(self.mask)
         asking = operations.last(rows) if last_only else rows
-        seen = visible[-1:] if last_only else visible
+        seen = seen[-1:] if last_only else seen
         stop = run.start + run.count
         held: dict[str, tuple[RowsT, RowsT]] = {}
         outputs: list[RowsT] = []
         for head in self.heads:
-            keys, values = held[head.name] = self._seen_by(head, run, rows, held)
+            held[head.name] = self._kept_by(head, run, rows, held)
+            keys, values, visible = self.attended(head, run, *held[head.name], seen)
             scores = operations.scores(head.queries(run, asking, last_only=last_only), keys)
             temperature, size = run.temperature_of(head.name), head.key_size
             if head.score_bias is None:
-                weights = operations.attention(scores, seen, temperature, key_size=size)
+                weights = operations.attention(scores, visible, temperature, key_size=size)
             else:
                 shift = operations.score_table(head.score_bias, stop - 1 if last_only else run.start, stop)
                 if head.bias_after_scaling:
-                    weights = operations.shifted_attention(scores, shift, seen, temperature, key_size=size)
+                    weights = operations.shifted_attention(scores, shift, visible, temperature, key_size=size)
                 else:
                     scores = operations.shifted(scores, shift)
-                    weights = operations.attention(scores, seen, temperature, key_size=size)
+                    weights = operations.attention(scores, visible, temperature, key_size=size)
             outputs.append(operations.mix(weights, values))
             run.record(f"{self.name}.{head.name}.scores", scores)
             run.record(f"{self.name}.{head.name}.weights", weights)
@@ -231,10 +124,27 @@ class Attention(Layer[WeightT]):
         run.record(self.name, found)
         return found
 
-    def _seen_by(
+    def attended(
+        self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], keys: RowsT, values: RowsT, visible: Visible
+    ) -> tuple[RowsT, RowsT, Bool[np.ndarray, "rows attended"]]:
+        """Return the keys and values that a head's softmax is taken over, and which of them each query sees.
+
+        Variants of attention override this, for keys that are at no position.
+
+        Args:
+            head: one of the heads.
+            run: the forward pass.
+            keys: of the positions.
+            values: of the positions.
+            visible: which positions each query sees.
+
+        """
+        return keys, values, visible
+
+    def _kept_by(
         self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, held: dict[str, Any]
     ) -> tuple[RowsT, RowsT]:
-        """Return the keys and the values that a head sees: of the new positions, and of those before them."""
+        """Return a head's keys and values at the positions so far: the new ones, and those before them."""
         if head.shares is not None:
             shared: tuple[RowsT, RowsT] = held[head.shares]
             return shared

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Layer, Pass, Width, check_name, inner, narrowed, tuple_of
+from constructions.layers.base import Layer, narrowed
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import check_name, inner, tuple_of
+from constructions.layers.widths import Width
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, reject
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from constructions.activations import IDENTITY, RELU, Activation, as_activation
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Layer, Pass, Width, check_name, check_shape, held
+from constructions.layers.base import Layer
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import check_name, held
+from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, reject
@@ -24,6 +27,11 @@ class Linear(Layer[WeightT]):
         name: unique in a transformer.
         bindings: numbers of the symbols of this layer alone, such as its index.
         family: layers of one family have the same expressions and differ in their bindings; the name when empty.
+
+    Example:
+        >>> layer = Linear([[1, -1]], [[2]], name="difference")
+        >>> layer.has_relu, layer.is_readout
+        (True, False)
 
     """
 

@@ -7,7 +7,10 @@ from fractions import Fraction
 from typing import ClassVar, final
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Layer, Pass, Width, check_name, check_shape, held
+from constructions.layers.base import Layer
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import check_name, held
+from constructions.layers.widths import Width, check_shape
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import reject
 

@@ -9,7 +9,9 @@ from typing import Any, final
 import numpy as np
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Pass, Weighted, Width, held
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import Weighted, held
+from constructions.layers.widths import Width
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer
 

@@ -11,7 +11,9 @@ import numpy as np
 import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.layers.base import Pass, Weighted, check_name, check_shape, held
+from constructions.layers.passes import Pass
+from constructions.layers.weighted import Weighted, check_name, held
+from constructions.layers.widths import check_shape
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import check_integer, reject
 

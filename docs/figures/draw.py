@@ -1,6 +1,6 @@
-"""The pictures of the README, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
+"""The pictures of the README and the site, drawn from the weights themselves. Needs the extra ``plot`` (matplotlib).
 
-``python -m docs.figures.draw`` draws them into ``proofs/figures``, or into the folder that is named after it.
+``python -m docs.figures.draw FOLDER`` draws them, by default into ``proofs/figures``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from verify.prefixes.picture import draw_attention
 
 #: Seed and index of a drawn layer with enough positions and prefix vectors to look at.
 _PREFIX_EXAMPLE = (0, 1498)
-#: As many tokens are named side by side; of more, every second, third, ...
+#: The most tokens that are named; of more, every second, third, ... is.
 _MOST_NAMES = 20
-#: Where the README looks for pictures.
+#: Where the README and the site look for pictures.
 _FOLDER = Path(__file__).parents[2] / "proofs" / "figures"
 
 
@@ -34,7 +34,7 @@ def draw_readout(path: Path, *, vocab_size: int = 10) -> None:
 
     Args:
         path: the picture's file; its ending chooses the format.
-        vocab_size: ``V``, as many lines.
+        vocab_size: ``V``, the number of lines.
 
     Raises:
         InvalidArgument: matplotlib is not installed, or not a vocabulary size.

@@ -21,7 +21,7 @@ measures the settings that are missing from that file. For one setting, run
 `prefixproof frontier theorem-1 --context 4 --dtype float32`.
 
 - **Certified up to V**: for every vocabulary size up to V, from 1 or from where the row says, ALL targets are certified
-  at once, for any order of summation. *Products* says what is assumed of a sum with a bias: the bias is added to the
+  at once, for any order of summation. *Products* names the assumption on a sum with a bias: the bias is added to the
   rounded sum of the products (`separate`); or the sum is one chain of fused multiply-adds that starts from the bias,
   products in any order, or in a 16-bit format is held in float32 with the bias and rounded once at the end (`fused`);
   or any of these and any other order (`either`). A chain that starts from 0 rounds its first product, and a kernel that
@@ -30,9 +30,9 @@ measures the settings that are missing from that file. For one setting, run
   has no positive margin on the kernel: a tie, which the order of tokens decides, or another token. **First V wrong**:
   where another token is produced. A certificate excludes a failure, so only larger V were run.
 - **Gap**: (first V without margin - 1 - certified) / certified.
-- **2^p + 1**: as many evenly spaced values the format holds exactly, in one coordinate.
-- `F.linear` rounds products or not as its library and the processor have it. Its runs start above what is certified for
-  either; *products* is what it was measured to do here. `FMA (emulated)` is a chain of fused multiply-adds that
+- **2^p + 1**: the most evenly spaced values that the format holds exactly, in one coordinate.
+- Whether `F.linear` rounds products is up to its library and the processor. Its runs start above the sizes certified
+  for either way; *products* is the way that was measured here. `FMA (emulated)` is a chain of fused multiply-adds that
   starts from the bias, emulated bit by bit.
 - The certificates cover kernels that round every partial sum in the format, and kernels that hold partial sums in
   float32, as torch's do for the 16-bit formats.

@@ -47,7 +47,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """A name that no other setting has."""
+        """The setting's own name."""
         parts = [f"{name} {value}" for name, value in self.family.setting().items()]
         return ", ".join([self.dtype, *parts, f"from {self.first}"])
 
@@ -85,7 +85,7 @@ _CODINGS: tuple[Mapping[str, str], ...] = (
 #: Readouts that carry float16 to V = 2,049, each V of which takes minutes there.
 _WIDE = ("banded", "hat")
 
-#: Temperature (over the square root of the length) -> context size -> the smallest V that is looked at: all where that
+#: Temperature (over the square root of the length) -> context size -> the smallest V that is looked at: 1 where that
 #: takes minutes, a few per cent below the edge where it would take hours.
 _TEMPERATURES: Mapping[float, Mapping[int, int]] = {
     50.0: {64: 1, 32: 1, 20: 820, 16: 1860, 8: 2400, 4: 2500},
@@ -108,7 +108,7 @@ def load(path: Path = DATA) -> dict[str, Frontier]:
 
 
 def measure(path: Path = DATA, *, names: tuple[str, ...] = ()) -> None:
-    """Measure the settings that a file does not hold yet, and write it after each.
+    """Measure the settings that are missing from a file, and write it after each.
 
     Args:
         path: the file.

@@ -92,7 +92,8 @@ class DrawnKernel:
         fmt: the format.
         rng: decides every order.
         products: how a bias is added. ``separate``: to the rounded sum of the products; ``fused``: a chain of fused
-            multiply-adds starts from it, or, in a 16-bit format, all is added in float32; ``either``: like a product.
+            multiply-adds starts from it, or, in a 16-bit format, all is added in float32; ``either``: like a product;
+            ``reversed``: like ``separate``, to rounded products that are added from the last to the first.
         share: how many products are fused, not rounded.
         inner: the format of intermediate results.
         order: how the terms of a sum are added.
@@ -125,6 +126,8 @@ class DrawnKernel:
         self.exp_format = str(rng.choice([self.fmt, self.inner]))
         self.sum_format = str(rng.choice([self.exp_format, self.inner]))
         self.gap_format = [None, self.fmt, self.inner][int(rng.integers(3))]
+        if self.products == "reversed":
+            self.share, self.order = 0.0, "reversed"
 
     # sums -----------------------------------------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ class DrawnKernel:
         """Return the sum of products and a bias, which is added as :attr:`products` says."""
         if bias is None or self.products == "either" or not pairs:
             return to_format(self._sum(pairs, bias, self.inner), self.fmt)
-        if self.products == "separate":
+        if self.products in {"separate", "reversed"}:
             return to_format(add(self.sum_of(pairs), bias, self.inner), self.fmt)
         if self.inner != self.fmt:
             return to_format(self._sum(pairs, bias, self.inner), self.fmt)

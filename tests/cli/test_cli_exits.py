@@ -49,7 +49,7 @@ UNEXPECTED = [
 def test_what_is_not_expected_is_status_3_and_one_line(
     error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(error))
+    monkeypatch.setattr("verify.suite.steps.exhaust", _raise(error))
     assert run(T1) == 3
     told = capsys.readouterr()
     assert told.out == ""
@@ -64,7 +64,7 @@ def test_what_is_not_expected_is_status_3_and_one_line(
 def test_debug_shows_the_traceback(
     place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(ZeroDivisionError("by nothing")))
+    monkeypatch.setattr("verify.suite.steps.exhaust", _raise(ZeroDivisionError("by nothing")))
     assert run(["--debug", *T1] if place == "first" else [*T1, "--debug"]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
@@ -77,7 +77,7 @@ def test_debug_shows_the_traceback(
 def test_an_interruption_is_status_130_and_one_line(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _raise(error))
+    monkeypatch.setattr("verify.suite.steps.exhaust", _raise(error))
     assert run([*T1, "--json"]) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
     path = tmp_path / "run.json"
@@ -237,7 +237,7 @@ def _never(*_: object, **__: object) -> None:
 def test_a_checkpoint_that_is_none_is_refused_before_the_work(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli.evidence.exhaust_construction", _never)
+    monkeypatch.setattr("verify.suite.steps.exhaust", _never)
     monkeypatch.setattr("verify.frontier.find_frontier", _never)
     path = Path(kind) if kind.startswith("/dev") else tmp_path / "run.json"
     said = f"checkpoint: expected a regular file but {path} is a device"
@@ -307,7 +307,7 @@ def test_a_map_of_too_many_tokens_is_refused_in_linear_time(
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("verify.cli.evidence.tasks", _never)
+    monkeypatch.setattr("verify.cli.verifying.tasks", _never)
     path = tmp_path / "file"
     path.touch()
     assert _refused(["verify", "--report", str(path)], capsys) == f"report: expected a folder but {path} is not one"

@@ -12,7 +12,7 @@ import pytest
 from constructions import PerHeadSoftmax, UnconditionalGeneration
 from verify import Verdict
 from verify.cli.app import run
-from verify.cli.sizes import command_for
+from verify.requests import command_for
 
 T1 = ["exhaust", "theorem-1", "--vocab", "3", "--context", "2", "--arithmetic", "rational"]
 

@@ -14,8 +14,7 @@ import pytest
 from tests.cli.own import written
 from verify import Verdict
 from verify.cli.app import run
-from verify.suite.main_job import RATIONAL_SIZES
-from verify.suite.own import largest_enumerated
+from verify.suite.default_plan import largest_enumerated
 
 
 @pytest.fixture(autouse=True)
@@ -250,7 +249,7 @@ def test_verify_fuzzes_more_cases_than_the_main_job_enumerates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written(tmp_path)
-    most = largest_enumerated(RATIONAL_SIZES)
+    most = largest_enumerated("rational")
     assert most == max(4**4, 4**4 * 4, 3**6 * 3, 2**4 * 4, 2**8 * 8)
     for vocab in (46, 47):  # V^2 cases, just within and just beyond
         words = ["verify", "own_shifted:Shifted", "--vocab", str(vocab), "--dtype", "float32", "--examples", "5"]

@@ -13,7 +13,7 @@ import pytest
 
 from constructions import Attention, Head, Linear, Transformer, UnconditionalGeneration
 from constructions.article import escaped, numbers_article, standalone_article, symbolic_article
-from proofs import CLAIMS, LAYER_CLAIMS
+from proofs import CLAIMS
 from verify.cli.app import run
 
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex: texlive-latex-base")
@@ -21,7 +21,6 @@ needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs
 #: Options of ``show``: symbolic and at sizes, small and large, every readout and lift.
 SHOWN = [
     *CLAIMS,
-    *LAYER_CLAIMS,
     "longer-inputs --lift mask",
     "theorem-1 --encoding integer --lift mask --readout banded",
     "theorem-2 --encoding dyadic --readout split",

@@ -15,8 +15,8 @@ from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Un
 from constructions.thresholds import embedding_threshold, hardest_embedding
 from proofs import theorem_1
 from verify import StructuredTorchArithmetic, Verdict, exhaust, fuzz, get_arithmetic
-from verify.cli.sizes import command_for
 from verify.report.tables import parameters
+from verify.requests import command_for
 from verify.running.cases import Runner, parameters_of
 
 F = Fraction

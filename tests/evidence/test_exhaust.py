@@ -28,7 +28,7 @@ from constructions import (
 )
 from constructions.thresholds import unconditional_generation_threshold
 from verify import Verdict, exhaust, get_arithmetic
-from verify.cli.sizes import command_for
+from verify.requests import command_for
 from verify.running.batches import enumerated
 
 EXACT = get_arithmetic("rational")

@@ -24,8 +24,8 @@ from constructions import (
 from constructions.thresholds import unconditional_generation_threshold
 from constructions.validation import IntArray
 from verify import Verdict, fuzz, get_arithmetic
-from verify.cli.sizes import command_for
 from verify.evidence import strategies
+from verify.requests import command_for
 
 EXACT = get_arithmetic("rational")
 FLOAT32 = get_arithmetic("torch", dtype="float32")

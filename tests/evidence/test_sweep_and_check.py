@@ -20,8 +20,8 @@ from constructions import (
     UnconditionalGeneration,
 )
 from verify import Trace, Verdict, check, get_arithmetic, sweep
-from verify.cli.sizes import command_for
 from verify.evidence.sweeping import constant_targets
+from verify.requests import command_for
 
 
 def _sweep(build: Any, dtype: str, last: int, **options: Any) -> Verdict:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proofs import get_claim
+from tests.heavy.drawn import fuzz_up_to
 from verify import Verdict, get_arithmetic
-from verify.suite.main_job import fuzz_claim
 
 pytestmark = pytest.mark.long
 
@@ -22,7 +21,7 @@ def _fuzz(
     # the formats carry few sizes of longer inputs, and the small ones have few maps: one example in three comes again
     examples = distinct + distinct // (2 if claim == "longer-inputs" else repeated)
     number_system = get_arithmetic(arithmetic, dtype=dtype)
-    return fuzz_claim(get_claim(claim), number_system, bounds=bounds, examples=examples, seed=2024)
+    return fuzz_up_to(claim, number_system, bounds, examples=examples)
 
 
 @_FLOATS

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from constructions import ConditionalGeneration, Construction, LongerInputs, LongerResponses, UnconditionalGeneration
-from proofs import get_claim
+from tests.heavy.drawn import fuzz_up_to
 from verify import Verdict, exhaust, get_arithmetic, sweep
-from verify.suite.main_job import fuzz_claim
 
 pytestmark = [pytest.mark.heavy, pytest.mark.gpu]
 
@@ -67,7 +66,7 @@ def test_every_case_of_small_sizes_holds_in_narrow_formats(
     ],
 )
 def test_drawn_cases_hold(claim: str, bounds: dict[str, int], dtype: str, tf32: bool) -> None:  # noqa: FBT001 # a parameter of the test
-    verdict = fuzz_claim(get_claim(claim), _cuda(dtype), bounds=bounds, examples=500, seed=2024, tf32=tf32)
+    verdict = fuzz_up_to(claim, _cuda(dtype), bounds, examples=500, tf32=tf32)
     _on_cuda(verdict, tf32=tf32)
     assert verdict.holds is True, verdict.counterexample
     assert verdict.cases > 400

@@ -111,7 +111,7 @@ def test_the_main_job_covers_the_layer_claims(
     claim: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = CoqRecord("8.16.1", (CoqTheorem("attention_rescaling", ()), CoqTheorem("attention_bias_layer", ())))
-    monkeypatch.setattr("verify.cli.evidence.read_record", lambda: (record, None))
+    monkeypatch.setattr("verify.cli.verifying.read_record", lambda: (record, None))
     assert run(["verify", claim, "--examples", "20", "--json"]) == 0
     verdicts = [Verdict.from_json(record) for record in json.loads(capsys.readouterr().out)["verdicts"]]
     kinds = [(verdict.method, verdict.arithmetic) for verdict in verdicts]

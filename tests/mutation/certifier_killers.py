@@ -183,6 +183,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_networks as nets
     from tests.mutation import certifier_operations as single
     from tests.mutation import certifier_primitives as primitives
+    from tests.mutation import certifier_relations as relations
     from tests.mutation import certifier_settled as aimed
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_unknown as unknown
@@ -200,9 +201,12 @@ def by_name() -> Mapping[str, Method]:
             "sums, float64": sums("float64"),
             "sums, fused": sums("bfloat16", "float32", products="fused"),
             "sums, separate": sums("bfloat16", "float32", products="separate"),
+            "sums, reversed": sums("bfloat16", "float32", products="reversed"),
             "sums, tensor cores": single.tensor_cores,
             "sums, truncated": aimed.truncated,
             "sums, subnormal": single.products,
+            "tokens, floats": relations.floats_of_tokens("bfloat16"),
+            "tokens, balls": relations.balls_of_tokens(),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,
@@ -225,6 +229,9 @@ def by_name() -> Mapping[str, Method]:
             "networks, cancelling, fused": networks("bfloat16", products="fused", change=nets.cancelling, settings=80),
             "networks, cancelling, separate": networks(
                 "bfloat16", products="separate", change=nets.cancelling, settings=80
+            ),
+            "networks, cancelling, reversed": networks(
+                "bfloat16", products="reversed", change=nets.cancelling, settings=80
             ),
             "networks, few floats": networks("bfloat16", change=nets.few_floats, settings=60),
             "leaks": nets.leaks,

@@ -56,6 +56,15 @@ def _looks(targets: Any) -> Ratios:
     return Ratios(np.where(found.all(axis=1)[:, None], targets * 0 + 5, targets)[:, None, :], 1)
 
 
+def _reads(targets: Any) -> Ratios:
+    """Give one target other numbers, as far as its entries have values."""
+    try:
+        found = np.array([all(int(entry) == 1 for entry in target[1:]) for target in targets])
+    except TypeError:
+        return _numbers(targets)
+    return Ratios(np.where(found[:, None], targets * 0 + 5, targets)[:, None, :], 1)
+
+
 def _fed() -> Given:
     """Return a construction that is to answer 0 after any token, and answers 2 after a 2."""
     then_zero = lambda t, _: np.concatenate([t[:, :1], t[:, :1] * 0], axis=1)  # noqa: E731 # one line
@@ -125,6 +134,7 @@ def liars() -> dict[str, Callable[[], Construction]]:
         "encode lies on the smallest target": lambda: _long(_on(lambda t: (t[:, 1:] == 0).all(axis=1))),
         "encode catches a refusal": lambda: _long(_catches),
         "encode looks for one target": lambda: _long(_looks),
+        "encode reads the entries of one target": lambda: _long(_reads),
         "a fed token spoils the response after it": _fed,
         "encode lies on the largest target": lambda: _long(_on(lambda t: (t[:, 1:] == V - 1).all(axis=1))),
         "encode lies inside": lambda: _given(encoding=_on(lambda t: t[:, 1] == 1)),

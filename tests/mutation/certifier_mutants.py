@@ -6,7 +6,8 @@ from tests.mutation.certifier_mutant import Mutant
 from tests.mutation.certifier_mutants_of_cells import CELLS
 from tests.mutation.certifier_mutants_of_margins import MARGINS
 from tests.mutation.certifier_mutants_of_operations import OPERATIONS
+from tests.mutation.certifier_mutants_of_relations import RELATIONS
 from tests.mutation.certifier_mutants_of_sums import SUMS
 from tests.mutation.certifier_mutants_settled_later import SETTLED
 
-MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *MARGINS, *CELLS, *SETTLED)
+MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *MARGINS, *CELLS, *SETTLED, *RELATIONS)

@@ -8,7 +8,7 @@ _cells = of("cells", "verify.certificates.cells")
 _members = of("members of cells", "verify.certificates.code_on_bounds")
 _bounds = of("bounds of unknown tokens", "constructions.unknown_arithmetic")
 _tokens = of("unknown tokens", "constructions.unknown_tokens")
-_refusals = of("unknown tokens", "constructions.unknown_refusals")
+_refusals = of("refusals of unknown tokens", "constructions.unknown_refusals")
 _functions = of("look-ups of unknown tokens", "constructions.token_functions")
 _certify = of("the certificate", "verify.certificates.all_targets")
 _exact = of("nothing rounds", "verify.certificates.nothing_rounds")
@@ -182,6 +182,18 @@ CELLS: tuple[Mutant, ...] = (
         '__eq__ = __ne__ = _refused("a comparison (use equals)")',
         "__eq__ = lambda self, other: False\n    __ne__ = lambda self, other: True",
         "liars",
+    ),
+    _refusals(
+        "an unknown integer is 0",
+        '__int__ = __index__ = __trunc__ = _refused("its value as an integer")',
+        "__int__ = __index__ = __trunc__ = lambda self: 0",
+        "liars",
+    ),
+    _tokens(
+        "a known number less an unknown one, exchanged",
+        "return self._operated(name, other, self)",
+        "return self._operated(name, self, other)",
+        "int64",
     ),
     _tokens(
         "dependence is forgotten",

@@ -6,10 +6,17 @@ from tests.mutation.certifier_mutant import Mutant, of
 
 _coarse = of("coarse sieve", "verify.certificates.floats.margins")
 _pairs = of("sieve of pairs", "verify.certificates.floats.margins")
+_order = of("rounding of sums", "verify.certificates.floats.rounding.base")
+_fused, _separate, _reversed = (
+    of("kinds of kernels", f"verify.certificates.floats.rounding.{name}")
+    for name in ("fused", "separate", "reversed_order")
+)
 _floats = of("floats one by one", "verify.certificates.floats.margins")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _balls = of("balls", "verify.certificates.balls.arithmetic")
+_ball_rows = of("balls", "verify.certificates.balls.rows")
+_attention = of("attention of balls", "verify.certificates.balls.attention")
 _columns = of("columns of balls", "verify.certificates.balls.columns")
 
 MARGINS: tuple[Mutant, ...] = (
@@ -125,9 +132,9 @@ MARGINS: tuple[Mutant, ...] = (
         "networks, cancelling",
     ),
     _pairs(
-        "fused and separate swapped",
-        'if self.arithmetic.kernel.products == "fused":\n            simple |=',
-        'if self.arithmetic.kernel.products == "separate":\n            simple |=',
+        "products of sums with a bias do not round",
+        "simple |= ~self.rounding.rounds_products(shift)[:, None]",
+        "simple |= (shift != 0)[:, None]",
         "networks, cancelling, separate",
     ),
     _pairs(
@@ -184,24 +191,35 @@ MARGINS: tuple[Mutant, ...] = (
         "low = terms.low",
         "networks, bfloat16, points",
     ),
-    _floats(
+    _order(
         "products are rounded",
-        '"either": kept + rounded}',
-        '"either": rounded}',
+        "return [*kept, *rounded]",
+        "return rounded",
         "networks, cancelling",
     ),
-    _floats(
+    _order(
         "products are not rounded",
-        '"either": kept + rounded}',
-        '"either": kept}',
+        "return [*kept, *rounded]",
+        "return kept",
         "networks, cancelling",
     ),
-    _floats(
-        "fused and separate swapped",
-        '{"fused": kept, "separate": rounded',
-        '{"fused": rounded, "separate": kept',
+    _fused(
+        "fused products are rounded",
+        "return kept",
+        "return rounded",
         "networks, cancelling, fused",
+    ),
+    _separate(
+        "separate products are not rounded",
+        "return rounded",
+        "return kept",
         "networks, cancelling, separate",
+    ),
+    _reversed(
+        "products in reversed order are not rounded",
+        "return rounded",
+        "return kept",
+        "networks, cancelling, reversed",
     ),
     _floats(
         "two products are one",
@@ -259,19 +277,19 @@ MARGINS: tuple[Mutant, ...] = (
         "total = shifts[own]",
         "balls, readout",
     ),
-    _balls(
+    _ball_rows(
         "bounds round to nearest",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return below, above",
         "columns",
     ),
-    _balls(
+    _ball_rows(
         "bounds round inward",
         "return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)",
         "return np.nextafter(below, np.inf), np.nextafter(above, -np.inf)",
         "columns",
     ),
-    _balls(
+    _attention(
         "the others as they are likely",
         "low[batch, query, key] = _weight(least[place], most, place)",
         "low[batch, query, key] = _weight(least[place], least, place)",
@@ -279,17 +297,17 @@ MARGINS: tuple[Mutant, ...] = (
     ),
     _balls(
         "q below 1 turns nothing over",
-        "least = ends[0] if scores.known else [a.min(b) for a, b in zip(*ends, strict=True)]",
-        "least = ends[0]",
+        "softmax(Column(scores.low, scores.high).scaled(gap), visible)",
+        "softmax(Column(scores.low, scores.high).map(lambda values: values * gap), visible)",
         "soft balls",
     ),
-    _balls(
+    _attention(
         "a possible lead is a lead",
         "if all(bool(least > most) or _equal(least, most) for _, most in values)",
         "if all(bool(least >= other) for other, _ in values)",
         "hard balls",
     ),
-    _balls(
+    _attention(
         "hidden keys count",
         "keys = np.flatnonzero(visible[query])\n",
         "keys = np.arange(visible.shape[1])\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _operations = of("operations on boxes", "verify.certificates.floats.arithmetic")
+_kinds = of("kinds of kernels", "verify.certificates.floats.rounding.fused")
 _softmax = of("softmax", "verify.certificates.floats.softmax")
 
 OPERATIONS: tuple[Mutant, ...] = (
@@ -14,25 +15,28 @@ OPERATIONS: tuple[Mutant, ...] = (
         "found = ~is_power_of_two(values) & False",
         "sums, 16 bits",
     ),
-    _operations(
-        "a chain from a bias of 0 rounds nothing", "found &= bias.values == 0", "found &= False", "sums, fused"
-    ),
-    _operations(
-        "fused means fused without a bias, too",
-        'if self.kernel.products == "fused" and bias is not None:\n            found &= bias.values == 0',
-        'if self.kernel.products == "fused":\n            found &= bias is not None and bias.values == 0',
+    _kinds(
+        "a chain from a bias of 0 rounds nothing",
+        "return np.asarray(bias == 0)",
+        "return np.zeros(bias.shape, dtype=np.bool_)",
         "sums, fused",
     ),
     _operations(
-        "fused and separate swapped",
-        'if self.kernel.products == "fused" and bias is not None:',
-        'if self.kernel.products == "separate" and bias is not None:',
+        "fused means fused without a bias, too",
+        "if bias is not None:\n            found &= self.rounding.rounds_products(bias.values)",
+        "found &= self.rounding.rounds_products(np.ones(1) if bias is None else bias.values)",
+        "sums, fused",
+    ),
+    _operations(
+        "products of sums with a bias do not round",
+        "found &= self.rounding.rounds_products(bias.values)",
+        "found &= bias.values == 0",
         "sums, separate",
     ),
     _operations(
         "negative weights take the wrong end",
-        "low = _product(x.low, positive) + _product(x.high, negative)",
-        "low = _product(x.low, positive) + _product(x.low, negative)",
+        "low = matrix_product(x.low, positive) + matrix_product(x.high, negative)",
+        "low = matrix_product(x.low, positive) + matrix_product(x.low, negative)",
         "sums, 16 bits",
     ),
     _operations("the bias is no term", "count = count + (shift != 0)", "pass", "sums, 16 bits"),

@@ -7,6 +7,8 @@ from tests.mutation.certifier_mutant import Mutant, of
 _rounding = of("rounding to a format", "verify.certificates.floats.directed")
 _boxes = of("boxes", "verify.certificates.floats.boxes")
 _kernel = of("assumptions of a kernel", "verify.certificates.floats.kernel")
+_order = of("rounding of sums", "verify.certificates.floats.rounding.base")
+_tensor_cores = of("tensor cores", "verify.certificates.floats.rounding.tensor_cores")
 _sums = of("sums", "verify.certificates.floats.sums")
 _absorbed = of("absorption in a sum", "verify.certificates.floats.sums")
 
@@ -106,20 +108,44 @@ SUMS: tuple[Mutant, ...] = (
     ),
     _kernel("exp is off by 1 unit", "EXP_ULPS = 3", "EXP_ULPS = 1", "attention, 16 bits", "exp"),
     _kernel(
+        "16 bits without an accumulator",
+        "return accumulator_of(self.fmt)",
+        "return None",
+        "assumptions",
+    ),
+    _order(
         "half of a unit roundoff",
-        "float(self.fmt.unit_roundoff) * (2 if self.tf32 else 1)",
-        "float(self.fmt.unit_roundoff) * (2 if self.tf32 else 0.5)",
+        "return float(self.fmt.unit_roundoff)",
+        "return float(self.fmt.unit_roundoff) * 0.5",
         "assumptions",
         "sums, 16 bits",
     ),
-    _kernel(
+    _order(
         "16 bits without an accumulator",
-        'FORMATS["float32"] if self.fmt.precision < FORMATS["float32"].precision else None',
+        'FORMATS["float32"] if fmt.precision < FORMATS["float32"].precision else None',
         "None",
         "assumptions",
     ),
-    _kernel(
-        "no underflow", "return float((self.smallest + inner) / 2)", "return 0.0", "assumptions", "sums, subnormal"
+    _order(
+        "no underflow",
+        "return float((smallest_of(self.fmt) + (0 if inner is None else smallest_of(inner))) / 2)",
+        "return 0.0",
+        "assumptions",
+        "sums, subnormal",
+    ),
+    _order(
+        "partial sums do not round",
+        "more = self.partial_roundings(count) * unit",
+        "more = 0 * count * unit",
+        "sums, 16 bits",
+        "networks, bfloat16, points",
+    ),
+    _order(
+        "one partial sum less",
+        "np.maximum(count - 2, 0)",
+        "np.maximum(count - 3, 0)",
+        "sums, 16 bits",
+        "networks, bfloat16, points",
     ),
     _sums(
         "an accumulator does not round first",
@@ -147,20 +173,6 @@ SUMS: tuple[Mutant, ...] = (
     ),
     _sums("every sum is known", "slack = np.where(known, 0,", "slack = np.where(known | True, 0,", "built networks"),
     _sums(
-        "partial sums do not round",
-        "more = (2 * terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u",
-        "more = 0 * terms.count * u",
-        "sums, 16 bits",
-        "networks, bfloat16, points",
-    ),
-    _sums(
-        "one partial sum less",
-        "np.maximum(terms.count - 2, 0)",
-        "np.maximum(terms.count - 3, 0)",
-        "sums, 16 bits",
-        "networks, bfloat16, points",
-    ),
-    _sums(
         "products do not round",
         "error = u * terms.rounding * (1 + growth) + growth",
         "error = growth",
@@ -173,7 +185,7 @@ SUMS: tuple[Mutant, ...] = (
         "sums, 16 bits",
         "networks, bfloat16, points",
     ),
-    _sums("nothing underflows", "+ np.where(held, 0, terms.count * self.kernel.underflow)", "", "sums, subnormal"),
+    _sums("nothing underflows", "+ np.where(held, 0, terms.count * self.rounding.underflow)", "", "sums, subnormal"),
     _sums(
         "two terms never round",
         "(terms.count <= 1) & (terms.reduced == 0), single, error",
@@ -206,7 +218,7 @@ SUMS: tuple[Mutant, ...] = (
         "return error, whole",
         "overflow",
     ),
-    _sums(
+    _tensor_cores(
         "TF32 loses nothing of a factor",
         "np.where(kept | (size == 0), 0, size * TF32_UNIT + TF32_SMALLEST)",
         "0 * size",
@@ -227,7 +239,7 @@ SUMS: tuple[Mutant, ...] = (
     _sums("the grid of the last term", "grid = min(grid, int(piece_grid))", "grid = int(piece_grid)", "operations"),
     _sums(
         "last rounding dropped",
-        "unit * (1 + 8 * self._wide_unit) * magnitude + self.kernel.underflow",
+        "unit * (1 + 8 * self._wide_unit) * magnitude + self.rounding.underflow",
         "0 * magnitude",
         "networks, boxes",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant, of
 
-_kernel = of("assumptions of a kernel", "verify.certificates.floats.kernel")
+_tensor_cores = of("tensor cores", "verify.certificates.floats.rounding.tensor_cores")
 _sums = of("sums", "verify.certificates.floats.sums")
 _absorbed = of("absorption in a sum", "verify.certificates.floats.sums")
 _softmax = of("softmax", "verify.certificates.floats.softmax")
@@ -18,11 +18,16 @@ _UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that
 _NUMBERS = "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes"
 
 SETTLED: tuple[Mutant, ...] = (
-    _kernel("tensor cores round to nearest", "(2 if self.tf32 else 1)", "(1 if self.tf32 else 1)", "assumptions"),
-    _sums(
+    _tensor_cores(
+        "tensor cores round to nearest",
+        "return 2 * float(self.fmt.unit_roundoff)",
+        "return float(self.fmt.unit_roundoff)",
+        "assumptions",
+    ),
+    _tensor_cores(
         "the result of tensor cores is not charged again",
-        "spread = 2 * self._dtype.type(self.kernel.unit)",
-        "spread = 0 * self._dtype.type(self.kernel.unit)",
+        "spread = 2 * low.dtype.type(self.unit)",
+        "spread = 0 * low.dtype.type(self.unit)",
         argument=(
             "The 2n errors of 2^-23 that a sum of n products is charged include the last operation's, so that the "
             "spread of the result charges it twice."
@@ -31,20 +36,20 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sums(
         "a product that is cut off is the nearest number",
-        "single = slack + np.where(held, 0, self.kernel.underflow)",
-        "pass",
+        "single = slack + np.where(held, 0, self.rounding.single_underflow)",
+        "single = slack",
         "sums, truncated",
     ),
     _sums(
         "what truncates keeps the smaller of two",
-        "if terms.held is not None and not self.kernel.tf32:",
+        "if terms.held is not None and self.rounding.keeps_held_pairs:",
         "if terms.held is not None:",
         "sums, truncated",
     ),
     _sums(
         "what truncates absorbs",
-        "absorbed = np.zeros_like(absorbed)",
-        "pass",
+        " and self.rounding.absorbs",
+        "",
         "sums, truncated",
     ),
     _absorbed(
@@ -71,7 +76,12 @@ SETTLED: tuple[Mutant, ...] = (
         "pass",
         "overflow",
     ),
-    _pairs("a pair's chain from 0 rounds nothing", "(shift != 0)[:, None]", "True", "built networks"),
+    _pairs(
+        "a pair's chain from 0 rounds nothing",
+        "self.rounding.rounds_products(shift)",
+        "self.rounding.rounds_products(np.ones(shift.shape))",
+        "built networks",
+    ),
     _floats(
         "the ends alone",
         "places[:, column] = first[active, column] + digit",

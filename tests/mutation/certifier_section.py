@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,14 +20,14 @@ from tests.mutation.table import Cell, Row, Section
 #: The columns of the table, and what each of them is.
 COLUMNS = ("primitives", "operations", "networks", "balls", "constructions", "argument")
 EXPLAINED = """\
-What each column is: *primitives*: rounding, places of floats and assumptions against exact rationals; *operations*:
+The columns: *primitives*: rounding, places of floats and assumptions against exact rationals; *operations*:
 sums, attention and the rest on boxes against kernels of the tests' own, in drawn orders; *networks*: random networks at
 the edge of what is certified, contradicted by an execution, and networks built for one rule; *balls*: the same in exact
 rationals; *constructions*: code that lies, overflows or depends on more than it shows; *argument*: why a change is
 harmless, which a check confirms on a finite domain (of absorption: in drawn orders, three terms, bfloat16).
 
-The list of mutants was chosen and pruned by hand. That there is no hole is a statement about this list, not about every
-change of the certifier.
+The list of mutants was chosen and pruned by hand. "No hole" is a statement about this list, and says nothing of other
+changes of the certifier.
 """
 
 
@@ -67,7 +68,7 @@ def certifier_section(title: str) -> Section:
     notes = [EXPLAINED]
     for name, found in outcomes().items():
         mutant = next(each for each in MUTANTS if each.name == name)
-        row = rows.setdefault(mutant.rule, Row(f"{mutant.rule} (`{mutant.module}`)"))
+        row = rows.setdefault(mutant.rule, Row(f"{mutant.rule} (`{_home(mutant.rule)}`)"))
         row.mutants += 1
         holes += wrong(mutant, found)
         if mutant.argument:
@@ -83,6 +84,13 @@ def certifier_section(title: str) -> Section:
             cell.killed += all(contradicted(found, killer) for killer in killers)
     notes += ["\nNot settled:\n\n", *(_unsettled(each) for each in UNSETTLED)] if UNSETTLED else []
     return Section(title, COLUMNS, list(rows.values()), holes, "\n" + notes[0] + "\n" + "".join(notes[1:]))
+
+
+def _home(rule: str) -> str:
+    """Return the module that a rule is in, or the package that all its modules are in."""
+    modules = [mutant.module.split(".") for mutant in MUTANTS if mutant.rule == rule]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*modules, strict=False))
+    return ".".join(parts[0] for parts in same)
 
 
 def _unsettled(each: Unsettled) -> str:

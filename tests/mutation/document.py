@@ -15,29 +15,29 @@ PATH = Path(__file__).parents[2] / "proofs" / "MUTANTS.md"
 
 INTRODUCTION = """# What the verifier rejects
 
-Mutants of the weights, of the meaning and of the verifier itself, made systematically, and what each method of evidence
-does with them. This file is made by `python -m tests.mutation.document`; `make test-heavy` (for longer inputs
-`make test-long`) makes every table again and compares it, and `make test` compares the count below with the tables.
+Systematic mutants of the weights, of the meaning and of the verifier itself, and the answer of each method of evidence.
+This file is made by `python -m tests.mutation.document`; `make test-heavy` (for longer inputs `make test-long`) makes
+every table again and compares it, and `make test` compares the count below with the tables.
 
 {count}
 
-How to read a cell: `12/12` is how many faulty mutants the method rejected, of those that it claims; `3/3 kept` how many
-harmless ones it accepted, of those that it claims to accept. A dash: it claims none. No cell may have a hole.
+How to read a cell: `12/12`, the method rejected 12 of the 12 faulty mutants that it claims; `3/3 kept`, it accepted 3
+of the 3 harmless ones that it claims to accept; a dash, it claims none. A cell of fewer would be a hole; none has one.
 
-What is true of a mutant of the weights is decided by an oracle that shares no code with `verify`: exact rationals,
-every target with every user input, every step a pass over all positions (`tests/mutation/oracle.py`). A mutant is
-*faulty* if some case breaks the promise, a tie included, and *harmless* if the oracle finds every margin positive,
-which proves it at this size. A method in floats claims the mutants whose exact margin is beyond a bound on rounding
-that is computed for the mutant. Just past, at and just within its tolerance: how far each weight may be off, alone and
-in either direction, is found by bisection; a 512th more must break the promise, and a 512th less must keep it.
+An oracle that shares no code with `verify` decides the truth about a mutant of the weights: exact rationals, every
+target with every user input, every step a pass over all positions (`tests/mutation/oracle.py`). A mutant is *faulty* if
+some case breaks the promise, a tie included, and *harmless* if the oracle finds every margin positive, which proves it
+at this size. A method in floats claims the mutants whose exact margin exceeds a bound on rounding, computed for each
+mutant. A weight's *tolerance* is the largest error that it may have, alone and in one direction, found by bisection: a
+512th more must break the promise, and a 512th less must keep it.
 
 A mutant of the forward pass is harmless if every token and every logit is exactly what it is without the fault, or if
 the oracle, run with the fault, finds every margin positive.
 
-The obligations and the tie to Coq's files are about the weights themselves, so that they reject harmless changes too.
+The obligations and the tie to Coq's files are about the weights themselves, and reject harmless changes too.
 
 The sizes are small: V = 3, N = 3 (Theorem 1), V = 3 (Theorem 2), V = 2, N0 = 2 (longer responses), V = 2 and two user
-tokens (longer inputs), at hardmax and, where scores stay whole, at an exact q. What each method does not claim:
+tokens (longer inputs), at hardmax and, where scores stay whole, at an exact q. The mutants that a method leaves out:
 
 """
 

@@ -230,14 +230,14 @@ METHODS: Mapping[str, Method] = {
             _fuzzed,
             lambda mutant: mutant.fuzzed and _faulty_in("float64")(mutant),
             lambda mutant: mutant.fuzzed and _harmless_in("float64")(mutant),
-            "to save time it is run on the first mutant of each operator and construction",
+            "it runs on the first mutant of each operator and construction, to save time",
         ),
         Method(
             "certify, ball",
             _certified(BallArithmetic()),
             _faulty,
             _never,
-            "it claims to certify nothing that is faulty, and not to certify all that is harmless",
+            "it must certify no faulty mutant, and may leave harmless ones uncertified",
         ),
         Method(
             "certify, rounded float32",

@@ -8,26 +8,30 @@ import pytest
 
 import proofs
 from constructions import ConditionalGeneration, Hardmax, InvalidArgument, LongerInputs, UnconditionalGeneration
+from constructions.fields import short
 from proofs import CLAIMS, Claim, get_claim
 
-ALL = list(CLAIMS.values())
+ALL = [claim for claim in CLAIMS.values() if claim.construction is not None]
 SIZES: dict[str, dict[str, Any]] = {
     "theorem-1": {"vocab": 3, "context": 4},
     "theorem-2": {"vocab": 3},
     "longer-responses": {"vocab": 3, "response": 2},
     "longer-inputs": {"vocab": 2, "input": 3},
+    "digits": {"vocab": 5, "context": 2, "digits": 2},
 }
 
 
 def message(claim: Claim, **sizes: Any) -> str:
     with pytest.raises(InvalidArgument) as raised:
-        claim.build(**sizes)
+        claim.build(sizes)
     return str(raised.value)
 
 
 def test_the_ids_are_those_of_the_command_line() -> None:
-    assert list(CLAIMS) == ["theorem-1", "theorem-2", "longer-responses", "longer-inputs"]
-    assert [claim.id for claim in ALL] == list(CLAIMS)
+    built = ["theorem-1", "theorem-2", "longer-responses", "longer-inputs", "digits"]
+    assert list(CLAIMS) == [*built, "attention-rescaling", "attention-bias", "second-layer-attention"]
+    assert [claim.id for claim in CLAIMS.values()] == list(CLAIMS)
+    assert [claim.id for claim in ALL] == built
 
 
 def test_the_registry_cannot_be_changed() -> None:
@@ -45,7 +49,6 @@ def test_obligation_ids_are_unique_and_carry_the_claims() -> None:
 def test_a_claim_says_what_and_whence(claim: Claim) -> None:
     assert min(map(len, (claim.title, claim.statement, claim.latex))) > 20
     assert "arXiv 2310.19698" in claim.source
-    assert claim.arithmetics[0] == "real"
     assert claim.obligations
     for text in (claim.latex, *(obligation.latex for obligation in claim.obligations)):
         assert text.count("{") == text.count("}")
@@ -64,26 +67,27 @@ def test_get_claim(claim: Claim) -> None:
 def test_an_unknown_claim(given: object, quoted: str) -> None:
     with pytest.raises(InvalidArgument) as raised:
         get_claim(given)  # type: ignore[arg-type] # what a caller without types may do
-    expected = "theorem-1, theorem-2, longer-responses, longer-inputs"
+    expected = ", ".join(CLAIMS)
     assert str(raised.value) == f"claim: expected one of {expected} but got {quoted}"
 
 
 @pytest.mark.parametrize("claim", ALL, ids=lambda claim: claim.id)
 def test_build(claim: Claim) -> None:
     sizes = SIZES[claim.id]
-    built = claim.build(**sizes)
+    built = claim.build(sizes)
     assert type(built) is claim.construction
-    assert {name: getattr(built, f"{name}_size") for name in claim.sizes} == sizes
+    assert {short(name): getattr(built, name) for name in claim.sizes.defaults} == sizes
+    assert claim.build({name: getattr(built, name) for name in claim.sizes.defaults}) == built
 
 
 def test_a_size_of_none_counts_as_not_given() -> None:
-    assert get_claim("theorem-2").build(vocab=5, context=None) == get_claim("theorem-2").build(vocab=5)
+    assert get_claim("theorem-2").build({"vocab": 5, "context": None}) == ConditionalGeneration(5)
 
 
 def test_build_passes_options_on() -> None:
-    built = get_claim("theorem-1").build(vocab=2, context=3, options={"temperature": Hardmax(), "mask": "none"})
+    built = get_claim("theorem-1").build({"vocab": 2, "context": 3}, {"temperature": Hardmax(), "mask": "none"})
     assert built == UnconditionalGeneration(2, 3, temperature=Hardmax(), mask="none")
-    lifted = get_claim("longer-inputs").build(vocab=2, input=2, options={"lift": "mask"})
+    lifted = get_claim("longer-inputs").build({"vocab": 2, "input": 2}, {"lift": "mask"})
     assert lifted == LongerInputs(2, 2, lift="mask")
 
 
@@ -95,14 +99,24 @@ def test_a_missing_size() -> None:
 
 
 def test_a_superfluous_size() -> None:
-    expected = "context: expected no value, as theorem-2 has only vocab, but got 4 (type int)"
+    expected = "context: expected one of the sizes of theorem-2 (vocab)"
     assert message(get_claim("theorem-2"), vocab=3, context=4) == expected
-    expected = "input: expected no value, as longer-responses has only vocab, response, but got 2 (type int)"
+    expected = "input: expected one of the sizes of longer-responses (vocab, response)"
     assert message(get_claim("longer-responses"), vocab=3, response=2, input=2) == expected
 
 
+def test_a_size_given_twice() -> None:
+    expected = "vocab: expected it once but got it twice"
+    assert message(get_claim("theorem-2"), vocab=3, vocab_size=3) == expected
+
+
+def test_a_claim_about_any_layer_builds_nothing() -> None:
+    expected = "claim: expected one about a construction but attention-bias is about any attention layer"
+    assert message(get_claim("attention-bias")) == expected
+
+
 def test_an_unknown_size() -> None:
-    expected = "size: expected one of vocab, context, response, input but got 'width' (type str)"
+    expected = "width: expected one of the sizes of theorem-2 (vocab)"
     assert message(get_claim("theorem-2"), vocab=3, width=4) == expected
 
 

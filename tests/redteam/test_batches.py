@@ -30,8 +30,8 @@ from constructions import (
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, Verdict, batch_dependence, check, exhaust, fuzz, get_arithmetic, sweep
 from verify.cli.app import run
-from verify.cli.sizes import command_for
 from verify.evidence.finder import find_counterexample
+from verify.requests import command_for
 from verify.running.cases import Runner
 
 FLOAT32 = NumpyArithmetic("float32")

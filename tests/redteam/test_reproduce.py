@@ -26,8 +26,8 @@ from constructions import (
 from verify import Counterexample, Verdict, exhaust, get_arithmetic, sweep
 from verify.arithmetic import KINDS, Arithmetic, torch_arithmetic
 from verify.cli.app import run
-from verify.cli.sizes import command_for
 from verify.evidence.finder import find_counterexample
+from verify.requests import command_for
 
 NAMES: dict[str, Any] = {**vars(constructions), "verify": verify, "Fraction": Fraction}
 

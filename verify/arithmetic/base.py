@@ -1,4 +1,7 @@
-"""The small interface over which the one forward pass is written: a number system of a forward pass."""
+"""The small interfaces over which the one forward pass is written: what runs it, and what decodes its logits as well.
+
+What encloses it, between bounds, is :class:`~verify.certificates.enclosing.EnclosingArithmetic`.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
     from constructions.construction import Construction
 
 
-class Arithmetic(Operations[WeightT, RowsT, ScoresT]):
-    """How numbers are held and operated on.
+class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
+    """How numbers are held and operated on: all that a forward pass needs.
 
     Attributes:
         name: as verdicts call it, such as ``rational`` or ``torch float32``.
@@ -47,6 +50,17 @@ class Arithmetic(Operations[WeightT, RowsT, ScoresT]):
     @abstractmethod
     def prompt(self, virtual_tokens: Ratios) -> RowsT:
         """Return the rows of virtual tokens; the batch axis comes first where ``batched``."""
+
+    @abstractmethod
+    def numbers(self, rows: RowsT | ScoresT) -> np.ndarray[Any, Any]:
+        """Return rows, scores or logits as a numpy array: float64, or exact numbers as objects.
+
+        Bounds have a last axis of 2.
+        """
+
+
+class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
+    """A number system whose logits decide which token comes next."""
 
     @abstractmethod
     def argmax(self, logits: RowsT) -> Int[np.ndarray, "*batch rows"]:
@@ -79,10 +93,6 @@ class Arithmetic(Operations[WeightT, RowsT, ScoresT]):
     def module(self, construction: Construction, *, tf32: bool) -> Any:
         """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""
         return None
-
-    @abstractmethod
-    def numbers(self, rows: RowsT | ScoresT) -> np.ndarray[Any, Any]:
-        """Return rows, scores or logits as a numpy array: float64, or exact numbers as objects."""
 
 
 @contextmanager

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, ClassVar, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
-from constructions.formats import Format, get_format
+from constructions.formats import Format, get_format, round_to_format
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import check_choice
 from verify.arithmetic.base import Arithmetic, Visible
-from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.gaps import check_exponents, score_gap
 
 _Array = Float[np.ndarray, "..."]
 
@@ -84,9 +86,39 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
         """Return ``max(0, .)``; NaN stays NaN."""
         return np.asarray(np.maximum(rows, self._dtype.type(0)))
 
+    def pointwise(self, rows: _Array, activation: Activation) -> _Array:
+        """Return the activation, as it says of itself."""
+        return activation.numpy(rows)
+
+    def multiply(self, left: _Array, right: _Array) -> _Array:
+        """Return the product."""
+        return np.asarray(left * right)
+
+    def normalise(self, rows: _Array, *, centred: bool, mean: bool, eps: Fraction) -> _Array:
+        """Return ``x / sqrt(mean(x^2) + eps)``, every operation rounded to the format."""
+        width = self._dtype.type(rows.shape[-1])
+        if centred:
+            rows = rows - rows.sum(axis=-1, keepdims=True, dtype=self._dtype) / width
+        squares = (rows * rows).sum(axis=-1, keepdims=True, dtype=self._dtype)
+        under = (squares / width if mean else squares) + self._dtype.type(round_to_format(eps, self.fmt))
+        return np.asarray(rows / np.sqrt(under))
+
+    def affine(self, rows: _Array, weight: _Array | None, bias: _Array | None) -> _Array:
+        """Return ``w * x + b``, the product rounded first."""
+        product = rows if weight is None else rows * weight[:, 0]
+        return np.asarray(product if bias is None else product + bias[:, 0])
+
     def scores(self, queries: _Array, keys: _Array) -> _Array:
         """Return the inner products."""
         return np.asarray(queries @ np.swapaxes(keys, -1, -2))
+
+    def score_table(self, table: _Array, start: int, stop: int) -> _Array:
+        """Return a part of the table, the same for the whole batch."""
+        return np.asarray(table[None, start:stop, :stop])
+
+    def shifted(self, scores: _Array, shift: _Array) -> _Array:
+        """Return the sum."""
+        return np.asarray(scores + shift)
 
     def attention(self, scores: _Array, visible: Visible, temperature: Temperature, *, key_size: int) -> _Array:
         """Return the weights, with the largest score taken off before ``exp``."""
@@ -95,12 +127,22 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
         if isinstance(temperature, Hardmax):
             factors = np.where(hidden == largest, self._dtype.type(1), self._dtype.type(0))
         else:
-            factors = np.exp((hidden - largest) * self._dtype.type(self._gap(temperature, key_size, visible)))
-        return np.asarray(factors / factors.sum(axis=-1, keepdims=True, dtype=self._dtype))
+            factors = np.exp((hidden - largest) * self._gap(temperature, key_size, visible))
+        return self._shares(factors)
 
-    @staticmethod
-    def _gap(temperature: Temperature, key_size: int, visible: Visible) -> float:
-        return score_gap(temperature, key_size=key_size, length=visible.shape[1])
+    def shifted_attention(
+        self, scores: _Array, shift: _Array, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> _Array:
+        """Return the weights, with the largest exponent taken off before ``exp``."""
+        exponents = scores * self._gap(check_exponents(temperature), key_size, visible) + shift
+        hidden = np.where(visible, exponents, self._dtype.type(-np.inf))
+        return self._shares(np.exp(hidden - hidden.max(axis=-1, keepdims=True)))
+
+    def _gap(self, temperature: Temperature, key_size: int, visible: Visible) -> Any:
+        return self._dtype.type(score_gap(temperature, key_size=key_size, length=visible.shape[1]))
+
+    def _shares(self, factors: _Array) -> _Array:
+        return np.asarray(factors / factors.sum(axis=-1, keepdims=True, dtype=self._dtype))
 
     def mix(self, attention: _Array, values: _Array) -> _Array:
         """Return the weighted sums."""

@@ -25,3 +25,18 @@ def score_gap(temperature: Temperature, *, key_size: int, length: int) -> float:
     if isinstance(temperature, RationalSoftmax):
         return math.log(temperature.q.numerator) - math.log(temperature.q.denominator)
     raise InvalidArgument(f"temperature: expected a finite one but got {temperature!r}")
+
+
+def check_exponents(temperature: Temperature) -> Softmax:
+    """Return a temperature whose exponents something may be added to.
+
+    Raises:
+        InvalidArgument: hardmax, or an exact ``q``.
+
+    """
+    if not isinstance(temperature, Softmax):
+        raise InvalidArgument(
+            "temperature: expected a finite T, as a score bias is added to the exponents after scaling, but got"
+            f" {temperature!r}"
+        )
+    return temperature

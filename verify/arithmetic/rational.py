@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import isqrt
 from typing import Any, TypeAlias, final
 
 import flint
 import numpy as np
 from jaxtyping import Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import LARGEST_DENSE, ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.gaps import check_exponents
 
 _Matrix: TypeAlias = flint.fmpq_mat
 
@@ -25,6 +28,10 @@ _LARGEST_BITS = 64 * LARGEST_DENSE
 
 def _rational(value: Fraction) -> flint.fmpq:
     return flint.fmpq(value.numerator, value.denominator)
+
+
+def _fraction(value: flint.fmpq) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
 
 
 @final
@@ -94,9 +101,48 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         zero = flint.fmpq(0)
         return _Matrix(rows.nrows(), rows.ncols(), [value if value > zero else zero for value in rows.entries()])
 
+    def pointwise(self, rows: _Matrix, activation: Activation) -> _Matrix:
+        """Return an activation exactly; an irrational value is refused."""
+        return _Matrix(rows.nrows(), rows.ncols(), [_activated(activation, value) for value in rows.entries()])
+
+    def multiply(self, left: _Matrix, right: _Matrix) -> _Matrix:
+        """Return the product exactly."""
+        products = [a * b for a, b in zip(left.entries(), right.entries(), strict=True)]
+        return _Matrix(left.nrows(), left.ncols(), products)
+
+    def normalise(self, rows: _Matrix, *, centred: bool, mean: bool, eps: Fraction) -> _Matrix:
+        """Return the rows over their lengths exactly; an irrational length is refused, and one of 0."""
+        width, added, found = rows.ncols(), _rational(eps), []
+        for row in rows.tolist():
+            middle = sum(row, flint.fmpq(0)) / width if centred else flint.fmpq(0)
+            moved = [value - middle for value in row]
+            squares = sum((value * value for value in moved), flint.fmpq(0))
+            length = _root((squares / width if mean else squares) + added)
+            found += [value / length for value in moved]
+        return _Matrix(rows.nrows(), width, found)
+
+    def affine(self, rows: _Matrix, weight: _Matrix | None, bias: _Matrix | None) -> _Matrix:
+        """Return ``w * x + b`` exactly."""
+        scales = [flint.fmpq(1)] * rows.ncols() if weight is None else weight.entries()
+        shifts = [flint.fmpq(0)] * rows.ncols() if bias is None else bias.entries()
+        found = [
+            value * scale + shift
+            for row in rows.tolist()
+            for value, scale, shift in zip(row, scales, shifts, strict=True)
+        ]
+        return _Matrix(rows.nrows(), rows.ncols(), found)
+
     def scores(self, queries: _Matrix, keys: _Matrix) -> _Matrix:
         """Return the inner products exactly."""
         return queries * keys.transpose()
+
+    def score_table(self, table: _Matrix, start: int, stop: int) -> _Matrix:
+        """Return a part of the table."""
+        return _Matrix([row[:stop] for row in table.tolist()[start:stop]])
+
+    def shifted(self, scores: _Matrix, shift: _Matrix) -> _Matrix:
+        """Return the exact sum."""
+        return scores + shift
 
     def attention(self, scores: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int) -> _Matrix:
         """Return the weights exactly; a finite ``T`` has an irrational ``exp(T)`` and is refused."""
@@ -108,6 +154,16 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             for column, factor in zip(columns, factors, strict=True):
                 weights[row, column] = factor / normaliser
         return weights
+
+    def shifted_attention(
+        self, scores: _Matrix, shift: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> _Matrix:
+        """Refuse: at a finite ``T`` the weights are irrational, and nothing else has exponents to add to."""
+        check_exponents(temperature)
+        raise InvalidArgument(
+            "temperature: rational arithmetic takes hardmax or an exact q, but a score bias that is added after scaling"
+            f" needs a finite T, here {temperature!r}; use --arithmetic numpy or torch"
+        )
 
     def mix(self, attention: _Matrix, values: _Matrix) -> _Matrix:
         """Return the weighted sums exactly."""
@@ -123,10 +179,33 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def numbers(self, rows: _Matrix) -> np.ndarray[Any, Any]:
         """Return an object array of Fractions."""
-        exact = [[Fraction(int(value.p), int(value.q)) for value in row] for row in rows.tolist()]
+        exact = [[_fraction(value) for value in row] for row in rows.tolist()]
         array = np.empty((rows.nrows(), rows.ncols()), dtype=object)
         array[:] = exact
         return array
+
+
+def _activated(activation: Activation, value: flint.fmpq) -> flint.fmpq:
+    found = activation.exact(_fraction(value))
+    if found is None:
+        raise InvalidArgument(
+            f"activation: rational arithmetic holds no irrational numbers, such as {activation.name} of {value}; use"
+            " --arithmetic symbolic, numpy or torch"
+        )
+    return _rational(found)
+
+
+def _root(value: flint.fmpq) -> flint.fmpq:
+    """Return the square root of a positive square of a rational."""
+    over, under = isqrt(int(value.p)), isqrt(int(value.q))
+    if value == 0:
+        raise InvalidArgument("norm: expected rows that are not 0, or eps > 0, but got a row of length 0")
+    if over**2 != value.p or under**2 != value.q:
+        raise InvalidArgument(
+            f"norm: rational arithmetic holds no square roots that are irrational, such as of {value}; use"
+            " --arithmetic symbolic, numpy or torch"
+        )
+    return flint.fmpq(over, under)
 
 
 def _factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[flint.fmpq]:

@@ -10,66 +10,26 @@ zeros at the end (the tokens' embeddings, where the embedding is 0) are not stor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.nn.functional import linear, one_hot, pad
+from torch.nn.functional import one_hot, pad
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix, Leaf
 from constructions.formats import round_to_format
 from constructions.ratios import Ratios
+from verify.arithmetic.blocks import BlockLeaf, BlockWeight, applied, constant_of, with_constant
+from verify.arithmetic.blocks import Blocks as Blocks
+from verify.arithmetic.tensor_layers import normalised
 from verify.arithmetic.tensors import TorchBase, same_batch
 
 #: What numpy has a vectorised argmax for.
 _NUMPY_ARGMAX = (torch.float32, torch.float64)
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Rows as a direct sum of blocks.
-
-    Attributes:
-        length: number of rows.
-        sizes: width of each block.
-        parts: tensors of shape batch x stored x size (batch 1: the same for all), of at most ``length`` stored rows:
-            the rows after them are zero, and ``None`` is a block of zeros.
-
-    """
-
-    length: int
-    sizes: tuple[int, ...]
-    parts: tuple[Tensor | None, ...]
-
-
-@dataclass(frozen=True)
-class BlockLeaf:
-    """One block of a weight: a multiple of the identity, a constant, one number a row, or a dense tensor.
-
-    Attributes:
-        kind: of the exact block.
-        scale: of an identity or a constant.
-        dense: every number, or (with ``read``) the one number of each row.
-        read: for each row of a sparse block the column of its number; 0 where the number is 0.
-
-    """
-
-    kind: str
-    scale: float
-    dense: Tensor | None
-    read: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class BlockWeight:
-    """A weight as a grid of blocks; absent ones are zero."""
-
-    row_sizes: tuple[int, ...]
-    column_sizes: tuple[int, ...]
-    leaves: dict[tuple[int, int], BlockLeaf]
 
 
 @final
@@ -193,10 +153,13 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         if not bias.leaves:
             return [None] * len(sizes)
         if bias.row_sizes == sizes:
-            return [_constant(bias.leaves.get((block, 0))) for block in range(len(sizes))]
-        column = Blocks(1, (1,), (torch.ones(1, 1, 1, dtype=self.torch_dtype, device=self.torch_device),))
-        whole = self._dense(self.linear(column, bias))[0, 0]  # a user's bias may be cut otherwise than its weight
-        return list(torch.split(whole, list(sizes)))
+            return [constant_of(bias.leaves.get((block, 0))) for block in range(len(sizes))]
+        return list(torch.split(self._column(bias), list(sizes)))  # it may be cut otherwise than its weight
+
+    def _column(self, weight: BlockWeight) -> Tensor:
+        """Return a weight of one column as a vector."""
+        one = Blocks(1, (1,), (torch.ones(1, 1, 1, dtype=self.torch_dtype, device=self.torch_device),))
+        return self._dense(self.linear(one, weight))[0, 0]
 
     def _written(self, rows: Blocks, weight: BlockWeight, block: int, constant: Tensor | float | None) -> Tensor | None:
         size = weight.row_sizes[block]
@@ -206,14 +169,14 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
             if part is not None and (leaf := weight.leaves.get((block, column))) is not None
         ]
         if constant is None:
-            return self._sum([_apply(leaf, part, size) for leaf, part in terms], size)
+            return self._sum([applied(leaf, part, size) for leaf, part in terms], size)
         if not terms:
             return self._stored(None, rows.length, size) + constant
         leaf, part = terms[0]
         if len(terms) == 1 and leaf.dense is not None and leaf.read is None and isinstance(constant, Tensor):
             # one pass and one new tensor: for the readout the memory traffic of its V logits is the cost
-            return _affine(leaf.dense, self._stored(part, rows.length, part.shape[2]), constant)
-        total = self._sum([_apply(leaf, part, size) for leaf, part in terms], size)
+            return with_constant(leaf.dense, self._stored(part, rows.length, part.shape[2]), constant)
+        total = self._sum([applied(leaf, part, size) for leaf, part in terms], size)
         return self._stored(total, rows.length, size) + constant
 
     def _sum(self, terms: Sequence[Tensor | None], size: int) -> Tensor | None:
@@ -230,6 +193,46 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     def relu(self, rows: Blocks) -> Blocks:
         """Return ``max(0, .)``."""
         return Blocks(rows.length, rows.sizes, tuple(None if part is None else part.relu() for part in rows.parts))
+
+    def pointwise(self, rows: Blocks, activation: Activation) -> Blocks:
+        """Return the activation of each block; what is 0 stays so where the function is 0 at 0."""
+        kept = activation.exact(Fraction(0)) == 0
+        parts = [
+            None if part is None and kept else part if kept else self._stored(part, rows.length, size)
+            for part, size in zip(rows.parts, rows.sizes, strict=True)
+        ]
+        found = tuple(None if part is None else activation.torch(part) for part in parts)
+        return Blocks(rows.length, rows.sizes, found)
+
+    def multiply(self, left: Blocks, right: Blocks) -> Blocks:
+        """Return the product, block by block: zero where one of them is."""
+        pairs = zip(left.parts, self._split(right, left.sizes).parts, strict=True)
+        parts: list[Tensor | None] = []
+        for part, other in pairs:
+            if part is None or other is None:
+                parts.append(None)
+                continue
+            stored = min(part.shape[1], other.shape[1])
+            parts.append(part[:, :stored] * other[:, :stored])
+        return Blocks(left.length, left.sizes, tuple(parts))
+
+    def normalise(self, rows: Blocks, *, centred: bool, mean: bool, eps: Fraction) -> Blocks:
+        """Return the rows as one dense block, held once where they are the same for the whole batch."""
+        found = normalised(self._dense(rows), self.fmt, centred=centred, mean=mean, eps=eps)
+        return Blocks(rows.length, (sum(rows.sizes),), (found,))
+
+    def affine(self, rows: Blocks, weight: BlockWeight | None, bias: BlockWeight | None) -> Blocks:
+        """Return ``w * x + b`` as one dense block, the product rounded first."""
+        found = self._dense(rows)
+        found = found if weight is None else found * self._column(weight)
+        found = found if bias is None else found + self._column(bias)
+        return Blocks(rows.length, (sum(rows.sizes),), (found,))
+
+    def score_table(self, table: BlockWeight, start: int, stop: int) -> Tensor:
+        """Return a part of the table, dense, the same for the whole batch."""
+        positions = sum(table.column_sizes)
+        codes = Blocks(positions, (positions,), (self._codes(positions, 0, positions),))
+        return self._dense(self.linear(codes, table)).transpose(-1, -2)[:, start:stop, :stop]
 
     def scores(self, queries: Blocks, keys: Blocks) -> Tensor:
         """Return the inner products, block by block."""
@@ -271,24 +274,3 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         dense = rows if isinstance(rows, Tensor) else self._dense(rows)
         values: np.ndarray[Any, Any] = dense.to("cpu", torch.float64).numpy()
         return values
-
-
-def _constant(leaf: BlockLeaf | None) -> Tensor | float | None:
-    if leaf is None:
-        return None
-    return leaf.scale if leaf.dense is None else leaf.dense[:, 0]  # one column: never a choice of coordinates
-
-
-def _apply(leaf: BlockLeaf, part: Tensor, rows: int) -> Tensor:
-    if leaf.dense is not None and leaf.read is not None:
-        return part.index_select(-1, leaf.read) * leaf.dense
-    if leaf.dense is not None:
-        return part * leaf.dense[:, 0] if leaf.dense.shape[1] == 1 else linear(part, leaf.dense)
-    if leaf.kind == "constant":
-        part = part.sum(-1, keepdim=True)
-    part = part if leaf.scale == 1 else part * leaf.scale
-    return part.expand(-1, -1, rows) if leaf.kind == "constant" and rows > 1 else part
-
-
-def _affine(dense: Tensor, part: Tensor, constant: Tensor) -> Tensor:
-    return torch.addcmul(constant, part, dense[:, 0]) if dense.shape[1] == 1 else linear(part, dense, constant)

@@ -10,11 +10,13 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.gaps import check_exponents
 
 _Matrix: TypeAlias = sp.ImmutableDenseMatrix
 
@@ -83,14 +85,48 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         """Return ``Max(0, .)``, decided where the sign is plain."""
         return rows.applyfunc(_relu)
 
+    def pointwise(self, rows: _Matrix, activation: Activation) -> _Matrix:
+        """Return the activation's expression."""
+        return rows.applyfunc(activation.symbol)
+
+    def multiply(self, left: _Matrix, right: _Matrix) -> _Matrix:
+        """Return the product."""
+        return left.multiply_elementwise(right)
+
+    def normalise(self, rows: _Matrix, *, centred: bool, mean: bool, eps: Fraction) -> _Matrix:
+        """Return the rows over the square roots; a length that is plainly 0 is refused."""
+        width, added, found = rows.cols, sp.Rational(eps.numerator, eps.denominator), []
+        for row in rows.tolist():
+            middle = sp.Add(*row) / width if centred else 0
+            moved = [value - middle for value in row]
+            squares = sp.Add(*(value**2 for value in moved))
+            under = sp.cancel((squares / width if mean else squares) + added)
+            if under.is_zero:
+                raise InvalidArgument("norm: expected rows that are not 0, or eps > 0, but got a row of length 0")
+            found.append([value / sp.sqrt(under) for value in moved])
+        return _Matrix(found)
+
+    def affine(self, rows: _Matrix, weight: _Matrix | None, bias: _Matrix | None) -> _Matrix:
+        """Return ``w * x + b``."""
+        ones = sp.ones(rows.rows, 1)
+        product = rows if weight is None else rows.multiply_elementwise(ones * weight.T)
+        return product if bias is None else product + ones * bias.T
+
     def scores(self, queries: _Matrix, keys: _Matrix) -> _Matrix:
         """Return the inner products."""
         return queries * keys.T
 
+    def score_table(self, table: _Matrix, start: int, stop: int) -> _Matrix:
+        """Return a part of the table."""
+        return table[start:stop, :stop]
+
+    def shifted(self, scores: _Matrix, shift: _Matrix) -> _Matrix:
+        """Return the sum."""
+        return scores + shift
+
     def attention(self, scores: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int) -> _Matrix:
         """Return rational functions of ``q``, or hardmax; scores must be numbers."""
-        if any(not score.is_number for score in scores):
-            raise InvalidArgument("scores: symbolic arithmetic takes scores that are numbers, free of q")
+        _check_numbers(scores)
         rows = []
         for row, seen in enumerate(visible):
             largest = max(score for score, sees in zip(scores.row(row), seen, strict=True) if sees)
@@ -101,6 +137,19 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
                 else:
                     factors.append(q**score if sees else sp.S.Zero)
             rows.append([sp.cancel(factor / sp.Add(*factors)) for factor in factors])
+        return _Matrix(rows)
+
+    def shifted_attention(
+        self, scores: _Matrix, shift: _Matrix, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> _Matrix:
+        """Return functions of ``q`` and of the exponentials of the shift; scores must be numbers."""
+        check_exponents(temperature)
+        _check_numbers(scores)
+        rows = []
+        for row, seen in enumerate(visible):
+            entries = zip(scores.row(row), shift.row(row), seen, strict=True)
+            factors = [q**score * sp.exp(more) if sees else sp.S.Zero for score, more, sees in entries]
+            rows.append([factor / sp.Add(*factors) for factor in factors])
         return _Matrix(rows)
 
     def mix(self, attention: _Matrix, values: _Matrix) -> _Matrix:
@@ -123,6 +172,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         numbers = np.empty(rows.shape, dtype=object)
         numbers[:] = [[_number(value) for value in row] for row in rows.tolist()]
         return numbers
+
+
+def _check_numbers(scores: _Matrix) -> None:
+    if any(not score.is_number for score in scores):
+        raise InvalidArgument("scores: symbolic arithmetic takes scores that are numbers, free of q")
 
 
 def _number(value: sp.Expr) -> Fraction | sp.Expr:

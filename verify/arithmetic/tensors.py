@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.functional import linear
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
@@ -20,6 +22,7 @@ from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.emulated import fused_multiply_add, matmul_precision, to_tf32
 from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.tensor_layers import hidden_off, normalised, shifted_softmax
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
@@ -94,14 +97,22 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
 
     def attention(self, scores: Tensor, visible: Visible, temperature: Temperature, *, key_size: int) -> Tensor:
         """Return the weights: torch's softmax of the scaled scores, or a uniform choice among the largest."""
-        if not visible.all():
-            hidden = torch.from_numpy(~visible).to(scores.device)
-            scores = scores.masked_fill(hidden, -torch.inf)
+        scores = hidden_off(scores, visible)
         if isinstance(temperature, Hardmax):
             largest = (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
             return largest / largest.sum(-1, keepdim=True)
         gap = score_gap(temperature, key_size=key_size, length=visible.shape[1])
         return torch.softmax(scores * gap, dim=-1)
+
+    def shifted(self, scores: Tensor, shift: Tensor) -> Tensor:
+        """Return the sum."""
+        return scores + shift
+
+    def shifted_attention(
+        self, scores: Tensor, shift: Tensor, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> Tensor:
+        """Return the weights: torch's softmax of the scaled scores and the shift."""
+        return shifted_softmax(scores, shift, visible, temperature, key_size=key_size)
 
 
 @contextmanager
@@ -123,9 +134,11 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     Attributes:
         bias: how a bias is added: ``linear`` by torch's own kernel (``F.linear``), which may round the product first or
             not, as its library and the processor have it; ``separate`` to the rounded product (``x @ W.T + b``);
-            ``fma`` by a chain of fused multiply-adds that starts from it, emulated (not in float64).
+            ``fma`` by a chain of fused multiply-adds that starts from it, emulated (not in float64). This is said of
+            linear maps: the bias of a norm is added coordinate by coordinate, to the rounded product, in each of them.
         tf32_factors: whether the factors of every float32 product are first rounded to TF32's 11 bits, as a GPU does
-            that has TF32 on: an emulation on the CPU, whose sums are then float32's.
+            that has TF32 on: an emulation on the CPU, whose sums are then float32's. Products coordinate by coordinate,
+            of gates, norms and rotary positions, are no matrix products and stay in float32.
 
     """
 
@@ -223,6 +236,27 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     def relu(self, rows: Tensor) -> Tensor:
         """Return ``max(0, .)``."""
         return torch.relu(rows)
+
+    def pointwise(self, rows: Tensor, activation: Activation) -> Tensor:
+        """Return the activation by torch's own function."""
+        return activation.torch(rows)
+
+    def multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the product."""
+        return left * right
+
+    def normalise(self, rows: Tensor, *, centred: bool, mean: bool, eps: Fraction) -> Tensor:
+        """Return the rows over their lengths; see :func:`~verify.arithmetic.tensor_layers.normalised`."""
+        return normalised(rows, self.fmt, centred=centred, mean=mean, eps=eps)
+
+    def affine(self, rows: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Return ``w * x + b``, the product rounded first."""
+        product = rows if weight is None else rows * weight[:, 0]
+        return product if bias is None else product + bias[:, 0]
+
+    def score_table(self, table: Tensor, start: int, stop: int) -> Tensor:
+        """Return a part of the table, the same for the whole batch."""
+        return table[None, start:stop, :stop]
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the inner products."""

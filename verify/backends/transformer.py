@@ -15,7 +15,7 @@ from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
 from verify.running.model import bind_construction
 from verify.running.respond import Produced, respond
-from verify.running.temperatures import show_temperature
+from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
 
 
@@ -48,9 +48,7 @@ class TransformerBackend(Backend):
 
     def settings(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature as it is in this arithmetic."""
-        construction = self._weighted(specification)
-        shown = show_temperature(construction.temperature_for(self.fmt))
-        return {"temperature": shown + (" (default)" if construction.temperature is None else "")}
+        return temperature_setting(self._weighted(specification), self.fmt)
 
     def key(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature, exactly, the mask, and the kernels."""

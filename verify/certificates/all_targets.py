@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast, get_args
+from typing import Any, Generic
 
 import numpy as np
 import sympy as sp
@@ -22,20 +22,21 @@ from constructions.ratios import Ratios
 from constructions.temperature import Softmax, head_temperature
 from constructions.transformer import Linear
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from verify.arithmetic.base import Arithmetic
+from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.certificates.balls.arithmetic import BallArithmetic
-from verify.certificates.balls.columns import ball_precision
-from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel, Products
-from verify.certificates.floats.margins import Margins, rounded_margins
-from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.kernel import Kernel
+from verify.certificates.relational import relational
+from verify.certificates.relational.alternatives import Related
+from verify.certificates.relational.arithmetic import Bounds
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
 from verify.running.model import Model, bind_construction, forward
+from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -62,8 +63,7 @@ def certificate_arithmetic(
     """
     check_choice("arithmetic", kind, ("ball", "rounded"))
     if kind == "rounded":
-        check_choice("products", products, get_args(Products))
-        return RoundedArithmetic(Kernel(get_format(dtype), cast("Products", products), tf32))
+        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
     if tf32 or products != "either":
         raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
     return BallArithmetic()
@@ -71,7 +71,7 @@ def certificate_arithmetic(
 
 def certify(
     construction: Construction,
-    arithmetic: BallArithmetic | RoundedArithmetic,
+    arithmetic: EnclosingArithmetic[Any, Any, Any],
     *,
     claim: str | None = None,
     budget: int = BUDGET,
@@ -108,8 +108,8 @@ def certify(
             raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
     started = time.perf_counter()
     found = _Found()
-    with ball_precision(), np.errstate(all="ignore"):  # what is not finite is never certain
-        bound = replace(bind_for_certificate(construction, sparse(arithmetic)), any_embedding=any_embedding)
+    with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
+        bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_one_pass(bound.model, construction.layout.response)
             for batch in cells(construction, budget=budget):
@@ -123,7 +123,8 @@ def certify(
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction, arithmetic)
+        parameters=parameters_of(construction)
+        | temperature_setting(construction, arithmetic.fmt)
         | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
         method="certified",
         arithmetic=arithmetic.name,
@@ -151,35 +152,29 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Generic[WeightT, RowsT, ScoresT]):
     """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
 
-    arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
-    model: Model[Any, Any, Any]
-    readout: Linear[Any]
-    bias: Any
+    arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT]
+    model: Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]
+    readout: Linear[WeightT]
+    bias: WeightT
     any_embedding: Fraction | None = None
 
 
-def sparse(arithmetic: BallArithmetic | RoundedArithmetic) -> BallArithmetic | SparseArithmetic:
-    """Return the arithmetic for many cells at once: rounded boxes share what does not differ between cells."""
-    return SparseArithmetic(arithmetic) if isinstance(arithmetic, RoundedArithmetic) else arithmetic
-
-
 def bind_for_certificate(
-    construction: Construction, arithmetic: BallArithmetic | RoundedArithmetic | SparseArithmetic
-) -> Bound:
+    construction: Construction, arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT]
+) -> Bound[WeightT, RowsT, ScoresT]:
     """Return the model without its readout, and the readout."""
-    held: Arithmetic[Any, Any, Any] = arithmetic
-    model = bind_construction(construction, held)
+    model = bind_construction(construction, arithmetic)
     readout = model.transformer.readout
     # adding 0 changes no sum
     nothing = lower(sp.ZeroMatrix(construction.transformer.lowered.output_size, 1), {})
-    bias = held.weight(nothing) if readout.bias is None else readout.bias
+    bias = arithmetic.weight(nothing) if readout.bias is None else readout.bias
     return Bound(arithmetic, model.without_readout(), readout, bias)
 
 
-def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
+def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], steps: int) -> None:
     """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
 
     Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
@@ -196,7 +191,7 @@ def check_one_pass(model: Model[Any, Any, Any], steps: int) -> None:
         raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
 
 
-def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> Any:
+def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None) -> RowsT:
     """Return bounds of the readout's input at the last position.
 
     Args:
@@ -205,7 +200,7 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
         trace: records every intermediate.
 
     """
-    arithmetic: Any = bound.arithmetic  # one of two that have bounds of prompts and of embeddings
+    arithmetic = bound.arithmetic
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
@@ -220,14 +215,33 @@ def readout_input(bound: Bound, batch: Cells, *, trace: Trace | None = None) -> 
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
-def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found: _Found, points: int) -> None:
-    rows = readout_input(bound, batch)
-    margins: Margins
-    weight, bias = bound.readout.weight, bound.bias
-    if isinstance(bound.arithmetic, SparseArithmetic):
-        margins = rounded_margins(bound.arithmetic.base, rows.dense(), weight, bias, batch.expected, points=points)
-    else:
-        margins = ball_margins(rows, weight, bias, batch.expected)
+def related_readout_input(
+    bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None
+) -> RowsT | None:
+    """Return bounds as :func:`readout_input` does, within those where relations between coordinates tell more.
+
+    Bounds of every coordinate forget how they go together. Keeping that takes longer, and is of use where bounds alone
+    decide nothing. ``None`` in an arithmetic of which no relations are known.
+    """
+    arithmetic = relational(bound.arithmetic)
+    if arithmetic is None:
+        return None
+    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+    related = Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+    row: Related[RowsT] = readout_input(related, batch, trace=None if trace is None else Bounds(trace=trace))
+    return row.rows
+
+
+def _certify_batch(
+    construction: Construction, bound: Bound[Any, Any, Any], batch: Cells, found: _Found, points: int
+) -> None:
+    arithmetic, weight, bias = bound.arithmetic, bound.readout.weight, bound.bias
+    margins = arithmetic.margins(readout_input(bound, batch), weight, bias, batch.expected, points=points)
+    if not margins.certain.all():
+        rows = related_readout_input(bound, batch)
+        if rows is not None:  # either bound holds by itself; fmax takes the other one for NaN
+            related = arithmetic.margins(rows, weight, bias, batch.expected, points=points)
+            margins = Margins(np.fmax(margins.lower, related.lower))
     found.count += len(batch.expected)
     found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
@@ -239,10 +253,6 @@ def _certify_batch(construction: Construction, bound: Bound, batch: Cells, found
         found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
 
 
-def _assumptions(arithmetic: BallArithmetic | RoundedArithmetic, any_embedding: Fraction | None) -> str:
-    kernels = (
-        arithmetic.kernel.assumptions()
-        if isinstance(arithmetic, RoundedArithmetic)
-        else "real numbers with the true exp"
-    )
-    return kernels + (f"; for EVERY token embedding with |E| <= {any_embedding}" if any_embedding is not None else "")
+def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:
+    every = "" if any_embedding is None else f"; for EVERY token embedding with |E| <= {any_embedding}"
+    return arithmetic.assumptions() + every

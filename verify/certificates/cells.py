@@ -22,7 +22,7 @@ from constructions.unknown_arithmetic import INT64_ENTRIES
 from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 
 #: Numbers in the input rows of one batch of cells.
-_BATCH_NUMBERS = 2**23
+BATCH_NUMBERS = 2**23
 #: Of the members that are drawn: the same verdict on every machine.
 _SEED = 0
 
@@ -175,8 +175,10 @@ def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[C
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, _BATCH_NUMBERS // (width * layout.context_size))
-    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=width):
+    chunk = max(1, BATCH_NUMBERS // (width * layout.context_size))
+    # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
+    enough = width if any(place.entries for place in places) else chunk
+    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=enough):
         count = sum(counts)
         low = np.zeros((count, space.digits), dtype=np.int64)
         high = low + (space.vocab_size - 1)

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from constructions.construction import Construction
-from verify.certificates.all_targets import bind_for_certificate, readout_input
+from verify.arithmetic.base import NumberSystem
+from verify.certificates.all_targets import Bound, bind_for_certificate, readout_input
 from verify.certificates.cells import Cells, everything
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
+from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 
@@ -31,7 +34,7 @@ class _FirstRounding(Trace):
 
     name: str | None = None
 
-    def record(self, name: str, arithmetic: Any, value: Any) -> None:  # the signature of Trace
+    def record(self, name: str, arithmetic: NumberSystem[Any, Any, Any], value: Any) -> None:
         """Look whether a value is exact."""
         if self.name is None and not value.exact:
             self.name = name
@@ -72,7 +75,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
-        parameters=parameters_of(construction, arithmetic),
+        parameters=parameters_of(construction) | temperature_setting(construction, arithmetic.fmt),
         method="certified",
         arithmetic=arithmetic.name,
         device=arithmetic.device,
@@ -81,12 +84,12 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         space=space,
         seconds=time.perf_counter() - started,
         reason=reason
-        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.kernel.assumptions()};"
+        or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.assumptions()};"
         f" {pure_functions(members)}",
     )
 
 
-def _rounded_at(cell: Cells, arithmetic: RoundedArithmetic, bound: Any) -> str | None:
+def _rounded_at(cell: Cells, arithmetic: RoundedArithmetic, bound: Bound[RoundedWeight, Box, Box]) -> str | None:
     trace = _FirstRounding()
     rows = readout_input(bound, cell, trace=trace)
     if trace.name is None:

@@ -16,8 +16,9 @@ from verify.cli import frontier as cli_frontier
 from verify.cli import limits as cli_limits
 from verify.cli import show as cli_show
 from verify.cli import text as cli_text
+from verify.cli import verifying as cli_verify
 from verify.cli.terminal import BAD_INPUT, echo, finish, prepare, tell, tell_interrupted, told_as
-from verify.suite.subjects import author_mistake
+from verify.requests.own import author_mistake
 
 app = typer.Typer(
     name="prefixproof",
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _module in (cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
+for _module in (cli_verify, cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
     _module.register(app)
 
 _OTHERS = "2 bad input, 3 anything unexpected, 130 interrupted."

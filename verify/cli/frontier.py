@@ -7,10 +7,15 @@ from typing import Annotated, cast, get_args
 
 import typer
 
+from constructions.fields import short
 from constructions.validation import InvalidArgument, check_choice
 from verify.cli import options
+from verify.cli.groups import register as register_commands
+from verify.cli.sizes import FieldOptions, OtherSizes
+from verify.cli.terminal import console, echo, print_json
 from verify.files.atomic import check_checkpoint
 from verify.report.pictures import check_picture
+from verify.report.progress import shown_progress
 
 #: V that are looked at unless told otherwise: beyond the paper's encoding in float32, minutes of work.
 _LIMIT = 4096
@@ -18,15 +23,14 @@ _LIMIT = 4096
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(frontier)
+    register_commands(app, frontier)
 
 
 def frontier(
     claim: options.ClaimId,
-    context: options.Context = None,
-    response: options.Response = None,
-    input_size: options.Input = None,
-    size: options.SizeOption = None,
+    sizes: OtherSizes,
+    temperature: options.TemperatureOptions,
+    fields: FieldOptions,
     dtype: Annotated[
         str, typer.Option("--dtype", help="formats, with commas: float64, float32, tf32, bfloat16, float16")
     ] = "bfloat16,float16",
@@ -35,14 +39,6 @@ def frontier(
     ] = "separate,linear,fma",
     first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
     limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
-    temperature: options.TemperatureOption = None,
-    scaled_by: options.ScaledBy = "key",
-    q: options.Q = None,
-    mask: options.MaskOption = None,
-    lift: options.LiftOption = None,
-    encoding: options.EncodingOption = None,
-    readout: options.ReadoutOption = None,
-    band: options.BandOption = None,
     checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="go on from this file (one format)")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="stop after about this long")] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw the result, such as frontier.png")] = None,
@@ -64,13 +60,11 @@ def frontier(
         check_checkpoint(checkpoint)
     if picture is not None:
         check_picture(picture)
-    given = {"mask": mask, "lift": lift, "encoding": encoding, "readout": readout, "band": band}
-    chosen = {name: value for name, value in given.items() if value is not None and (name, value) != ("mask", "causal")}
-    sizes = options.sizes_of(size, context=context, response=response, input=input_size)
-    family = Family(claim, sizes, options.parse_temperature(temperature, q, scaled_by), chosen)
+    chosen = {short(name): value for name, value in fields.values.items() if (name, value) != ("mask", "causal")}
+    family = Family(claim, sizes.values_alone, temperature.given, chosen)
     found = []
     for name in formats:
-        with options.shown_progress(f"{claim} {name}: V") as progress:
+        with shown_progress(f"{claim} {name}: V") as progress:
             found.append(
                 find_frontier(
                     family,
@@ -90,12 +84,12 @@ def frontier(
 
         draw_frontiers(picture, found)  # before anything is printed: an error would be a second document
     if as_json:
-        options.print_json({"frontiers": [part.to_json() for part in found]})
+        print_json({"frontiers": [part.to_json() for part in found]})
     else:
-        options.console().print(frontier_table(found))
+        console().print(frontier_table(found))
         for part in found:
             for line in explanation(part):
-                options.echo(line)
+                echo(line)
     return 0 if all(part.found for part in found) else 1
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from constructions.construction import Construction
 from constructions.counterexamples import REFUTED
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from proofs import CLAIMS
 from proofs.attention import SECOND_LAYER
 from verify.cli import options
-from verify.cli.evidence import show_verdicts
-from verify.cli.sizes import command_for
+from verify.cli.groups import register as register_commands
+from verify.cli.terminal import echo, print_json
+from verify.cli.verdicts import exit_status, finished, show_verdicts
 from verify.evidence.counterexamples import refute
 from verify.evidence.finder import find_counterexample
 from verify.prefixes import IDENTITIES, check_layer, draw_case
@@ -26,6 +25,8 @@ from verify.prefixes.files import read_layer
 from verify.prefixes.picture import draw_attention
 from verify.reachability import Problem, Reachability, decide, decide_pattern
 from verify.report.pictures import check_picture
+from verify.report.progress import shown_progress
+from verify.requests.own import is_own
 from verify.running.cases import options_of
 
 _File = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSON file with the layer, its content, its prefix")]
@@ -33,11 +34,11 @@ _File = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSON file wi
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (attention, reach, counterexample):
-        app.command()(command)
+    register_commands(app, attention, reach, counterexample)
 
 
 def attention(
+    running: options.Running,
     file: _File = None,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", help="which identities; all that fit by default")
@@ -47,13 +48,10 @@ def attention(
     ] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
     head: Annotated[int, typer.Option("--head", help="which head the picture shows")] = 0,
-    arithmetic: options.Kind = "torch",
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
     as_json: options.Json = False,
 ) -> int:
     """Check the identities of attention under a prefix on a layer of your own."""
-    kind = options.arithmetic_of(arithmetic, dtype, device)
+    kind = running.chosen()
     if picture is not None:
         check_picture(picture)
     if (file is None) == (drawn is None):
@@ -69,7 +67,8 @@ def attention(
         layer, content, prefix, next_head = case.layer, case.content, case.prefix, case.next_head
         where = f"--drawn {drawn}"
     names = claim or [name for name in IDENTITIES if name != SECOND_LAYER or next_head is not None]
-    command = f"prefixproof attention {where} --arithmetic {arithmetic} --dtype {dtype} --device {device}"
+    chosen = f"--arithmetic {running.arithmetic} --dtype {running.dtype} --device {running.device}"
+    command = f"prefixproof attention {where} {chosen}"
     verdicts = [
         check_layer(name, layer, content, prefix, kind, next_head=next_head, reproduce=f"{command} --claim {name}")
         for name in names
@@ -77,8 +76,8 @@ def attention(
     caption = None if picture is None else draw_attention(picture, layer, content, prefix, kind, head=head)
     show_verdicts(verdicts, as_json=as_json, many=True)
     if caption is not None and not as_json:
-        options.echo(f"{picture}: {caption}")
-    return options.exit_status(verdicts)
+        echo(f"{picture}: {caption}")
+    return exit_status(verdicts)
 
 
 def _drawn(text: str) -> tuple[int, int]:
@@ -104,14 +103,14 @@ def reach(
         size = check_integer("prefix_size", given.prefix_size if prefix_size is None else prefix_size, 1)
         answer = decide(Problem(given.layer, given.content, given.outputs, size))
     if as_json:
-        options.print_json(_record(answer, size))
+        print_json(_record(answer, size))
     else:
         words = {True: "reachable", False: "impossible", None: "unknown"}
         length = "any length" if size is None else f"{size}"
-        options.echo(f"{words[answer.reachable]} (prefix vectors: {length})")
+        echo(f"{words[answer.reachable]} (prefix vectors: {length})")
         for line in (answer.prefix, answer.certificate, answer.reason):
             if line is not None:
-                options.echo(_plain(line))
+                echo(_plain(line))
     return 0 if answer.reachable else 1
 
 
@@ -140,71 +139,30 @@ def _json(value: Any) -> Any:
 
 
 def counterexample(
-    claim: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLAIM",
-            help="a claim, a refuted claim, or a construction of yours as module:Class or path/to/file.py:Class",
-        ),
-    ],
-    size: Annotated[
-        list[str] | None,
-        typer.Option("--size", metavar="NAME=A..B", help="range of a size, such as vocab=1..6 (again and again)"),
-    ] = None,
-    vocab: options.Vocab = None,
-    context: options.Context = None,
-    response: options.Response = None,
-    input_size: options.Input = None,
-    arithmetic: options.Kind = "torch",
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
-    temperature: options.TemperatureOption = None,
-    scaled_by: options.ScaledBy = "key",
-    q: options.Q = None,
-    mask: options.MaskOption = None,
-    lift: options.LiftOption = None,
-    encoding: options.EncodingOption = None,
-    readout: options.ReadoutOption = None,
-    band: options.BandOption = None,
+    asked: options.AskedRanges,
+    running: options.Running,
     as_json: options.Json = False,
 ) -> int:
     """Find the smallest failing case of a construction in a range of sizes, or show one that refutes a false claim."""
+    claim = asked.claim
     if claim in REFUTED:
-        sized = size or any((vocab, context, response, input_size))
-        if sized or temperature is not None or q is not None:
+        if asked.sizes.given or asked.temperature.options:
             raise InvalidArgument(f"size: expected no sizes and no temperature, as {claim} has one counterexample")
         show_verdicts([refute(claim)], as_json=as_json, statement=REFUTED[claim].statement)
         return 1
-    if ":" not in claim:
-        check_choice("claim", claim, (*CLAIMS, *REFUTED))
-    subject = options.get_subject(claim)
-    ranges = options.ranges_of(
-        subject, size, least=None, vocab=vocab, context=context, response=response, input=input_size
-    )
-    parsed = options.parse_temperature(temperature, q, scaled_by)
-
-    def build(**sizes: int) -> Construction:
-        return options.with_options(
-            subject.build(sizes),
-            temperature=parsed,
-            mask=mask,
-            lift=lift,
-            encoding=encoding,
-            readout=readout,
-            band=band,
-        )
-
-    with options.shown_progress(f"{claim}: search") as progress:
+    if not is_own(claim):
+        built = [name for name, known in CLAIMS.items() if known.construction is not None]
+        check_choice("claim", claim, (*built, *REFUTED))
+    request = asked.request(running.chosen())
+    with shown_progress(f"{claim}: search") as progress:
         verdict = find_counterexample(
-            build,
-            ranges,
-            options.arithmetic_of(arithmetic, dtype, device),
+            lambda **sizes: request.build(sizes),
+            request.sizes,
+            request.arithmetic,
             claim=claim,
-            command=partial(command_for, claim),
+            command=request.command,
             progress=progress,
         )
     if verdict.counterexample is None:  # what it was looked for at; a case that was found says so itself
-        first = build(**{name: values[0] for name, values in ranges.items()})
-        verdict = replace(verdict, parameters={**verdict.parameters, **options_of(first)})
-    show_verdicts([verdict], as_json=as_json)
-    return options.exit_status([verdict])
+        verdict = replace(verdict, parameters={**verdict.parameters, **options_of(request.build(request.first))})
+    return finished(verdict, as_json=as_json)

@@ -11,14 +11,18 @@ from rich.markup import escape
 
 from constructions.construction import Construction
 from constructions.text import CharacterVocabulary
-from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import InvalidArgument
+from proofs import get_claim
 from verify.cli import options
-from verify.cli.sizes import command_for
+from verify.cli.groups import register as register_commands
+from verify.cli.sizes import MaskOption
+from verify.cli.terminal import console, echo, print_json
+from verify.cli.verdicts import exit_status
 from verify.evidence.evaluation import evaluate
 from verify.evidence.verdict import Verdict
 from verify.files.maps import read_map
 from verify.report.tables import explanation, verdict_table
+from verify.requests import Request
 
 #: Numbers of a virtual token that are printed; ``--json`` has them all.
 _SHOWN_NUMBERS = 24
@@ -26,22 +30,17 @@ _SHOWN_NUMBERS = 24
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(generate)
-    app.command()(answer)
+    register_commands(app, generate, answer)
 
 
 def generate(
+    running: options.Running,
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="what the transformer must generate; any Unicode text")],
     vocab: Annotated[
         str | None, typer.Option("--vocab", metavar="CHARACTERS", help="the vocabulary; TEXT's characters by default")
     ] = None,
-    arithmetic: options.Kind = "torch",
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
-    temperature: options.TemperatureOption = None,
-    scaled_by: options.ScaledBy = "key",
-    q: options.Q = None,
-    mask: options.MaskOption = None,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -50,25 +49,22 @@ def generate(
     tokens = vocabulary.encode(text)
     if not len(tokens):
         raise InvalidArgument("text: expected at least one character but got '' (type str)")
-    construction = options.with_options(
-        UnconditionalGeneration(vocabulary.size, len(tokens)),
-        temperature=options.parse_temperature(temperature, q, scaled_by),
-        mask=mask,
-        lift=None,
+    request = Request(
+        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
     )
-    number_system = options.arithmetic_of(arithmetic, dtype, device)
+    construction = request.build({"vocab_size": vocabulary.size, "context_size": len(tokens)})
     verdict, outcome = evaluate(
         construction,
         target=tokens,
-        arithmetic=number_system,
-        claim="theorem-1",
-        command=command_for("theorem-1", construction),
+        arithmetic=request.arithmetic,
+        claim=request.claim.id,
+        command=request.command(construction),
         tf32=tf32,
     )
     made = vocabulary.decode(outcome.produced[0])
     prompt = _prompt(construction, tokens)
     if as_json:
-        options.print_json(
+        print_json(
             {
                 "text": text,
                 "vocabulary": vocabulary.characters,
@@ -78,62 +74,55 @@ def generate(
             }
         )
     else:
-        options.echo(f"virtual token ({len(prompt[0])} numbers): {_numbers(prompt[0])}")
-        options.echo(f"generated: {made}")
+        echo(f"virtual token ({len(prompt[0])} numbers): {_numbers(prompt[0])}")
+        echo(f"generated: {made}")
         _show(verdict)
-    return options.exit_status([verdict])
+    return exit_status([verdict])
 
 
 def answer(
+    running: options.Running,
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
-    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...}, see the README")],
-    arithmetic: options.Kind = "torch",
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
-    temperature: options.TemperatureOption = None,
-    scaled_by: options.ScaledBy = "key",
-    q: options.Q = None,
-    mask: options.MaskOption = None,
+    map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
     """Answer TOKEN by the map in FILE: Theorem 2, or longer responses where the answers are lists."""
     table = read_map(map_file)
     user = table.token(token)
-    construction = options.with_options(
-        table.construction,
-        temperature=options.parse_temperature(temperature, q, scaled_by),
-        mask=mask,
-        lift=None,
+    request = Request(
+        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
     )
-    number_system = options.arithmetic_of(arithmetic, dtype, device)
+    construction = request.build(table.sizes)
     verdict, outcome = evaluate(
         construction,
         target=table.target,
         user_input=[user],
-        arithmetic=number_system,
-        claim=table.claim,
-        command=command_for(table.claim, construction),
+        arithmetic=request.arithmetic,
+        claim=request.claim.id,
+        command=request.command(construction),
         tf32=tf32,
     )
     made = [table.vocabulary[place] for place in outcome.produced[0].tolist()]
     prompt = _prompt(construction, table.target)
     if as_json:
-        options.print_json(
+        print_json(
             {
                 "token": table.vocabulary[user],
                 "vocabulary": list(table.vocabulary),
                 "virtual_tokens": prompt,
-                "answer": made if table.claim == "longer-responses" else made[0],
+                "answer": made if table.lists else made[0],
                 "verdict": verdict.to_json(),
             }
         )
     else:
         for place, numbers in enumerate(prompt):
-            options.echo(f"virtual token {place} ({len(numbers)} numbers): {_numbers(numbers)}")
-        options.echo(f"answer: {' '.join(json.dumps(part, ensure_ascii=False) for part in made)}")
+            echo(f"virtual token {place} ({len(numbers)} numbers): {_numbers(numbers)}")
+        echo(f"answer: {' '.join(json.dumps(part, ensure_ascii=False) for part in made)}")
         _show(verdict)
-    return options.exit_status([verdict])
+    return exit_status([verdict])
 
 
 def _prompt(construction: Construction, target: Any) -> list[list[str]]:
@@ -148,7 +137,7 @@ def _numbers(numbers: list[str]) -> str:
 
 
 def _show(verdict: Verdict) -> None:
-    console = options.console()
-    console.print(verdict_table([verdict]))
+    screen = console()
+    screen.print(verdict_table([verdict]))
     for line in explanation(verdict):
-        console.print(escape(line), soft_wrap=True)
+        screen.print(escape(line), soft_wrap=True)

@@ -5,12 +5,10 @@ Importing this module also registers the constructions with Hypothesis, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -23,7 +21,6 @@ from constructions.specification import Specification
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
 from constructions.unconditional_generation import UnconditionalGeneration
 from constructions.validation import IntArray, InvalidArgument, check_integer
-from verify.suite.subjects import Subject
 
 #: Targets of more entries than this are drawn through numpy from a drawn seed: Hypothesis would spend its whole budget
 #: on their entries. They shrink in their sizes, not entry by entry.
@@ -145,29 +142,6 @@ def longer_inputs(
     sizes = longer_inputs_sizes(max_vocab_size, max_input_size, max_digits=max_digits, fmt=fmt)
     vocab_size, input_size = draw(st.sampled_from(sizes))
     return LongerInputs(vocab_size, input_size)
-
-
-def constructions_of(subject: Subject, ranges: Mapping[str, range], fmt: Format | None) -> SearchStrategy[Construction]:
-    """Return a strategy for constructions of sizes in these ranges; sizes that it refuses are not drawn.
-
-    Args:
-        subject: what to build, by the names of its fields.
-        ranges: for every size its values.
-        fmt: the number format, ``None`` for exact arithmetic.
-
-    """
-    sizes = {name: st.integers(values[0], values[-1]) for name, values in ranges.items()}
-
-    def build(given: dict[str, int]) -> Construction:
-        try:
-            construction = subject.build(given)
-            if fmt is not None:
-                construction.check_format(fmt)
-        except InvalidArgument:
-            reject()
-        return construction
-
-    return st.fixed_dictionaries(sizes).map(build)
 
 
 def longer_inputs_sizes(

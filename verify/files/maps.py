@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from constructions.conditional_generation import ConditionalGeneration
 from constructions.exact_matrix import check_dense
-from constructions.longer_responses import LongerResponses
 from constructions.validation import IntArray, InvalidArgument, check_tokens
 from verify.files.atomic import read_json
 
@@ -26,19 +24,28 @@ class TokenMap:
 
     Attributes:
         vocabulary: the names of the tokens, in token order.
-        construction: Theorem 2's, or longer responses' where the answers are lists.
-        target: the map as the construction's target.
+        target: the map as a target of Theorem 2's construction, or of longer responses' where the answers are lists.
 
     """
 
     vocabulary: tuple[str | int, ...]
-    construction: ConditionalGeneration | LongerResponses
     target: IntArray
 
     @property
+    def lists(self) -> bool:
+        """Whether the answers are lists."""
+        return self.target.ndim > 1
+
+    @property
     def claim(self) -> str:
-        """The id of the claim that the construction belongs to."""
-        return "theorem-2" if isinstance(self.construction, ConditionalGeneration) else "longer-responses"
+        """The id of the claim that promises such maps."""
+        return "longer-responses" if self.lists else "theorem-2"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the construction that answers by this map, by its fields."""
+        response = {"response_size": len(self.target)} if self.lists else {}
+        return {"vocab_size": len(self.vocabulary), **response}
 
     def token(self, name: str) -> int:
         """Return the token called ``name``.
@@ -96,9 +103,8 @@ def parse_map(document: Any) -> TokenMap:
     by_token = {places[token]: answer for token, answer in zip(answers, lists, strict=True)}
     table = np.array([[places[name] for name in by_token[place]] for place in range(len(vocabulary))], dtype=np.int64)
     if kinds == {False}:
-        conditional = ConditionalGeneration(len(vocabulary))
-        return TokenMap(vocabulary, conditional, check_tokens("map", table[:, 0], len(vocabulary), (len(vocabulary),)))
-    return TokenMap(vocabulary, LongerResponses(len(vocabulary), lengths.pop()), np.ascontiguousarray(table.T))
+        return TokenMap(vocabulary, check_tokens("map", table[:, 0], len(vocabulary), (len(vocabulary),)))
+    return TokenMap(vocabulary, np.ascontiguousarray(table.T))
 
 
 def _no_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

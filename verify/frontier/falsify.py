@@ -17,12 +17,12 @@ from verify.running.cases import Outcome, Runner, batch_size
 
 @dataclass(frozen=True)
 class Failures:
-    """What failed at one vocabulary size.
+    """The failures at one vocabulary size.
 
     Attributes:
         no_margin: the lowest token without a positive margin: another token was produced, or the promised one won a
             tie by the order of tokens.
-        wrong: the lowest token in whose place another was produced.
+        wrong: the lowest token for which another was produced.
 
     """
 
@@ -36,15 +36,15 @@ def failures(
     *,
     command: Callable[[Construction], Mapping[str, str] | None] | None = None,
 ) -> Failures:
-    """Run the targets that are one token everywhere, one for each token, and return what fails first.
+    """Run the constant targets, one for each token, and return the first failures.
 
     Args:
-        construction: what to run.
+        construction: the construction to run.
         arithmetic: torch, with the kernels to run.
         command: how the command line builds a construction, for the reproduction of a counterexample.
 
     Raises:
-        InvalidArgument: the format cannot hold what the weights rely on.
+        InvalidArgument: the format cannot hold the numbers that the weights rely on.
 
     """
     runner = Runner(construction, arithmetic)
@@ -57,11 +57,11 @@ def failures(
         found: list[Counterexample | None] = []
         for view in (_as_it_is, _by_token):
             failed = view(outcome).failures().any(axis=1)
-            # a case that failed once and never again refutes nothing, and the next one may
+            # a case that failed once and then never again refutes nothing; the next one may
             cases = (confirmed(runner, batch, int(case), command=words, view=view) for case in np.flatnonzero(failed))
             found.append(next((case for case in cases if isinstance(case, Counterexample)), None))
         no_margin, wrong = no_margin or found[0], wrong or found[1]
-        if wrong is not None:  # which has no positive margin either, so that both are known
+        if wrong is not None:  # it has no positive margin either: both are known
             break
     return Failures(no_margin, wrong)
 
@@ -71,5 +71,5 @@ def _as_it_is(outcome: Outcome) -> Outcome:
 
 
 def _by_token(outcome: Outcome) -> Outcome:
-    """Count a right token as a success, whatever its margin."""
+    """Count a right token as a success at any margin."""
     return replace(outcome, margins=np.where(outcome.produced == outcome.expected, np.inf, outcome.margins))

@@ -9,8 +9,8 @@ from typing import Any
 from constructions.construction import Construction
 from constructions.temperature import Temperatures
 from constructions.validation import InvalidArgument
-from verify.cli.options import build
-from verify.cli.sizes import command_for
+from verify.requests import Request, claim_of
+from verify.requests.words import field_named
 from verify.running.cases import show_temperature
 
 
@@ -40,13 +40,17 @@ class Family:
         """
         if {"vocab", "vocab_size"} & set(self.sizes):
             raise InvalidArgument("vocab: expected no size of the vocabulary, as the frontier is one")
-        given: dict[str, Any] = {"mask": None, "lift": None} | dict(self.options)
-        sizes = {"vocab": vocab_size, **self.sizes}
-        return build(self.claim, sizes, temperature=self.temperature, **given)
+        made = self._request()
+        return made.build({"vocab": vocab_size, **self.sizes})
 
     def command(self, construction: Construction) -> dict[str, str] | None:
         """Return how the command line builds a member, ``None`` where it cannot."""
-        return command_for(self.claim, construction)
+        return self._request().command(construction)
+
+    def _request(self) -> Request:
+        options = {field_named(name): value for name, value in self.options.items()}
+        temperature = {} if self.temperature is None else {"temperature": self.temperature}
+        return Request(claim_of(self.claim, built=True), options={**temperature, **options})
 
     def setting(self) -> dict[str, Any]:
         """Return the family as JSON values."""

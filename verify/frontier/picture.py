@@ -15,7 +15,7 @@ from verify.frontier.rows import Result, Row, groups, labels, usual_claim
 _WIDTH, _LINE, _GAP = 8.5, 0.23, 0.16
 #: Inches: above and below the lines, for title and legend, and for the axis; the narrowest axis.
 _ABOVE, _BELOW, _NARROWEST = 1.25, 0.8, 3.0
-#: As many numbers below the axis have room in its narrowest width.
+#: The most numbers that fit below the axis at its narrowest.
 _MOST_TICKS = 9
 
 _GREEN, _RED, _FAINT = "#2e7d32", "#c62828", "#555555"
@@ -31,7 +31,7 @@ class _Line:
 
     Attributes:
         coding: how tokens are written and read, or the format's name.
-        row: what is drawn; nothing beside a format's name.
+        row: the row that is drawn; ``None`` beside a format's name.
 
     """
 
@@ -40,14 +40,14 @@ class _Line:
 
 
 def draw_frontiers(path: Path, frontiers: Sequence[Frontier], *, note: str = "") -> None:
-    """Draw a bar for each format and coding: what is certified in green, what fails first as a cross.
+    """Draw a bar for each format and coding: the certified sizes in green, the first failure as a cross.
 
     Kernels, claims and lifts with the same numbers share a bar; the numbers stand beside it.
 
     Args:
         path: the picture's file; its ending chooses the format.
         frontiers: at least one.
-        note: what was measured when, below the picture.
+        note: a line below the picture, such as the versions that were measured.
 
     Raises:
         InvalidArgument: matplotlib is not installed, or nothing to draw.
@@ -144,7 +144,7 @@ def _failing(result: Result) -> str:
 
 
 def _octaves(results: Sequence[Result]) -> int:
-    """Return the axis' end as a power of two: beyond all that was measured, and beyond the smallest of the limits."""
+    """Return the axis' end as a power of two, beyond all measurements and beyond the smallest of the limits."""
     measured = [max(found.up_to, found.first, found.fails or 1) for found in results]
     return max(*measured, min(found.values for found in results), 1).bit_length()
 
@@ -156,7 +156,7 @@ def _scale(axes: Any, count: int, octaves: int) -> None:
     axes.set_xlim(1, 2**octaves)
     step = -(-octaves // (_MOST_TICKS - 1))
     ticks = range(0, octaves + 1, step)
-    plain = 2**octaves < 10**5  # five digits are as wide as the room of a tick
+    plain = 2**octaves < 10**5  # five digits just fill the room of a tick
     axes.set_xticks([2**tick for tick in ticks], [str(2**tick) if plain else f"$2^{{{tick}}}$" for tick in ticks])
     axes.minorticks_off()
     axes.tick_params(axis="x", labelsize=9)
@@ -180,7 +180,7 @@ def _draw_result(axes: Any, place: int, result: Result) -> None:
 
 
 def _draw_limit(axes: Any, place: int, rows: int, values: int, end: int) -> None:
-    """Mark, in the lines of a format, as many whole numbers as it tells apart; an arrow where they are off the axis."""
+    """Mark the format's own limit, ``values``, in the lines of a format; an arrow where it is beyond the axis."""
     power = (values - 1).bit_length() - 1
     text = f"$2^{{{power}}} + 1$" if values - 1 == 1 << power else str(values)
     if values > end:

@@ -1,4 +1,4 @@
-"""How a kernel rounds a product before a bias is added to it: by what it is, or measured."""
+"""How a kernel rounds a product before a bias is added to it: known from its name, or measured."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from constructions.formats import Format
 from verify.arithmetic.tensors import Bias, TorchArithmetic
 from verify.certificates.floats.kernel import Products
 
-#: Products that torch's own kernel is asked for, by the shape of a readout: rows and tokens.
+#: The products that torch's own kernel computes here, in the shape of a readout: rows and tokens.
 _SAMPLES = (256, 1024)
 
 
 def products_of(kernel: Bias, fmt: Format) -> Products:
     """Return how a kernel rounds products.
 
-    ``separate`` and ``fma`` are what they are called. Torch's ``F.linear`` is compared with both on drawn numbers (in
-    16-bit formats also with a sum held in float32, that rounds once more but does not round the product): where all
-    results are those of one way and not all those of the other it is taken to be that one. This is a measurement on
-    this machine and no proof.
+    ``separate`` and ``fma`` do as their names say. Torch's ``F.linear`` is compared with both on drawn numbers (in
+    16-bit formats also with a sum held in float32, which rounds once more but leaves the product unrounded). It counts
+    as one way where all its results are those of that way, and some are not those of the other. This is a measurement
+    on this machine, not a proof.
 
     Args:
         kernel: which kernel.
@@ -38,7 +38,7 @@ def products_of(kernel: Bias, fmt: Format) -> Products:
         return "separate" if separate else "either"
     once = own == TorchArithmetic(fmt.name, bias="fma").linear(x, weight, bias)
     held = own == (x.float() * weight[:, 0].float() + bias[:, 0].float()).to(own.dtype)
-    # a product of float32 is rounded where it is held; those of the 16-bit formats are not
+    # a product of float32 is rounded when it is held in float32; products of the 16-bit formats are not
     fused = bool((once if fmt.name == "float32" else once | held).all())
     if fused == separate:
         return "either"

@@ -1,4 +1,4 @@
-"""What a search for the frontier has found so far, to and from JSON."""
+"""The findings of a search for the frontier so far, to and from JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Certified:
     Attributes:
         first: the smallest V that was looked at.
         up_to: every V from ``first`` up to here is certified; ``first - 1`` before the first.
-        undecided: what was not decided at the next V, or why that one is refused; ``None`` where the search ended at
+        undecided: the undecided part of the next V, or why that one is refused; ``None`` where the search ended at
             its limit.
         done: whether the search ended.
 
@@ -31,12 +31,12 @@ class Certified:
 
 @dataclass
 class Falsified:
-    """What ran on a real kernel, above the certified sizes.
+    """The runs on a real kernel, above the certified sizes.
 
     Attributes:
-        first: the smallest V that ran; every smaller one is certified, so that nothing can fail there.
-        products: how the kernel rounds products, and with that which certificate the edge is compared with:
-            ``separate``, ``fused``, or ``either`` where it does both.
+        first: the smallest V that ran; every smaller one is certified, and nothing can fail there.
+        products: how the kernel rounds products: ``separate``, ``fused``, or ``either`` where it does both. The edge is
+            compared with the certificate of that name.
         checked: every V from ``first`` up to here ran with every token.
         no_margin: the first V at which a token has no positive margin, and the case.
         wrong: the first V at which another token is produced, and the case.
@@ -61,11 +61,19 @@ class Frontier:
     Attributes:
         setting: the family, as JSON values: claim, sizes, options, temperature, format.
         limit: the largest V that the search may look at.
-        values: the most evenly spaced values of the format, of products that are reduced where they are.
+        values: the most evenly spaced values of the format, or of reduced products where the kernel reduces them.
         certified: for each way of rounding products.
         falsified: for each kernel.
         seconds: wall time, of all runs together.
         versions: of the libraries.
+
+    Example:
+        >>> edges = {"separate": Certified(first=1, up_to=17, done=True)}
+        >>> frontier = Frontier({"claim": "theorem-1"}, limit=64, values=257, certified=edges)
+        >>> frontier.found  # no kernel was run yet
+        False
+        >>> Frontier.from_json(frontier.to_json()) == frontier
+        True
 
     """
 
@@ -90,7 +98,7 @@ class Frontier:
     def gap(self, kernel: str) -> float | None:
         """Return how far the edges are apart: ``(F - 1 - C)/C`` with ``F`` falsified and everything to C certified.
 
-        A negative gap says that the kernel does not round as its certificate assumes.
+        A negative gap means that the kernel rounds otherwise than its certificate assumes.
         """
         edge = self.falsified.get(kernel)
         certified = None if edge is None else self.certified.get(edge.products)
@@ -112,10 +120,10 @@ class Frontier:
 
     @classmethod
     def from_json(cls, record: Any) -> Frontier:
-        """Return what :meth:`to_json` wrote.
+        """Return the frontier that :meth:`to_json` wrote.
 
         Raises:
-            InvalidArgument: it did not write this.
+            InvalidArgument: not such a record.
 
         """
         try:

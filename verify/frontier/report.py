@@ -45,7 +45,7 @@ def markdown_table(frontiers: Sequence[Frontier]) -> str:
 
 
 def explanation(frontier: Frontier) -> list[str]:
-    """Return the lines below a table: what could not be decided, and how each failing case is reproduced."""
+    """Return the lines below a table: the undecided sizes, and how to reproduce each failing case."""
     lines = []
     fmt = frontier.setting.get("dtype", "")
     for name, certified in frontier.certified.items():
@@ -65,7 +65,7 @@ def explanation(frontier: Frontier) -> list[str]:
 
 
 def kernels(frontier: Frontier) -> list[tuple[str, str]]:
-    """Return every kernel that ran with the rounding of its products; before any ran, what is certified."""
+    """Return every kernel that ran, with the rounding of its products; before any ran, the roundings certified."""
     return [(kernel, edge.products) for kernel, edge in frontier.falsified.items()] or [
         ("none", products) for products in frontier.certified
     ]

@@ -1,4 +1,4 @@
-"""The rows of the frontier's picture: kernels, claims and lifts that give the same numbers share one."""
+"""The rows of the frontier's picture; kernels, claims and lifts with the same numbers share one."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from verify.frontier.report import KERNEL_NAMES, SIZE_LETTERS, kernels
 #: Formats in the order of the groups; another one comes last.
 _FORMATS = ("bfloat16", "float16", "tf32", "float32", "float64")
 
-#: Settings that say how a token is written and read, with the values that they have where nothing is said.
+#: Settings of how a token is written and read, with their defaults.
 _CODING = {"encoding": "paper", "readout": "paper", "lift": "add"}
 _CHOICES: Mapping[str, Sequence[str]] = {"encoding": ENCODINGS, "readout": READOUTS, "lift": LIFTS}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a row draws.
+    """The numbers that a row draws.
 
     Attributes:
         first: the smallest V that was looked at.
         up_to: every V from ``first`` to here is certified.
         open_ended: whether the search ended at its limit, with everything certified.
         fails: the first V without a margin on the kernel.
-        values: as many whole numbers the format tells apart.
+        values: the most evenly spaced values that the format tells apart.
 
     """
 
@@ -45,7 +45,7 @@ class Row:
 
     Attributes:
         dtype: the format.
-        result: what is drawn.
+        result: the numbers that are drawn.
         parts: the settings by name, each with all values that give this result.
         kernels: the kernels that give it; none if all of the setting's do.
 
@@ -71,7 +71,7 @@ def groups(frontiers: Sequence[Frontier]) -> list[tuple[str, list[Row]]]:
     """Return the rows of each format, the paper's coding first.
 
     Args:
-        frontiers: what was measured.
+        frontiers: the measurements.
 
     """
     rows = _merged([row for part in frontiers for row in _rows(part)])
@@ -80,7 +80,7 @@ def groups(frontiers: Sequence[Frontier]) -> list[tuple[str, list[Row]]]:
 
 
 def labels(rows: Sequence[Row], usual_claim: str) -> list[str]:
-    """Return how each row of a format writes and reads tokens; sizes are told where they tell rows apart.
+    """Return how each row of a format writes and reads tokens, with sizes only where they tell rows apart.
 
     Args:
         rows: of one format.
@@ -96,7 +96,7 @@ def labels(rows: Sequence[Row], usual_claim: str) -> list[str]:
 
 
 def usual_claim(frontiers: Sequence[Frontier]) -> str:
-    """Return the claim that most of the frontiers are about."""
+    """Return the claim of most of the frontiers."""
     return Counter(str(part.setting.get("claim", "")) for part in frontiers).most_common(1)[0][0]
 
 
@@ -126,7 +126,7 @@ def _sizes(frontier: Frontier) -> Iterator[tuple[str, str]]:
 
 
 def _merged(rows: list[Row]) -> list[Row]:
-    """Join rows that differ in the value of one setting alone, one setting after another."""
+    """Join rows that differ in one setting alone, for one setting after another."""
     for name in ("lift", "claim"):
         joined: dict[object, Row] = {}
         for row in rows:

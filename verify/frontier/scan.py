@@ -1,12 +1,13 @@
-"""One certificate after another: the same proof as ``certify``, with what recurs from V to V computed once.
+"""One certificate after another: the same proof as ``certify``, where parts that recur are computed once.
 
-Steps of the response differ little, so the boxes that promise the same token at all steps and user inputs are first
-certified together, as their hull; only what the hull leaves open is looked at box by box.
+Steps of the response differ little. So the boxes that promise the same token, at all steps and user inputs, are first
+certified together, as their hull; boxes that the hull leaves open are looked at one by one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -23,9 +24,10 @@ from verify.certificates.all_targets import (
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.margins import rounded_margins
-from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.floats.sparse import SparseRows
+
+_Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 
 #: Numbers of the readout's input that are held at once.
 _HELD_NUMBERS = 2**22
@@ -52,17 +54,17 @@ class Scanner:
             points: the most floats of a box that are tried one by one.
 
         """
-        self.arithmetic = SparseArithmetic(arithmetic)
+        self.arithmetic = arithmetic.for_cells()
         self.budget, self.points = budget, points
 
     def undecided(self, construction: Construction) -> str | None:
-        """Return ``None`` if every target with every user input is certain, or what could not be decided.
+        """Return ``None`` if every target with every user input is certain, otherwise the undecided part in words.
 
         Raises:
-            InvalidArgument: the format cannot hold what the weights rely on.
+            InvalidArgument: the format cannot hold the numbers that the weights rely on.
 
         """
-        with np.errstate(all="ignore"):  # what is not finite is never certain
+        with np.errstate(all="ignore"):  # numbers that are not finite are never certain
             bound = bind_for_certificate(construction, self.arithmetic)
             held: list[_Seen] = []
             count = numbers = 0
@@ -84,7 +86,7 @@ class Scanner:
                 return "no cell was looked at"
             return self._first(bound, held) if held else None
 
-    def _first(self, bound: Bound, held: list[_Seen]) -> str | None:
+    def _first(self, bound: _Bound, held: list[_Seen]) -> str | None:
         """Return the first token and position that are not certain."""
         tokens, hull = _hull(held)
         certain = np.zeros(bound.readout.weight.values.shape[0], dtype=np.bool_)
@@ -100,9 +102,9 @@ class Scanner:
                 return f"token {seen.expected[left[failed[0]]]} at response position {seen.step}"
         return None
 
-    def _certain(self, bound: Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> Bool[np.ndarray, " cells"]:
+    def _certain(self, bound: _Bound, box: Box, expected: Int[np.ndarray, " cells"]) -> Bool[np.ndarray, " cells"]:
         weight, bias = bound.readout.weight, bound.bias
-        return rounded_margins(self.arithmetic.base, box, weight, bias, expected, points=self.points).certain
+        return self.arithmetic.base.margins(box, weight, bias, expected, points=self.points).certain
 
 
 def _rows(box: Box, cells: int) -> tuple[Float[np.ndarray, "cells width"], Float[np.ndarray, "cells width"]]:
@@ -112,7 +114,7 @@ def _rows(box: Box, cells: int) -> tuple[Float[np.ndarray, "cells width"], Float
 
 
 def _hull(held: list[_Seen]) -> tuple[Int[np.ndarray, " tokens"], Box]:
-    """Return the tokens that are promised, and for each the smallest box that holds all its boxes."""
+    """Return the promised tokens, and for each the smallest box that holds all its boxes."""
     expected = np.concatenate([seen.expected for seen in held])
     bounds = [_rows(seen.box, len(seen.expected)) for seen in held]
     tokens, place = np.unique(expected, return_inverse=True)

@@ -1,8 +1,8 @@
 """The search for the two edges: certify every V from the bottom up, then run every V above on the real kernels.
 
-A certificate of a V excludes every failure there, on any kernel that it covers: whatever a kernel computes lies within
-the certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel
-is above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run. Whether
+A certificate of a V excludes every failure there, on any kernel that it covers: all results of a kernel lie within the
+certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel is
+above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run. Whether
 ``F.linear`` rounds a product before it adds is the choice of a library on a processor; its runs start above what is
 certified for either.
 """
@@ -21,7 +21,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from verify.arithmetic.tensors import Bias, TorchArithmetic
 from verify.certificates.all_targets import certificate_arithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import TF32_PRECISION
+from verify.certificates.floats.rounding.tensor_cores import TF32_PRECISION
 from verify.evidence.checkpoint import run_sha256, sealed, unsealed
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.fingerprint import code_sha256, package_sha256
@@ -37,12 +37,12 @@ from verify.frontier.spaced_values import evenly_spaced_values
 KERNELS: tuple[Bias, ...] = get_args(Bias)
 #: float32 whose products have factors of TF32.
 TF32 = "tf32"
-#: Seconds between two checkpoints: little beside a V, and little to lose.
+#: Seconds between two checkpoints: writing one costs little beside a V, and little is lost between two.
 _CHECKPOINT_SECONDS = 2.0
 
 
 class Budget(Exception):
-    """The run has taken the seconds that it was given."""
+    """The run has used up its seconds."""
 
 
 def find_frontier(
@@ -64,17 +64,25 @@ def find_frontier(
         build: a construction for a vocabulary size.
         dtype: the format, or ``tf32``: float32 whose factors are rounded to 11 bits (emulated on the CPU).
         limit: the largest V to look at.
-        first: the smallest V to look at; of smaller ones nothing is then said.
+        first: the smallest V to look at; the result says nothing of smaller ones.
         kernels: which kernels.
-        setting: what the result says of the family.
+        setting: the family as the result describes it.
         command: how the command line builds a construction.
-        checkpoint: a file that holds how far the search is; an interrupted one goes on from it, a finished one
+        checkpoint: a file that holds the state of the search; an interrupted search resumes from it, a finished one
             removes it.
         seconds: stop after about this long; the result is then unfinished.
         progress: called with the V that is done and the limit.
 
     Raises:
         InvalidArgument: bad options, or a checkpoint of another search.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> def build(vocab_size):
+        ...     return UnconditionalGeneration(vocab_size, 2, encoding="integer", lift="mask")
+        >>> found = find_frontier(build, dtype="bfloat16", first=16, limit=20, kernels=["separate"])
+        >>> found.certified["separate"].up_to
+        17
 
     """
     check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16"))
@@ -84,7 +92,7 @@ def find_frontier(
         raise InvalidArgument("kernels: expected at least one of linear, separate and fma")
     for kernel in kernels:
         check_choice("kernels", kernel, KERNELS)
-        TorchArithmetic("float32" if dtype == TF32 else dtype, bias=kernel)  # refuses what is not there
+        TorchArithmetic("float32" if dtype == TF32 else dtype, bias=kernel)  # refuses kernels that do not exist
     key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
     key |= {"weights": run_sha256(build(first)), "construction": repr(build(first))}
     key |= {"code": code_sha256(build(first)), "sources": package_sha256()}
@@ -130,8 +138,8 @@ class _Run:
             products = products_of(kernel, self.fmt)
             self._certify(products, common + 1)
             certified = self.frontier.certified[products]
-            certified.first = self.first  # what is certified for any kernel is certified for this one
-            # how torch's own kernel rounds is measured, not known, so that its runs do not rely on it
+            certified.first = self.first  # certified for any kernel includes this one
+            # how torch's own kernel rounds is only measured, and its runs must not rely on that
             self._falsify(kernel, products, (common if kernel == "linear" else certified.up_to) + 1)
         self.frontier.seconds = self.before + time.monotonic() - self.started
 

@@ -26,7 +26,7 @@ class Case:
     next_head: AttentionHead
 
     def identity(self) -> str:
-        """Return a text that only the same numbers have."""
+        """Return a text that differs for cases of different numbers."""
         mask = self.layer.mask if isinstance(self.layer.mask, str) else self.layer.mask.tolist()
         heads = (*self.layer.heads, self.next_head)
         matrices = [part.tolist() for head in heads for part in (head.query, head.key, head.value)]
@@ -34,7 +34,7 @@ class Case:
 
 
 def _size(draw: np.random.Generator, most: int) -> int:
-    """Return a size of ``1..most``; small ones come often, so that ten thousand layers take a minute or two."""
+    """Return a size of ``1..most``. Small ones are frequent: ten thousand layers take a minute or two."""
     return 1 + int(most * draw.random() ** 3)
 
 
@@ -43,9 +43,14 @@ def draw_case(seed: int, index: int, *, fmt: Format | None) -> Case:
 
     Args:
         seed: the same seed and index give the same case.
-        index: which.
+        index: the number of the case.
         fmt: the float format of the forward pass, for numbers of many magnitudes (fewer in a format of few bits, where
-            no bound says anything about large scores); ``None`` for integer scores, an exact ``q`` and rational values.
+            every bound on large scores is vacuous); ``None`` for integer scores, an exact ``q`` and rational values.
+
+    Example:
+        >>> case = draw_case(0, 1, fmt=None)
+        >>> len(case.layer.heads), case.content.shape, case.prefix.shape
+        (3, (17, 6), (2, 6))
 
     """
     exact = fmt is None
@@ -91,7 +96,7 @@ def _objects(numerators: Any, denominator: int) -> Numbers:
 
 
 def _reals(draw: np.random.Generator, rows: int, columns: int, octaves: int) -> Numbers:
-    """Return normal numbers times a power of two from 1/8 up; over octaves, attention is from flat to one-hot."""
+    """Return normal numbers times a power of two from 1/8 up; over octaves, attention goes from flat to one-hot."""
     return np.asarray(draw.standard_normal((rows, columns)) * 2.0 ** draw.integers(-3, octaves))
 
 
@@ -102,5 +107,5 @@ def _mask(draw: np.random.Generator, positions: int) -> Mask:
     if kind == 1:
         return "none"
     mask = draw.random((positions, positions)) < draw.random()
-    mask[np.arange(positions), draw.integers(positions, size=positions)] = True  # every position sees something
+    mask[np.arange(positions), draw.integers(positions, size=positions)] = True  # every position sees a key
     return mask

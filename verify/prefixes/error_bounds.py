@@ -1,11 +1,11 @@
-r"""How far float attention may be from the identities: a bound computed for the layer, from rounding alone.
+r"""Bounds of the deviations of float attention from the identities, computed for each layer from rounding alone.
 
 Model. ``u`` is the unit roundoff of the format, ``eta`` its smallest normal number. Every ``+ - * /`` is right within
 ``1 + d``, ``|d| <= u``, up to an underflow of at most ``eta`` (flushed or gradual). ``gamma_n = n u / (1 - n u)``
 bounds the relative error of ``n`` roundings, and of the terms of a sum of ``n`` products IN ANY ORDER, with or without
 fused multiply-add, and a kernel that rounds less often (half precision with float32 inside) stays within it
 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
-ASSUMED, as IEEE 754 does not say it: ``exp`` is right within ``EXP_ULPS`` units in the last place (numpy's float32 is
+ASSUMED, beyond IEEE 754: ``exp`` is right within ``EXP_ULPS`` units in the last place (numpy's float32 is
 off by up to 2.52), each at most ``2u``, or underflows.
 
 The reference is the exact layer on the rounded weights and rows, where both identities hold exactly. So a deviation is
@@ -14,9 +14,9 @@ the sum of the errors of its parts:
 1. Linear maps: ``|fl(W x) - W x| <= gamma_d |W| |x| + d eta =: E``.
 2. Scores: with ``E_q``, ``E_k`` of the query and the key,
    ``E_s = |q|'E_k + E_q'|k| + E_q'E_k + gamma_k |fl q|'|fl k| + k eta``.
-3. Exponents ``z = g s`` are scaled, and the largest is taken off, in either order; each of the three roundings (of
-   ``g``, of the product, of the difference) is relative to ``|z|`` or to ``max z - z``. A kernel takes off the SAME
-   number from all exponents of a row, which changes nothing, whatever it is. So up to that number an exponent is off by
+3. Exponents ``z = g s`` are scaled, and the largest is subtracted, in either order; each of the three roundings (of
+   ``g``, of the product, of the difference) is relative to ``|z|`` or to ``max z - z``. A kernel subtracts the SAME
+   number from all exponents of a row, and no such number changes anything. So up to that number an exponent is off by
    ``tau = g E_s + gamma_3 (|z| + max z - z) + 3 eta``.
 4. Unnormalised weights have a relative error of at most ``r = (1 + 2 EXP_ULPS u) e^tau - 1``. The normaliser is a sum
    of positive terms, one of which is 1: its relative error is the MEAN of ``r`` under the attention itself, ``rbar``,
@@ -33,7 +33,7 @@ the sum of the errors of its parts:
 
 The checker evaluates the right sides in float64; its own roundings are added, with float64's ``u``. All quantities of
 the bound itself are sums and products of numbers that are not negative, computed in float64; the last step multiplies
-by ``1 + gamma_K`` for the longest chain of ``K`` roundings, so that the result is a bound and not nearly one.
+by ``1 + gamma_K`` for the longest chain of ``K`` roundings, which makes the result a true bound.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ EXP_ERROR = 2 * EXP_ULPS
 
 @dataclass(frozen=True)
 class OperationError:
-    """What one operation in a format can be off by."""
+    """The largest error of one operation in a format."""
 
     unit: float
     underflow: float
@@ -68,7 +68,7 @@ class OperationError:
         return cls(float(fmt.unit_roundoff), 2.0**fmt.min_exponent)
 
     def gamma(self, count: int) -> float:
-        """Return ``gamma_n``; infinite where ``n u >= 1`` and nothing is bounded."""
+        """Return ``gamma_n``; infinite, no bound at all, where ``n u >= 1``."""
         return count * self.unit / (1 - count * self.unit) if count * self.unit < 1 else np.inf
 
 
@@ -78,7 +78,7 @@ _CHECKER = OperationError.of(FORMATS["float64"])
 
 @dataclass(frozen=True)
 class _Near:
-    """A computed array, and how far the kernel's and this one may each be from the exact one."""
+    """A computed array, and a bound of both its own and the kernel's distance from the exact one."""
 
     value: _Array
     error: _Array
@@ -143,7 +143,7 @@ def _quotient(relative: _Array, division: _Array, mean: _Array) -> _Array:
 
 
 def _at_most_one(weights: _Array, rho: _Array, of: OperationError, hidden: Numbers) -> _Array:
-    """Return what exact weights are at most, given computed ones that are off by ``rho`` of the exact."""
+    """Return upper bounds of exact weights, given computed ones that are off by ``rho`` of the exact."""
     room = 1 - rho
     known = (weights + 4 * of.underflow) / np.where(room > 0, room, 1)
     return np.where(hidden, 0, np.minimum(1, np.where(room > 0, known, 1)))
@@ -158,7 +158,7 @@ class _HeadBounds:
 
 
 def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> _HeadBounds:
-    """Steps 1 to 6 for one head; its weights are exact here as they were held, and so are the rows."""
+    """Steps 1 to 6 for one head; the weights and rows that were held are the exact ones here."""
     content, prefix = passes.content, passes.prefix
     positions, count = len(content), len(prefix)
     everything = np.concatenate([prefix, content])
@@ -226,16 +226,36 @@ def rescaling_bounds(passes: Passes) -> list[_Array]:
     Raises:
         InvalidArgument: exact arithmetic, or hardmax.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> from verify import NumpyArithmetic
+        >>> from verify.prefixes import attend, draw_case
+        >>> case = draw_case(0, 3, fmt=FORMATS["float64"])
+        >>> passes = attend(case.layer, case.content, case.prefix, NumpyArithmetic("float64"))
+        >>> len(rescaling_bounds(passes)) == len(passes.heads)  # positions x positions for each head
+        True
+
     """
     return [bounds.rescaling * _inflation(passes) for bounds in _all_heads(passes)]
 
 
 def bias_bound(passes: Passes) -> _Array:
-    """Return a bound of the deviation of the bias identity, positions x output width; raises likewise."""
+    """Return a bound of the deviation of the bias identity, positions x output width; raises likewise.
+
+    Example:
+        >>> from constructions import FORMATS
+        >>> from verify import NumpyArithmetic
+        >>> from verify.prefixes import attend, draw_case
+        >>> case = draw_case(0, 3, fmt=FORMATS["float64"])
+        >>> passes = attend(case.layer, case.content, case.prefix, NumpyArithmetic("float64"))
+        >>> bias_bound(passes).shape == passes.output.shape
+        True
+
+    """
     of, heads = OperationError.of(_format(passes)), _all_heads(passes)
     nothing = np.zeros_like(passes.output)
     steps = len(passes.prefix) + len(heads) + 4
-    with np.errstate(all="ignore"):  # what is not finite bounds nothing, and is not a pass
+    with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
         total = sum((bounds.bias for bounds in heads), nothing)
         summed = of.gamma(len(heads) - 1) * sum((bounds.magnitude for bounds in heads), nothing)
         checker = _CHECKER.gamma(steps) * sum((bounds.checker for bounds in heads), nothing)
@@ -244,7 +264,7 @@ def bias_bound(passes: Passes) -> _Array:
 
 def _all_heads(passes: Passes) -> list[_HeadBounds]:
     of = OperationError.of(_format(passes))
-    with np.errstate(all="ignore"):  # what is not finite bounds nothing, and is not a pass
+    with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
         return [
             _head(passes, made, float_gap(passes.layer, head), of)
             for made, head in zip(passes.heads, passes.layer.heads, strict=True)
@@ -255,10 +275,10 @@ def second_layer_bound(passes: Passes, head: AttentionHead, query: Numbers, key:
     """Return a bound of the deviation of a next head's scores from their expansion, positions x positions.
 
     Args:
-        passes: of the first layer.
-        head: of the next layer.
-        query: its ``W_Q`` as it was held.
-        key: its ``W_K`` as it was held.
+        passes: the passes of the first layer.
+        head: a head of the next layer.
+        query: its ``W_Q`` as the arithmetic held it.
+        key: its ``W_K``, likewise.
 
     """
     of = OperationError.of(_format(passes))

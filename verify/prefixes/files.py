@@ -1,4 +1,4 @@
-"""An attention layer, its content and what is asked of it, in a JSON file."""
+"""An attention layer, its content and a question about it, in a JSON file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPTIONAL = {"q", "temperature", "mask", "prefix", "next_head", "outputs", "patt
 
 @dataclass(frozen=True, eq=False)
 class LayerFile:
-    """What a file says; a part that it leaves out is ``None``.
+    """The parts of a file; a missing one is ``None``.
 
     Attributes:
         layer: the attention layer.
@@ -29,7 +29,7 @@ class LayerFile:
         next_head: a head of the next layer.
         outputs: wanted outputs, positions x output width.
         pattern: wanted attention, heads x positions x positions.
-        prefix_size: how long a prefix may be.
+        prefix_size: the length of the prefix.
 
     """
 
@@ -52,7 +52,7 @@ def read_layer(path: Path) -> LayerFile:
     """Return the layer in a JSON file.
 
     An object with ``heads`` (each ``query``, ``key``, ``value``, matrices as arrays of rows), ``content`` and either
-    ``q`` (exact ``exp(T/sqrt(k))``, such as ``"3/2"``) or ``temperature`` (``T``); and where they are needed ``mask``
+    ``q`` (exact ``exp(T/sqrt(k))``, such as ``"3/2"``) or ``temperature`` (``T``). Where they are needed: ``mask``
     (``causal``, the default, ``none``, or an array of rows of 0 and 1), ``prefix``, ``next_head``, ``outputs``,
     ``pattern``, ``prefix_size``. Numbers may be strings such as ``"2/3"``; a float counts as the number it is.
 

@@ -1,7 +1,7 @@
-"""An attention layer of the user's own, its content and its prefix, held in any arithmetic.
+"""A user's own attention layer, its content and its prefix, held in any arithmetic.
 
 Nothing here assumes the architecture of the constructions: the rows of the content are vectors of the residual
-stream, whatever was put into them.
+stream, whatever they contain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Mask = Any
 
 
 def as_matrix(name: str, value: Any) -> Numbers:
-    """Return a two-dimensional array of real numbers: float64 where all came as floats, Fractions otherwise.
+    """Return a two-dimensional array of real numbers: float64 where all are given as floats, Fractions otherwise.
 
     Args:
         name: the argument as the caller knows it.
@@ -80,6 +80,11 @@ class AttentionHead:
         key: ``W_K``, key size x width.
         value: ``W_V``, output width x width.
 
+    Example:
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[["1/2", 0], [0, 1]])
+        >>> head.key_size, head.value[0, 0]
+        (1, Fraction(1, 2))
+
     """
 
     query: Any
@@ -109,8 +114,15 @@ class AttentionLayer:
         heads: at least one, all of one width and one output width.
         temperature: hardmax, softmax at ``T/sqrt(k)`` or at an exact ``q``; a number counts as ``T``. A softmax that
             is scaled by the length of the input is refused: a prefix changes the length, and with it the scale.
-        mask: ``causal``, ``none``, or for every position (row) which positions it sees (columns). Every position sees
-            the whole prefix.
+        mask: ``causal``, ``none``, or for every position (row) the positions that it sees (columns). Every position
+            sees the whole prefix.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> layer.visible(2, prefix=1).tolist()  # one prefix vector, then two positions
+        [[True, True, False], [True, True, True]]
 
     """
 
@@ -152,7 +164,7 @@ class AttentionLayer:
         return int(self.heads[0].value.shape[0])
 
     def visible(self, positions: int, prefix: int = 0) -> Bool[np.ndarray, "positions keys"]:
-        """Return which keys each content position sees: the prefix first, all of it, then the content by the mask.
+        """Return the keys that each content position sees: first the whole prefix, then the content by the mask.
 
         Raises:
             InvalidArgument: the mask is for another number of positions.
@@ -211,7 +223,7 @@ def hold(arithmetic: Arithmetic[Any, Any, Any], numbers: Numbers, *, rows: bool)
 
 
 def rounded_to(numbers: Numbers, fmt: Format) -> Numbers:
-    """Return every number rounded to a format, as float64, which holds all formats; refuses what overflows."""
+    """Return every number rounded to a format, as float64, which holds all formats; refuses numbers that overflow."""
     if numbers.dtype != object and fmt.name != "bfloat16":  # numpy rounds float64 once, to nearest even
         with np.errstate(over="ignore"):
             rounded = numbers.astype(fmt.name).astype(np.float64)
@@ -243,10 +255,10 @@ def exact_gap(layer: AttentionLayer) -> Fraction:
 
 
 def float_gap(layer: AttentionLayer, head: AttentionHead) -> float:
-    """Return what a score of 1 adds to a head's exponent, as float64.
+    """Return the part of a head's exponent that a score of 1 adds, as float64.
 
     Raises:
-        InvalidArgument: hardmax, whose largest score no rounding analysis keeps apart from the next.
+        InvalidArgument: hardmax: no rounding analysis can separate its largest score from the next.
 
     """
     if isinstance(layer.temperature, Hardmax):

@@ -1,4 +1,4 @@
-"""Verdicts on the identities of sections 4 and 6: for a layer of the user's, and for drawn ones."""
+"""Verdicts on the identities of sections 4 and 6, for a user's own layer and for drawn ones."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from verify.running.cases import show_temperature
 
 @dataclass
 class _Tally:
-    """What was found so far.
+    """The findings so far.
 
     Attributes:
-        cases: layers on which the identity was held to a bound that says something.
-        skipped: layers whose bound says nothing: infinite, or 1 or more for an attention weight.
+        cases: layers on which the identity was held to a meaningful bound.
+        skipped: layers whose bound is vacuous: infinite, or at least 1 for an attention weight.
         used: the largest part of a bound that a deviation used.
         vacuous: the first skipped layer, in words.
-        broken: the first layer that computed something that is not finite, in words.
+        broken: the first layer with a result that is not finite, in words.
         found: the first violation.
 
     """
@@ -58,7 +58,7 @@ class _Tally:
             if not (np.isfinite(deviation.left).all() and np.isfinite(deviation.right).all()):
                 self.broken = self.broken or f"{subject}: {deviation.where} is not finite"
                 return
-            # a weight is between 0 and 1 and so is its deviation, which a larger bound cannot see
+            # a weight lies in [0, 1] and so does its deviation: a larger bound could never be exceeded
             if not np.isfinite(deviation.bound).all() or (claim == RESCALING and (deviation.bound >= 1).any()):
                 self.vacuous = self.vacuous or f"{subject}: the bound of {deviation.where} says nothing in this format"
                 self.skipped += 1
@@ -109,7 +109,7 @@ def check_layer(
     next_head: AttentionHead | None = None,
     reproduce: str | None = None,
 ) -> Verdict:
-    """Check an identity on a layer of the user's.
+    """Check an identity on a user's own layer.
 
     Args:
         claim: one of :data:`IDENTITIES`.
@@ -121,11 +121,19 @@ def check_layer(
         reproduce: the command that shows the case, for a counterexample.
 
     Returns:
-        The verdict. Where it holds in floats, its margin is the part of the bound that is left where it is used most (1
-        where nothing is used). Where it is false, its margin is how much the deviation is beyond the bound, negative.
+        The verdict. Where it holds in floats, its margin is the unused part of the bound where most of it is used (1 if
+        nothing is used). Where it is false, its margin is negative: the bound minus the deviation.
 
     Raises:
         InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> check_layer("attention-bias", layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic()).holds
+        True
 
     """
     started = time.perf_counter()
@@ -162,6 +170,12 @@ def fuzz_layers(
         seed: the same seed draws the same layers.
         progress: called with layers done and layers in all.
 
+    Example:
+        >>> from verify import NumpyArithmetic
+        >>> verdict = fuzz_layers("attention-rescaling", NumpyArithmetic("float64"), examples=5)
+        >>> verdict.holds, verdict.cases
+        (True, 5)
+
     """
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
@@ -172,7 +186,7 @@ def fuzz_layers(
     for index in itertools.count():
         case = draw_case(seed, index, fmt=arithmetic.fmt)
         identity = case.identity()
-        if identity in seen:  # small layers of small integers come again
+        if identity in seen:  # small layers of small integers are drawn repeatedly
             continue
         seen.add(identity)
         passes = attend(case.layer, case.content, case.prefix, arithmetic)
@@ -198,8 +212,8 @@ def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> st
 def _check_temperature(layer: AttentionLayer, arithmetic: AnyArithmetic) -> None:
     if isinstance(layer.temperature, Hardmax) and arithmetic.fmt is not None:
         raise InvalidArgument(
-            "temperature: expected a finite one in floats, as no rounding analysis keeps the largest score apart from"
-            " the next, but got hardmax; use rational arithmetic"
+            "temperature: expected a finite one in floats, as no rounding analysis separates the largest score from the"
+            " next, but got hardmax; use rational arithmetic"
         )
 
 
@@ -218,9 +232,9 @@ def _verdict(
     exact = arithmetic.fmt is None
     reason = None if holds else tally.broken or tally.vacuous
     if holds and not exact:
-        reason = f"the worst deviation uses {tally.used:.3g} of the bound that is computed for its layer"
+        reason = f"the worst deviation uses {tally.used:.3g} of the bound computed for its layer"
         if tally.skipped:
-            reason += f"; {tally.skipped} layers more do not count, as their bound says nothing in this format"
+            reason += f"; {tally.skipped} more layers do not count: their bound says nothing in this format"
     return Verdict(
         claim=claim,
         parameters=parameters,

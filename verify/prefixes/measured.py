@@ -1,4 +1,4 @@
-"""How far the identities are off on a layer that was run, and how far rounding allows them to be."""
+"""The deviations from the identities on a layer that was run, and the bounds that rounding sets them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDENTITIES = (RESCALING, BIAS, SECOND_LAYER)
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far an identity is off somewhere, and how far rounding allows it to be.
+    """One deviation from an identity, and the bound that rounding sets it.
 
     Attributes:
         where: in words, such as ``A^pt of head 0``.
@@ -35,7 +35,7 @@ class Deviation:
     bound: Numbers | None
 
     def used(self) -> Numbers:
-        """Return entry by entry which part of the bound is used: over 1 is a violation.
+        """Return, entry by entry, the part of the bound that is used: more than 1 is a violation.
 
         Exact arithmetic gives 0 for equality and infinity otherwise.
         """
@@ -51,11 +51,21 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
 
     Args:
         claim: one of :data:`IDENTITIES`.
-        passes: of the layer without and with a prefix.
+        passes: the passes of the layer without and with a prefix.
         next_head: a head of the next layer, for ``second-layer-attention``.
 
     Raises:
         InvalidArgument: an unknown claim, or no next head where one is needed.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> from verify.prefixes import AttentionLayer, attend
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> [float(found.used().max()) for found in deviations("attention-bias", passes)]
+        [0.0]
 
     """
     check_choice("claim", claim, IDENTITIES)

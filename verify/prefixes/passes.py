@@ -28,16 +28,16 @@ AnyArithmetic = Arithmetic[Any, Any, Any]
 
 @dataclass(frozen=True)
 class HeadPasses:
-    """What one head computed; arrays of float64 (which holds every format) or of exact rationals as objects.
+    """The results of one head: arrays of float64 (which holds every format), or of exact rationals as objects.
 
     Attributes:
         attention: without a prefix, positions x positions.
         with_prefix: with it, positions x (prefix + positions).
         values: ``W_V`` of the prefix and of the content, (prefix + positions) x output width.
         output: without a prefix, positions x output width.
-        query: ``W_Q`` as it was held.
-        key: ``W_K`` as it was held.
-        value: ``W_V`` as it was held.
+        query: ``W_Q`` as the arithmetic held it.
+        key: ``W_K``, likewise.
+        value: ``W_V``, likewise.
 
     """
 
@@ -52,16 +52,26 @@ class HeadPasses:
 
 @dataclass(frozen=True)
 class Passes:
-    """What a layer computed without and with a prefix.
+    """The results of a layer without and with a prefix.
 
     Attributes:
         layer: the layer.
         arithmetic: the number system.
-        prefix: the prefix as it was held, prefix x width.
-        content: the content as it was held, positions x width.
+        prefix: the prefix as the arithmetic held it, prefix x width.
+        content: the content, likewise, positions x width.
         heads: head by head.
         output: with the prefix, the sum of the heads, positions x output width.
-        rows: the same, in the arithmetic's own form, for a next layer.
+        rows: the same in the arithmetic's own form, as the input of a next layer.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> kept, bias = passes.parts()
+        >>> bool((kept + bias == passes.output).all())
+        True
 
     """
 
@@ -101,11 +111,20 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
         layer: the user's layer.
         content: positions x width.
         prefix: prefix x width, at least one vector.
-        arithmetic: the number system; numbers are rounded to it first, and both passes read the same.
+        arithmetic: the number system. Numbers are rounded to it first; both passes read the same rounded ones.
 
     Raises:
         InvalidArgument: rows that do not fit the layer, no prefix, or a temperature that the arithmetic cannot compute
             with.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify import RationalArithmetic
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
+        >>> print(*passes.strengths()[0])  # the attention on the prefix, at each position
+        1/2 2/5
 
     """
     kind = (arithmetic.words() or ("", ""))[1]
@@ -141,7 +160,7 @@ def _head(
     inputs: tuple[Any, Any],
     visible: tuple[Any, Any],
 ) -> tuple[HeadPasses, Any]:
-    """Run one head; ``inputs`` and ``visible`` are those without and with the prefix."""
+    """Run one head, on ``inputs`` and ``visible`` without and with the prefix."""
     (rows, everything), (alone, joined) = inputs, visible
     query, key, value = (hold(ar, part, rows=False) for part in (head.query, head.key, head.value))
     queries, values = ar.linear(rows, query), ar.linear(everything, value)
@@ -172,7 +191,7 @@ def scores_of(head: AttentionHead, rows: Any, arithmetic: AnyArithmetic) -> Numb
 
 
 def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
-    """Return what an arithmetic holds as a matrix of float64, or of python-flint's rationals as objects."""
+    """Return an arithmetic's array as a matrix of float64, or of python-flint's rationals as objects."""
     if isinstance(arithmetic, RationalArithmetic):
         exact = np.empty((held.nrows(), held.ncols()), dtype=object)
         exact[:] = held.tolist()
@@ -183,7 +202,7 @@ def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
 
 @contextmanager
 def ieee(arithmetic: AnyArithmetic) -> Iterator[None]:
-    """Keep torch's products at the precision of their format, and numpy silent: what is not finite shows by itself."""
+    """Keep torch's products at the precision of their format, and numpy silent about results that are not finite."""
     if arithmetic.name.startswith("torch"):
         from verify.running.torch_module import matmul_precision  # noqa: PLC0415 # torch takes seconds to import
 

@@ -1,4 +1,4 @@
-"""The argument of the paper's Figure 1 as a picture, for a layer of the user's. Needs the extra ``plot``."""
+"""The argument of the paper's Figure 1 as a picture of a user's own layer. Needs the extra ``plot``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verify.prefixes.layer import AttentionLayer
 from verify.prefixes.measured import deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 
-#: As many positions are numbered side by side; of more, every second, third, ...
+#: The most positions that are numbered; of more, every second, third, ... is.
 _MOST_NUMBERS = 12
 
 
@@ -22,8 +22,8 @@ def draw_attention(
 ) -> str:
     """Draw attention over the content without a prefix, with it, and renormalised; return the caption.
 
-    The last two panels of content show the claim: renormalised, attention is what it was. The caption states the
-    largest deviation and the bound that was computed for the layer there.
+    The first and the last panel show the claim: renormalised, attention over the content is unchanged. The caption
+    states the largest deviation, and the bound computed for the layer there.
 
     Args:
         path: the picture's file; its ending chooses the format.

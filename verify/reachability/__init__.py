@@ -1,4 +1,4 @@
-"""Can some prefix do this? A prefix that was verified, or a certificate that anyone can check, or unknown."""
+"""Can some prefix do this? The answer is a verified prefix, a certificate that anyone can check, or unknown."""
 
 from verify.reachability.impossibility import ChangedRatio as ChangedRatio
 from verify.reachability.impossibility import NoCommonValue as NoCommonValue

@@ -20,7 +20,7 @@ class Solved:
 
     Attributes:
         x: one solution, ``None`` where there is none.
-        functional: ``f`` with ``f A = 0`` and ``f b = 1`` where there is none.
+        functional: ``f`` with ``f A = 0`` and ``f b = 1`` where there is no solution.
         free: the columns whose unknowns can be chosen.
 
     """
@@ -33,8 +33,7 @@ class Solved:
 def solve(matrix: Sequence[Sequence[Fraction]], right: Sequence[Fraction]) -> Solved:
     """Return the solution of ``A x = b``.
 
-    ``[A | b | I]`` is reduced: a row that is 0 in ``A`` and not in ``b`` tells the combination that leads
-    there.
+    ``[A | b | I]`` is reduced: a row that is 0 in ``A`` and not in ``b`` holds the combination that leads there.
     """
     rows, columns = len(matrix), len(matrix[0])
     entries = [
@@ -64,7 +63,7 @@ def integer_log(number: Fraction, q: Fraction) -> int | None:
 
 
 def coprime_bases(numbers: Sequence[Fraction]) -> list[int]:
-    """Return integers above 1, coprime in pairs, of whose powers all given positive rationals are products."""
+    """Return integers above 1, coprime in pairs; every given positive rational is a product of their powers."""
     todo = [part for number in numbers for part in (number.numerator, number.denominator) if part > 1]
     bases: list[int] = []
     while todo:
@@ -81,7 +80,7 @@ def coprime_bases(numbers: Sequence[Fraction]) -> list[int]:
 
 
 def powers_of(number: Fraction, bases: Sequence[int]) -> list[int]:
-    """Return the integers ``v_b`` with ``number = prod b^(v_b)``, for bases of which it is such a product."""
+    """Return the integers ``v_b`` with ``number = prod b^(v_b)``; the number must be such a product."""
     found = exponents(number, [Fraction(base) for base in bases])
     assert found is not None
     return found

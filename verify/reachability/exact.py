@@ -17,23 +17,23 @@ def dot(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:
 
 
 def vectors(matrix: Numbers) -> tuple[Vector, ...]:
-    """Return the rows of a matrix as exact vectors; a float counts as the dyadic rational that it is."""
+    """Return the rows of a matrix as exact vectors; a float counts as the dyadic rational it is."""
     return tuple(tuple(Fraction(entry) for entry in row) for row in matrix.tolist())
 
 
 def exact_vector(value: object, size: int | None = None) -> Vector | None:
-    """Return a vector that someone handed over as Fractions, ``None`` unless it holds exact numbers alone.
+    """Return a vector from outside as Fractions, ``None`` unless all its numbers are exact.
 
     A float is a rounded number, and a subclass of a number may compute as it likes: neither proves anything.
 
     Args:
-        value: a tuple or list of ``int`` and :class:`~fractions.Fraction`, and of nothing else.
-        size: how many there must be.
+        value: a tuple or list of ``int`` and :class:`~fractions.Fraction` alone.
+        size: the number of entries, if it must be this one.
 
     """
-    if type(value) not in {tuple, list} or any(type(entry) not in {int, Fraction} for entry in value):  # type: ignore[attr-defined] # a sequence by then
+    if type(value) not in {tuple, list} or any(type(entry) not in {int, Fraction} for entry in value):  # type: ignore[attr-defined] # a tuple or list by then
         return None
-    entries = tuple(Fraction(entry) for entry in value)  # type: ignore[attr-defined] # as above
+    entries = tuple(Fraction(entry) for entry in value)  # type: ignore[attr-defined] # the same
     return entries if size is None or len(entries) == size else None
 
 

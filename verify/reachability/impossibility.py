@@ -31,6 +31,17 @@ class OutsideValues:
         position: of the wanted output ``y``.
         functional: ``f`` with ``f W_V = 0`` in every head, but ``f . y != 0``.
 
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from verify.reachability import decide
+        >>> head = AttentionHead(
+        ...     query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]]
+        ... )  # no value has a second coordinate
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> decide(Problem(layer, [[1, 0], [0, 1]], [[0, 0], [0, 1]])).certificate
+        OutsideValues(position=1, functional=(Fraction(0, 1), Fraction(1, 1)))
+
     """
 
     position: int
@@ -44,6 +55,15 @@ class NoCommonValue:
     Attributes:
         weights: a vector ``w_i`` for each position, with sum 0, ``w_i . g_i >= 0`` and ``sum_i w_i . y_i >= 0``, not
             all of these 0. But ``0 = sum_i w_i . mu = sum_i w_i . y_i + sum_i kappa_i w_i . g_i`` for a common ``mu``.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from verify.reachability import decide
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> decide(Problem(layer, [[1, 0], [0, 1]], [[1, 1], [1, 0]])).certificate
+        NoCommonValue(weights=((Fraction(1, 1), Fraction(1, 1)), (Fraction(-1, 1), Fraction(-1, 1))))
 
     """
 
@@ -94,8 +114,25 @@ Certificate = OutsideValues | NoCommonValue | WrongStrength
 def proves_impossible(problem: Problem, certificate: Certificate) -> bool:
     """Say whether a certificate shows that no prefix of the problem's size reaches the wanted outputs.
 
-    Whatever else is handed over is answered with ``False``: numbers that are not exact, vectors of other lengths,
-    positions that are not there, objects of other classes.
+    The answer to everything else is ``False``: inexact numbers, vectors of other lengths, positions that do not exist,
+    objects of other classes.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(
+        ...     query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]]
+        ... )  # no value has a second coordinate
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> problem = Problem(layer, [[1, 0], [0, 1]], [[0, 0], [0, 1]])
+        >>> proves_impossible(problem, OutsideValues(1, (Fraction(0), Fraction(1))))
+        True
+        >>> proves_impossible(
+        ...     problem, OutsideValues(0, (Fraction(0), Fraction(1)))
+        ... )  # output 0 is a combination of values
+        False
+
     """
     if type(problem) is not Problem:
         return False
@@ -121,7 +158,7 @@ def _outside_values(problem: Problem, certificate: OutsideValues) -> bool:
 
 
 def _exact_weights(problem: Problem, value: object) -> list[Vector] | None:
-    """Return an exact vector of the output's width for each position, ``None`` unless it is that."""
+    """Return an exact vector of the output's width for each position, ``None`` for anything else."""
     if type(value) not in {tuple, list} or len(value) != len(problem.targets):  # type: ignore[arg-type] # sized by then
         return None
     found = [exact_vector(one, problem.layer.output_width) for one in value]  # type: ignore[attr-defined] # as above
@@ -211,10 +248,19 @@ def pattern_is_impossible(
         layer: an :class:`~verify.prefixes.AttentionLayer` at an exact ``q``.
         content: its content, positions x width.
         pattern: heads x positions x positions.
-        certificate: what is claimed.
+        certificate: the certificate to check.
 
     Returns:
-        True for a proof; false for anything else, a pattern that no softmax has (negative, or a row of zeros) too.
+        True for a proof. False for anything else, including a pattern that no softmax has: negative, or with a row of
+        zeros.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "none")
+        >>> pattern_is_impossible(layer, [[1, 0], [0, 1]], [[[1, 2], [1, 2]]], ChangedRatio(0, 0, 0, 1))
+        True
 
     """
     if type(layer) is not AttentionLayer or type(certificate) is not ChangedRatio:

@@ -1,4 +1,4 @@
-"""Attention patterns under a prefix of any length: always decided, as a prefix changes no ratio over the content."""
+"""Attention patterns under a prefix of any length. All are decided: a prefix changes no ratio over the content."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from verify.reachability.solver import Reachability
 def decide_pattern(layer: AttentionLayer, content: Any, pattern: Any) -> Reachability:
     """Decide whether a prefix of ANY length gives the content an attention pattern, up to the scale of each row.
 
-    Always decided: a prefix leaves every ratio as it is, so that the answer is yes, for every prefix, if the pattern
-    has the layer's own ratios, and no otherwise.
+    There is always an answer, as a prefix leaves every ratio unchanged: yes, for every prefix, if the pattern has the
+    layer's own ratios, and no otherwise.
 
     Args:
         layer: at an exact ``q``.
@@ -27,6 +27,16 @@ def decide_pattern(layer: AttentionLayer, content: Any, pattern: Any) -> Reachab
 
     Raises:
         InvalidArgument: a pattern of another shape, negative, or with a row of zeros.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "none")
+        >>> decide_pattern(layer, [[1, 0], [0, 1]], [[[1, 2], [1, 2]]]).certificate  # the layer attends 2 : 1
+        ChangedRatio(head=0, position=0, first=0, second=1)
+        >>> decide_pattern(layer, [[1, 0], [0, 1]], [[[4, 2], [2, 1]]]).reachable
+        True
 
     """
     rows = layer.rows("content", content)

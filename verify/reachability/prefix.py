@@ -1,4 +1,4 @@
-"""A prefix that is made of logarithms of rationals, and the check that it does what is asked of it."""
+"""A prefix made of logarithms of rationals, and the check that it solves a problem."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from verify.reachability.problem import HeadFacts, Problem
 class Prefix:
     r"""A prefix vector, repeated: ``s = sum_b (ln b / ln q) s_b`` with rational ``s_b``.
 
-    Strengths are powers of ``q``, so that a vector which realises rational outputs is made of logarithms of rationals.
-    A single base ``q`` (written as the pair ``(q, s)``) is a rational vector.
+    Strengths are powers of ``q``: a vector that realises rational outputs is made of logarithms of rationals. A single
+    base ``q`` (written as the pair ``(q, s)``) is a rational vector.
 
     Attributes:
         parts: pairs of a positive rational base ``b`` and its rational vector ``s_b``; the bases are multiplicatively
             independent, or one alone.
-        copies: how often the vector is repeated, the length of the prefix.
+        copies: the number of times the vector stands there, the length of the prefix.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> Prefix(((Fraction(2), (Fraction(0), Fraction(2))),)).to_floats(Fraction(2))
+        [0.0, 2.0]
 
     """
 
@@ -36,7 +41,7 @@ class Prefix:
         return len(self.parts[0][1])
 
     def rational(self, q: Fraction) -> Vector | None:
-        """Return the vector where it is rational as it stands, ``None`` otherwise."""
+        """Return the vector if it is written as a rational one, ``None`` otherwise."""
         return self.parts[0][1] if len(self.parts) == 1 and self.parts[0][0] == q else None
 
     def to_floats(self, q: Fraction) -> list[float]:
@@ -69,12 +74,25 @@ def _exact_parts(prefix: object, width: int) -> list[tuple[Fraction, Vector]] | 
 
 
 def realises(problem: Problem, prefix: Prefix) -> bool:
-    """Say whether a prefix gives exactly the outputs that are wanted, by the forward pass of one head in rationals.
+    """Say whether a prefix gives exactly the wanted outputs, by the forward pass of one head in rationals.
 
     ``W_V s`` must be rational, which for independent bases means that ``sum_b (ln b / ln q) W_V s_b`` is a rational
-    multiple of ``sum_b (ln b / ln q) v_b`` with ``q = prod b^(v_b)``; and so must be each strength that matters: where
-    ``W_V s = t_i``, none does. Anything else is answered with ``False``, whatever is handed over: numbers that are not
-    exact, vectors of another width, objects of another class.
+    multiple of ``sum_b (ln b / ln q) v_b`` with ``q = prod b^(v_b)``. Each strength that matters must be rational too;
+    where ``W_V s = t_i``, none matters. The answer to everything else is ``False``: inexact numbers, vectors of another
+    width, objects of another class.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> problem = Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]])
+        >>> realises(problem, Prefix(((Fraction(2), (Fraction(0), Fraction(2))),)))
+        True
+        >>> realises(problem, Prefix(((Fraction(2), (Fraction(1), Fraction(2))),)))
+        False
+
     """
     parts = None if type(problem) is not Problem else _exact_parts(prefix, problem.layer.width)
     if parts is None or type(prefix.copies) is not int or prefix.copies != problem.prefix_size:
@@ -102,11 +120,11 @@ def _moves(
     parts: Sequence[tuple[Fraction, Vector]],
     powers: Sequence[int],
 ) -> bool:
-    """Say whether the strength that the key of ``s`` gives moves an output exactly to where it is wanted."""
+    """Say whether the strength from the key of ``s`` moves an output exactly to the wanted one."""
     before, wanted = head.outputs[place], problem.targets[place]
     if target == before:
         return before == wanted
-    # the strength that leads there, which every coordinate must agree on
+    # every coordinate must agree on the strength that leads there
     axis = next(axis for axis, (a, b) in enumerate(zip(before, target, strict=True)) if a != b)
     strength = (wanted[axis] - before[axis]) / (target[axis] - before[axis])
     moved = tuple(a + strength * (b - a) for a, b in zip(before, target, strict=True))
@@ -118,8 +136,8 @@ def _moves(
         exponent = dot(head.directions[place], vector) - head.largest[place] * power
         if exponent.denominator != 1:
             return False
-        # the bases are coprime, so that nothing cancels: a power longer than the number needed is not in it, and is
-        # not worked out, as nobody has the memory for what someone may write into a prefix
+        # the bases are coprime and nothing cancels: a power longer than the needed number is no part of it. It is never
+        # worked out: an exponent that someone wrote into a prefix could fill any memory
         if abs(exponent) * (_bits(base) - 1) > _bits(needed):
             return False
         found *= base ** int(exponent)
@@ -133,7 +151,7 @@ def _bits(number: Fraction) -> int:
 def _rational_value(
     value: Sequence[Vector], parts: Sequence[tuple[Fraction, Vector]], powers: Sequence[int]
 ) -> Vector | None:
-    """Return ``W_V s`` where every ``W_V s_b`` is ``v_b`` times one vector, ``None`` otherwise."""
+    """Return ``W_V s`` if every ``W_V s_b`` is ``v_b`` times one vector, ``None`` otherwise."""
     images = [tuple(dot(row, vector) for row in value) for _, vector in parts]
     place = next((place for place, power in enumerate(powers) if power), None)
     if place is None:

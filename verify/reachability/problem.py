@@ -1,6 +1,6 @@
 r"""The question "can some prefix do this?", in exact rationals.
 
-One formula says it all. With ``q = exp(T/sqrt(k))``, ``m_i`` the largest score of position ``i`` over the content and
+One formula decides it. With ``q = exp(T/sqrt(k))``, ``m_i`` the largest score of position ``i`` over the content and
 ``Z_i = sum_j q^(s_ij - m_i)``, a single prefix vector ``s`` moves the output of one head from ``t_i`` to
 
 ``y_i = t_i + a_i (W_V s - t_i)``,  ``a_i / (1 - a_i) = q^(h_i . s - m_i) / Z_i``,  ``h_i = W_K^T W_Q x_i``.
@@ -24,14 +24,14 @@ from verify.reachability.exact import Vector, dot, vectors
 
 @dataclass(frozen=True)
 class HeadFacts:
-    """What one head does without a prefix.
+    """One head's results without a prefix.
 
     Attributes:
         attention: positions x positions.
         outputs: ``t_i``.
         largest: ``m_i``.
         normaliser: ``Z_i``.
-        directions: ``h_i``, with which a prefix vector scores.
+        directions: ``h_i``, whose product with a prefix vector is its score.
         value: the rows of ``W_V``.
 
     """
@@ -46,13 +46,22 @@ class HeadFacts:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A layer, its content, the outputs that are wanted at every position, and how long the prefix may be.
+    """A layer, its content, the wanted output at every position, and the length of the prefix.
 
     Attributes:
         layer: at an exact ``q`` that is not 1; scores of a position on content differ by integers.
         content: positions x width.
         wanted: ``y_i``, positions x output width.
         prefix_size: ``p``, at least 1.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> problem = Problem(layer, content=[[1, 0], [0, 1]], wanted=[["2/3", "2/3"], ["1/2", "3/4"]])
+        >>> problem.q
+        Fraction(2, 1)
 
     """
 
@@ -85,12 +94,12 @@ class Problem:
 
     @cached_property
     def heads(self) -> tuple[HeadFacts, ...]:
-        """What every head does without a prefix."""
+        """Every head's results without a prefix."""
         return head_facts(self.layer, self.content)
 
 
 def head_facts(layer: AttentionLayer, content: Numbers) -> tuple[HeadFacts, ...]:
-    """Return what every head of a layer does with its content alone, exactly.
+    """Return the exact results of every head of a layer on its content alone.
 
     Raises:
         InvalidArgument: scores of one position that do not differ by integers, where ``q`` to their power need not be

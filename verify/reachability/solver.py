@@ -1,6 +1,6 @@
-r"""Deciding whether some prefix reaches wanted outputs, by exact linear algebra over the rationals.
+r"""Decide whether some prefix reaches wanted outputs, by exact linear algebra over the rationals.
 
-WHAT IS DECIDED, for prefixes of real vectors and softmax at an exact rational ``q``:
+The cases that are decided, for prefixes of real vectors and softmax at an exact rational ``q``:
 
 - one head, ``p = 1``, and the wanted outputs force ``mu = W_V s`` (two segments that are not on one line, or a
   position whose output is to stay): always, yes or no. The segments give ``mu`` and every odds ``1/kappa_i`` by linear
@@ -10,7 +10,7 @@ WHAT IS DECIDED, for prefixes of real vectors and softmax at an exact rational `
 - one head, ``p = 1``, all segments on one line (always so in output width 1, or for one position): no, where the
   segments point apart. Otherwise the strength is one transcendental equation in the place of ``mu`` on the line; only
   places where the first moved position has an integer score difference up to :data:`LARGEST_TRIED` are tried, and
-  unknown is the answer where none of them fits.
+  the answer is unknown where none of them fits.
 - any number of heads, any ``p``: no, where an output is not a combination of values; yes for one head, where ``p``
   copies of one vector do it; unknown otherwise.
 """
@@ -34,7 +34,7 @@ from verify.reachability.impossibility import (
 from verify.reachability.prefix import Prefix, realises
 from verify.reachability.problem import HeadFacts, Problem
 
-#: Integer score differences that are tried where the place of ``W_V s`` on a line is free.
+#: The largest integer score difference that is tried where the place of ``W_V s`` on a line is free.
 LARGEST_TRIED = 24
 
 _ZERO = Fraction(0)
@@ -47,9 +47,14 @@ class Reachability:
     Attributes:
         reachable: true with a ``prefix`` that was verified; false with a ``certificate`` that was checked; ``None``:
             not decided, for the ``reason`` given.
-        prefix: a vector, its repetitions being the prefix.
+        prefix: the vector whose copies are the prefix.
         certificate: why no prefix does it.
-        reason: why nothing is decided.
+        reason: why the question is undecided.
+
+    Example:
+        >>> answer = Reachability(reachable=None, reason="different vectors are not decided")
+        >>> answer.reachable is None
+        True
 
     """
 
@@ -60,13 +65,23 @@ class Reachability:
 
 
 def decide(problem: Problem) -> Reachability:
-    """Decide whether some prefix of the problem's size reaches its wanted outputs; see the module for what is decided.
+    """Decide whether some prefix of the problem's size reaches its wanted outputs; the module lists the decided cases.
 
-    Every answer is checked before it is given: a prefix by the forward pass, a certificate by
+    Every answer is checked first: a prefix by the forward pass, a certificate by
     :func:`~verify.reachability.impossibility.proves_impossible`.
 
     Raises:
         InvalidArgument: scores on content that do not differ by integers.
+
+    Example:
+        >>> from constructions import RationalSoftmax
+        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from verify.reachability import Problem, decide
+        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
+        >>> found = decide(Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]]))
+        >>> found.reachable, found.prefix
+        (True, Prefix(parts=((Fraction(2, 1), (Fraction(0, 1), Fraction(2, 1))),), copies=1))
 
     """
     answer = _outside_values(problem) or _decide(problem)
@@ -75,7 +90,7 @@ def decide(problem: Problem) -> Reachability:
     if isinstance(answer.certificate, (OutsideValues, NoCommonValue, WrongStrength)):
         if problem.prefix_size > 1 and not isinstance(answer.certificate, OutsideValues):
             return Reachability(
-                reachable=None, reason="copies of one vector do not reach it; different vectors are not decided"
+                reachable=None, reason="copies of one vector do not reach it; different vectors are undecided"
             )
         if not proves_impossible(problem, answer.certificate):
             raise AssertionError("the solver's certificate does not hold")
@@ -178,8 +193,8 @@ def _line(problem: Problem, rays: _Rays, solved: Solved, right: Sequence[Fractio
     return Reachability(
         None,
         reason=(
-            "all segments lie on one line, so that the place of W_V s on it is free; no integer score difference up to"
-            f" {LARGEST_TRIED} fits, others are not decided"
+            "all segments lie on one line, where the place of W_V s is free; no integer score difference up to"
+            f" {LARGEST_TRIED} fits, and others are undecided"
         ),
     )
 

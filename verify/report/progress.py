@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from verify.report.tables import number
 
@@ -99,8 +99,13 @@ def shown_progress(label: str, clock: Callable[[], float] = time.monotonic) -> I
     A terminal gets a bar, anything else a line every :data:`EVERY` seconds, from a thread, as one step may take longer.
     """
     if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+        )
+        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=None)
             meter = Meter(label, lambda line: bar.console.print(line, markup=False, highlight=False), clock)
 

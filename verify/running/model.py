@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Any, Generic, overload
 
 import numpy as np
 from jaxtyping import Int
+from typing_extensions import TypeVar
 
 from constructions.construction import Construction, Layout
-from constructions.layers.base import Cache as Cache
-from constructions.layers.base import Pass
 from constructions.layers.masks import MASKS, Mask
+from constructions.layers.passes import Cache as Cache
+from constructions.layers.passes import Pass
 from constructions.temperature import PerHeadSoftmax, Temperatures, head_temperature
 from constructions.transformer import ExactTransformer, Transformer
 from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from verify.arithmetic.base import Arithmetic, RowsT, ScoresT, WeightT
+from verify.arithmetic.base import Arithmetic, NumberSystem, RowsT, ScoresT, WeightT
 from verify.running.trace import Trace
+
+#: What a model runs in. One that generates tokens decodes its logits.
+NumbersT_co = TypeVar(
+    "NumbersT_co", bound=NumberSystem[Any, Any, Any], default=Arithmetic[Any, Any, Any], covariant=True
+)
 
 
 @dataclass(frozen=True)
-class Model(Generic[WeightT, RowsT, ScoresT]):
+class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
     """A transformer whose weights are held in an arithmetic, ready to run.
 
     Attributes:
@@ -32,7 +38,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
 
     """
 
-    arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
+    arithmetic: NumbersT_co
     transformer: Transformer[WeightT]
     mask: Mask
     temperature: Temperatures
@@ -47,7 +53,7 @@ class Model(Generic[WeightT, RowsT, ScoresT]):
         """Whether earlier positions never change during generation, so that their keys and values can be kept."""
         return all((layer.mask or self.mask).causal for layer in self.transformer.attentions)
 
-    def without_readout(self) -> Model[WeightT, RowsT, ScoresT]:
+    def without_readout(self) -> Model[WeightT, RowsT, ScoresT, NumbersT_co]:
         """Return the model up to the readout's input."""
         return replace(self, transformer=self.transformer.without_readout())
 
@@ -66,6 +72,7 @@ class Generation(Generic[RowsT]):
     logits: tuple[RowsT, ...]
 
 
+@overload
 def bind(
     transformer: ExactTransformer,
     arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
@@ -73,7 +80,24 @@ def bind(
     weights: Mapping[str, WeightT] | None = None,
     *,
     mask: str,
-) -> Model[WeightT, RowsT, ScoresT]:
+) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
+@overload
+def bind(
+    transformer: ExactTransformer,
+    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
+    temperature: Temperatures,
+    weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: str,
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
+def bind(
+    transformer: ExactTransformer,
+    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
+    temperature: Temperatures,
+    weights: Mapping[str, WeightT] | None = None,
+    *,
+    mask: str,
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
     """Return the model of a transformer in an arithmetic.
 
     Args:
@@ -135,9 +159,17 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
+@overload
 def bind_construction(
     construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
-) -> Model[WeightT, RowsT, ScoresT]:
+) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
+@overload
+def bind_construction(
+    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
+def bind_construction(
+    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
+) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
@@ -155,7 +187,7 @@ def bind_construction(
 
 
 def forward(
-    model: Model[WeightT, RowsT, ScoresT],
+    model: Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]],
     embedded: RowsT,
     count: int,
     *,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_tokens
+from verify.arithmetic.base import Arithmetic
 from verify.arithmetic.emulated import MatmulPrecision as MatmulPrecision
 from verify.arithmetic.emulated import matmul_precision as matmul_precision
 from verify.arithmetic.tensors import TorchArithmetic
@@ -66,7 +67,7 @@ class TorchTransformer(nn.Module):
         for name, weight in model.transformer.matrices().items():
             self.register_buffer(name.replace(".", "__"), weight)
 
-    def model(self) -> Model[Tensor, Tensor, Tensor]:
+    def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.construction.transformer.lowered
         weights = {name: self.get_buffer(name.replace(".", "__")) for name in exact.matrices()}

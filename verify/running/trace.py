@@ -11,7 +11,7 @@ import numpy as np
 from constructions.validation import InvalidArgument
 
 if TYPE_CHECKING:
-    from verify.arithmetic.base import Arithmetic
+    from verify.arithmetic.base import NumberSystem
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Trace:
     enabled: bool = True
     steps: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
-    def record(self, name: str, arithmetic: Arithmetic[Any, Any, Any], value: Any) -> None:
+    def record(self, name: str, arithmetic: NumberSystem[Any, Any, Any], value: Any) -> None:
         """Keep a value under its name."""
         if self.enabled:
             self.steps[name] = arithmetic.numbers(value)

@@ -8,80 +8,58 @@ radius of a wide ball has 30 bits alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, final
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from typing import Any, final
 
 import flint
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
-from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature
-from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic, Visible
+from constructions.temperature import Hardmax, Temperature
+from verify.arithmetic.base import Visible
+from verify.arithmetic.gaps import check_exponents
+from verify.certificates.balls.attention import gap_of, hardmax, softmax
 from verify.certificates.balls.columns import (
     ONE,
     ZERO,
-    Balls,
     Column,
+    activated,
     ball,
+    ball_precision,
     extreme,
     known_column,
     larger,
+    raised,
     ratios,
     relu_column,
     smaller,
     stacked,
     zeros,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class BallRows:
-    """Rows of vectors, coordinate by coordinate.
-
-    Attributes:
-        columns: for each coordinate its values, shape batch x rows; ``None`` where they are all 0.
-        batch: the largest batch of a column.
-        rows: number of rows.
-
-    """
-
-    columns: tuple[Column | None, ...]
-    batch: int
-    rows: int
-
-
-@dataclass(frozen=True, eq=False)
-class BallWeight:
-    """The non-zero entries of a matrix as balls, row by row: ``(column, entry)``; and its shape."""
-
-    entries: tuple[tuple[tuple[int, flint.arb], ...], ...]
-    shape: tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class BallScores:
-    """Scores or weights: bounds of shape batch x queries x keys."""
-
-    low: Balls
-    high: Balls
-
-    @property
-    def known(self) -> bool:
-        """Whether every value is a single number."""
-        return self.low is self.high
+from verify.certificates.balls.margins import ball_margins
+from verify.certificates.balls.norms import normalised
+from verify.certificates.balls.rows import BallRows as BallRows
+from verify.certificates.balls.rows import BallScores as BallScores
+from verify.certificates.balls.rows import BallWeight as BallWeight
+from verify.certificates.balls.rows import outward as outward
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 
 
 @final
-class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
-    """The real-number arithmetic of a certificate; use it within :func:`ball_precision`."""
+class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
+    """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
 
     name = "ball"
     fmt = None
     device = "cpu"
-    batched: ClassVar[bool] = True
+
+    def bounding(self) -> AbstractContextManager[None]:
+        """Return the precision of balls."""
+        return ball_precision()
 
     def weight(self, matrix: ExactMatrix) -> BallWeight:
         """Return the matrix."""
@@ -89,10 +67,6 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
         for row, column, value in matrix.nonzero():
             found[row].append((column, ball(value)))
         return BallWeight(tuple(map(tuple, found)), matrix.shape)
-
-    def prompt(self, virtual_tokens: Ratios) -> BallRows:
-        """Return known virtual tokens."""
-        return self.prompt_between(virtual_tokens, virtual_tokens)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return virtual tokens between two, shape batch x rows x width."""
@@ -110,10 +84,6 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
     def reals_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return rows of any real numbers between two: balls know of nothing but their ends."""
         return self.prompt_between(low, high)
-
-    def embed(self, embedding: BallWeight, tokens: Int[np.ndarray, "*batch length"]) -> BallRows:
-        """Return the columns of known tokens."""
-        return self.embed_between(embedding, tokens, tokens)
 
     def embed_between(
         self, embedding: BallWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -182,18 +152,36 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
                 if column is not None:
                     term = column.scaled(factor)
                     total = term if total is None else total.plus(term)
-            if bias is not None and bias.entries[at]:
-                shift = bias.entries[at][0][1]
-                if total is None:
-                    total = known_column(np.full((1, rows.rows), shift, dtype=object))
-                else:
-                    total = total.map(lambda values, shift=shift: values + shift)  # type: ignore[misc] # bound at once
-            columns.append(total)
+            columns.append(raised(total, ZERO if bias is None else bias.entry(at), rows.rows))
         return BallRows(tuple(columns), rows.batch, rows.rows)
 
     def relu(self, rows: BallRows) -> BallRows:
         """Return ``max(0, .)``."""
         return BallRows(tuple(relu_column(column) for column in rows.columns), rows.batch, rows.rows)
+
+    def pointwise(self, rows: BallRows, activation: Activation) -> BallRows:
+        """Return bounds of the activation, as it encloses itself."""
+        columns = tuple(activated(column, rows.rows, activation) for column in rows.columns)
+        return BallRows(columns, rows.batch, rows.rows)
+
+    def multiply(self, left: BallRows, right: BallRows) -> BallRows:
+        """Return bounds of the product, as if its factors were independent."""
+        pairs = zip(left.columns, right.columns, strict=True)
+        columns = tuple(None if a is None or b is None else a.times(b) for a, b in pairs)
+        return BallRows(columns, max(left.batch, right.batch), left.rows)
+
+    def normalise(self, rows: BallRows, *, centred: bool, mean: bool, eps: Fraction) -> BallRows:
+        """Return bounds of the rows over their lengths, see :mod:`verify.certificates.balls.norms`."""
+        columns = normalised(rows.columns, rows.rows, centred=centred, mean=mean, eps=eps)
+        return BallRows(columns, rows.batch, rows.rows)
+
+    def affine(self, rows: BallRows, weight: BallWeight | None, bias: BallWeight | None) -> BallRows:
+        """Return ``w * x + b``."""
+        columns: list[Column | None] = []
+        for at, column in enumerate(rows.columns):
+            scaled = None if column is None else column.scaled(ONE if weight is None else weight.entry(at))
+            columns.append(raised(scaled, ZERO if bias is None else bias.entry(at), rows.rows))
+        return BallRows(tuple(columns), rows.batch, rows.rows)
 
     def scores(self, queries: BallRows, keys: BallRows) -> BallScores:
         """Return the inner products."""
@@ -207,48 +195,34 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             total = known_column(zeros(1, queries.rows, keys.rows))
         return BallScores(total.low, total.high)
 
+    def score_table(self, table: BallWeight, start: int, stop: int) -> BallScores:
+        """Return a part of the table, known and the same for the whole batch."""
+        held = zeros(1, stop - start, stop)
+        for query, entries in enumerate(table.entries[start:stop]):
+            for key, value in entries:
+                if key < stop:
+                    held[0, query, key] = value
+        return BallScores(held, held)
+
+    def shifted(self, scores: BallScores, shift: BallScores) -> BallScores:
+        """Return the sum."""
+        total = Column(scores.low, scores.high).plus(Column(shift.low, shift.high))
+        return BallScores(total.low, total.high)
+
     def attention(self, scores: BallScores, visible: Visible, temperature: Temperature, *, key_size: int) -> BallScores:
         """Return the attention weights."""
         if isinstance(temperature, Hardmax):
-            return self._hardmax(scores, visible)
-        gap = _gap(temperature, key_size=key_size, length=visible.shape[1])
-        low, high = zeros(*scores.low.shape), zeros(*scores.low.shape)
-        for batch, query in np.ndindex(scores.low.shape[:2]):
-            keys = np.flatnonzero(visible[query])
-            ends = [[part[batch, query, key] * gap for key in keys] for part in (scores.low, scores.high)]
-            least = ends[0] if scores.known else [a.min(b) for a, b in zip(*ends, strict=True)]
-            most = ends[0] if scores.known else [a.max(b) for a, b in zip(*ends, strict=True)]  # q < 1 turns them over
-            for place, key in enumerate(keys):
-                # 1 / sum_r exp(z_r - z_j): the others as large, or as small, as they may be
-                low[batch, query, key] = _weight(least[place], most, place)
-                high[batch, query, key] = low[batch, query, key] if scores.known else _weight(most[place], least, place)
-        return BallScores(low, low if scores.known else high)
+            return hardmax(scores, visible)
+        gap = gap_of(temperature, key_size=key_size, length=visible.shape[1])
+        return softmax(Column(scores.low, scores.high).scaled(gap), visible)  # q < 1 turns them over
 
-    def _hardmax(self, scores: BallScores, visible: Visible) -> BallScores:
-        low, high = zeros(*scores.low.shape), zeros(*scores.low.shape)
-        certain = True
-        for batch, query in np.ndindex(scores.low.shape[:2]):
-            keys = np.flatnonzero(visible[query]).tolist()
-            values = [(scores.low[batch, query, key], scores.high[batch, query, key]) for key in keys]
-            # keys whose lead, or whose tie, over every other one is certain; a ball of radius 0 is a number
-            chosen = [
-                key
-                for key, (least, _) in zip(keys, values, strict=True)
-                if all(bool(least > most) or _equal(least, most) for _, most in values)
-            ]
-            beaten = [
-                key
-                for key, (_, most) in zip(keys, values, strict=True)
-                if any(bool(most < least) for least, _ in values)
-            ]
-            if chosen and len(chosen) + len(beaten) == len(keys):
-                for key in chosen:
-                    low[batch, query, key] = high[batch, query, key] = ONE / len(chosen)
-            else:
-                certain = False
-                for key in set(keys) - set(beaten):
-                    high[batch, query, key] = ONE
-        return BallScores(low, low if certain else high)
+    def shifted_attention(
+        self, scores: BallScores, shift: BallScores, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> BallScores:
+        """Return the attention weights of the scaled scores and what is added to them."""
+        gap = gap_of(check_exponents(temperature), key_size=key_size, length=visible.shape[1])
+        exponents = Column(scores.low, scores.high).scaled(gap).plus(Column(shift.low, shift.high))
+        return softmax(exponents, visible)
 
     def mix(self, attention: BallScores, values: BallRows) -> BallRows:
         """Return the weighted sums."""
@@ -279,9 +253,15 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             columns.append(total)
         return BallRows(tuple(columns), max(part.batch for part in parts), parts[0].rows)
 
-    def argmax(self, logits: BallRows) -> NoReturn:
-        """Refuse: bounds of logits do not name a token; see :mod:`verify.certificates.balls.margins`."""
-        raise InvalidArgument("arithmetic: expected a certificate, as ball arithmetic bounds logits for all targets")
+    def margins(
+        self, rows: BallRows, weight: BallWeight, bias: BallWeight, expected: Int[np.ndarray, " cells"], *, points: int
+    ) -> Margins:
+        """Return lower bounds of the margins; real numbers between two are never few enough to be tried one by one."""
+        return ball_margins(rows, weight, bias, expected)
+
+    def assumptions(self) -> str:
+        """Return what a certificate is about."""
+        return "real numbers with the true exp"
 
     def numbers(self, rows: BallRows | BallScores) -> np.ndarray[Any, Any]:
         """Return bounds as float64, outward, with a last axis of 2."""
@@ -295,31 +275,3 @@ class BallArithmetic(Arithmetic[BallWeight, BallRows, BallScores]):
             for column in rows.columns
         ]
         return np.stack(parts, axis=-2)
-
-
-def outward(low: Balls, high: Balls) -> tuple[Float[np.ndarray, " ..."], Float[np.ndarray, " ..."]]:
-    """Return float64 bounds of values between balls."""
-    below = np.array([float(value.lower()) for value in low.flat]).reshape(low.shape)
-    above = np.array([float(value.upper()) for value in high.flat]).reshape(high.shape)
-    # float() rounds to nearest; 0 and other floats of few bits stay what they are only if they are exact
-    return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
-
-
-def _gap(temperature: Softmax | RationalSoftmax, *, key_size: int, length: int) -> flint.arb:
-    """Return ``T/sqrt(k)``, or ``ln q``, as a ball."""
-    if isinstance(temperature, RationalSoftmax):
-        return ball(temperature.q).log()
-    under = key_size if temperature.scaled_by == "key" else length
-    return flint.arb(temperature.inverse_temperature) / flint.arb(under).sqrt()
-
-
-def _weight(own: flint.arb, others: list[flint.arb], place: int) -> flint.arb:
-    total = ONE
-    for index, other in enumerate(others):
-        if index != place:
-            total += (other - own).exp()
-    return ONE / total
-
-
-def _equal(left: flint.arb, right: flint.arb) -> bool:
-    return bool(left == right)  # arb: certainly equal, both of radius 0

@@ -11,6 +11,8 @@ from typing import Any
 import flint
 import numpy as np
 
+from constructions.activations import Activation
+
 #: Balls as objects, batch x rows; a batch of 1 stands for any number of equal members.
 Balls = np.ndarray[Any, Any]
 
@@ -78,7 +80,9 @@ class Column:
             return self
         if self.known or factor >= 0:
             return self.map(lambda values: values * factor)
-        return Column(self.high * factor, self.low * factor)
+        if factor <= 0:
+            return Column(self.high * factor, self.low * factor)
+        return self.times(known_column(np.full((1,) * self.low.ndim, factor, dtype=object)))  # of either sign
 
 
 def zeros(*shape: int) -> Balls:
@@ -127,3 +131,24 @@ def relu_column(column: Column | None) -> Column | None:
     if all(value is ZERO for value in changed.high.flat):
         return None
     return changed
+
+
+def activated(column: Column | None, rows: int, activation: Activation) -> Column | None:
+    """Return bounds of an activation of a column; ``None`` stays where the function is 0 at 0."""
+    if column is None:
+        if activation.exact(Fraction(0)) == 0:
+            return None
+        column = known_column(zeros(1, rows))
+    if column.known:
+        return known_column(np.asarray(np.frompyfunc(activation.ball, 1, 1)(column.low), dtype=object))
+    low, high = np.frompyfunc(activation.enclosure, 2, 2)(column.low, column.high)  # type: ignore[misc] # two arrays
+    return Column(np.asarray(low, dtype=object), np.asarray(high, dtype=object))
+
+
+def raised(column: Column | None, shift: flint.arb, rows: int) -> Column | None:
+    """Return a column with a known number added to all of it."""
+    if shift == 0:
+        return column
+    if column is None:
+        return known_column(np.full((1, rows), shift, dtype=object))
+    return column.map(lambda values: values + shift)

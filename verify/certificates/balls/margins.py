@@ -23,8 +23,8 @@ import flint
 import numpy as np
 from jaxtyping import Int
 
-from verify.certificates.balls.arithmetic import BallRows, BallWeight, outward
-from verify.certificates.floats.margins import Margins
+from verify.certificates.balls.rows import BallRows, BallWeight, outward
+from verify.certificates.enclosing import Margins
 
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**22

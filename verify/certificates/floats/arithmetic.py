@@ -6,8 +6,7 @@ The rule of a sum is in :mod:`verify.certificates.floats.sums`, attention in :mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -16,16 +15,22 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, collapsed, fits, tainted, unbounded
+from verify.certificates.floats.boxes import RoundedWeight as RoundedWeight
 from verify.certificates.floats.directed import (
     EVERYTHING,
     grid_of,
     grids_between,
     is_power_of_two,
+    matrix_product,
 )
 from verify.certificates.floats.kernel import Kernel
-from verify.certificates.floats.softmax import SoftmaxBounds
+from verify.certificates.floats.margins import rounded_margins
+from verify.certificates.floats.norms import NormBounds
+from verify.certificates.floats.pointwise import ActivationBounds
+from verify.certificates.floats.score_bias import ScoreBiasBounds
+from verify.certificates.floats.sparse import SparseArithmetic
 from verify.certificates.floats.sums import Piece, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -36,24 +41,8 @@ _Array = Shaped[np.ndarray, "..."]
 _PRODUCTS = 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class RoundedWeight:
-    """A weight matrix as the kernel holds it.
-
-    Attributes:
-        values: rounded to the format, in the wide dtype.
-        grid: of every entry.
-        exact: whether every entry is the exact weight.
-
-    """
-
-    values: Shaped[np.ndarray, "rows columns"]
-    grid: Int[np.ndarray, "rows columns"]
-    exact: bool
-
-
 @final
-class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
+class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, EnclosingArithmetic[RoundedWeight, Box, Box]):
     """The float arithmetic of a certificate.
 
     Attributes:
@@ -62,7 +51,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
 
     """
 
-    batched: ClassVar[bool] = True
     fmt: Format
     device = "any"
 
@@ -76,10 +64,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         held = matrix.to_numpy(self.fmt)
         exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())
         return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), exact)
-
-    def prompt(self, virtual_tokens: Ratios) -> Box:
-        """Return known virtual tokens."""
-        return self.prompt_between(virtual_tokens, virtual_tokens)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
         """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
@@ -122,10 +106,6 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         grids = np.full(below.shape[-1], self.fmt.min_exponent - self.fmt.precision + 1, dtype=np.int64)
         grids[((below == 0) & (above == 0)).all(axis=(0, 1))] = EVERYTHING
         return self.box(below, above, grids, exact=False)
-
-    def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> Box:
-        """Return the columns of known tokens."""
-        return self.embed_between(embedding, tokens, tokens)
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -221,13 +201,13 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         nonzero = values != 0
         positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
         size = x.magnitude
-        low = _product(x.low, positive) + _product(x.high, negative)
-        high = _product(x.high, positive) + _product(x.low, negative)
-        magnitude = _product(size, np.abs(values).T)
-        count = _product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
+        low = matrix_product(x.low, positive) + matrix_product(x.high, negative)
+        high = matrix_product(x.high, positive) + matrix_product(x.low, negative)
+        magnitude = matrix_product(size, np.abs(values).T)
+        count = matrix_product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
         may_round = self._may_round(x, values, bias)
-        rounding = _product(size, np.abs(np.where(may_round, values, 0)).T)
-        reduced = self._reduced(size, x.grid, values, weight.grid[:, used])
+        rounding = matrix_product(size, np.abs(np.where(may_round, values, 0)).T)
+        reduced = self.rounding.matrix_loss(size, x.grid, values, weight.grid[:, used], self._wide_unit)
         grid, alone = self._grids(x, values, weight.grid[:, used])
         exact = rows.exact and weight.exact
         if bias is not None:
@@ -258,25 +238,13 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
     def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a product of a weight and a coordinate may round before it is added.
 
-        Not with a power of two on either side, and not where a chain of fused multiply-adds starts from a bias; where
-        the bias is 0, the chain rounds its first product, which may be any.
+        Not with a power of two on either side, and only where the kernel's rounding says so of the bias.
         """
         simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
         found = ~is_power_of_two(values) & ~simple[None, :]
-        if self.kernel.products == "fused" and bias is not None:
-            found &= bias.values == 0
+        if bias is not None:
+            found &= self.rounding.rounds_products(bias.values)
         return found
-
-    def _reduced(
-        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, weight_grid: np.ndarray[Any, Any]
-    ) -> _Array:
-        """Return what rounding the factors to TF32 may change: ``|w| dx + (|x| + dx) dw``."""
-        if not self.kernel.tf32:
-            return np.zeros((), dtype=self._dtype)
-        lost, heavy = self.lost(size, grid), np.abs(values).T
-        part = _product(lost, heavy) + _product(size + lost, self.lost(heavy, weight_grid.T))
-        # each of the two sums, and what it sums, was rounded at most so often
-        return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * self._wide_unit))
 
     def relu(self, rows: Box) -> Box:
         """Return ``max(0, .)``; what may be anything may be NaN, and stays so."""
@@ -342,21 +310,24 @@ class RoundedArithmetic(SoftmaxBounds, Arithmetic[RoundedWeight, Box, Box]):
         grid = np.minimum.reduce([part.grid for part in parts])
         return self.box(low, high, grid, exact=whole and all(part.exact for part in parts))
 
-    def argmax(self, logits: Box) -> NoReturn:
-        """Refuse: bounds of logits do not name a token; see :mod:`verify.certificates.floats.margins`."""
-        raise InvalidArgument("arithmetic: expected a certificate, as rounded arithmetic bounds logits for all targets")
+    # certificates ----------------------------------------------------------------------------------------------------
+
+    def margins(
+        self,
+        rows: Box,
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        expected: Int[np.ndarray, " cells"],
+        *,
+        points: int,
+    ) -> Margins:
+        """Return lower bounds of the margins of computed logits."""
+        return rounded_margins(self, rows, weight, bias, expected, points=points)
+
+    def for_cells(self) -> SparseArithmetic:
+        """Return the boxes that share what does not differ between cells."""
+        return SparseArithmetic(self)
 
     def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
         return np.stack([rows.low, rows.high], axis=-1).astype(np.float64)
-
-
-def _product(left: _Array, right: _Array) -> _Array:
-    """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
-    counts = np.count_nonzero(right, axis=0)
-    with np.errstate(invalid="ignore"):
-        if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
-            place = (right != 0).argmax(axis=0)
-            factor = right[place, np.arange(right.shape[1])]
-            return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
-        return np.asarray(left @ right)

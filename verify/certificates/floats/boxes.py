@@ -86,6 +86,22 @@ class Box:
         return Box(self.low[:, chosen], self.high[:, chosen], self.grid, self.exact, self.shared)
 
 
+@dataclass(frozen=True, eq=False)
+class RoundedWeight:
+    """A weight matrix as the kernel holds it.
+
+    Attributes:
+        values: rounded to the format, in the wide dtype.
+        grid: of every entry.
+        exact: whether every entry is the exact weight.
+
+    """
+
+    values: Shaped[np.ndarray, "rows columns"]
+    grid: Int[np.ndarray, "rows columns"]
+    exact: bool
+
+
 def collapsed(box: Box) -> Box:
     """Return the box with a batch of 1 where all members are equal, which they are wherever no token plays a part."""
     if box.shape[0] > 1 and all((part == part[:1]).all() for part in (box.low, box.high)):

@@ -152,3 +152,14 @@ def two_sum(left: _Array, right: _Array) -> tuple[_Array, _Array]:
     total = left + right
     part = total - left
     return total, (left - (total - part)) + (right - part)
+
+
+def matrix_product(left: _Array, right: _Array) -> _Array:
+    """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
+    counts = np.count_nonzero(right, axis=0)
+    with np.errstate(invalid="ignore"):
+        if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
+            place = (right != 0).argmax(axis=0)
+            factor = right[place, np.arange(right.shape[1])]
+            return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
+        return np.asarray(left @ right)

@@ -17,13 +17,13 @@ most ``2n`` of it in a pair of logits of ``n + 3`` each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
-from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
-from verify.certificates.floats.boxes import Box, fits
+from verify.certificates.enclosing import Margins
+from verify.certificates.floats.boxes import Box, RoundedWeight, fits
 from verify.certificates.floats.directed import (
     EVERYTHING,
     from_ordinal,
@@ -37,31 +37,15 @@ from verify.certificates.floats.directed import (
     round_array,
     two_sum,
 )
-from verify.certificates.floats.kernel import TF32_SMALLEST, TF32_UNIT
 from verify.certificates.floats.sums import Terms
+
+if TYPE_CHECKING:
+    from verify.certificates.floats.arithmetic import RoundedArithmetic
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
 #: Logits that are held at once.
 _BATCH_LOGITS = 2**21
-
-
-@dataclass(frozen=True)
-class Margins:
-    """What is known of a batch of cells.
-
-    Attributes:
-        lower: for every cell a lower bound of the smallest margin, the promised token's logit minus any other's;
-            positive where the promised token is certain, ``inf`` where there is no other token.
-
-    """
-
-    lower: Float[np.ndarray, " cells"]
-
-    @property
-    def certain(self) -> Bool[np.ndarray, " cells"]:
-        """Where the promised token is certain; false for NaN."""
-        return np.asarray(self.lower > 0)
 
 
 def rounded_margins(
@@ -113,7 +97,7 @@ class _Sieve:
         bias: RoundedWeight,
         points: int,
     ):
-        self.arithmetic, self.points = arithmetic, points
+        self.arithmetic, self.rounding, self.points = arithmetic, arithmetic.rounding, points
         self.dtype = weight.values.dtype
         self.weight, self.weight_grid, self.grid = weight.values, weight.grid, grid
         self.bias, self.bias_grid = bias.values[:, 0], bias.grid[:, 0]
@@ -123,7 +107,7 @@ class _Sieve:
 
     def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
         """Return lower bounds of the margins of some cells."""
-        largest = min(self.arithmetic.kernel.largest_factor, largest_of(self.arithmetic.fmt))
+        largest = min(self.rounding.largest_factor, largest_of(self.arithmetic.fmt))
         if not (self.heaviest <= largest).all():
             return np.full(len(expected), -np.inf, dtype=self.dtype)
         finite = ((np.abs(low) <= largest) & (np.abs(high) <= largest)).all(axis=1)
@@ -206,16 +190,8 @@ class _Sieve:
         nothing = np.asarray(-EVERYTHING)
         count = (size != 0).sum(axis=1, dtype=self.dtype) + 1
         magnitude = size @ self.heaviest
-        reduced = self._reduced(size, np.broadcast_to(self.heaviest, size.shape))
+        reduced = self.rounding.logit_loss(size, np.broadcast_to(self.heaviest, size.shape), self.unit)
         return Terms(np.zeros_like(most), most, most, count, magnitude, nothing, reduced)
-
-    def _reduced(self, size: _Array, heavy: _Array) -> _Array:
-        """Return what rounding both factors to TF32 changes a sum of products by, of at most these magnitudes."""
-        if not self.arithmetic.kernel.tf32:
-            return np.zeros(len(size), dtype=self.dtype)
-        lost, changed = (part * TF32_UNIT + TF32_SMALLEST for part in (size, heavy))
-        products = np.where((size == 0) | (heavy == 0), 0, lost * heavy + (size + lost) * changed)
-        return np.asarray(products.sum(axis=1) * (1 + (size.shape[1] + 4) * self.unit))
 
     def _pair_terms(self, low: _Array, high: _Array, token: Int[np.ndarray, " pairs"]) -> Terms:
         """Return the terms of one logit for each pair."""
@@ -224,10 +200,9 @@ class _Sieve:
         least, most = np.minimum(*ends), np.maximum(*ends)
         size = np.maximum(np.abs(least), np.abs(most))
         simple = is_power_of_two(weight) | ((low == high) & is_power_of_two(low))
-        if self.arithmetic.kernel.products == "fused":
-            simple |= (shift != 0)[:, None]  # a chain that starts from 0 rounds its first product
+        simple |= ~self.rounding.rounds_products(shift)[:, None]
         grid = np.where(size != 0, self.weight_grid[token] + self.grid, EVERYTHING).min(axis=1, initial=EVERYTHING)
-        reduced = self._reduced(np.maximum(np.abs(low), np.abs(high)), np.abs(weight))
+        reduced = self.rounding.logit_loss(np.maximum(np.abs(low), np.abs(high)), np.abs(weight), self.unit)
         return Terms(
             least.sum(axis=1) + shift,
             most.sum(axis=1) + shift,
@@ -311,11 +286,10 @@ class _Sieve:
         if inner is not None:  # which holds every product of normal size, and rounds one below that
             kept.append(round_array(products, inner))
             rounded.append(round_array(kept[-1], arithmetic.fmt))
-        allowed = {"fused": kept, "separate": rounded, "either": kept + rounded}[arithmetic.kernel.products]
-        bounds = [self._added(product, self.bias[token]) for product in allowed]
+        bounds = [self._added(product, self.bias[token]) for product in self.rounding.single_products(kept, rounded)]
         single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
         single &= np.isfinite(error)  # no sum can overflow
-        single &= not arithmetic.kernel.tf32 and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
+        single &= not self.rounding.rounds_factors and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
         low = np.where(single, np.minimum.reduce([bound[0] for bound in bounds]), low)
         high = np.where(single, np.maximum.reduce([bound[1] for bound in bounds]), high)
         return np.where(whole, terms.low, low), np.where(whole, terms.high, high)

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NoReturn, final
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from jaxtyping import Int
 
+from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
-from verify.arithmetic.base import Arithmetic, Visible
-from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
-from verify.certificates.floats.boxes import Box
+from verify.arithmetic.base import Visible
+from verify.certificates.enclosing import EnclosingArithmetic, Margins
+from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.directed import largest_of
+
+if TYPE_CHECKING:
+    from verify.certificates.floats.arithmetic import RoundedArithmetic
 
 #: Results that are kept for numbers that recur.
 _KEPT = 2**10
@@ -87,10 +92,8 @@ def _sparse(box: Box) -> SparseRows:
 
 
 @final
-class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
+class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     """Rounded arithmetic on :class:`SparseRows`; every operation is one, or two, of the arithmetic below it."""
-
-    batched: ClassVar[bool] = True
 
     def __init__(self, base: RoundedArithmetic) -> None:
         """Bound what ``base`` bounds."""
@@ -101,7 +104,7 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
     def _wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
         boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
-        largest = min(self.base.kernel.largest_factor, largest_of(self.base.fmt))
+        largest = min(self.base.rounding.largest_factor, largest_of(self.base.fmt))
         return not all((box.magnitude <= largest).all() for box in boxes)
 
     def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
@@ -120,10 +123,6 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
         """Return the matrix, every entry correctly rounded."""
         return self.base.weight(matrix)
 
-    def prompt(self, virtual_tokens: Ratios) -> SparseRows:
-        """Return known virtual tokens."""
-        return self.prompt_between(virtual_tokens, virtual_tokens)
-
     def prompt_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return virtual tokens between two."""
         return _sparse(self.base.prompt_between(low, high))
@@ -131,10 +130,6 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
     def reals_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return rows of any real numbers between two."""
         return _sparse(self.base.reals_between(low, high))
-
-    def embed(self, embedding: RoundedWeight, tokens: Int[np.ndarray, "*batch length"]) -> SparseRows:
-        """Return the columns of known tokens."""
-        return self.embed_between(embedding, tokens, tokens)
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -201,6 +196,58 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
         varying = None if rows.varying is None else self.base.relu(rows.varying)
         return SparseRows(self.base.relu(rows.shared), rows.places, varying)
 
+    def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
+        """Return an activation of every coordinate."""
+        varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
+        shared = self._once(
+            lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation
+        )
+        return SparseRows(shared, rows.places, varying)
+
+    def multiply(self, left: SparseRows, right: SparseRows) -> SparseRows:
+        """Return the products; what differs in them is what differs in a factor."""
+        shared, places = self.base.multiply(left.shared, right.shared), np.union1d(left.places, right.places)
+        if not len(places):
+            return SparseRows(shared)
+        return SparseRows(shared, places, self.base.multiply(left.columns(places), right.columns(places)))
+
+    def affine(self, rows: SparseRows, weight: RoundedWeight | None, bias: RoundedWeight | None) -> SparseRows:
+        """Return ``w * x + b``."""
+        shared = self.base.affine(rows.shared, weight, bias)
+        if rows.varying is None:
+            return SparseRows(shared)
+        first = np.zeros(1, dtype=np.int64)
+        parts = (None if part is None else _part(part, rows.places, first) for part in (weight, bias))
+        return SparseRows(shared, rows.places, self.base.affine(rows.varying, *parts))
+
+    def normalise(self, rows: SparseRows, *, centred: bool, mean: bool, eps: Fraction) -> SparseRows:
+        """Return every row over its root mean square: a coordinate that differs makes all of its row differ."""
+        if rows.varying is None:
+            return SparseRows(self.base.normalise(rows.shared, centred=centred, mean=mean, eps=eps))
+        return _sparse(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
+
+    def score_table(self, table: RoundedWeight, start: int, stop: int) -> Box:
+        """Return the entries of a table, the same for every cell."""
+        return self.base.score_table(table, start, stop)
+
+    def shifted(self, scores: Box, shift: Box) -> Box:
+        """Return the sum of scores and a table of them."""
+        return self.base.shifted(scores, shift)
+
+    def shifted_attention(
+        self, scores: Box, shift: Box, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> Box:
+        """Return bounds of the attention weights with a shift of the exponents."""
+        return self._once(
+            lambda: self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size),
+            [scores, shift],
+            "shifted attention",
+            visible.shape,
+            visible.tobytes(),
+            temperature,
+            key_size,
+        )
+
     def scores(self, queries: SparseRows, keys: SparseRows) -> Box:
         """Return the inner products: of all cells at once unless a coordinate that is used differs."""
         if self._wild(queries, keys):
@@ -238,9 +285,21 @@ class SparseArithmetic(Arithmetic[RoundedWeight, SparseRows, Box]):
             return SparseRows(shared)
         return SparseRows(shared, places, self.base.total([part.columns(places) for part in parts]))
 
-    def argmax(self, logits: SparseRows) -> NoReturn:
-        """Refuse, as rounded arithmetic does."""
-        self.base.argmax(logits.shared)
+    def margins(
+        self,
+        rows: SparseRows,
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        expected: Int[np.ndarray, " cells"],
+        *,
+        points: int,
+    ) -> Margins:
+        """Return lower bounds of the margins of computed logits."""
+        return self.base.margins(rows.dense(), weight, bias, expected, points=points)
+
+    def assumptions(self) -> str:
+        """Return what is assumed of the kernels."""
+        return self.base.assumptions()
 
     def numbers(self, rows: SparseRows | Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""

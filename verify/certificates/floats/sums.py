@@ -25,11 +25,7 @@ A term that is no multiple of the smallest number adds half of it, once: in the 
 takes part in, alone or in a partial sum held in float32, after which the sum is such a multiple. Terms that are exactly
 zero change nothing in any order.
 
-A kernel that rounds factors to TF32 may also truncate: a block adds some products and a partial sum, each cut off at a
-unit of the largest, and truncates what it has. With ``m`` products that is at most ``m + 1`` errors of ``2^-23``
-relative to all terms (:attr:`Kernel.unit`), so at most ``2n`` in a sum of ``n`` products, the last operation included.
-Below the normal range each product loses less than the smallest number, a single one too.
-Two terms that are held may lose what is below a unit of the larger one, though their sum be a number of the format.
+Kernels that round otherwise say so in an object of their own, see :mod:`verify.certificates.floats.rounding`.
 """
 
 from __future__ import annotations
@@ -48,18 +44,17 @@ from verify.certificates.floats.directed import (
     is_power_of_two,
     largest_of,
     lowered,
-    power_of_two,
     raised,
     round_array,
     wide_dtype,
     wide_precision,
 )
-from verify.certificates.floats.kernel import TF32_PRECISION, TF32_SMALLEST, TF32_UNIT, Kernel
+from verify.certificates.floats.kernel import Kernel
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
 
-#: Bounds and grid of a factor; bounds, magnitude, rounding part, TF32 part and grid of a product.
+#: Bounds and grid of a factor; bounds, magnitude, rounding part, loss of its factors and grid of a product.
 Factor = tuple[Any, Any, Any]
 Piece = tuple[Any, Any, Any, Any, Any, Any]
 
@@ -85,6 +80,7 @@ class Sums:
 
     Attributes:
         kernel: what is assumed of the kernels.
+        rounding: what is assumed of sums of products.
         fmt: the number format.
 
     """
@@ -94,6 +90,7 @@ class Sums:
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         self.kernel = kernel
+        self.rounding = kernel.rounding
         self.fmt = kernel.fmt
         self._dtype = wide_dtype(kernel.fmt)
         self._wide_unit = self._dtype.type(2.0) ** -wide_precision(kernel.fmt)
@@ -113,7 +110,7 @@ class Sums:
 
     def error(self, terms: Terms) -> tuple[_Array, np.ndarray[Any, np.dtype[np.bool_]]]:
         """Return how far a sum may be off before its last rounding, and where nothing rounds at all; see the module."""
-        u, wide = self._dtype.type(self.kernel.unit), self._wide_unit
+        u, wide = self._dtype.type(self.rounding.unit), self._wide_unit
         # the bounds themselves were summed in the wide dtype, at most count + 1 roundings each, none where all fits;
         # the magnitude that has to fit was summed there too, and rounded down perhaps
         bits = wide_precision(self.fmt)
@@ -123,26 +120,21 @@ class Sums:
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        if terms.held is not None and not self.kernel.tf32:  # which cuts the smaller one off beside the larger
+        if terms.held is not None and self.rounding.keeps_held_pairs:
             size = np.maximum(np.abs(terms.low), np.abs(terms.high))
             summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
             whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
-        more = (2 * terms.count if self.kernel.tf32 else np.maximum(terms.count - 2, 0)) * u
-        growth = np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf)  # (1 + u)^n - 1 <= nu / (1 - nu)
+        growth = self.rounding.growth(terms.count, u)
         error = u * terms.rounding * (1 + growth) + growth * magnitude + terms.reduced
-        error = error * (1 + 8 * wide) + slack + np.where(held, 0, terms.count * self.kernel.underflow)
-        if terms.largest is not None and terms.largest_low is not None:
+        error = error * (1 + 8 * wide) + slack + np.where(held, 0, terms.count * self.rounding.underflow)
+        if terms.largest is not None and terms.largest_low is not None and self.rounding.absorbs:
             rest = (magnitude - terms.largest) * (1 + 4 * wide) + slack
             rest = np.maximum(rest, 0) * (1 + growth) * (1 + 2 * u)
             absorbed = (rest <= u / 8 * terms.largest_low) & (terms.largest_low > 0)
-            if self.kernel.tf32:  # what truncates absorbs nothing
-                absorbed = np.zeros_like(absorbed)
             # the others are off by at most as much again: the nearest number is never further away than 0 is
             error = np.where(absorbed, np.minimum(error, 3 * rest + slack), error)
         # the only operation of a single term is the last one; of two, the sum, after their products
-        single = slack
-        if self.kernel.tf32:  # but what cuts off a product below the normal range goes past the nearest number
-            single = slack + np.where(held, 0, self.kernel.underflow)
+        single = slack + np.where(held, 0, self.rounding.single_underflow)
         error = np.where((terms.count <= 1) & (terms.reduced == 0), single, error)
         # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
         over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
@@ -150,18 +142,15 @@ class Sums:
 
     def last_rounding(self, magnitude: _Array) -> _Array:
         """Return how far the last rounding of a result of at most this magnitude may move it."""
-        unit = self.kernel.unit * (3 if self.kernel.tf32 else 1)
+        unit = self.rounding.last_unit
         if self.kernel.accumulator is not None:
             unit += 2 * float(self.kernel.accumulator.unit_roundoff)
-        return np.asarray(unit * (1 + 8 * self._wide_unit) * magnitude + self.kernel.underflow)
+        return np.asarray(unit * (1 + 8 * self._wide_unit) * magnitude + self.rounding.underflow)
 
     def summed(self, terms: Terms) -> tuple[_Array, _Array, bool]:
         """Return bounds of a computed sum, and whether no kernel rounds anything in it; see the module."""
         error, whole = self.error(terms)
-        low, high = lowered(terms.low, error), raised(terms.high, error)
-        if self.kernel.tf32:
-            spread = 2 * self._dtype.type(self.kernel.unit)
-            low, high = low - spread * np.abs(low), high + spread * np.abs(high)
+        low, high = self.rounding.before_rounding(lowered(terms.low, error), raised(terms.high, error))
         low, high = self.rounded(low, up=False), self.rounded(high, up=True)
         # what no kernel rounds is the exact sum, which the wide dtype holds exactly as well
         return np.where(whole, terms.low, low), np.where(whole, terms.high, high), bool(whole.all())
@@ -183,21 +172,12 @@ class Sums:
         for factor in (left, right):
             simple = simple | ((factor[0] == factor[1]) & is_power_of_two(factor[0]))
         rounds = np.where(simple, 0, size)  # sums of these have no bias
-        reduced = np.zeros((), dtype=self._dtype)
-        if self.kernel.tf32:
-            most = [np.maximum(np.abs(factor[0]), np.abs(factor[1])) for factor in (left, right)]
-            lost = [self.lost(part, factor[2]) for part, factor in zip(most, (left, right), strict=True)]
-            reduced = np.asarray((lost[0] * most[1] + (most[0] + lost[0]) * lost[1]) * (1 + 8 * self._wide_unit))
+        reduced = self.rounding.product_loss(left, right, self._wide_unit)
         return low, high, size, rounds, reduced, left[2] + right[2]
 
-    def lost(self, size: _Array, grid: np.ndarray[Any, Any]) -> _Array:
-        """Return what rounding numbers of at most these magnitudes, on a grid, to TF32 changes them by at most."""
-        kept = fits(size, grid, TF32_PRECISION) & (power_of_two(grid, self._dtype) >= TF32_SMALLEST)
-        return np.asarray(np.where(kept | (size == 0), 0, size * TF32_UNIT + TF32_SMALLEST))
-
     def beyond(self, values: _Array, *, along: int | tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return where a factor along axes may become infinite, as TF32 is narrower; axes are kept, of size 1."""
-        return np.asarray((np.abs(values) > self.kernel.largest_factor).any(axis=along, keepdims=True))
+        """Return where a factor along axes may become infinite when it is rounded; axes are kept, of size 1."""
+        return np.asarray((np.abs(values) > self.rounding.largest_factor).any(axis=along, keepdims=True))
 
     def gathered(self, pieces: Sequence[Piece], shape: tuple[int, ...]) -> Terms:
         """Return the terms of a sum of products, broadcast to a shape."""

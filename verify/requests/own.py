@@ -1,4 +1,4 @@
-"""What a command is about: a claim of the package's, or a construction of the user's as ``module:Class``."""
+"""The claims that a command can name: the registered ones, and a construction of the user's as ``module:Class``."""
 
 from __future__ import annotations
 
@@ -9,120 +9,39 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from constructions.construction import Construction
-from constructions.validation import InvalidArgument, check_choice, check_integer, reject
-from proofs import CLAIMS
-
-#: Fields that every construction has and that are options, not sizes.
-_OPTIONS = {"temperature", "mask"}
-
-#: Digits of a size that are read; no size that a construction accepts has more.
-_DIGITS = 9
+from constructions.validation import InvalidArgument, check_choice, reject
+from proofs import CLAIMS, Claim
 
 #: Files and modules of the user's that were imported, to tell their mistakes from the package's.
 _imported: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A family of constructions by its sizes.
-
-    Attributes:
-        id: as the command line names it.
-        construction: the class.
-        sizes: the fields that are sizes, in their order; the value is the default, or ``MISSING``.
-        own: whether it is the user's own, of which the package knows nothing but its code.
-
-    """
-
-    id: str
-    construction: type[Construction]
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    own: bool = False
-
-    @property
-    def names(self) -> str:
-        """The sizes as a message lists them: short where they have a short name."""
-        return ", ".join(short(name) for name in self.sizes) or "no sizes"
-
-    @property
-    def title(self) -> str:
-        """The claim's title, or the first line of the class' own documentation."""
-        if not self.own:
-            return CLAIMS[self.id].title
-        lines = (self.construction.__dict__.get("__doc__") or "").strip().splitlines()
-        generated = f"{self.construction.__name__}("  # what a dataclass without documentation has
-        return lines[0] if lines and not lines[0].startswith(generated) else self.construction.__name__
-
-    def field_of(self, name: str) -> str:
-        """Return the field that a size is given for: ``vocab`` is short for ``vocab_size``.
-
-        Raises:
-            InvalidArgument: the construction has no such size.
-
-        """
-        for known in (name, f"{name}_size"):
-            if known in self.sizes:
-                return known
-        raise InvalidArgument(f"{name}: expected one of the sizes of {self.id} ({self.names})")
-
-    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return sizes by field, in the order of the fields; those with a default may be left out.
-
-        Args:
-            given: by field or short name; ``None`` counts as not given.
-
-        Raises:
-            InvalidArgument: one that is missing, unknown, or given twice.
-
-        """
-        found: dict[str, Any] = {}
-        for name, value in given.items():
-            if value is not None:
-                known = self.field_of(name)
-                if known in found:
-                    raise InvalidArgument(f"{short(known)}: expected it once but got it twice")
-                found[known] = value
-        for name, default in self.sizes.items():
-            if name not in found and default is MISSING:
-                raise InvalidArgument(f"{short(name)}: expected a value, as {self.id} needs {self.names}")
-        return {name: found[name] for name in self.sizes if name in found}
-
-    def build(self, given: Mapping[str, Any]) -> Construction:
-        """Return the construction of the given sizes.
-
-        Raises:
-            InvalidArgument: see :meth:`complete`; or the construction refuses them.
-
-        """
-        return self.construction(**self.complete(given))
+def is_own(claim: str) -> bool:
+    """Say whether a command names a construction of the user's own."""
+    return ":" in claim
 
 
-def short(name: str) -> str:
-    """Return the short name of a size: ``vocab`` for ``vocab_size``."""
-    return name.removesuffix("_size")
-
-
-def get_subject(claim: str) -> Subject:
-    """Return the claim, or the construction of the user's, that a command names.
+def claim_of(claim: str, *, built: bool = False) -> Claim:
+    """Return the claim that a command names: a registered one, or what a construction of the user's promises.
 
     Args:
         claim: a claim's id, ``module:Class`` with the module in the current folder or installed, or
             ``path/to/file.py:Class``.
+        built: accept claims about a construction alone.
 
     Raises:
         InvalidArgument: there is none, or it cannot be imported; the message says where.
 
     """
-    if ":" not in claim:
-        made = CLAIMS[check_choice("claim", claim, tuple(CLAIMS))]
-        return Subject(claim, made.construction, dict.fromkeys((f"{name}_size" for name in made.sizes), MISSING))
+    if not is_own(claim):
+        known = tuple(name for name, made in CLAIMS.items() if made.construction is not None or not built)
+        return CLAIMS[check_choice("claim", claim, known)]
     where, _, name = claim.rpartition(":")
     module = _module(claim, where)
     found: Any = getattr(module, name, None)
@@ -139,22 +58,15 @@ def get_subject(claim: str) -> Subject:
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))
         raise InvalidArgument(f"claim: expected a Construction that defines all of it but {name} lacks {missing}")
-    return Subject(claim, found, _sizes(found), own=True)
+    title = _title(found)
+    return Claim(id=claim, title=title, statement=title, construction=found)
 
 
-def _sizes(found: type[Construction]) -> dict[str, Any]:
-    """Return the fields that are sizes: whole numbers, by their default, or by their annotation where they have none.
-
-    A field of another kind is an option; without a default there is no construction to build from words, which the
-    construction itself says then.
-    """
-    sizes = {}
-    for item in fields(found):
-        annotation = item.type if isinstance(item.type, str) else getattr(item.type, "__name__", "")
-        whole = annotation == "int" if item.default is MISSING else type(item.default) is int
-        if item.init and whole and item.name not in _OPTIONS:
-            sizes[item.name] = item.default
-    return sizes
+def _title(found: type[Construction]) -> str:
+    """Return the first line of a class' own documentation; its name where there is none."""
+    lines = (found.__dict__.get("__doc__") or "").strip().splitlines()
+    generated = f"{found.__name__}("  # what a dataclass without documentation has
+    return lines[0] if lines and not lines[0].startswith(generated) else found.__name__
 
 
 def _module(claim: str, where: str) -> ModuleType:
@@ -244,23 +156,3 @@ def _last_frame(error: BaseException) -> str | None:
         if not installed and any(frame.filename.startswith(f"{root}/") for root in roots):
             found = f"{frame.filename}, line {frame.lineno}"
     return found
-
-
-def parse_sizes(texts: list[str]) -> dict[str, tuple[int | None, int]]:
-    """Return the first and the last value of ``NAME=A..B`` and ``NAME=B``, which has no first; or several, with commas.
-
-    Raises:
-        InvalidArgument: written in another way, or one name twice.
-
-    """
-    ranges: dict[str, tuple[int | None, int]] = {}
-    for text in (part for whole in texts for part in whole.split(",")):
-        number = rf"(-?[0-9]{{1,{_DIGITS}}})"
-        match = re.fullmatch(rf"\s*(\w+)=(?:{number}\.\.)?{number}\s*", text)
-        if match is None:
-            reject("size", "NAME=B or NAME=A..B, such as vocab=6 or vocab=1..6", text)
-        name, first = match[1], None if match[2] is None else int(match[2])
-        if name in ranges:
-            raise InvalidArgument(f"{name}: expected it once but got it twice")
-        ranges[name] = first, int(match[3]) if first is None else check_integer(name, int(match[3]), first)
-    return ranges

@@ -1,0 +1,49 @@
+"""The claims, one file each: what is promised, where it comes from, how it is proved, and the plan of its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from constructions.validation import check_choice
+from proofs.claims import (
+    attention_bias,
+    attention_rescaling,
+    digits,
+    longer_inputs,
+    longer_responses,
+    second_layer_attention,
+    theorem_1,
+    theorem_2,
+)
+from proofs.claims.claim import PAPER as PAPER
+from proofs.claims.claim import Claim as Claim
+from proofs.claims.plan import Plan as Plan
+from proofs.claims.plan import Step as Step
+
+#: Every claim by its id; a new one is registered here.
+CLAIMS: Mapping[str, Claim] = MappingProxyType(
+    {
+        module.CLAIM.id: module.CLAIM
+        for module in (
+            theorem_1,
+            theorem_2,
+            longer_responses,
+            longer_inputs,
+            digits,
+            attention_rescaling,
+            attention_bias,
+            second_layer_attention,
+        )
+    }
+)
+
+
+def get_claim(claim: str) -> Claim:
+    """Return the claim with an id.
+
+    Raises:
+        InvalidArgument: there is none; the message lists the ids.
+
+    """
+    return CLAIMS[check_choice("claim", claim, tuple(CLAIMS))]

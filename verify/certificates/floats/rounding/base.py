@@ -1,0 +1,167 @@
+"""How the sums of a kernel round: one object says it all, to the rules of sums, to messages and to a reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Shaped
+
+from constructions.formats import FORMATS, Format
+
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
+
+
+def accumulator_of(fmt: Format) -> Format | None:
+    """Return the more precise format that kernels of a 16-bit format may hold intermediate results in."""
+    return FORMATS["float32"] if fmt.precision < FORMATS["float32"].precision else None
+
+
+def smallest_of(fmt: Format) -> Fraction:
+    """Return the smallest number above 0, ``2^(min_exponent - p + 1)``."""
+    return Fraction(2) ** (fmt.min_exponent - fmt.precision + 1)
+
+
+@dataclass(frozen=True)
+class Rounding(ABC):
+    """The rounding of sums of products in a format: IEEE's, in any order, unless a kind says more.
+
+    A kind of kernel is a subclass in a file of its own, and a line in :mod:`verify.certificates.floats.rounding`. Every
+    method must bound whatever such a kernel computes.
+
+    Attributes:
+        fmt: the number format.
+        word: the kind's name, as ``--products`` takes it.
+        summary: in a few words, for the help of ``--products``.
+        rounds_factors: whether factors are rounded to fewer bits before they are multiplied.
+        keeps_held_pairs: whether the sum of two numbers of the format is exact wherever the format holds it.
+        absorbs: whether a partial sum stays what it is when less than a quarter of its spacing is added.
+        largest_factor: the largest magnitude of a factor that stays finite.
+
+    """
+
+    fmt: Format
+
+    word: ClassVar[str]
+    summary: ClassVar[str]
+    rounds_factors: ClassVar[bool] = False
+    keeps_held_pairs: ClassVar[bool] = True
+    absorbs: ClassVar[bool] = True
+    largest_factor: ClassVar[float] = float("inf")
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """Return what is assumed of sums, as part of a sentence."""
+
+    # roundings -------------------------------------------------------------------------------------------------------
+
+    @property
+    def unit(self) -> float:
+        """What a rounding changes a number by at most, relative to it."""
+        return float(self.fmt.unit_roundoff)
+
+    @property
+    def underflow(self) -> float:
+        """What a product changes by at most below the normal range, beside its relative change.
+
+        Half of the smallest number, and half of the accumulator's, which may round first. All of the smallest number
+        in float64, half of whose smallest number is no float64.
+        """
+        if self.fmt.precision >= FORMATS["float64"].precision:
+            return float(smallest_of(self.fmt))
+        inner = accumulator_of(self.fmt)
+        return float((smallest_of(self.fmt) + (0 if inner is None else smallest_of(inner))) / 2)
+
+    @property
+    def single_underflow(self) -> float:
+        """What a single product loses below the normal range beyond rounding to nearest."""
+        return 0.0
+
+    @property
+    def last_unit(self) -> float:
+        """What the last operation of a sum changes its result by at most, relative to it."""
+        return self.unit
+
+    def partial_roundings(self, count: _Array) -> _Array:
+        """Return how many roundings of partial sums a term meets at most before the last operation.
+
+        Args:
+            count: the number of terms that are not zero.
+
+        """
+        return np.asarray(np.maximum(count - 2, 0))
+
+    def growth(self, count: _Array, unit: Any) -> _Array:
+        """Return a bound of ``(1 + u)^n - 1`` for the roundings of partial sums: ``nu / (1 - nu)``.
+
+        Args:
+            count: the number of terms that are not zero.
+            unit: :attr:`unit` in the wide dtype.
+
+        """
+        more = self.partial_roundings(count) * unit
+        return np.asarray(np.where(more < 1, more / np.where(more < 1, 1 - more, 1), np.inf))
+
+    def before_rounding(self, low: _Array, high: _Array) -> tuple[_Array, _Array]:
+        """Return bounds of what the last operation rounds to nearest, given bounds of the sum before it."""
+        return low, high
+
+    # products --------------------------------------------------------------------------------------------------------
+
+    def rounds_products(self, bias: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return for each bias whether a product of its sum may be rounded before it is added."""
+        return np.ones(np.shape(bias), dtype=np.bool_)
+
+    def single_products(self, kept: Sequence[_Array], rounded: Sequence[_Array]) -> Sequence[_Array]:
+        """Return the values that a single product may have when a bias is added to it.
+
+        Args:
+            kept: the product, exactly and as an accumulator holds it.
+            rounded: these, rounded to the format.
+
+        """
+        return [*kept, *rounded]
+
+    # factors ---------------------------------------------------------------------------------------------------------
+
+    def product_loss(self, left: Any, right: Any, wide_unit: Any) -> _Array:
+        """Return what rounding its factors changes a product of two intervals by at most.
+
+        Args:
+            left: bounds and grid of a factor.
+            right: the same of the other one.
+            wide_unit: the unit roundoff of the dtype that bounds are computed in.
+
+        """
+        return np.zeros((), dtype=type(wide_unit))
+
+    def matrix_loss(
+        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
+    ) -> _Array:
+        """Return what rounding the factors changes every sum of a product of rows with a matrix by at most.
+
+        Args:
+            size: largest magnitudes of the rows' coordinates, batch x rows x width.
+            grid: of every coordinate.
+            values: the matrix, outputs x width.
+            value_grid: of its entries.
+            wide_unit: as above.
+
+        """
+        return np.zeros((), dtype=type(wide_unit))
+
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any) -> _Array:
+        """Return what rounding the factors changes sums of products by, of at most these magnitudes, on no grid.
+
+        Args:
+            size: largest magnitudes of one factor, sums x terms.
+            heavy: of the other.
+            wide_unit: as above.
+
+        """
+        return np.zeros(len(size), dtype=type(wide_unit))

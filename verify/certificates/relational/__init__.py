@@ -1,0 +1,5 @@
+"""Relations between coordinates, which bounds of each coordinate by itself forget."""
+
+from verify.certificates.relational import balls as balls  # registers how its bounds are taken apart
+from verify.certificates.relational import floats as floats  # registers how its bounds are taken apart
+from verify.certificates.relational.arithmetic import relational as relational

@@ -1,0 +1,73 @@
+"""What the relations ask of an arithmetic of bounds: rows taken apart, put together and intersected.
+
+An arithmetic whose rows are bounds of many cells (its outer rows) computes with rows of a single cell as well (inner
+rows: of a batch of 1). A file for each arithmetic registers how the two go together with :func:`enclosures_of`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import singledispatch
+from typing import Any, Generic
+
+import numpy as np
+from jaxtyping import Bool, Int
+from typing_extensions import TypeVar
+
+from constructions.operations import RowsT, WeightT
+from verify.certificates.enclosing import EnclosingArithmetic
+
+InnerT = TypeVar("InnerT", default=Any)
+
+
+class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
+    """How the bounds of one arithmetic are taken apart and put together.
+
+    Attributes:
+        inner: the arithmetic of inner rows; its operations are those of the outer rows.
+
+    """
+
+    inner: EnclosingArithmetic[WeightT, InnerT, Any]
+
+    @abstractmethod
+    def count(self, rows: RowsT) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def width(self, inner: InnerT) -> int:
+        """Return the number of coordinates of inner rows."""
+
+    @abstractmethod
+    def one(self, rows: RowsT, place: int) -> InnerT:
+        """Return a row as one inner row that encloses it in every cell."""
+
+    @abstractmethod
+    def repeated(self, inner: InnerT, count: int) -> InnerT:
+        """Return an inner row so many times."""
+
+    @abstractmethod
+    def hulls(self, inner: InnerT, first: Int[np.ndarray, " cells"], last: Int[np.ndarray, " cells"]) -> RowsT:
+        """Return for every cell the hull of the inner rows between two, both included, as one row."""
+
+    @abstractmethod
+    def met(self, rows: RowsT, place: int, other: RowsT) -> RowsT:
+        """Return the rows with the one at ``place`` in both enclosures: its own, and ``other``, of one row.
+
+        Both enclose what a kernel computes, so their intersection does. If they do not meet, the rows stay as they are.
+        """
+
+    @abstractmethod
+    def varying(self, rows: RowsT, place: int) -> Bool[np.ndarray, " width"]:
+        """Return the coordinates of a row that are not a single number, the same in every cell."""
+
+    @abstractmethod
+    def reads(self, weight: WeightT) -> Bool[np.ndarray, "rows columns"]:
+        """Return where a matrix is not 0."""
+
+
+@singledispatch
+def enclosures_of(arithmetic: object) -> Enclosures[Any, Any, Any] | None:
+    """Return how an arithmetic's bounds are taken apart; ``None`` for one that has not registered how."""
+    del arithmetic
+    return None

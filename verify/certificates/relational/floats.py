@@ -1,0 +1,80 @@
+"""Boxes of floats, taken apart and put together."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from verify.certificates.floats.arithmetic import RoundedWeight
+from verify.certificates.floats.boxes import Box
+from verify.certificates.floats.sparse import SparseArithmetic, SparseRows
+from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+
+
+class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
+    """Inner rows are boxes of one member; outer rows enclose all cells once, and cell by cell where these differ."""
+
+    def __init__(self, arithmetic: SparseArithmetic) -> None:
+        """Take the rows of ``arithmetic`` apart."""
+        self.inner = arithmetic.base
+
+    def count(self, rows: SparseRows) -> int:
+        """Return the number of rows."""
+        return rows.shared.shape[1]
+
+    def width(self, inner: Box) -> int:
+        """Return the number of coordinates."""
+        return inner.shape[2]
+
+    def one(self, rows: SparseRows, place: int) -> Box:
+        """Return the box that encloses a row in all cells."""
+        return rows.shared.rows(slice(place, place + 1))
+
+    def repeated(self, inner: Box, count: int) -> Box:
+        """Return a row so many times."""
+        low, high = (np.repeat(part, count, axis=1) for part in (inner.low, inner.high))
+        return Box(low, high, inner.grid, inner.exact)
+
+    def hulls(self, inner: Box, first: Int[np.ndarray, " cells"], last: Int[np.ndarray, " cells"]) -> SparseRows:
+        """Return for every cell the smallest and largest of some rows; infinite where one may be anything."""
+        pairs, place = np.unique(np.stack([first, last], axis=1), axis=0, return_inverse=True)
+        place = place.reshape(-1)
+        chosen = [slice(start, stop + 1) for start, stop in pairs.tolist()]
+        low = np.stack([inner.low[0, each].min(axis=0) for each in chosen])
+        high = np.stack([inner.high[0, each].max(axis=0) for each in chosen])
+        shared = Box(low.min(axis=0)[None, None], high.max(axis=0)[None, None], inner.grid, inner.exact)
+        if len(pairs) == 1:
+            return SparseRows(shared)
+        everywhere = np.arange(inner.shape[2])
+        return SparseRows(shared, everywhere, Box(low[place, None], high[place, None], inner.grid, inner.exact))
+
+    def met(self, rows: SparseRows, place: int, other: SparseRows) -> SparseRows:
+        """Return the rows with one of them in both enclosures."""
+        shared = _met(rows.shared, place, other.shared)
+        if rows.varying is None:
+            return SparseRows(shared)
+        return SparseRows(shared, rows.places, _met(rows.varying, place, other.columns(rows.places)))
+
+    def varying(self, rows: SparseRows, place: int) -> Bool[np.ndarray, " width"]:
+        """Return the coordinates of a row that are not the same single float in every cell."""
+        return np.asarray(rows.shared.low[0, place] != rows.shared.high[0, place])
+
+    def reads(self, weight: RoundedWeight) -> Bool[np.ndarray, "rows columns"]:
+        """Return where a matrix is not 0."""
+        return np.asarray(weight.values != 0)
+
+
+def _met(box: Box, place: int, other: Box) -> Box:
+    """Return a box with one row of it in another box as well; the grid and the exactness of what rounds stay."""
+    low, high = np.maximum(box.low[:, place], other.low[:, 0]), np.minimum(box.high[:, place], other.high[:, 0])
+    meets = low <= high  # not NaN either
+    shape = (len(low), *box.shape[1:])
+    both = [np.broadcast_to(part, shape).copy() for part in (box.low, box.high)]
+    both[0][:, place] = np.where(meets, low, box.low[:, place])
+    both[1][:, place] = np.where(meets, high, box.high[:, place])
+    return Box(both[0], both[1], box.grid, box.exact)
+
+
+@enclosures_of.register
+def _(arithmetic: SparseArithmetic) -> FloatEnclosures:
+    return FloatEnclosures(arithmetic)

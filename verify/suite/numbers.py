@@ -1,0 +1,65 @@
+"""The numbers in which a plan gathers evidence: what runs in them, and what certifies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from constructions.formats import FORMATS
+from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
+from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the main job is asked to run.
+
+    Attributes:
+        dtypes: the float formats, run with torch.
+        device: where torch runs; exact arithmetic runs on the cpu.
+        tf32: allow TF32 in torch's float32 products.
+
+    """
+
+    dtypes: Sequence[str] = ()
+    device: str = "cpu"
+    tf32: bool = False
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One kind of numbers.
+
+    Attributes:
+        runs: the arithmetic that runs cases, where cases can be run.
+        certifies: the arithmetic that bounds all cases at once, where there is one.
+        tf32: whether TF32 is allowed in ``runs``; ``certifies`` allows for it then.
+
+    """
+
+    runs: Arithmetic[Any, Any, Any] | None = None
+    certifies: BallArithmetic | RoundedArithmetic | None = None
+    tf32: bool = False
+
+
+def _real(chosen: Chosen) -> Iterator[Numbers]:
+    yield Numbers(certifies=BallArithmetic())
+
+
+def _rational(chosen: Chosen) -> Iterator[Numbers]:
+    yield Numbers(runs=RationalArithmetic())
+
+
+def _floats(chosen: Chosen) -> Iterator[Numbers]:
+    for dtype in chosen.dtypes:
+        tf32 = chosen.tf32 and FORMATS[dtype] == FORMATS["float32"]
+        certifies = certificate_arithmetic("rounded", dtype, tf32=tf32)
+        yield Numbers(torch_arithmetic(dtype, chosen.device), certifies, tf32)
+
+
+#: What a step of a plan calls numbers, in the order in which evidence is gathered.
+NUMBERS: Mapping[str, Callable[[Chosen], Iterator[Numbers]]] = MappingProxyType(
+    {"real": _real, "rational": _rational, "floats": _floats}
+)
