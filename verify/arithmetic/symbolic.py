@@ -133,7 +133,7 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             factors = []
             for score, sees in zip(scores.row(row), seen, strict=True):
                 if isinstance(temperature, Hardmax):
-                    factors.append(sp.Integer(int(bool(sees and score == largest))))
+                    factors.append(sp.Integer(int(bool(sees and _equal(score, largest)))))
                 else:
                     factors.append(q**score if sees else sp.S.Zero)
             rows.append([sp.cancel(factor / sp.Add(*factors)) for factor in factors])
@@ -172,6 +172,10 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         numbers = np.empty(rows.shape, dtype=object)
         numbers[:] = [[_number(value) for value in row] for row in rows.tolist()]
         return numbers
+
+
+def _equal(left: sp.Expr, right: sp.Expr) -> bool:
+    return bool(left == right or (left - right).equals(0))  # roots may be written in several ways
 
 
 def _check_numbers(scores: _Matrix) -> None:

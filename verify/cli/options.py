@@ -9,17 +9,20 @@ import typer
 
 from constructions.temperature import Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.validation import InvalidArgument, check_choice
+from proofs import CLAIMS
 from verify.arithmetic import KINDS, Arithmetic, get_arithmetic, torch_arithmetic
 from verify.cli.groups import Group
 from verify.cli.sizes import FieldOptions, RangeOptions, SizeOptions
 from verify.requests import Request, claim_of
 
+_BUILT = ", ".join(claim.id for claim in CLAIMS.values() if claim.construction is not None)
+
 ClaimId = Annotated[
     str,
     typer.Argument(
         metavar="CLAIM",
-        help="a claim, such as theorem-1 (`prefixproof verify --help` lists them); or a construction of yours, as"
-        " module:Class or path/to/file.py:Class, whose sizes are options by the names of its fields",
+        help=f"{_BUILT}; or a construction of yours, as module:Class or path/to/file.py:Class, whose sizes are options"
+        " by the names of its fields",
     ),
 ]
 Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]

@@ -34,13 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    running: options.Running,
-    temperature: options.TemperatureOptions,
-    fields: MaskOption,
+    *,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="what the transformer must generate; any Unicode text")],
     vocab: Annotated[
         str | None, typer.Option("--vocab", metavar="CHARACTERS", help="the vocabulary; TEXT's characters by default")
     ] = None,
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -81,11 +82,12 @@ def generate(
 
 
 def answer(
-    running: options.Running,
-    temperature: options.TemperatureOptions,
-    fields: MaskOption,
+    *,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
     map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
