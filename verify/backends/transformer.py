@@ -33,26 +33,20 @@ class TransformerBackend(Backend):
 
     def prepare(self, specification: Specification) -> PreparedTransformer:
         """Return the construction's weights in the arithmetic."""
-        if not isinstance(specification, Construction):
-            raise InvalidArgument(
-                f"backend: expected one that generates for {type(specification).__name__}, which has no weights that"
-                f" {self.name} arithmetic could run, such as verify.CallableBackend(kernel)"
-            )
-        return PreparedTransformer(specification, self)
+        return PreparedTransformer(self._weighted(specification), self)
 
     def settings(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature as it is in this arithmetic."""
-        assert isinstance(specification, Construction), "refused before"
-        return temperature_setting(specification, self.fmt)
+        return temperature_setting(self._weighted(specification), self.fmt)
 
     def key(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature, exactly, the mask, and the kernels."""
-        assert isinstance(specification, Construction), "refused before"
-        temperature = specification.temperature_for(self.fmt)
+        construction = self._weighted(specification)
+        temperature = construction.temperature_for(self.fmt)
         return {
             "temperature": show_temperature(temperature),
             "exact temperature": repr(temperature),
-            "mask": specification.mask,
+            "mask": construction.mask,
         }
 
     def looked_at(self) -> tuple[object, ...]:
@@ -66,6 +60,20 @@ class TransformerBackend(Backend):
     def arguments(self) -> tuple[str, ...]:
         """Return the expression of the arithmetic."""
         return (f"arithmetic={self.arithmetic.expression()}",)
+
+    def _weighted(self, specification: Specification) -> Construction:
+        """Return a specification that has weights.
+
+        Raises:
+            InvalidArgument: it has none.
+
+        """
+        if isinstance(specification, Construction):
+            return specification
+        raise InvalidArgument(
+            f"backend: expected one that generates for {type(specification).__name__}, which has no weights that"
+            f" {self.name} arithmetic could run, such as verify.CallableBackend(kernel)"
+        )
 
 
 @final
