@@ -226,8 +226,6 @@ def test_a_specification_alone_has_no_weights_to_run() -> None:
     for runs in others:
         with pytest.raises(InvalidArgument, match="backend: expected an arithmetic, or a backend such as"):
             exhaust(promise, runs)
-    with pytest.raises(InvalidArgument, match="tf32: expected an arithmetic with it"):
-        exhaust(promise, CallableBackend(own_map), tf32=True)
     with pytest.raises(InvalidArgument, match="either an arithmetic or a backend"):
         verify.check(promise, target=[], user_input=[0, 0], arithmetic="rational", backend=CallableBackend(own_map))
 
