@@ -60,6 +60,10 @@ def certificate_arithmetic(
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.
 
+    Example:
+        >>> certificate_arithmetic("rounded", "bfloat16").name
+        'rounded bfloat16'
+
     """
     check_choice("arithmetic", kind, ("ball", "rounded"))
     if kind == "rounded":
@@ -97,6 +101,12 @@ def certify(
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> verdict = certify(UnconditionalGeneration(10, 4), certificate_arithmetic("rounded", "float32"))
+        >>> verdict.holds, verdict.cases
+        (True, 10000)
 
     """
     check_integer("budget", budget, 1)
