@@ -27,6 +27,10 @@ def get_arithmetic(kind: str, *, dtype: str = "float64", device: str = "cpu") ->
     Raises:
         InvalidArgument: an unknown name, or a device that is not there.
 
+    Example:
+        >>> get_arithmetic("numpy", dtype="float32").name
+        'numpy float32'
+
     """
     check_choice("arithmetic", kind, KINDS)
     if kind == "torch":
