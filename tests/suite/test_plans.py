@@ -186,6 +186,9 @@ def test_the_sizes_of_longer_inputs_are_drawn_as_far_as_they_are_shallow() -> No
     assert shown == {"vocab_size": "1..8, 1..5, 1..3", "input_size": "2, 3, 4"}
     _, shown = constructions_of(Request(claim, sizes, arithmetic=NumpyArithmetic("float32")))
     assert shown["vocab_size"].startswith("1..7, ")
+    # a format may carry more with another lift, which is then drawn too
+    lifted = Request(claim, sizes, {"lift": "mask"}, NumpyArithmetic("float32"))
+    assert constructions_of(lifted)[1]["vocab_size"].startswith("1..8, ")
     assert claim.drawn is not None
     assert claim.drawn({"vocab_size": 32, "input_size": 2})
     assert not claim.drawn({"vocab_size": 33, "input_size": 2})

@@ -70,6 +70,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
     members = 0
+    arithmetic = RoundedArithmetic(arithmetic.kernel)  # anew, as it notes what it assumes
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):

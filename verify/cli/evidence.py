@@ -39,7 +39,7 @@ def fuzz(
     as_json: options.Json = False,
 ) -> int:
     """Check drawn cases of all sizes UP TO the given ones, and shrink a failure to the smallest counterexample."""
-    request = asked.request(running.chosen(), tf32=tf32, least=1, built=False)
+    request = asked.request(running.chosen(tf32=tf32), least=1, built=False)
     gatherer = fuzzer_of(request.claim)
     with shown_progress(f"{asked.claim}: {gatherer.label}") as progress:
         verdict = gatherer.gather(request, Gathering(examples, seed, progress))
@@ -60,7 +60,7 @@ def exhaust(
     as_json: options.Json = False,
 ) -> int:
     """Check EVERY target with EVERY user input at the given sizes."""
-    request = asked.request(running.chosen(), tf32=tf32)
+    request = asked.request(running.chosen(tf32=tf32))
     if checkpoint is not None:
         check_checkpoint(checkpoint)
     resumable = nullcontext() if checkpoint is None else when_interrupted(f"the same command goes on from {checkpoint}")
@@ -97,7 +97,7 @@ def check(
     as_json: options.Json = False,
 ) -> int:
     """Evaluate one case: reproduce a counterexample, or see whether its numbers depend on its batch (--batch)."""
-    request = asked.request(running.chosen(bias=bias, tf32_factors=tf32_factors), tf32=tf32)
+    request = asked.request(running.chosen(bias=bias, tf32_factors=tf32_factors, tf32=tf32))
     construction = request.construction
     trace = Trace(enabled=show_trace)
     batches: list[InBatch] | None = [] if batch else None
@@ -109,7 +109,6 @@ def check(
         claim=request.claim.id,
         command=request.command(construction),
         trace=trace,
-        tf32=tf32,
         in_batch=in_batch,
         batches=batches,
         seed=check_integer("seed", seed, 0),

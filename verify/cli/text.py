@@ -51,7 +51,7 @@ def generate(
     if not len(tokens):
         raise InvalidArgument("text: expected at least one character but got '' (type str)")
     request = Request(
-        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build({"vocab_size": vocabulary.size, "context_size": len(tokens)})
     verdict, outcome = evaluate(
@@ -60,7 +60,6 @@ def generate(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = vocabulary.decode(outcome.produced[0])
     prompt = _prompt(construction, tokens)
@@ -95,7 +94,7 @@ def answer(
     table = read_map(map_file)
     user = table.token(token)
     request = Request(
-        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build(table.sizes)
     verdict, outcome = evaluate(
@@ -105,7 +104,6 @@ def answer(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = [table.vocabulary[place] for place in outcome.produced[0].tolist()]
     prompt = _prompt(construction, table.target)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from verify.arithmetic.families import numbers_of
 from verify.evidence.kinds import Strength, kind_of
 from verify.evidence.verdict import Verdict
 from verify.report.tables import evidence, parameters
@@ -14,9 +15,7 @@ from verify.report.tables import evidence, parameters
 
 def arithmetic_family(verdict: Verdict) -> str:
     """Return what numbers a verdict is about: ``real``, ``rational`` or a float format, whatever computed it."""
-    if verdict.arithmetic in {"real", "ball"}:
-        return "real"
-    return verdict.arithmetic.removeprefix("rounded ").removeprefix("torch ").removeprefix("numpy ")
+    return numbers_of(verdict.arithmetic)
 
 
 def strongest(verdicts: Iterable[Verdict]) -> Mapping[str, Mapping[str, tuple[Verdict | None, Verdict | None]]]:

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.formats import Format
+from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
+from verify.arithmetic.families import ROUNDED
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, collapsed, fits, tainted, unbounded
 from verify.certificates.floats.boxes import RoundedWeight as RoundedWeight
@@ -63,7 +64,13 @@ class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Enclosing
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         super().__init__(kernel)
-        self.name = f"rounded {kernel.fmt.name}" + (" with TF32" if kernel.tf32 else "")
+        self.spec = ROUNDED.spec(kernel.fmt.name, self.device, {"products": kernel.products, "tf32": kernel.tf32})
+        self.name = self.spec.name
+
+    @classmethod
+    def of(cls, dtype: str = "float32", *, products: str = "either", tf32: bool = False) -> RoundedArithmetic:
+        """Return the bounds of the kernels of a format; see :class:`~verify.certificates.floats.kernel.Kernel`."""
+        return cls(Kernel(get_format(dtype), products, tf32))
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
@@ -331,8 +338,8 @@ class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Enclosing
         return rounded_margins(self, rows, weight, bias, expected, points=points)
 
     def for_cells(self) -> SparseArithmetic:
-        """Return the boxes that share what does not differ between cells."""
-        return SparseArithmetic(self)
+        """Return the boxes that share what does not differ between cells, of which nothing is assumed yet."""
+        return SparseArithmetic(RoundedArithmetic(self.kernel))
 
     def numbers(self, rows: Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""

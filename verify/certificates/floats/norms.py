@@ -23,11 +23,14 @@ reciprocal of a root, or a division by one, has two roundings of ``u``. All are 
 ``t_k = |difference of true means| sqrt(w)`` of merge ``k``: ``sum t_k^2 = S``. A merge carries errors of means on, in
 proportion ``1 - c`` and ``c``, and adds ``u |m| + 3.01 u c |m2 - m1|``; ``c <= sqrt(w)`` (as ``b <= a (a + b)``), so on
 a path of at most ``d`` merges the error ``e`` obeys ``e <= d u (X + e) + 3.01 u (sqrt(d S) + 2 d e)``, whence
-``e <= (d u X + 3.01 u sqrt(d S)) / (1 - 8 d u)``. The computed differences are off by at most ``2 e`` (in Welford's
-update ``delta (x - m)``, a difference of two different means, ``e`` for one and ``2u (X + e) <= e`` for the other, as
-``w >= 1/2``; its factors have one sign, as the new mean lies between the old one and ``x``). So, by the triangle
-inequality of the norm with weights ``w``, the root of the computed sum is within ``2 e sqrt(W)`` of ``sqrt(S)`` before
-its roundings, with ``W`` the sum of all ``w``, at most that of ``min(a, b)``: at most ``d/2 log2 d`` in any tree.
+``e <= (d u X + 3.01 u sqrt(d S)) / (1 - 8 d u)``. The same of a part of ``a`` numbers: with ``l = u (X + 7.1 e)`` its
+mean is off by at most ``(a - 1) l + 3.01 u sqrt(a S_a)``, with ``S_a`` its own sum. So the difference in a merge is off
+by at most ``(a + b) l + 3.01 u sqrt((a + b) S)``. This holds of Welford's ``delta (x - m)`` as well, whose two means
+differ by a rounding: that changes the smaller factor by at most ``2 l``, as ``w >= 1/2``, and the factors keep one
+sign, as the new mean lies between the old one and ``x``. By the triangle inequality of the norm with weights ``w``, the
+root of the computed sum, but for its roundings, is within ``H = l sqrt(d^3/3) + 3.01 u d sqrt(S/2)`` of ``sqrt(S)``: in
+any tree of merges the sum of ``w (a + b)^2 = ab (a + b)`` is ``(d^3 - d)/3``, and that of ``w (a + b) = ab`` is
+``d (d - 1)/2``, as ``3 ab (a + b) = (a + b)^3 - a^3 - b^3`` and ``2 ab = (a + b)^2 - a^2 - b^2``.
 
 *The quotient.* ``(x - M) F`` rounds the difference, ``x F - M F`` two products: both are within ``u (|x| + |M|) F``.
 
@@ -149,8 +152,9 @@ class NormBounds(Assuming):
             share = 8 * width * fine
             path = width * (fine * largest + finest) + number(3.01) * fine * np.sqrt(width * spread.most)
             merged = path / (1 - share) * (1 + own) if share < 1 else none + np.inf
-            weight = number(width / 2) * np.log2(number(width))
-            distance = (2 * merged * np.sqrt(weight) + np.sqrt(number(width)) * tiny) * (1 + own)
+            local = fine * (largest + number(7.1) * merged) + finest
+            apart = local * np.sqrt(number(width) ** 3 / 3) + number(3.01) * fine * width * np.sqrt(spread.most / 2)
+            distance = (apart + np.sqrt(number(width)) * tiny) * (1 + own)
             furthest = np.maximum(in_passes, merged)
             off = furthest + u * (spread.sizes + spread.centre + furthest) + 2 * tiny
         return _Errors(

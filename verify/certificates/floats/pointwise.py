@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from constructions.activations import Activation
+from verify.certificates.balls.columns import ball_precision
 from verify.certificates.floats.assumed import Assuming
 from verify.certificates.floats.boxes import Box
 from verify.certificates.floats.directed import EVERYTHING, grids_between
@@ -45,7 +46,8 @@ class ActivationBounds(Assuming):
         low, high = (np.where(known, part, 0) for part in (rows.low, rows.high))
         ends = np.stack([low.reshape(-1), high.reshape(-1)], axis=1)
         pairs, place = np.unique(ends, axis=0, return_inverse=True)
-        found = np.array([self._enclosed(activation, *pair) for pair in pairs], dtype=self._dtype).reshape(-1, 2)
+        with ball_precision():
+            found = np.array([self._enclosed(activation, *pair) for pair in pairs], dtype=self._dtype).reshape(-1, 2)
         below, above = found[place.reshape(-1)].reshape(*low.shape, 2).transpose(3, 0, 1, 2)
         below = np.where(known, self.rounded(below, up=False), -np.inf)
         above = np.where(known, self.rounded(above, up=True), np.inf)
