@@ -133,8 +133,8 @@ class DigitGeneration(Construction):
 
     Attributes:
         vocab_size: ``V``, the number of tokens.
-        context_size: ``N``, the length of the sequence that is generated, and of the context.
-        digits: ``m``, the digits that a token is written with, at least 1.
+        context_size: ``N``, the length of the generated sequence and of the context.
+        digits: ``m``, the number of digits per token, at least 1.
         readout: ``hat``, ``m b`` numbers, every one of them exact; or ``split``, ``2m`` numbers.
 
     Example:

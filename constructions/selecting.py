@@ -22,9 +22,9 @@ class SelectingConstruction(Construction):
         encoding: ``paper`` (``y/V``), ``integer`` (``y``) or ``dyadic`` (``y/G``, ``G`` a power of two).
         lift: ``add`` (the paper) or ``mask``, which keeps one more bit of the selected number in a float.
         readout: ``paper``, ``centred``, ``split``, ``hat`` or ``banded``; see :mod:`constructions.readouts`.
-        band_size: ``B``, the tokens in a band of the banded readout, a power of two; ``None`` for one that is exact in
-            every format that holds the tokens. See :func:`constructions.encodings.largest_band_size` for a format's
-            fewest bands.
+        band_size: ``B``, the number of tokens in a band of the banded readout, a power of two; ``None`` for one that is
+            exact in every format that holds the tokens. See :func:`constructions.encodings.largest_band_size` for a
+            format's fewest bands.
 
     Example:
         >>> from constructions import ConditionalGeneration

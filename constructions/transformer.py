@@ -239,6 +239,7 @@ def _check(exact: ExactTransformer) -> None:
     width = exact.positions.fitted(exact.embedding_size, exact.context_size)
     for layer in exact.layers:
         width = layer.fitted(width)
+        layer.check_positions(exact.context_size)
     tokens = exact.vocab_size if exact.output_vocab_size is None else exact.output_vocab_size
     if width.size != tokens:
         column = " (a column of the embedding)" if exact.output_vocab_size is None else ""

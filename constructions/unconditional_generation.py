@@ -60,7 +60,7 @@ class UnconditionalGeneration(SelectingConstruction):
 
     Attributes:
         vocab_size: ``V``, the number of tokens.
-        context_size: ``N``, the length of the sequence that is generated, and of the context.
+        context_size: ``N``, the length of the generated sequence and of the context.
         embedding: ``E``, an N x V matrix of exact numbers (a float counts as the dyadic rational it is), kept as a
             tuple of rows of Fractions; ``None`` for 0, and a matrix of zeros counts as ``None``.
 

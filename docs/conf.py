@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from constructions.construction import Construction
 from constructions.typeset import transformer_latex
-from proofs import get_any_claim
+from proofs import get_claim
 from verify.cli.app import run
 
 project = "prefixproof"
@@ -75,7 +75,7 @@ class Statement(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the statement as a block quote."""
-        claim = get_any_claim(self.arguments[0])
+        claim = get_claim(self.arguments[0])
         words = nodes.paragraph("", claim.statement)
         source = nodes.paragraph("", "", nodes.emphasis("", f"Source: {claim.source}."))
         return [nodes.block_quote("", words, _displayed(claim.latex), source)]

@@ -14,15 +14,7 @@ import sympy as sp
 from constructions import DigitGeneration, Linear, Transformer
 from constructions.digit_generation import DigitReadout, digit
 from constructions.expressions import BASE, GRID, N
-from proofs.decide import (
-    Decision,
-    Expr,
-    natural,
-    nonnegative,
-    prove_equal,
-    prove_floor,
-    prove_positive,
-)
+from proofs.decide import Decision, Expr, natural, nonnegative, prove_equal, prove_floor, prove_positive
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.symbolic import (

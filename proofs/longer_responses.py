@@ -12,17 +12,7 @@ from proofs.decide import Decision, Expr, natural, prove_equal
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import SHARE, mixed, selection_obligations
-from proofs.symbolic import (
-    Given,
-    Piece,
-    anywhere,
-    column,
-    position,
-    read,
-    score,
-    substituted,
-    trichotomy,
-)
+from proofs.symbolic import Given, Piece, anywhere, column, position, read, score, substituted, trichotomy
 
 CLAIM = "longer-responses"
 

@@ -14,16 +14,7 @@ from constructions import Transformer
 from constructions.expressions import N0, V
 from constructions.thresholds import longer_responses_threshold
 from proofs import longer_responses
-from proofs.decide import (
-    Decision,
-    Expr,
-    natural,
-    positive,
-    prove_equal,
-    prove_nonnegative,
-    prove_positive,
-    require,
-)
+from proofs.decide import Decision, Expr, natural, positive, prove_equal, prove_nonnegative, prove_positive, require
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import logit_gap

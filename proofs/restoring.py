@@ -17,16 +17,7 @@ from proofs.decide import Decision, Expr, natural, nonnegative, prove_equal
 from proofs.layers import linear_of
 from proofs.obligations import Obligation
 from proofs.selection import SHARE, mixed
-from proofs.symbolic import (
-    Given,
-    Piece,
-    Vector,
-    only,
-    output,
-    substituted,
-    trichotomy,
-    unknown,
-)
+from proofs.symbolic import Given, Piece, Vector, only, output, substituted, trichotomy, unknown
 
 CLAIM = "longer-inputs"
 

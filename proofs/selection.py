@@ -10,26 +10,10 @@ from sympy.core.function import AppliedUndef
 
 from constructions import Linear, Transformer
 from constructions.expressions import V
-from proofs.decide import (
-    Decision,
-    Expr,
-    natural,
-    nonnegative,
-    prove_equal,
-    prove_nonnegative,
-    prove_positive,
-    require,
-)
+from proofs.decide import Decision, Expr, natural, nonnegative, prove_equal, prove_nonnegative, prove_positive, require
 from proofs.layers import one_layer
 from proofs.obligations import Obligation
-from proofs.symbolic import (
-    Piece,
-    affine,
-    fraction_below_1,
-    output,
-    substituted,
-    trichotomy,
-)
+from proofs.symbolic import Piece, affine, fraction_below_1, output, substituted, trichotomy
 
 #: Contents of the virtual token: numbers of ``[0, 1)``.
 SHARE = fraction_below_1("p")

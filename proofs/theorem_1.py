@@ -12,18 +12,7 @@ from proofs.decide import Decision, Expr, natural, prove_equal, prove_positive
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import SHARE, mixed, selection_obligations
-from proofs.symbolic import (
-    Given,
-    Piece,
-    Vector,
-    anywhere,
-    column,
-    position,
-    read,
-    score,
-    substituted,
-    trichotomy,
-)
+from proofs.symbolic import Given, Piece, Vector, anywhere, column, position, read, score, substituted, trichotomy
 
 CLAIM = "theorem-1"
 

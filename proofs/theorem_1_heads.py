@@ -142,11 +142,8 @@ def _threshold(transformer: Transformer) -> Iterator[Decision]:
     half, largest = 1 / (2 * size), (size - 1) / size
     # the selected coordinate
     c, least = _before(transformer, "r = i", qs, y / size, lambda c: -c * M)
-    yield prove_equal(
-        "x = y/V - (l_self + l_first (y/V + M)) with -M in all embeddings",
-        least,
-        y / size - _error(c, qs, y / size + M),
-    )
+    wanted = y / size - _error(c, qs, y / size + M)
+    yield prove_equal("x = y/V - (l_self + l_first (y/V + M)) with -M in all embeddings", least, wanted)
     worst, longer = _error(c, qs, largest + M), c + natural("n")
     c_same, above = _before(transformer, "r = i", qs, y / size, lambda c: -c * M + more_noise)
     yield prove_nonnegative("no embedding makes x smaller", above.subs(c_same, c) - least)
@@ -182,20 +179,14 @@ def _tie(transformer: Transformer) -> Iterator[Decision]:
     )
     clipped = logit_gap(readout, sp.S.Zero, token, token - 1, size)
     yield prove_positive("V-2 beats V-1 where the ReLU clips x to 0", -clipped)
-    same = dict.fromkeys(qs, q)
-    yield prove_equal(
-        "2V (q+c) (1/(2V) - error) = q - (t-1)(4V-3+2VM) with one q",
-        2 * size * (q + c) * slack.subs(same),
-        q - c * (4 * size - 3 + 2 * size * M),
-    )
+    same = 2 * size * (q + c) * slack.subs(dict.fromkeys(qs, q))
+    wanted = q - c * (4 * size - 3 + 2 * size * M)
+    yield prove_equal("2V (q+c) (1/(2V) - error) = q - (t-1)(4V-3+2VM) with one q", same, wanted)
 
 
 def _functions() -> Iterator[Decision]:
-    agree = {
-        "unconditional_generation_error": True,
-        "unconditional_generation_holds": True,
-        "embedding_threshold": True,
-    }
+    names = ("unconditional_generation_error", "unconditional_generation_holds", "embedding_threshold")
+    agree = dict.fromkeys(names, True)
     for v, n, M in itertools.product(COMPARED, COMPARED, NUMBERS):
         threshold = Fraction((n - 1) * (4 * v - 3 + 2 * v * M))
         agree["embedding_threshold"] &= embedding_threshold(v, n, lowest=-M, highest=M) == threshold

@@ -26,17 +26,7 @@ from proofs.decide import (
 from proofs.layers import linear_of
 from proofs.obligations import Obligation
 from proofs.restoring import CLAIM, FOUND, STREAMS, block, ramp, subject, vector
-from proofs.symbolic import (
-    Given,
-    Piece,
-    Vector,
-    affine,
-    blocks,
-    only,
-    output,
-    substituted,
-    trichotomy,
-)
+from proofs.symbolic import Given, Piece, Vector, affine, blocks, only, output, substituted, trichotomy
 
 _QUARTER = sp.Rational(1, 4)
 

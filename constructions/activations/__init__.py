@@ -6,6 +6,7 @@ from typing import Any
 
 from constructions.activations.base import Activation as Activation
 from constructions.activations.base import KernelError as KernelError
+from constructions.activations.base import Pieces as Pieces
 from constructions.activations.piecewise import Absolute as Absolute
 from constructions.activations.piecewise import ClippedRelu as ClippedRelu
 from constructions.activations.piecewise import Identity as Identity

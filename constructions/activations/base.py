@@ -43,6 +43,19 @@ class KernelError(NamedTuple):
     absolute: Fraction = Fraction(0)
 
 
+class Pieces(NamedTuple):
+    """A function that is affine between some points, and 0 at 0, which is the first of them if there are any.
+
+    Attributes:
+        kinks: the points, ascending.
+        slopes: before the first of them, between them, and after the last.
+
+    """
+
+    kinks: tuple[Fraction, ...]
+    slopes: tuple[int, ...]
+
+
 class Activation(ABC):
     """A function of one number, applied to every coordinate.
 
@@ -103,6 +116,10 @@ class Activation(ABC):
     @abstractmethod
     def error(self, fmt: Format) -> KernelError:
         """Return how far :meth:`torch` and :meth:`numpy` are off in a format, or kernels like theirs."""
+
+    def pieces(self) -> Pieces | None:
+        """Return the points where the slope changes, and the slopes; ``None`` where it is affine nowhere."""
+        return None
 
     def apply(self, operations: Operations[_WeightT, _RowsT, _ScoresT], rows: _RowsT) -> _RowsT:
         """Return the function of every coordinate of rows, in an arithmetic."""

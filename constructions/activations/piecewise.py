@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from constructions.activations.base import Activation, KernelError, Rising, Valley
+from constructions.activations.base import Activation, KernelError, Pieces, Rising, Valley
 from constructions.formats import FORMATS, Format, round_to_format
 from constructions.validation import check_positive_rational
 
@@ -49,6 +49,10 @@ class Relu(_Exact, Rising):
         """Return the value."""
         return max(value, Fraction(0))
 
+    def pieces(self) -> Pieces:
+        """Return them."""
+        return Pieces((Fraction(0),), (0, 1))
+
     def symbol(self, value: sp.Expr) -> sp.Expr:
         """Return a ``Max``."""
         return sp.Max(0, value)
@@ -84,6 +88,10 @@ class Identity(_Exact, Rising):
         """Return the value."""
         return value
 
+    def pieces(self) -> Pieces:
+        """Return them."""
+        return Pieces((), (1,))
+
     def symbol(self, value: sp.Expr) -> sp.Expr:
         """Return the value."""
         return value
@@ -118,6 +126,10 @@ class Absolute(_Exact, Valley):
     def exact(self, value: Fraction) -> Fraction:
         """Return the value."""
         return abs(value)
+
+    def pieces(self) -> Pieces:
+        """Return them."""
+        return Pieces((Fraction(0),), (-1, 1))
 
     def symbol(self, value: sp.Expr) -> sp.Expr:
         """Return an ``Abs``."""
@@ -210,6 +222,10 @@ class ClippedRelu(Rising):
     def exact(self, value: Fraction) -> Fraction:
         """Return the value."""
         return min(max(value, Fraction(0)), self.ceiling)
+
+    def pieces(self) -> Pieces:
+        """Return them."""
+        return Pieces((Fraction(0), self.ceiling), (0, 1, 0))
 
     def symbol(self, value: sp.Expr) -> sp.Expr:
         """Return a ``Min`` of a ``Max``."""

@@ -86,6 +86,17 @@ class Head(Weighted[WeightT]):
             object.__setattr__(made, "held_key_size", self.query.shape[0])
         return made
 
+    def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
+        """Refuse a score bias, or rotary positions, for fewer positions than the context has."""
+        assert isinstance(self, Head)  # for the type checker, which knows self by its weights alone
+        if self.score_bias is not None and self.score_bias.shape[0] < context_size:
+            raise InvalidArgument(
+                f"score_bias of head {self.name}: expected at least {context_size} positions, the context size, but"
+                f" got {self.score_bias.shape[0]}"
+            )
+        if self.rotary is not None:
+            self.rotary.check_positions(context_size)
+
     @property
     def own_key(self) -> WeightT:
         """``W_K`` of a head that shares no other's.

@@ -15,7 +15,7 @@ from constructions.layers.passes import Pass
 from constructions.layers.weighted import Weighted, check_name, held
 from constructions.layers.widths import check_shape
 from constructions.operations import RowsT, ScoresT, WeightT
-from constructions.validation import check_integer, reject
+from constructions.validation import InvalidArgument, check_integer, reject
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,15 @@ class Rotary(Weighted[WeightT]):
         straight = operations.multiply(rows, run.table(self.cosines, last_only=last_only))
         across = operations.multiply(operations.linear(rows, self.turn), run.table(self.sines, last_only=last_only))
         return operations.total([straight, across])
+
+    def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
+        """Refuse tables of fewer positions than the context has."""
+        assert isinstance(self, Rotary)  # for the type checker, which knows self by its weights alone
+        if self.cosines.shape[1] < context_size:
+            raise InvalidArgument(
+                f"rotary {self.name}: expected cosines and sines of at least {context_size} positions, the context"
+                f" size, but got {self.cosines.shape[1]}"
+            )
 
     def check(self: Rotary[ExactMatrix], where: str, key_size: int) -> None:
         """Refuse tables of another size than the keys.

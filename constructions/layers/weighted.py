@@ -167,6 +167,16 @@ class Weighted(ABC, Generic[WeightT]):
         for part in self.own_parts:
             yield from part.matrices(prefix)
 
+    def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
+        """Refuse tables of fewer positions than the context has, those of its parts too.
+
+        Raises:
+            InvalidArgument: there is one.
+
+        """
+        for part in self.own_parts:
+            part.check_positions(context_size)
+
     def describe(self) -> str:
         """Return everything but the weights in words, of its parts too: it goes into digests."""
         hidden = ("bindings", "family")  # of symbols, which exact weights no longer have

@@ -10,10 +10,14 @@ import pytest
 from constructions import Attention, Head, Linear, Ratios
 from constructions.validation import IntArray
 from tests.certificates.own import Given, nearest, rounded
+from tests.mutation.certifier_killers import Killer
+from tests.mutation.certifier_relations import balls_of_tokens, floats_of_tokens
 from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
 
 V = 5
-ARITHMETICS = pytest.mark.parametrize("arithmetic", [BallArithmetic(), rounded(), rounded("bfloat16")], ids=str)
+ARITHMETICS = pytest.mark.parametrize(
+    "arithmetic", [BallArithmetic(), rounded(), rounded("bfloat16")], ids=lambda each: each.name
+)
 
 
 def _echo(targets: IntArray, users: IntArray) -> IntArray:
@@ -66,8 +70,16 @@ def one_hot(*, first: bool = False) -> Given:
 def test_a_model_of_one_hot_embeddings_is_certified_by_its_columns_alone(
     arithmetic: BallArithmetic | RoundedArithmetic, monkeypatch: pytest.MonkeyPatch, *, first: bool
 ) -> None:
-    assert certify(one_hot(first=first), arithmetic).holds is True
+    assert certify(one_hot(first=first), arithmetic, points=1).holds is True
     monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
-    verdict = certify(one_hot(first=first), arithmetic)
+    verdict = certify(one_hot(first=first), arithmetic, points=1)
     assert verdict.holds is None
     assert "not decided" in str(verdict.reason)
+
+
+@pytest.mark.parametrize(
+    "killer", [floats_of_tokens("bfloat16", 60), floats_of_tokens("float64", 30), balls_of_tokens(15)]
+)
+def test_what_kernels_make_of_unknown_tokens_lies_within_the_bounds(killer: Killer) -> None:
+    with np.errstate(all="ignore"):
+        assert killer() == []

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from constructions import Attention, Head, Linear, Transformer, UnconditionalGeneration
+from constructions.activations import ACTIVATIONS, ClippedRelu
 from constructions.article import escaped, numbers_article, standalone_article, symbolic_article
 from proofs import CLAIMS
+from tests.forward.trees import MODELS
 from verify.cli.app import run
 
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex: texlive-latex-base")
@@ -85,6 +87,19 @@ def test_weights_of_ones_own_compile(tmp_path: Path) -> None:
     transformer = Transformer([[0] * size] * (size - 2), layers, context_size=2)
     numbers = numbers_article(transformer.lowered.matrices())
     assert _compiled(tmp_path, standalone_article(numbers + symbolic_article(transformer), head.name)) == []
+
+
+@needs_latex
+def test_every_kind_of_layer_compiles(tmp_path: Path) -> None:
+    bodies = [numbers_article(model.lowered.matrices()) + symbolic_article(model) for model in MODELS.values()]
+    assert _compiled(tmp_path, standalone_article("\n".join(bodies), "layers")) == []
+
+
+@needs_latex
+def test_what_layers_and_activations_say_of_themselves_compiles(tmp_path: Path) -> None:
+    formulas = [activation.latex("W x + b") for activation in (*ACTIVATIONS, ClippedRelu(Fraction(1, 3)))]
+    formulas += [layer.formula("x") for model in MODELS.values() for layer in model.layers]
+    assert _compiled(tmp_path, _paper("\n".join(rf"\[{formula}\]" for formula in formulas))) == []
 
 
 @needs_latex

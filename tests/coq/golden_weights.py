@@ -8,13 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from constructions import (
-    ConditionalGeneration,
-    Construction,
-    LongerInputs,
-    LongerResponses,
-    UnconditionalGeneration,
-)
+from constructions import ConditionalGeneration, Construction, LongerInputs, LongerResponses, UnconditionalGeneration
 from constructions.transformer import Attention, ExactTransformer, Linear
 
 FOLDER = Path(__file__).parents[2] / "proofs" / "coq" / "golden"

@@ -9,13 +9,7 @@ from typing import Any
 
 import pytest
 
-from constructions import (
-    ConditionalGeneration,
-    Construction,
-    LongerInputs,
-    LongerResponses,
-    UnconditionalGeneration,
-)
+from constructions import ConditionalGeneration, Construction, LongerInputs, LongerResponses, UnconditionalGeneration
 from tests.coq import golden_weights as golden
 
 FILES = sorted(golden.FOLDER.glob("*.txt"))

@@ -196,13 +196,13 @@ def _promised(construction: Construction, case: Any) -> int:
 
 def test_tf32_is_part_of_the_reproduction() -> None:
     construction = UnconditionalGeneration(3, 3, temperature=1.5)
-    arithmetic = get_arithmetic("torch", dtype="float32")
-    plain = exhaust(construction, arithmetic, tf32=True)
+    arithmetic = get_arithmetic("torch", dtype="float32", tf32=True)
+    plain = exhaust(construction, arithmetic)
     assert plain.arithmetic == "torch float32 with TF32"
     assert plain.counterexample is not None
     assert "tf32=True" in plain.counterexample.reproduce
     command = command_for("theorem-1", construction)
-    shell = exhaust(construction, arithmetic, claim="theorem-1", command=command, tf32=True)
+    shell = exhaust(construction, arithmetic, claim="theorem-1", command=command)
     assert shell.counterexample is not None
     assert "--tf32" in shlex.split(shell.counterexample.reproduce)
 
@@ -308,9 +308,9 @@ def test_a_checkpoint_of_another_arithmetic_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     float32 = get_arithmetic("torch", dtype="float32")
     _checkpoint_of(UnconditionalGeneration(2, 3), float32, path)
-    for arithmetic, tf32 in ((EXACT, False), (FLOAT64, False), (float32, True)):
+    for arithmetic in (EXACT, FLOAT64, get_arithmetic("torch", dtype="float32", tf32=True)):
         with pytest.raises(InvalidArgument, match="checkpoint"):
-            exhaust(UnconditionalGeneration(2, 3), arithmetic, checkpoint=path, tf32=tf32)
+            exhaust(UnconditionalGeneration(2, 3), arithmetic, checkpoint=path)
 
 
 @pytest.mark.parametrize(

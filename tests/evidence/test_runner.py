@@ -151,7 +151,7 @@ def test_the_smallest_margin_is_nan_wherever_the_nan_is() -> None:
 def test_the_runner_leaves_torch_s_settings_alone() -> None:
     before = torch.get_float32_matmul_precision()
     construction = ConditionalGeneration(2)
-    runner = Runner(construction, get_arithmetic("torch", dtype="float32"), tf32=True)
+    runner = Runner(construction, get_arithmetic("torch", dtype="float32", tf32=True))
     assert not runner.run(np.array([[1, 0]]), np.array([[1]])).failures().any()
     assert torch.get_float32_matmul_precision() == before
 

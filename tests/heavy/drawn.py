@@ -14,8 +14,8 @@ from verify.suite.steps import Gathering, fuzzed
 SEED = 2024
 
 
-def fuzz_up_to(claim: str, arithmetic: Any, bounds: Mapping[str, int], *, examples: int, tf32: bool = False) -> Verdict:
+def fuzz_up_to(claim: str, arithmetic: Any, bounds: Mapping[str, int], *, examples: int) -> Verdict:
     """Return the verdict on drawn cases of all sizes up to the given ones, by their short names."""
     made = get_claim(claim)
     sizes = {name: up_to(last) for name, last in made.sizes.complete(bounds).items()}
-    return fuzzed(Request(made, sizes, arithmetic=arithmetic, tf32=tf32), Gathering(examples, SEED))
+    return fuzzed(Request(made, sizes, arithmetic=arithmetic), Gathering(examples, SEED))

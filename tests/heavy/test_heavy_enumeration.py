@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from constructions import (
-    ConditionalGeneration,
-    Construction,
-    LongerInputs,
-    LongerResponses,
-    UnconditionalGeneration,
-)
+from constructions import ConditionalGeneration, Construction, LongerInputs, LongerResponses, UnconditionalGeneration
 from verify import Runner, exhaust, get_arithmetic
 
 pytestmark = pytest.mark.heavy

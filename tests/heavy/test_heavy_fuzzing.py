@@ -38,6 +38,7 @@ def test_ten_thousand_cases_of_theorem_1(dtype: str) -> None:
         ("theorem-2", 1_000, {"vocab": 300}),
         ("longer-responses", 1_000, {"vocab": 60, "response": 16}),
         ("longer-inputs", 600, {"vocab": 13, "input": 4}),
+        ("digits", 1_000, {"vocab": 300, "context": 16, "digits": 3}),
     ],
 )
 def test_cases_of_the_other_claims(claim: str, distinct: int, bounds: dict[str, int], dtype: str) -> None:
@@ -53,6 +54,7 @@ def test_cases_of_the_other_claims(claim: str, distinct: int, bounds: dict[str, 
         ("theorem-2", {"vocab": 60}),
         ("longer-responses", {"vocab": 20, "response": 6}),
         ("longer-inputs", {"vocab": 8, "input": 4}),
+        ("digits", {"vocab": 60, "context": 8, "digits": 3}),
     ],
 )
 def test_a_thousand_exact_cases_of_every_claim(claim: str, bounds: dict[str, int]) -> None:

@@ -23,8 +23,8 @@ _SPACES: list[tuple[Construction, int]] = [
 _SMALL: list[tuple[Construction, int]] = [(LongerInputs(2, 2), 16 * 4)]
 
 
-def _cuda(dtype: str) -> Any:
-    return get_arithmetic("torch", dtype=dtype, device="cuda")
+def _cuda(dtype: str, *, tf32: bool) -> Any:
+    return get_arithmetic("torch", dtype=dtype, device="cuda", tf32=tf32)
 
 
 def _on_cuda(verdict: Verdict, *, tf32: bool) -> None:
@@ -35,7 +35,7 @@ def _on_cuda(verdict: Verdict, *, tf32: bool) -> None:
 @_WIDE
 @pytest.mark.parametrize(("construction", "cases"), [*_SPACES, *_SMALL, (LongerInputs(3, 2), 19_683 * 9)], ids=str)
 def test_every_case_holds(construction: Construction, cases: int, dtype: str, tf32: bool) -> None:  # noqa: FBT001 # a parameter of the test
-    verdict = exhaust(construction, _cuda(dtype), tf32=tf32)
+    verdict = exhaust(construction, _cuda(dtype, tf32=tf32))
     _on_cuda(verdict, tf32=tf32)
     assert verdict.holds is True, verdict.counterexample
     assert verdict.cases == verdict.space == cases
@@ -49,7 +49,7 @@ def test_every_case_of_small_sizes_holds_in_narrow_formats(
     dtype: str,
     tf32: bool,  # noqa: FBT001 # a parameter of the test
 ) -> None:
-    verdict = exhaust(construction, _cuda(dtype), tf32=tf32)
+    verdict = exhaust(construction, _cuda(dtype, tf32=tf32))
     _on_cuda(verdict, tf32=tf32)
     assert verdict.holds is True, verdict.counterexample
     assert verdict.cases == verdict.space == cases
@@ -66,7 +66,7 @@ def test_every_case_of_small_sizes_holds_in_narrow_formats(
     ],
 )
 def test_drawn_cases_hold(claim: str, bounds: dict[str, int], dtype: str, tf32: bool) -> None:  # noqa: FBT001 # a parameter of the test
-    verdict = fuzz_up_to(claim, _cuda(dtype), bounds, examples=500, tf32=tf32)
+    verdict = fuzz_up_to(claim, _cuda(dtype, tf32=tf32), bounds, examples=500)
     _on_cuda(verdict, tf32=tf32)
     assert verdict.holds is True, verdict.counterexample
     assert verdict.cases > 400
@@ -75,9 +75,9 @@ def test_drawn_cases_hold(claim: str, bounds: dict[str, int], dtype: str, tf32: 
 @_NARROW
 def test_a_narrow_format_stops_and_says_where(dtype: str, tf32: bool) -> None:  # noqa: FBT001 # a parameter of the test
     # TF32 keeps 11 bits of a factor, so in [1/2, 1) a format of p bits (11 for TF32) has 2^(p-1) virtual tokens
-    arithmetic = _cuda(dtype)
+    arithmetic = _cuda(dtype, tf32=tf32)
     precision = 11 if tf32 else arithmetic.fmt.precision
-    verdict = sweep(ConditionalGeneration, arithmetic, max_vocab_size=2**precision + 2, claim="theorem-2", tf32=tf32)
+    verdict = sweep(ConditionalGeneration, arithmetic, max_vocab_size=2**precision + 2, claim="theorem-2")
     _on_cuda(verdict, tf32=tf32)
     assert verdict.holds is False
     assert verdict.counterexample is not None

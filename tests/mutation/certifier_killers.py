@@ -187,6 +187,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_primitives as primitives
     from tests.mutation import certifier_relations as relations
     from tests.mutation import certifier_settled as aimed
+    from tests.mutation import certifier_symbols as symbolic
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_unknown as unknown
 
@@ -209,6 +210,10 @@ def by_name() -> Mapping[str, Method]:
             "sums, subnormal": single.products,
             "tokens, floats": relations.floats_of_tokens("bfloat16"),
             "tokens, balls": relations.balls_of_tokens(),
+            "lines, floats": relations.floats_along_lines("bfloat16"),
+            "lines, balls": relations.balls_along_lines(),
+            "symbols": symbolic.symbols,
+            "norms, floats": symbolic.scaled("bfloat16", "float32"),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,
             "double rounding": primitives.double_rounding,

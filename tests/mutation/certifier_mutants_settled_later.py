@@ -17,6 +17,11 @@ _SHARED = "The single box that encloses all cells is right by itself; what is ke
 _UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that reading it changes no sum."
 _NUMBERS = "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes"
 
+_KEY = "".join(
+    f"            {line},\n"
+    for line in ('"attention"', "visible.shape", "visible.tobytes()", "temperature", "key_size")
+)
+
 SETTLED: tuple[Mutant, ...] = (
     _tensor_cores(
         "tensor cores round to nearest",
@@ -110,9 +115,9 @@ SETTLED: tuple[Mutant, ...] = (
         '[attention, values.shared], "scores")',
         "sparse, kept",
     ),
-    _sparse("kept for any mask", "            visible.tobytes(),\n", "", "sparse, kept"),
-    _sparse("kept for any temperature", "            temperature,\n", "", "sparse, kept"),
-    _sparse("kept for any key size", "            key_size,\n        )", "        )", "sparse, kept"),
+    _sparse("kept for any mask", _KEY, _KEY.replace("            visible.tobytes(),\n", ""), "sparse, kept"),
+    _sparse("kept for any temperature", _KEY, _KEY.replace("            temperature,\n", ""), "sparse, kept"),
+    _sparse("kept for any key size", _KEY, _KEY.replace("            key_size,\n", ""), "sparse, kept"),
     _sparse("kept for any matrix", "part.values.tobytes(), part.exact", "part.exact", "sparse, kept"),
     _sparse(
         "kept for any shape of a matrix",

@@ -20,7 +20,8 @@ from verify import NumpyArithmetic, RationalArithmetic, Verdict, check, exhaust,
 from verify.arithmetic import Arithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
+from verify.certificates import BallArithmetic, certificate_arithmetic, certify
+from verify.certificates.enclosing import EnclosingArithmetic
 
 #: Cases that fuzzing draws: more than twice as many as the largest space of the subjects has.
 FUZZED = 200
@@ -103,7 +104,7 @@ def _fuzzed(mutant: Mutant) -> Outcome:
     )
 
 
-def _certified(arithmetic: BallArithmetic | RoundedArithmetic) -> Callable[[Mutant], Outcome]:
+def _certified(arithmetic: EnclosingArithmetic[Any, Any, Any]) -> Callable[[Mutant], Outcome]:
     """Return what a certificate says: what it leaves open it has not accepted, which is all that it promises."""
 
     def run(mutant: Mutant) -> Outcome:

@@ -288,7 +288,7 @@ def test_the_mask_the_temperature_and_the_kernels_are_part_of_the_run(tmp_path: 
     begin(RIGHT, torch, get_arithmetic("torch", dtype="float32"))
     for kind in ("structured", "numpy"):
         refused(RIGHT, torch, get_arithmetic(kind, dtype="float32"))
-    refused(RIGHT, torch, get_arithmetic("torch", dtype="float32"), tf32=True)
+    refused(RIGHT, torch, get_arithmetic("torch", dtype="float32", tf32=True))
 
 
 def test_a_checkpoint_is_gone_on_from_in_another_process(tmp_path: Path) -> None:

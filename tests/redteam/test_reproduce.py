@@ -183,7 +183,7 @@ def test_tf32_is_refused_where_nothing_is_reduced() -> None:
         ("structured", "bfloat16"),
     ):
         with pytest.raises(InvalidArgument, match="tf32: expected torch in float32"):
-            exhaust(right, get_arithmetic(kind, dtype=dtype), tf32=True)
+            exhaust(right, get_arithmetic(kind, dtype=dtype, tf32=True))
 
 
 @pytest.mark.parametrize("kind", ["torch", "structured"])
@@ -216,11 +216,11 @@ def test_float32_is_float32_whatever_another_library_allowed(kind: str, monkeypa
 @pytest.mark.parametrize("kind", ["torch", "structured"])
 @pytest.mark.parametrize("reduced", ["", "tf32"])
 def test_on_cuda_every_line_shows_its_case(kind: str, reduced: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arithmetic = get_arithmetic(kind, dtype="float32", device="cuda")
+    arithmetic = get_arithmetic(kind, dtype="float32", device="cuda", tf32=bool(reduced))
     for claim, construction in WRONG:
         command = command_for(claim, construction)
         for words in (None, command):
-            found = exhaust(construction, arithmetic, command=words, tf32=bool(reduced)).counterexample
+            found = exhaust(construction, arithmetic, command=words).counterexample
             assert found is not None
             again = from_python(found.reproduce) if words is None else from_command(found.reproduce, capsys)
             shown(found, again)

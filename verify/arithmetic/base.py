@@ -22,6 +22,7 @@ from constructions.operations import Visible as Visible
 from constructions.operations import WeightT as WeightT
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
+from verify.arithmetic.spec import Spec
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
@@ -34,6 +35,7 @@ class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
         name: as verdicts call it, such as ``rational`` or ``torch float32``.
         fmt: the floating-point format that weights and prompts are rounded to, ``None`` in exact arithmetic.
         device: where it runs.
+        spec: what it is, as data; ``None`` where it is registered nowhere.
         batched: whether rows carry a batch axis in front.
         per_head: whether heads may have temperatures of their own.
 
@@ -41,6 +43,7 @@ class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
 
     fmt: Format | None
     device: str
+    spec: Spec | None = None
     per_head: ClassVar[bool] = True
 
     @abstractmethod
@@ -70,27 +73,33 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
 
     def words(self) -> tuple[str, ...] | None:
         """Return the options that choose this arithmetic on the command line, ``None`` where it has none for it."""
-        return None
+        return None if self.spec is None else self.spec.words()
 
     def expression(self) -> str:
         """Return the Python expression that makes this arithmetic, where ``verify`` is imported."""
-        return f"{type(self).__module__}.{type(self).__qualname__}()"
+        if self.spec is None:
+            return f"{type(self).__module__}.{type(self).__qualname__}()"
+        return self.spec.expression()
 
-    def running(self, *, tf32: bool = False) -> AbstractContextManager[None]:
-        """Return what is set while a forward pass runs: its floats overflow silently, as margins tell.
-
-        Args:
-            tf32: allow TF32 in float32 products.
-
-        Raises:
-            InvalidArgument: TF32 for anything but torch's float32.
-
-        """
-        if tf32:
-            raise InvalidArgument(f"tf32: expected torch in float32, whose products it reduces, but got {self.name}")
+    def running(self) -> AbstractContextManager[None]:
+        """Return what is set while a forward pass runs: its floats overflow silently, as margins tell."""
         return _silent()
 
-    def module(self, construction: Construction, *, tf32: bool) -> Any:
+    def ieee(self) -> Arithmetic[WeightT, RowsT, ScoresT]:
+        """Return the same arithmetic with products at the precision of their format, whatever this one allows."""
+        return self
+
+    def held(self, numbers: np.ndarray[Any, Any]) -> Any:
+        """Return floats that the format holds, as an array of this arithmetic, of the same shape.
+
+        Raises:
+            InvalidArgument: an arithmetic without such arrays.
+
+        """
+        kind = self.name if self.spec is None else self.spec.family.word
+        raise InvalidArgument(f"arithmetic: expected rational, numpy or torch for an attention layer but got {kind}")
+
+    def module(self, construction: Construction) -> Any:
         """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""
         return None
 

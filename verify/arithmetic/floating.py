@@ -16,6 +16,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import check_choice
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import NUMPY
 from verify.arithmetic.gaps import check_exponents, score_gap
 
 _Array = Float[np.ndarray, "..."]
@@ -36,22 +37,19 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
 
     def __init__(self, dtype: str = "float64") -> None:
         """Hold numbers as ``dtype``."""
-        check_choice("dtype", dtype, ("float64", "float32", "float16"))
+        check_choice("dtype", dtype, NUMPY.formats)
         self.fmt = get_format(dtype)
-        self.name = f"numpy {dtype}"
+        self.spec = NUMPY.spec(dtype)
+        self.name = self.spec.name
         self._dtype = np.dtype(dtype)
-
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        return ("--arithmetic", "numpy", "--dtype", self.fmt.name)
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        return f"verify.NumpyArithmetic({self.fmt.name!r})"
 
     def weight(self, matrix: ExactMatrix) -> _Array:
         """Return the matrix, every entry correctly rounded."""
         return np.asarray(matrix.to_numpy(self.fmt), dtype=self._dtype)
+
+    def held(self, numbers: np.ndarray[Any, Any]) -> _Array:
+        """Return floats that the format holds, in the format."""
+        return numbers.astype(self._dtype)
 
     def prompt(self, virtual_tokens: Ratios) -> _Array:
         """Return the virtual tokens, every entry correctly rounded."""

@@ -17,6 +17,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import RATIONAL
 from verify.arithmetic.gaps import check_exponents
 
 _Matrix: TypeAlias = flint.fmpq_mat
@@ -38,17 +39,10 @@ def _fraction(value: flint.fmpq) -> Fraction:
 class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     """Every number an exact rational; one sequence at a time."""
 
-    name = "rational"
+    spec = RATIONAL.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
-
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        return ("--arithmetic", "rational")
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        return "verify.RationalArithmetic()"
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""

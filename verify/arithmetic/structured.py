@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from constructions.formats import round_to_format
 from constructions.ratios import Ratios
 from verify.arithmetic.blocks import BlockLeaf, BlockWeight, applied, constant_of, with_constant
 from verify.arithmetic.blocks import Blocks as Blocks
+from verify.arithmetic.families import STRUCTURED
 from verify.arithmetic.tensor_layers import normalised
 from verify.arithmetic.tensors import TorchBase, same_batch
 
@@ -36,12 +37,16 @@ _NUMPY_ARGMAX = (torch.float32, torch.float64)
 class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
     """Torch tensors, one for each block of the residual stream."""
 
-    kind: ClassVar[str] = "structured"
+    family = STRUCTURED
 
-    def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
-        """Hold numbers as ``dtype`` on ``device``."""
-        super().__init__(dtype, device)
-        self.name = f"torch {dtype} structured"
+    def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu", *, tf32: bool = False) -> None:
+        """Hold numbers as ``dtype`` on ``device``; with ``tf32``, allow TF32 in products.
+
+        Raises:
+            InvalidArgument: TF32 without float32, or a device that is not there.
+
+        """
+        super().__init__(dtype, device, tf32=tf32)
         self._all_codes: dict[int, Tensor] = {}
 
     def weight(self, matrix: ExactMatrix) -> BlockWeight:

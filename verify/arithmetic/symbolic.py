@@ -16,6 +16,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import SYMBOLIC
 from verify.arithmetic.gaps import check_exponents
 
 _Matrix: TypeAlias = sp.ImmutableDenseMatrix
@@ -31,18 +32,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     A ReLU whose argument has no decided sign stays a ``Max``; substitute a number for ``q`` to evaluate.
     """
 
-    name = "symbolic"
+    spec = SYMBOLIC.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
     per_head: ClassVar[bool] = False
-
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        return ("--arithmetic", "symbolic")
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        return "verify.SymbolicArithmetic()"
 
     def weight(self, matrix: ExactMatrix) -> _Matrix:
         """Return the matrix exactly."""
@@ -100,8 +94,8 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             middle = sp.Add(*row) / width if centred else 0
             moved = [value - middle for value in row]
             squares = sp.Add(*(value**2 for value in moved))
-            under = sp.cancel((squares / width if mean else squares) + added)
-            if under.is_zero:
+            under = _tidied((squares / width if mean else squares) + added)
+            if under.is_number and _equal(under, sp.S.Zero):
                 raise InvalidArgument("norm: expected rows that are not 0, or eps > 0, but got a row of length 0")
             found.append([value / sp.sqrt(under) for value in moved])
         return _Matrix(found)
@@ -133,10 +127,10 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             factors = []
             for score, sees in zip(scores.row(row), seen, strict=True):
                 if isinstance(temperature, Hardmax):
-                    factors.append(sp.Integer(int(bool(sees and score == largest))))
+                    factors.append(sp.Integer(int(bool(sees and _equal(score, largest)))))
                 else:
                     factors.append(q**score if sees else sp.S.Zero)
-            rows.append([sp.cancel(factor / sp.Add(*factors)) for factor in factors])
+            rows.append([_tidied(factor / sp.Add(*factors)) for factor in factors])
         return _Matrix(rows)
 
     def shifted_attention(
@@ -158,7 +152,7 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def total(self, parts: Sequence[_Matrix]) -> _Matrix:
         """Return the sum, each entry over one denominator."""
-        return sum(parts[1:], parts[0]).applyfunc(sp.cancel)
+        return sum(parts[1:], parts[0]).applyfunc(_tidied)
 
     def argmax(self, logits: _Matrix) -> Int[np.ndarray, " rows"]:
         """Return the first coordinate of the largest value; logits that still hold symbols are undecided."""
@@ -172,6 +166,19 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         numbers = np.empty(rows.shape, dtype=object)
         numbers[:] = [[_number(value) for value in row] for row in rows.tolist()]
         return numbers
+
+
+def _tidied(value: sp.Expr) -> sp.Expr:
+    """Return a rational function of symbols over one denominator; nothing is known to help where there are roots."""
+    plain = all(
+        part.is_Rational or part.is_Symbol or part.is_Add or part.is_Mul or (part.is_Pow and part.exp.is_Integer)
+        for part in sp.preorder_traversal(value)
+    )
+    return sp.cancel(value) if plain else value
+
+
+def _equal(left: sp.Expr, right: sp.Expr) -> bool:
+    return bool(left == right or (left - right).equals(0))  # roots may be written in several ways
 
 
 def _check_numbers(scores: _Matrix) -> None:

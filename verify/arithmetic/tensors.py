@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
-from verify.arithmetic.emulated import fused_multiply_add, matmul_precision, to_tf32
+from verify.arithmetic.emulated import MatmulPrecision, fused_multiply_add, matmul_precision, to_tf32
+from verify.arithmetic.families import TF32_REFUSED, TORCH
 from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.spec import Family, Setting, Spec
 from verify.arithmetic.tensor_layers import hidden_off, normalised, shifted_softmax
 
 if TYPE_CHECKING:
@@ -58,33 +60,44 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
     """What the dense and the structured arithmetic share: dtype, device, and the attention itself."""
 
     batched: ClassVar[bool] = True
-    kind: ClassVar[str] = "torch"
+    family: ClassVar[Family]
 
     fmt: Format
+    spec: Spec
 
-    def __init__(self, dtype: str = "float32", device: str | torch.device = "cpu") -> None:
-        """Hold numbers as ``dtype`` on ``device``."""
+    def __init__(
+        self, dtype: str = "float32", device: str | torch.device = "cpu", *, tf32: bool = False, **options: Setting
+    ) -> None:
+        """Hold numbers as ``dtype`` on ``device``.
+
+        Args:
+            dtype: the format.
+            device: where to run.
+            tf32: allow TF32 in float32 products.
+            options: those of the family that choose its kernels.
+
+        Raises:
+            InvalidArgument: an unknown dtype or device, or TF32 without float32.
+
+        """
         self.fmt = get_format(dtype)
-        self.name = f"torch {dtype}"
         self.torch_dtype: torch.dtype = getattr(torch, dtype)
         self.torch_device = check_device(device)
         self.device = str(self.torch_device)
+        if tf32 and dtype != "float32":
+            raise InvalidArgument(f"{TF32_REFUSED}, but got {self.family.spec(dtype, options=options).name}")
+        self.precision: MatmulPrecision = "high" if tf32 else "highest"
+        self.spec = self.family.spec(dtype, self.device, {**options, "tf32": tf32})
+        self.name = self.spec.name
 
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        device = () if self.device == "cpu" else ("--device", self.device)
-        return ("--arithmetic", self.kind, "--dtype", self.fmt.name, *device)
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        device = "" if self.device == "cpu" else f", {self.device!r}"
-        return f"verify.{type(self).__name__}({self.fmt.name!r}{device})"
-
-    def running(self, *, tf32: bool = False) -> AbstractContextManager[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Return the setting of torch's products: the format's own precision, or TF32 where it is allowed."""
-        if tf32 and self.fmt.name != "float32":
-            return super().running(tf32=True)
-        return _running(tf32=tf32)
+        return _running(self.precision)
+
+    def ieee(self) -> Arithmetic[WeightT, RowsT, Tensor]:
+        """Return the arithmetic without TF32."""
+        kept = {name: value for name, value in self.spec.options if name != "tf32"}
+        return self if self.precision == "highest" else type(self)(self.fmt.name, self.device, **kept)  # type: ignore[arg-type] # none of them is tf32
 
     def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
         # every value is already rounded to the format, so this conversion is exact
@@ -116,8 +129,8 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
 
 
 @contextmanager
-def _running(*, tf32: bool) -> Iterator[None]:
-    with torch.no_grad(), matmul_precision("high" if tf32 else "highest"):
+def _running(precision: MatmulPrecision) -> Iterator[None]:
+    with torch.no_grad(), matmul_precision(precision):
         yield
 
 
@@ -142,6 +155,8 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     """
 
+    family = TORCH
+
     def __init__(
         self,
         dtype: str = "float32",
@@ -149,15 +164,17 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
         *,
         bias: Bias = "linear",
         tf32_factors: bool = False,
+        tf32: bool = False,
     ) -> None:
-        """Hold numbers as ``dtype`` on ``device``.
+        """Hold numbers as ``dtype`` on ``device``; with ``tf32``, allow a GPU to round factors to TF32.
 
         Raises:
             InvalidArgument: an unknown dtype, device or bias, TF32 without float32, or an emulation of float64.
 
         """
-        super().__init__(dtype, device)
-        self.bias: Bias = cast("Bias", check_choice("bias", bias, get_args(Bias)))
+        check_choice("bias", bias, get_args(Bias))
+        super().__init__(dtype, device, tf32=tf32, bias=bias, tf32_factors=tf32_factors)
+        self.bias: Bias = bias
         self.tf32_factors = tf32_factors
         if tf32_factors and dtype != "float32":
             raise InvalidArgument(f"tf32_factors: expected float32, whose products TF32 reduces, but got {dtype}")
@@ -165,30 +182,19 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
             raise InvalidArgument(
                 "bias: expected linear or separate in float64, whose fused multiply-add is not emulated"
             )
-        self.name += (f" {bias}" if bias != "linear" else "") + (" tf32-factors" if tf32_factors else "")
 
     @property
     def plain(self) -> bool:
         """Whether a :class:`~verify.running.torch_module.TorchTransformer` runs these kernels by default."""
         return self.bias == "linear" and not self.tf32_factors
 
-    def words(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        bias = () if self.bias == "linear" else ("--bias", self.bias)
-        return (*super().words(), *bias, *(("--tf32-factors",) if self.tf32_factors else ()))
-
-    def expression(self) -> str:
-        """Return the Python expression."""
-        bias = "" if self.bias == "linear" else f", bias={self.bias!r}"
-        return super().expression()[:-1] + bias + (", tf32_factors=True)" if self.tf32_factors else ")")
-
-    def module(self, construction: Construction, *, tf32: bool) -> TorchTransformer | None:
+    def module(self, construction: Construction) -> TorchTransformer | None:
         """Return the module of these weights where these are the kernels that it runs."""
         if not self.plain:
             return None
         from verify.running.torch_module import to_torch  # noqa: PLC0415 # it imports this module
 
-        return to_torch(construction, self.fmt.name, self.device, precision="high" if tf32 else "highest")
+        return to_torch(construction, self.fmt.name, self.device, precision=self.precision)
 
     def _factor(self, values: Tensor) -> Tensor:
         return to_tf32(values) if self.tf32_factors else values
@@ -196,6 +202,10 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
     def weight(self, matrix: ExactMatrix) -> Tensor:
         """Return the matrix, every entry correctly rounded."""
         return self._tensor(matrix.to_numpy(self.fmt))
+
+    def held(self, numbers: np.ndarray[Any, Any]) -> Tensor:
+        """Return floats that the format holds, as a tensor."""
+        return self._tensor(numbers)
 
     def prompt(self, virtual_tokens: Ratios) -> Tensor:
         """Return the virtual tokens, every entry correctly rounded."""

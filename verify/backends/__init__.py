@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from constructions.validation import InvalidArgument, reject
+from constructions.validation import reject
 from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend as Backend
 from verify.backends.base import Prepared as Prepared
@@ -18,21 +18,18 @@ else:
     Runs = Any
 
 
-def as_backend(runs: Runs, *, tf32: bool = False) -> Backend:
+def as_backend(runs: Runs) -> Backend:
     """Return a backend; an arithmetic becomes the transformer in it.
 
     Args:
         runs: an arithmetic, or a backend.
-        tf32: allow TF32 in torch's float32 products.
 
     Raises:
-        InvalidArgument: neither, or TF32 for what has none.
+        InvalidArgument: neither.
 
     """
     if isinstance(runs, Arithmetic):
-        return TransformerBackend(runs, tf32=tf32)
+        return TransformerBackend(runs)
     if not isinstance(runs, Backend):
         reject("backend", "an arithmetic, or a backend such as verify.CallableBackend(kernel),", runs)
-    if tf32:
-        raise InvalidArgument(f"tf32: expected an arithmetic with it, whose products it reduces, but got {runs.name}")
     return runs

@@ -25,46 +25,28 @@ class TransformerBackend(Backend):
 
     inspected = True
 
-    def __init__(self, arithmetic: Arithmetic[Any, Any, Any], *, tf32: bool = False) -> None:
-        """Run in ``arithmetic``.
-
-        Args:
-            arithmetic: the number system.
-            tf32: allow TF32 in torch's float32 products.
-
-        Raises:
-            InvalidArgument: TF32 for an arithmetic that has none.
-
-        """
-        arithmetic.running(tf32=tf32)  # refuses what it does not have
-        self.arithmetic, self.tf32 = arithmetic, tf32
-        self.name = arithmetic.name + (" with TF32" if tf32 else "")
+    def __init__(self, arithmetic: Arithmetic[Any, Any, Any]) -> None:
+        """Run in ``arithmetic``."""
+        self.arithmetic, self.name = arithmetic, arithmetic.name
         self.device, self.fmt, self.batched = arithmetic.device, arithmetic.fmt, arithmetic.batched
         self.exact = arithmetic.fmt is None
 
     def prepare(self, specification: Specification) -> PreparedTransformer:
         """Return the construction's weights in the arithmetic."""
-        if not isinstance(specification, Construction):
-            raise InvalidArgument(
-                f"backend: expected one that generates for {type(specification).__name__}, which has no weights that"
-                f" {self.name} arithmetic could run, such as verify.CallableBackend(kernel)"
-            )
-        return PreparedTransformer(specification, self)
+        return PreparedTransformer(self._weighted(specification), self)
 
     def settings(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature as it is in this arithmetic."""
-        assert isinstance(specification, Construction), "refused before"
-        return temperature_setting(specification, self.fmt)
+        return temperature_setting(self._weighted(specification), self.fmt)
 
     def key(self, specification: Specification) -> Mapping[str, Any]:
         """Return the temperature, exactly, the mask, and the kernels."""
-        assert isinstance(specification, Construction), "refused before"
-        temperature = specification.temperature_for(self.fmt)
+        construction = self._weighted(specification)
+        temperature = construction.temperature_for(self.fmt)
         return {
             "temperature": show_temperature(temperature),
             "exact temperature": repr(temperature),
-            "mask": specification.mask,
-            "tf32": self.tf32,
+            "mask": construction.mask,
         }
 
     def looked_at(self) -> tuple[object, ...]:
@@ -73,12 +55,25 @@ class TransformerBackend(Backend):
 
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
-        chosen = self.arithmetic.words()
-        return None if chosen is None else (*chosen, *(("--tf32",) if self.tf32 else ()))
+        return self.arithmetic.words()
 
     def arguments(self) -> tuple[str, ...]:
         """Return the expression of the arithmetic."""
-        return (f"arithmetic={self.arithmetic.expression()}", *(("tf32=True",) if self.tf32 else ()))
+        return (f"arithmetic={self.arithmetic.expression()}",)
+
+    def _weighted(self, specification: Specification) -> Construction:
+        """Return a specification that has weights.
+
+        Raises:
+            InvalidArgument: it has none.
+
+        """
+        if isinstance(specification, Construction):
+            return specification
+        raise InvalidArgument(
+            f"backend: expected one that generates for {type(specification).__name__}, which has no weights that"
+            f" {self.name} arithmetic could run, such as verify.CallableBackend(kernel)"
+        )
 
 
 @final
@@ -98,9 +93,9 @@ class PreparedTransformer(Prepared):
     def __init__(self, construction: Construction, backend: TransformerBackend) -> None:
         """Lower the construction's weights."""
         self.construction, self.backend, self.transformer = construction, backend, construction.transformer
-        arithmetic, tf32 = backend.arithmetic, backend.tf32
-        with arithmetic.running(tf32=tf32):
-            self.module: Any = arithmetic.module(construction, tf32=tf32)
+        arithmetic = backend.arithmetic
+        with arithmetic.running():
+            self.module: Any = arithmetic.module(construction)
             self._model = bind_construction(construction, arithmetic) if self.module is None else None
 
     def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
@@ -108,7 +103,7 @@ class PreparedTransformer(Prepared):
         assert prompts is not None, "a construction has prompts, if without any virtual token"
         model = self.module.model() if self._model is None else self._model
         arithmetic, construction = model.arithmetic, self.construction
-        with self.backend.arithmetic.running(tf32=self.backend.tf32):
+        with self.backend.arithmetic.running():
             if arithmetic.batched:
                 return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
             made = [

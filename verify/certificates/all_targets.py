@@ -16,22 +16,18 @@ import numpy as np
 import sympy as sp
 
 from constructions.construction import Construction
-from constructions.formats import get_format
 from constructions.lowering import lower
 from constructions.ratios import Ratios
 from constructions.temperature import Softmax, head_temperature
 from constructions.transformer import Linear
-from constructions.validation import InvalidArgument, check_choice, check_integer, reject
+from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
-from verify.certificates.balls.arithmetic import BallArithmetic
+from verify.arithmetic.families import ENCLOSING, made
+from verify.arithmetic.spec import Setting
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
-from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.kernel import Kernel
 from verify.certificates.relational import relational
-from verify.certificates.relational.alternatives import Related
-from verify.certificates.relational.arithmetic import Bounds
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -45,28 +41,21 @@ BUDGET = 2**20
 POINTS = 2**12
 
 
-def certificate_arithmetic(
-    kind: str, dtype: str = "float32", *, products: str = "either", tf32: bool = False
-) -> BallArithmetic | RoundedArithmetic:
+def certificate_arithmetic(kind: str, dtype: str = "float32", **options: Setting) -> EnclosingArithmetic[Any, Any, Any]:
     """Return the arithmetic of a certificate.
 
     Args:
         kind: ``ball`` for the real numbers, ``rounded`` for floats.
         dtype: the float format of ``rounded``.
-        products: whether products are rounded before they are added, see
-            :class:`~verify.certificates.floats.kernel.Kernel`.
-        tf32: whether factors may be rounded to TF32.
+        options: of ``rounded``: ``products``, how products and a bias are added, and ``tf32``, whether factors may be
+            rounded to TF32; see :class:`~verify.certificates.floats.kernel.Kernel`.
 
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.
 
     """
-    check_choice("arithmetic", kind, ("ball", "rounded"))
-    if kind == "rounded":
-        return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
-    if tf32 or products != "either":
-        raise InvalidArgument("arithmetic: expected rounded with tf32 or products, which say how floats are rounded")
-    return BallArithmetic()
+    found: EnclosingArithmetic[Any, Any, Any] = made(ENCLOSING, kind, dtype, options=options)
+    return found
 
 
 def certify(
@@ -215,33 +204,30 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
-def related_readout_input(
-    bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None
-) -> RowsT | None:
-    """Return bounds as :func:`readout_input` does, within those where relations between coordinates tell more.
+def related(bound: Bound[WeightT, RowsT, ScoresT]) -> Bound[Any, Any, Any] | None:
+    """Return the construction in an arithmetic that keeps relations between coordinates, which bounds of each forget.
 
-    Bounds of every coordinate forget how they go together. Keeping that takes longer, and is of use where bounds alone
-    decide nothing. ``None`` in an arithmetic of which no relations are known.
+    That takes longer, and is of use where bounds alone decide nothing. ``None`` where no relations are known.
     """
     arithmetic = relational(bound.arithmetic)
     if arithmetic is None:
         return None
     model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-    related = Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
-    row: Related[RowsT] = readout_input(related, batch, trace=None if trace is None else Bounds(trace=trace))
-    return row.rows
+    return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+
+
+def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
+    rows, readout = readout_input(bound, batch), bound.readout
+    return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
 
 
 def _certify_batch(
     construction: Construction, bound: Bound[Any, Any, Any], batch: Cells, found: _Found, points: int
 ) -> None:
-    arithmetic, weight, bias = bound.arithmetic, bound.readout.weight, bound.bias
-    margins = arithmetic.margins(readout_input(bound, batch), weight, bias, batch.expected, points=points)
-    if not margins.certain.all():
-        rows = related_readout_input(bound, batch)
-        if rows is not None:  # either bound holds by itself; fmax takes the other one for NaN
-            related = arithmetic.margins(rows, weight, bias, batch.expected, points=points)
-            margins = Margins(np.fmax(margins.lower, related.lower))
+    margins = _margins(bound, batch, points)
+    finer = None if margins.certain.all() else related(bound)
+    if finer is not None:  # either bound holds by itself; fmax takes the other one for NaN
+        margins = Margins(np.fmax(margins.lower, _margins(finer, batch, points).lower))
     found.count += len(batch.expected)
     found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN

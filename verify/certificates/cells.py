@@ -176,7 +176,9 @@ def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[C
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
     chunk = max(1, BATCH_NUMBERS // (width * layout.context_size))
-    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=width):
+    # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
+    enough = width if any(place.entries for place in places) else chunk
+    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=enough):
         count = sum(counts)
         low = np.zeros((count, space.digits), dtype=np.int64)
         high = low + (space.vocab_size - 1)

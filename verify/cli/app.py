@@ -17,6 +17,7 @@ from verify.cli import limits as cli_limits
 from verify.cli import show as cli_show
 from verify.cli import text as cli_text
 from verify.cli import verifying as cli_verify
+from verify.cli.groups import OTHER_EXITS
 from verify.cli.terminal import BAD_INPUT, echo, finish, prepare, tell, tell_interrupted, told_as
 from verify.requests.own import author_mistake
 
@@ -29,18 +30,6 @@ app = typer.Typer(
 for _module in (cli_verify, cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
     _module.register(app)
 
-_OTHERS = "2 bad input, 3 anything unexpected, 130 interrupted."
-#: What the exit status of a command means, where it is not about verdicts alone.
-_EXITS = {
-    "frontier": "0 both edges of every kernel are found, 1 one is not",
-    "counterexample": "0 no case of the range fails, 1 one fails (it is shown) or not every case could be looked at",
-    "reach": "0 a prefix is found, 1 impossible or unknown",
-    "show": "0 shown",
-}
-for _info in app.registered_commands:
-    _name = getattr(_info.callback, "__name__", "")
-    _info.epilog = f"Exit status: {_EXITS.get(_name, '0 holds, 1 falsified or not shown')}, {_OTHERS}"
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -48,7 +37,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog=f"Exit status: 0 holds, 1 falsified or not shown, {_OTHERS}")
+@app.callback(epilog=f"Exit status: 0 holds, 1 falsified or not shown, {OTHER_EXITS}")
 def _everywhere(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def certify(
+    *,
     asked: options.Asked,
     arithmetic: Annotated[
         str, typer.Option("--arithmetic", help="rounded (floats) or ball (real numbers)")
@@ -46,7 +47,7 @@ def certify(
     points: Annotated[int, typer.Option("--points", help="the most floats of an interval to try one by one")] = POINTS,
     as_json: options.Json = False,
 ) -> int:
-    """Prove the claim for EVERY target and user input of the given sizes at once, or say what could not be decided."""
+    """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
     request = asked.request(certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32))
     construction = request.construction
     if exact:

@@ -30,15 +30,16 @@ def register(app: typer.Typer) -> None:
 
 
 def fuzz(
+    *,
     asked: options.Asked,
-    running: options.Running,
     examples: Annotated[int, typer.Option("--examples", help="cases to draw")] = 1000,
     seed: options.Seed = 0,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
-    """Check drawn cases of all sizes UP TO the given ones, and shrink what fails to the smallest counterexample."""
-    request = asked.request(running.chosen(), tf32=tf32, least=1, built=False)
+    """Check drawn cases of all sizes UP TO the given ones, and shrink a failure to the smallest counterexample."""
+    request = asked.request(running.chosen(tf32=tf32), least=1, built=False)
     gatherer = fuzzer_of(request.claim)
     with shown_progress(f"{asked.claim}: {gatherer.label}") as progress:
         verdict = gatherer.gather(request, Gathering(examples, seed, progress))
@@ -46,19 +47,20 @@ def fuzz(
 
 
 def exhaust(
+    *,
     asked: options.Asked,
-    running: options.Running,
     limit: Annotated[
         int | None, typer.Option("--limit", help="stop after this many cases; the verdict is then 'not shown'")
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="a file from which an interrupted run goes on")
     ] = None,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
     """Check EVERY target with EVERY user input at the given sizes."""
-    request = asked.request(running.chosen(), tf32=tf32)
+    request = asked.request(running.chosen(tf32=tf32))
     if checkpoint is not None:
         check_checkpoint(checkpoint)
     resumable = nullcontext() if checkpoint is None else when_interrupted(f"the same command goes on from {checkpoint}")
@@ -68,11 +70,12 @@ def exhaust(
 
 
 def check(
+    *,
     asked: options.Asked,
-    running: options.Running,
     rank: Annotated[str, typer.Option("--rank", metavar="R", help="the target's place in its space")],
     user: Annotated[str, typer.Option("--user", metavar="X,...", help="the user's tokens")] = "",
     show_trace: Annotated[bool, typer.Option("--trace", help="print every intermediate of the last step")] = False,
+    running: options.Running,
     tf32: options.Tf32 = False,
     bias: Annotated[
         str,
@@ -93,8 +96,8 @@ def check(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Evaluate one case: how a counterexample is reproduced, and whether its numbers depend on its batch."""
-    request = asked.request(running.chosen(bias=bias, tf32_factors=tf32_factors), tf32=tf32)
+    """Evaluate one case: reproduce a counterexample, or see whether its numbers depend on its batch (--batch)."""
+    request = asked.request(running.chosen(bias=bias, tf32_factors=tf32_factors, tf32=tf32))
     construction = request.construction
     trace = Trace(enabled=show_trace)
     batches: list[InBatch] | None = [] if batch else None
@@ -106,7 +109,6 @@ def check(
         claim=request.claim.id,
         command=request.command(construction),
         trace=trace,
-        tf32=tf32,
         in_batch=in_batch,
         batches=batches,
         seed=check_integer("seed", seed, 0),

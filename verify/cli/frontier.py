@@ -23,10 +23,11 @@ _LIMIT = 4096
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, frontier)
+    register_commands(app, frontier, exits="0 both edges of every kernel are found, 1 one is not")
 
 
 def frontier(
+    *,
     claim: options.ClaimId,
     sizes: OtherSizes,
     temperature: options.TemperatureOptions,

@@ -98,7 +98,18 @@ def _own_sizes(words: list[str], known: set[str]) -> list[str]:
     return found
 
 
-def register(app: typer.Typer, *commands: Callable[..., int]) -> None:
-    """Add commands to an app, their groups expanded."""
+#: What the exit statuses beside 0 and 1 mean.
+OTHER_EXITS = "2 bad input, 3 anything unexpected, 130 interrupted."
+
+
+def register(app: typer.Typer, *commands: Callable[..., int], exits: str = "0 holds, 1 falsified or not shown") -> None:
+    """Add commands to an app, their groups expanded.
+
+    Args:
+        app: the app.
+        commands: functions that return the exit status.
+        exits: what the statuses 0 and 1 of these commands mean.
+
+    """
     for command in commands:
-        app.command(cls=_Command)(expanded(command))
+        app.command(cls=_Command, epilog=f"Exit status: {exits}, {OTHER_EXITS}")(expanded(command))

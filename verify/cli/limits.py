@@ -34,11 +34,17 @@ _File = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSON file wi
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, attention, reach, counterexample)
+    register_commands(app, attention)
+    register_commands(app, reach, exits="0 a prefix is found, 1 impossible or unknown")
+    register_commands(
+        app,
+        counterexample,
+        exits="0 no case of the range fails, 1 one fails (it is shown) or not every case could be looked at",
+    )
 
 
 def attention(
-    running: options.Running,
+    *,
     file: _File = None,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", help="which identities; all that fit by default")
@@ -48,6 +54,7 @@ def attention(
     ] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
     head: Annotated[int, typer.Option("--head", help="which head the picture shows")] = 0,
+    running: options.Running,
     as_json: options.Json = False,
 ) -> int:
     """Check the identities of attention under a prefix on a layer of your own."""
@@ -88,11 +95,12 @@ def _drawn(text: str) -> tuple[int, int]:
 
 
 def reach(
+    *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file with the layer and its wanted outputs")],
     prefix_size: Annotated[int | None, typer.Option("--prefix-size", metavar="p", help="length of the prefix")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Decide whether SOME prefix gives the wanted outputs (or pattern): a prefix, a certificate, or unknown."""
+    """Decide whether SOME prefix gives the wanted outputs or pattern: a prefix, a proof that none does, or unknown."""
     given = read_layer(file)
     if (given.outputs is None) == (given.pattern is None):
         raise InvalidArgument("outputs: expected either outputs or pattern in the file")
@@ -139,6 +147,7 @@ def _json(value: Any) -> Any:
 
 
 def counterexample(
+    *,
     asked: options.AskedRanges,
     running: options.Running,
     as_json: options.Json = False,

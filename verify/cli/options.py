@@ -9,17 +9,21 @@ import typer
 
 from constructions.temperature import Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.validation import InvalidArgument, check_choice
-from verify.arithmetic import KINDS, Arithmetic, get_arithmetic, torch_arithmetic
+from proofs import CLAIMS
+from verify.arithmetic import Arithmetic, get_arithmetic
+from verify.arithmetic.spec import Setting
 from verify.cli.groups import Group
 from verify.cli.sizes import FieldOptions, RangeOptions, SizeOptions
 from verify.requests import Request, claim_of
+
+_BUILT = ", ".join(claim.id for claim in CLAIMS.values() if claim.construction is not None)
 
 ClaimId = Annotated[
     str,
     typer.Argument(
         metavar="CLAIM",
-        help="a claim, such as theorem-1 (`prefixproof verify --help` lists them); or a construction of yours, as"
-        " module:Class or path/to/file.py:Class, whose sizes are options by the names of its fields",
+        help=f"{_BUILT}; or a construction of yours, as module:Class or path/to/file.py:Class, whose sizes are options"
+        " by the names of its fields",
     ),
 ]
 Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]
@@ -87,21 +91,17 @@ class Running(Group):
     dtype: Dtype = "float32"
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu"
 
-    def chosen(self, *, bias: str = "linear", tf32_factors: bool = False) -> Arithmetic[Any, Any, Any]:
+    def chosen(self, **options: Setting) -> Arithmetic[Any, Any, Any]:
         """Return the arithmetic of the options.
+
+        Args:
+            options: of its kernels.
 
         Raises:
             InvalidArgument: an unknown name, or an option that the arithmetic does not have.
 
         """
-        check_choice("arithmetic", self.arithmetic, KINDS)
-        if bias != "linear" or tf32_factors:
-            if self.arithmetic != "torch":
-                raise InvalidArgument(
-                    "arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels"
-                )
-            return torch_arithmetic(self.dtype, self.device, bias=bias, tf32_factors=tf32_factors)
-        return get_arithmetic(self.arithmetic, dtype=self.dtype, device=self.device)
+        return get_arithmetic(self.arithmetic, dtype=self.dtype, device=self.device, **options)
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,11 @@ class Asked(Group):
     temperature: TemperatureOptions
     fields: FieldOptions
 
-    def request(
-        self, arithmetic: Any = None, *, tf32: bool = False, least: int | None = None, built: bool = True
-    ) -> Request:
+    def request(self, arithmetic: Any = None, *, least: int | None = None, built: bool = True) -> Request:
         """Return the request.
 
         Args:
             arithmetic: in which it runs or is certified.
-            tf32: allow TF32 in torch's float32 products.
             least: the first value of a size of which the last alone is given; ``None``: that one too.
             built: accept claims about a construction alone.
 
@@ -132,7 +129,7 @@ class Asked(Group):
         claim = claim_of(self.claim, built=built)
         if claim.construction is None and (options or self.sizes.given):
             raise InvalidArgument(f"claim: expected no sizes and no temperature for {claim.id}, whose layers are drawn")
-        return Request(claim, self.sizes.ranges(claim, least=least), options, arithmetic, tf32)
+        return Request(claim, self.sizes.ranges(claim, least=least), options, arithmetic)
 
 
 @dataclass(frozen=True)

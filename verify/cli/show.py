@@ -20,10 +20,11 @@ from verify.requests import Request, claim_of
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    register_commands(app, show)
+    register_commands(app, show, exits="0 shown")
 
 
 def show(
+    *,
     claim: options.ClaimId,
     sizes: SizeOptions,
     fields: FieldOptions,
@@ -45,7 +46,9 @@ def show(
         at = sizes.one(chosen) if numbers else chosen.symbols_at
         construction = Request(chosen, options=fields.values).build(at)
     if as_json:
-        print_json({**_said(chosen), **({} if construction is None else _weights(chosen, construction, numbers))})
+        print_json(
+            {**_said(chosen), **({} if construction is None else _weights(chosen, construction, numbers=numbers))}
+        )
     elif latex:
         formula = [formula_article(chosen.latex)] if chosen.latex else []
         weights = [] if construction is None else [_weights_article(construction, numbers=numbers)]
@@ -66,7 +69,7 @@ def _said(claim: Claim) -> dict[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-def _weights(claim: Claim, construction: Construction, numbers: bool) -> dict[str, object]:
+def _weights(claim: Claim, construction: Construction, *, numbers: bool) -> dict[str, object]:
     document: dict[str, object] = {"weights_latex": transformer_latex(construction.transformer)}
     if numbers:
         document["parameters"] = {name: getattr(construction, name) for name in claim.sizes.defaults}

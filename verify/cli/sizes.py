@@ -62,7 +62,9 @@ class _Fields(Group):
 def _parameter(option: FieldOption) -> inspect.Parameter:
     names = dict.fromkeys((f"--{option.name}", f"--{option.field.replace('_', '-')}"))
     everywhere = [claim.id for claim in CLAIMS.values() if claim.construction is not None]
-    claims = "" if list(option.claims) == everywhere else f" ({', '.join(option.claims)})"
+    missing = [claim for claim in everywhere if claim not in option.claims]
+    few = f" (all but {', '.join(missing)})" if len(missing) < len(option.claims) else f" ({', '.join(option.claims)})"
+    claims = few if missing else ""
     metavar = option.letter or (option.name.upper() if option.kind is int else None)
     kind: Any = option.kind | None
     annotation = Annotated[kind, typer.Option(*names, metavar=metavar, help=option.words + claims)]

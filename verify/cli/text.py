@@ -34,13 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    running: options.Running,
-    temperature: options.TemperatureOptions,
-    fields: MaskOption,
+    *,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="what the transformer must generate; any Unicode text")],
     vocab: Annotated[
         str | None, typer.Option("--vocab", metavar="CHARACTERS", help="the vocabulary; TEXT's characters by default")
     ] = None,
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -50,7 +51,7 @@ def generate(
     if not len(tokens):
         raise InvalidArgument("text: expected at least one character but got '' (type str)")
     request = Request(
-        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim("theorem-1"), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build({"vocab_size": vocabulary.size, "context_size": len(tokens)})
     verdict, outcome = evaluate(
@@ -59,7 +60,6 @@ def generate(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = vocabulary.decode(outcome.produced[0])
     prompt = _prompt(construction, tokens)
@@ -81,11 +81,12 @@ def generate(
 
 
 def answer(
-    running: options.Running,
-    temperature: options.TemperatureOptions,
-    fields: MaskOption,
+    *,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
     map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
+    temperature: options.TemperatureOptions,
+    fields: MaskOption,
+    running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
@@ -93,7 +94,7 @@ def answer(
     table = read_map(map_file)
     user = table.token(token)
     request = Request(
-        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen()
+        get_claim(table.claim), options={**temperature.options, **fields.values}, arithmetic=running.chosen(tf32=tf32)
     )
     construction = request.build(table.sizes)
     verdict, outcome = evaluate(
@@ -103,7 +104,6 @@ def answer(
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
-        tf32=tf32,
     )
     made = [table.vocabulary[place] for place in outcome.produced[0].tolist()]
     prompt = _prompt(construction, table.target)

@@ -37,14 +37,15 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    sizes: SizeOptions,
+    *,
     claims: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CLAIM]...", help=f"all of them by default: {', '.join(CLAIMS)}"),
+        typer.Argument(metavar="CLAIM", help=f"all of them by default: {', '.join(CLAIMS)}"),
     ] = None,
+    sizes: SizeOptions,
     dtype: Annotated[
         list[str] | None,
-        typer.Option("--dtype", help="a float format; may be repeated; float64 and float32 by default"),
+        typer.Option("--dtype", help="a float format (may be repeated); float64 and float32 by default"),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu",
     examples: Annotated[int, typer.Option("--examples", help="cases of each fuzzing")] = _MAIN_JOB_EXAMPLES,
@@ -55,9 +56,10 @@ def verify(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Check every claim by every kind of evidence that fits here: the main job.
+    """Check every claim by every kind of evidence, in a minute or two: the main job.
 
-    The claims have sizes of their own here. Sizes are for constructions of yours, such as cipher.py:CaesarCipher.
+    Each claim is checked at sizes of its own. The options for sizes are for constructions of yours, such as
+    cipher.py:CaesarCipher.
     """
     chosen = [claim_of(name) for name in claims or CLAIMS]
     own = [claim for claim in chosen if claim.plan is None]

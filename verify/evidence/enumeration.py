@@ -31,7 +31,6 @@ def exhaust(
     limit: int | None = None,
     checkpoint: Path | None = None,
     progress: Progress = no_progress,
-    tf32: bool = False,
 ) -> Verdict:
     """Check EVERY target with EVERY user input by greedy generation.
 
@@ -46,7 +45,6 @@ def exhaust(
         limit: stop after this many cases in this call; the verdict is then unknown, unless a case failed.
         checkpoint: a file that holds how far the run is; an interrupted run goes on from it, a finished one removes it.
         progress: called with cases done and cases in all after each batch.
-        tf32: allow TF32 in torch's float32 products.
 
     Returns:
         ``holds`` true only when every case of the space was checked and has a positive margin (or, on a backend that
@@ -59,7 +57,7 @@ def exhaust(
     """
     if limit is not None:
         check_integer("limit", limit, 1)
-    backend = as_backend(arithmetic, tf32=tf32)
+    backend = as_backend(arithmetic)
     search = Search(
         EXHAUSTED, backend, claim=claim or type(construction).__name__, command=lambda _: command, progress=progress
     )

@@ -33,7 +33,6 @@ def evaluate(
     claim: str | None = None,
     command: Mapping[str, str] | None = None,
     trace: Trace | None = None,
-    tf32: bool = False,
     in_batch: str | None = None,
     batches: list[InBatch] | None = None,
     seed: int = 0,
@@ -52,7 +51,6 @@ def evaluate(
         claim: the claim's id; the construction's name by default.
         command: how the command line builds the construction.
         trace: records the intermediates of the last step.
-        tf32: allow TF32 in torch's float32 products.
         in_batch: run the case in this batch, see :class:`~verify.running.batches.Batch`, and not alone.
         batches: a list that is filled with how the case in batches compares with the case alone; one that fails in a
             batch is then not shown.
@@ -85,7 +83,7 @@ def evaluate(
     runs = get_arithmetic(runs, dtype=dtype, device=device) if isinstance(runs, str) else runs
     search = Search(
         EVALUATED,
-        as_backend(runs, tf32=tf32),
+        as_backend(runs),
         claim=claim or type(construction).__name__,
         command=lambda _: command,
     )

@@ -41,7 +41,6 @@ def fuzz(
     parameters: Mapping[str, Any] | None = None,
     command: CommandFor | None = None,
     progress: Progress = no_progress,
-    tf32: bool = False,
 ) -> Verdict:
     """Check drawn cases by greedy generation; a failing one is shrunk to the smallest that Hypothesis finds.
 
@@ -54,7 +53,6 @@ def fuzz(
         parameters: what the verdict says of the sizes drawn from.
         command: how the command line builds a construction, for the reproduction of a counterexample.
         progress: called with examples done and examples in all.
-        tf32: allow TF32 in torch's float32 products.
 
     Returns:
         ``holds`` true when at least one case was drawn and every one has a positive margin; ``cases`` counts DISTINCT
@@ -63,7 +61,7 @@ def fuzz(
     """
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)
-    backend = as_backend(arithmetic, tf32=tf32)  # refuses what it does not have
+    backend = as_backend(arithmetic)
     search = Search(FUZZED, backend, claim=claim, command=command, progress=progress)
     tally, runs = search.tally, 0
     seen: set[tuple[str, bytes, bytes]] = set()

@@ -27,7 +27,6 @@ def sweep(
     parameters: Mapping[str, Any] | None = None,
     command: CommandFor | None = None,
     progress: Progress = no_progress,
-    tf32: bool = False,
 ) -> Verdict:
     """Check all :func:`constant_targets` at EVERY vocabulary size from 1 up, and say where the claim stops.
 
@@ -39,7 +38,6 @@ def sweep(
         parameters: what the verdict says of the other sizes.
         command: how the command line builds a construction, for the reproduction of a counterexample.
         progress: called with sizes done and sizes in all.
-        tf32: allow TF32 in torch's float32 products.
 
     Returns:
         ``holds`` true when every size was checked; false at the first size that fails, named in ``reason``; unknown
@@ -47,7 +45,7 @@ def sweep(
 
     """
     check_integer("max_vocab_size", max_vocab_size, 1)
-    backend = as_backend(arithmetic, tf32=tf32)
+    backend = as_backend(arithmetic)
     search = Search(SWEPT, backend, claim=claim, command=command, progress=progress)
 
     def made(vocab_size: int) -> Specification:

@@ -13,14 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
-from verify.certificates.all_targets import (
-    BUDGET,
-    POINTS,
-    Bound,
-    bind_for_certificate,
-    check_one_pass,
-    readout_input,
-)
+from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, check_one_pass, readout_input
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic

@@ -19,7 +19,6 @@ from constructions.construction import Construction
 from constructions.formats import Format, get_format
 from constructions.validation import InvalidArgument, check_choice, check_integer
 from verify.arithmetic.tensors import Bias, TorchArithmetic
-from verify.certificates.all_targets import certificate_arithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.rounding.tensor_cores import TF32_PRECISION
 from verify.evidence.checkpoint import run_sha256, sealed, unsealed
@@ -146,9 +145,7 @@ class _Run:
     def _certify(self, products: str, start: int) -> None:
         state = self.frontier.certified.setdefault(products, Certified(start, start - 1))
         dtype = self.fmt.name
-        arithmetic = certificate_arithmetic("rounded", dtype, products=products, tf32=self.tf32)
-        assert isinstance(arithmetic, RoundedArithmetic)
-        scanner = Scanner(arithmetic)
+        scanner = Scanner(RoundedArithmetic.of(dtype, products=products, tf32=self.tf32))
         while not state.done:
             vocab_size = state.up_to + 1
             if vocab_size > self.limit:

@@ -209,17 +209,10 @@ def hold(arithmetic: Arithmetic[Any, Any, Any], numbers: Numbers, *, rows: bool)
     if isinstance(arithmetic, RationalArithmetic):
         entries = [_fmpq(entry) for entry in numbers.reshape(-1).tolist()]
         return flint.fmpq_mat(numbers.shape[0], numbers.shape[1], entries)
-    assert arithmetic.fmt is not None
-    rounded = rounded_to(numbers, arithmetic.fmt)
+    rounded = numbers if arithmetic.fmt is None else rounded_to(numbers, arithmetic.fmt)
     if rows:
         rounded = rounded[None]
-    if arithmetic.name.startswith("torch"):
-        import torch  # noqa: PLC0415 # torch takes seconds to import
-
-        return torch.from_numpy(np.ascontiguousarray(rounded)).to(
-            arithmetic.device, getattr(torch, arithmetic.fmt.name)
-        )
-    return rounded.astype(arithmetic.fmt.name)
+    return arithmetic.held(rounded)
 
 
 def rounded_to(numbers: Numbers, fmt: Format) -> Numbers:

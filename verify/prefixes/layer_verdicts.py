@@ -17,12 +17,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from proofs.attention import RESCALING
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
-from verify.prefixes.draw import (
-    MOST_HEADS,
-    MOST_POSITIONS,
-    MOST_PREFIX,
-    draw_case,
-)
+from verify.prefixes.draw import MOST_HEADS, MOST_POSITIONS, MOST_PREFIX, draw_case
 from verify.prefixes.layer import AttentionHead, AttentionLayer
 from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
@@ -138,6 +133,7 @@ def check_layer(
     """
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
+    arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     _check_temperature(layer, arithmetic)
     passes = attend(layer, content, prefix, arithmetic)
     subject = describe(layer, len(passes.content), len(passes.prefix))
@@ -180,6 +176,7 @@ def fuzz_layers(
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
     check_integer("examples", examples, 1)
+    arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     check_integer("seed", seed, 0)
     tally = _Tally()
     seen: set[str] = set()

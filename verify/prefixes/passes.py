@@ -12,8 +12,6 @@ With ``A_ij`` the attention of position ``i`` on content ``j`` without a prefix,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,12 +125,10 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
         1/2 2/5
 
     """
-    kind = (arithmetic.words() or ("", ""))[1]
-    if kind in {"symbolic", "structured"}:
-        raise InvalidArgument(f"arithmetic: expected rational, numpy or torch for an attention layer but got {kind}")
+    arithmetic = arithmetic.ieee()
     given = layer.rows("content", content)
     before = layer.rows("prefix", prefix)
-    with ieee(arithmetic):
+    with arithmetic.running():
         rows, virtual = hold(arithmetic, given, rows=True), hold(arithmetic, before, rows=True)
         everything = arithmetic.below(virtual, rows)
         alone, joined = layer.visible(len(given)), layer.visible(len(given), len(before))
@@ -185,7 +181,7 @@ def _head(
 
 def scores_of(head: AttentionHead, rows: Any, arithmetic: AnyArithmetic) -> Numbers:
     """Return a head's scores between all rows, as the arithmetic computes them, positions x positions."""
-    with ieee(arithmetic):
+    with arithmetic.running():
         query, key = (hold(arithmetic, part, rows=False) for part in (head.query, head.key))
         return numbers(arithmetic, arithmetic.scores(arithmetic.linear(rows, query), arithmetic.linear(rows, key)))
 
@@ -198,19 +194,6 @@ def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
         return exact
     array = arithmetic.numbers(held)
     return array[0] if array.ndim == 3 else array
-
-
-@contextmanager
-def ieee(arithmetic: AnyArithmetic) -> Iterator[None]:
-    """Keep torch's products at the precision of their format, and numpy silent about results that are not finite."""
-    if arithmetic.name.startswith("torch"):
-        from verify.running.torch_module import matmul_precision  # noqa: PLC0415 # torch takes seconds to import
-
-        with matmul_precision("highest"):
-            yield
-    else:
-        with np.errstate(all="ignore"):
-            yield
 
 
 def rescaling_sides(passes: Passes) -> list[tuple[Numbers, Numbers]]:

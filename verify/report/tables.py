@@ -13,6 +13,7 @@ from verify.evidence.kinds import kind_of
 from verify.evidence.numbers import LONGEST_NUMBER
 from verify.evidence.numbers import number as number
 from verify.evidence.verdict import Margin, Verdict
+from verify.requests.words import field_options
 
 #: How many targets of a certificate's cells were looked at, in what it rests on.
 _DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
@@ -42,7 +43,7 @@ _DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("reado
 
 def parameters(verdict: Verdict) -> str:
     """Return the parameters in short, the temperature last: ``V = 4, N = 8, q = 19``."""
-    letters = {"vocab_size": "V", "context_size": "N", "response_size": "N0", "input_size": "n_X"}
+    letters = {name: option.letter for name, option in field_options().items() if option.size and option.letter}
     shown, temperature = [], list[str]()
     for name, value in verdict.parameters.items():
         if name in letters:

@@ -22,7 +22,6 @@ class Request:
         sizes: for every size that is given its values, by the construction's fields, in their order.
         options: the other fields of the construction that are given, such as ``mask`` and ``temperature``.
         arithmetic: the number system, or for certificates the one in which they bound; ``None`` where nothing runs.
-        tf32: allow TF32 in torch's float32 products.
 
     Example:
         >>> from proofs import get_claim
@@ -35,7 +34,6 @@ class Request:
     sizes: Mapping[str, range] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     arithmetic: Any = None
-    tf32: bool = False
 
     def build(self, sizes: Mapping[str, Any]) -> Construction:
         """Return the construction at the given sizes with the options of this request.

@@ -97,20 +97,19 @@ class Runner:
 
     """
 
-    def __init__(self, construction: Specification, runs: Runs, *, tf32: bool = False) -> None:
+    def __init__(self, construction: Specification, runs: Runs) -> None:
         """Make a backend ready.
 
         Args:
             construction: what to run.
             runs: an arithmetic, or a backend.
-            tf32: allow TF32 in torch's float32 products.
 
         Raises:
             InvalidArgument: the arithmetic's format cannot hold what the weights rely on, the backend cannot run it, or
                 it has several targets and no prompt that tells them apart.
 
         """
-        self.construction, self.backend = construction, as_backend(runs, tf32=tf32)
+        self.construction, self.backend = construction, as_backend(runs)
         self.declared = declared(construction)
         self.prepared = self.backend.prepare(construction)
 

@@ -86,7 +86,7 @@ def _task(claim: Claim, step: Step, numbers: Numbers, gathering: Gathering) -> I
     """
     kind = STEPS[step.evidence]
     sizes = {name: range(size, size + 1) if isinstance(size, int) else size for name, size in step.sizes.items()}
-    request = Request(claim, sizes, step.options, kind.arithmetic(numbers), numbers.tf32)
+    request = Request(claim, sizes, step.options, kind.arithmetic(numbers))
     single = bool(sizes) and all(len(values) == 1 for values in sizes.values())
     if single and not kind.of_all and claim.plan is not None and built(request, request.first) is None:
         return

@@ -9,7 +9,8 @@ from typing import Any
 
 from constructions.formats import FORMATS
 from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
-from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic
+from verify.certificates import BallArithmetic, certificate_arithmetic
+from verify.certificates.enclosing import EnclosingArithmetic
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,11 @@ class Numbers:
     Attributes:
         runs: the arithmetic that runs cases, where cases can be run.
         certifies: the arithmetic that bounds all cases at once, where there is one.
-        tf32: whether TF32 is allowed in ``runs``; ``certifies`` allows for it then.
 
     """
 
     runs: Arithmetic[Any, Any, Any] | None = None
-    certifies: BallArithmetic | RoundedArithmetic | None = None
-    tf32: bool = False
+    certifies: EnclosingArithmetic[Any, Any, Any] | None = None
 
 
 def _real(chosen: Chosen) -> Iterator[Numbers]:
@@ -56,7 +55,7 @@ def _floats(chosen: Chosen) -> Iterator[Numbers]:
     for dtype in chosen.dtypes:
         tf32 = chosen.tf32 and FORMATS[dtype] == FORMATS["float32"]
         certifies = certificate_arithmetic("rounded", dtype, tf32=tf32)
-        yield Numbers(torch_arithmetic(dtype, chosen.device), certifies, tf32)
+        yield Numbers(torch_arithmetic(dtype, chosen.device, tf32=tf32), certifies)
 
 
 #: What a step of a plan calls numbers, in the order in which evidence is gathered.

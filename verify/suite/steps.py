@@ -55,7 +55,6 @@ def exhausted(
         limit=limit,
         checkpoint=checkpoint,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
 
 
@@ -78,7 +77,6 @@ def fuzzed(request: Request, gathering: Gathering) -> Verdict:
         parameters=parameters,
         command=request.command,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
 
 
@@ -114,7 +112,6 @@ def swept(request: Request, gathering: Gathering) -> Verdict:
         parameters=others | options_of(request.build({"vocab_size": 1, **others})),
         command=request.command,
         progress=gathering.progress,
-        tf32=request.tf32,
     )
     verdict = replace(verdict, reason=verdict.reason or refusal)
     gathering.swept.append(verdict)
@@ -135,11 +132,10 @@ def certified(request: Request, gathering: Gathering, **limits: Any) -> Verdict:
         verdict = certify(
             request.construction, request.arithmetic, claim=request.claim.id, progress=gathering.progress, **limits
         )
-        vocab_size = request.first["vocab_size"]
         # a sweep runs one kernel and a certificate is about all of them: it may stop a little earlier
-        if verdict.holds or not gathering.swept or vocab_size == 1:
+        if verdict.holds or not gathering.swept or request.first["vocab_size"] == 1:
             return verdict
-        request = request.with_vocabularies_to(vocab_size - 1)
+        request = request.with_vocabularies_to(request.first["vocab_size"] - 1)
 
 
 def _below(request: Request, gathering: Gathering) -> Request:

@@ -7,31 +7,28 @@ from typing import Any
 
 from rich.table import Table
 
-from verify.evidence.verdict import Method, Verdict
+from verify.arithmetic.families import numbers_of
+from verify.evidence.kinds import Strength, kind_of
+from verify.evidence.verdict import Verdict
 from verify.report.tables import evidence, parameters
-
-#: Kinds of evidence, the strongest first: all sizes; all cases of given sizes, by proof and by enumeration; then cases.
-STRENGTH: tuple[Method, ...] = ("proved", "certified", "exhausted", "swept", "fuzzed", "evaluated")
 
 
 def arithmetic_family(verdict: Verdict) -> str:
     """Return what numbers a verdict is about: ``real``, ``rational`` or a float format, whatever computed it."""
-    if verdict.arithmetic in {"real", "ball"}:
-        return "real"
-    return verdict.arithmetic.removeprefix("rounded ").removeprefix("torch ").removeprefix("numpy ")
+    return numbers_of(verdict.arithmetic)
 
 
 def strongest(verdicts: Iterable[Verdict]) -> Mapping[str, Mapping[str, tuple[Verdict | None, Verdict | None]]]:
     """Return for every claim and kind of numbers the strongest verdict that holds, and one that is falsified.
 
-    Among verdicts of one method the one about most cases is the strongest. A verdict that is not shown is no evidence.
+    Among verdicts of one kind the one about most cases is the strongest. A verdict that is not shown is no evidence.
     """
     found: dict[str, dict[str, tuple[Verdict | None, Verdict | None]]] = {}
     for verdict in verdicts:
         place = found.setdefault(verdict.claim, {})
         family = arithmetic_family(verdict)
         held, falsified = place.get(family, (None, None))
-        if verdict.holds and (held is None or _rank(verdict) < _rank(held)):
+        if verdict.holds and (held is None or _rank(verdict) > _rank(held)):
             held = verdict
         if verdict.holds is False and falsified is None:
             falsified = verdict
@@ -39,8 +36,8 @@ def strongest(verdicts: Iterable[Verdict]) -> Mapping[str, Mapping[str, tuple[Ve
     return found
 
 
-def _rank(verdict: Verdict) -> tuple[int, int]:
-    return STRENGTH.index(verdict.method), -verdict.cases
+def _rank(verdict: Verdict) -> tuple[Strength, int]:
+    return kind_of(verdict.method).strength, verdict.cases
 
 
 def strongest_table(verdicts: Iterable[Verdict]) -> Table:

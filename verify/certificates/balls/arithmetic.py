@@ -21,6 +21,7 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from verify.arithmetic.base import Visible
+from verify.arithmetic.families import BALL
 from verify.arithmetic.gaps import check_exponents
 from verify.certificates.balls.attention import gap_of, hardmax, softmax
 from verify.certificates.balls.columns import (
@@ -53,7 +54,8 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
 
-    name = "ball"
+    spec = BALL.spec()
+    name = spec.name
     fmt = None
     device = "cpu"
 
@@ -63,10 +65,12 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
 
     def weight(self, matrix: ExactMatrix) -> BallWeight:
         """Return the matrix."""
-        found: list[list[tuple[int, flint.arb]]] = [[] for _ in range(matrix.shape[0])]
+        held: list[list[tuple[int, flint.arb]]] = [[] for _ in range(matrix.shape[0])]
+        exact: list[list[tuple[int, flint.fmpq]]] = [[] for _ in range(matrix.shape[0])]
         for row, column, value in matrix.nonzero():
-            found[row].append((column, ball(value)))
-        return BallWeight(tuple(map(tuple, found)), matrix.shape)
+            held[row].append((column, ball(value)))
+            exact[row].append((column, flint.fmpq(value.numerator, value.denominator)))
+        return BallWeight(tuple(map(tuple, held)), matrix.shape, tuple(map(tuple, exact)))
 
     def prompt_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return virtual tokens between two, shape batch x rows x width."""

@@ -29,10 +29,18 @@ class BallRows:
 
 @dataclass(frozen=True, eq=False)
 class BallWeight:
-    """The non-zero entries of a matrix as balls, row by row: ``(column, entry)``; and its shape."""
+    """The non-zero entries of a matrix, row by row: ``(column, entry)``.
+
+    Attributes:
+        entries: as balls.
+        shape: rows and columns.
+        rationals: the same entries exactly.
+
+    """
 
     entries: tuple[tuple[tuple[int, flint.arb], ...], ...]
     shape: tuple[int, int]
+    rationals: tuple[tuple[tuple[int, flint.fmpq], ...], ...]
 
     def entry(self, row: int) -> flint.arb:
         """Return an entry of a matrix of one column."""

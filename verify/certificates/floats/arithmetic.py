@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from constructions.exact_matrix import ExactMatrix
-from constructions.formats import Format
+from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
+from verify.arithmetic.families import ROUNDED
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, collapsed, fits, tainted, unbounded
 from verify.certificates.floats.boxes import RoundedWeight as RoundedWeight
@@ -57,7 +58,13 @@ class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Enclosing
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         super().__init__(kernel)
-        self.name = f"rounded {kernel.fmt.name}" + (" with TF32" if kernel.tf32 else "")
+        self.spec = ROUNDED.spec(kernel.fmt.name, self.device, {"products": kernel.products, "tf32": kernel.tf32})
+        self.name = self.spec.name
+
+    @classmethod
+    def of(cls, dtype: str = "float32", *, products: str = "either", tf32: bool = False) -> RoundedArithmetic:
+        """Return the bounds of the kernels of a format; see :class:`~verify.certificates.floats.kernel.Kernel`."""
+        return cls(Kernel(get_format(dtype), products, tf32))
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""

@@ -99,7 +99,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Bound what ``base`` bounds."""
         self.base = base
         self._known: dict[Any, Box] = {}
-        self.name, self.fmt, self.device = base.name, base.fmt, base.device
+        self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
     def _wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""

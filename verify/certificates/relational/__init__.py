@@ -2,4 +2,4 @@
 
 from verify.certificates.relational import balls as balls  # registers how its bounds are taken apart
 from verify.certificates.relational import floats as floats  # registers how its bounds are taken apart
-from verify.certificates.relational.arithmetic import relational as relational
+from verify.certificates.relational.symbolic import relational as relational

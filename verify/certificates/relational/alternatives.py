@@ -9,15 +9,19 @@ therefore encloses it for a token between them. It is intersected with the plain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from constructions.operations import RowsT
 from verify.certificates.cells import BATCH_NUMBERS
+from verify.certificates.relational.enclosures import Enclosures
+from verify.certificates.relational.related import Related
+
+_Coordinates = Bool[np.ndarray, " width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +83,95 @@ class Table:
         return Table(self.choice, make)
 
 
-@dataclass(frozen=True, eq=False)
-class Related(Generic[RowsT]):
-    """Rows, and what is known of them beside bounds of every coordinate.
+class Tables(Generic[RowsT]):
+    """What operations make of tables."""
 
-    Attributes:
-        rows: the bounds.
-        tables: the rows, by their places, that are known to be one of finitely many.
+    def __init__(self, enclosures: Enclosures[Any, RowsT, Any]) -> None:
+        """Take bounds apart by ``enclosures``."""
+        self.enclosures = enclosures
 
-    """
+    def each(self, rows: Related[RowsT], operation: Callable[[Any], Any], width: int | None = None) -> dict[int, Table]:
+        """Return the tables of an operation on each alternative; those that it makes too wide are left out."""
+        tables = {place: table for place, table in rows.tables.items() if width is None or table.choice.fits(width)}
+        return {place: table.then(operation) for place, table in tables.items()}
 
-    rows: RowsT
-    tables: Mapping[int, Table] = field(default_factory=dict)
+    def joined(
+        self,
+        found: RowsT,
+        parts: Sequence[Related[RowsT]],
+        operation: Callable[[list[Any]], Any],
+        *,
+        couples: bool = False,
+    ) -> Related[RowsT]:
+        """Return an operation on several rows, with the tables that are left of it.
+
+        Args:
+            found: what the arithmetic below makes of the bounds.
+            parts: the operands.
+            operation: the same on the alternatives of each.
+            couples: whether it makes one coordinate of several.
+
+        """
+        tables: dict[int, Table] = {}
+        for place in sorted({place for part in parts for place in part.tables}):
+            held = [part.tables.get(place) for part in parts]
+            choices = {id(table.choice) for table in held if table is not None}
+            if len(choices) == 1:
+                tables[place] = self._of_parts(place, held, parts, operation)
+                if couples and sum(bool(self.enclosures.varying(part.rows, place).any()) for part in parts) > 1:
+                    found = self._meet(found, place, tables[place])
+        return Related(found, tables)
+
+    def _of_parts(
+        self,
+        place: int,
+        held: list[Table | None],
+        parts: Sequence[Related[RowsT]],
+        operation: Callable[[list[Any]], Any],
+    ) -> Table:
+        choice = next(table.choice for table in held if table is not None)
+        enclosures = self.enclosures
+
+        def make() -> Any:
+            rows = [
+                enclosures.repeated(enclosures.one(part.rows, place), choice.count) if table is None else table.rows
+                for table, part in zip(held, parts, strict=True)
+            ]
+            if any(each is None for each in rows) or not choice.fits(sum(map(enclosures.width, rows))):
+                return None
+            return operation(rows)
+
+        return Table(choice, make)
+
+    def met(
+        self,
+        found: RowsT,
+        tables: dict[int, Table],
+        read: Related[RowsT],
+        tells: Callable[[_Coordinates], Any],
+    ) -> RowsT:
+        """Return bounds, within the hulls of the tables that can tell more.
+
+        Args:
+            found: the bounds of a result.
+            tables: its tables.
+            read: what it was computed from.
+            tells: called with the coordinates of a row that are not known: whether their relation tells more.
+
+        """
+        known: dict[bytes, bool] = {}
+        for place, table in tables.items():
+            varying = self.enclosures.varying(read.rows, place)
+            key = varying.tobytes()
+            if key not in known:
+                known[key] = bool(tells(varying))
+            if known[key]:
+                found = self._meet(found, place, table)
+        return found
+
+    def _meet(self, found: RowsT, place: int, table: Table) -> RowsT:
+        if table.rows is None:
+            return found
+        choice = table.choice
+        hulls = self.enclosures.hulls(table.rows, choice.low - choice.first, choice.high - choice.first)
+        return self.enclosures.met(found, place, hulls)

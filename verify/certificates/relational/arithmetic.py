@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
-from constructions.activations import Activation
+from constructions.activations import RELU, Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
-from verify.certificates.relational.alternatives import Choice, Related, Table
-from verify.certificates.relational.enclosures import Enclosures, enclosures_of
-from verify.running.trace import Trace
-
-_Coordinates = Bool[np.ndarray, " width"]
-
-
-def relational(
-    arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT],
-) -> RelationalArithmetic[WeightT, RowsT, ScoresT] | None:
-    """Return the arithmetic that keeps relations beside the bounds of ``arithmetic``; ``None`` where none is known."""
-    enclosures = enclosures_of(arithmetic)
-    return None if enclosures is None else RelationalArithmetic(arithmetic, enclosures)
-
-
-@dataclass
-class Bounds(Trace):
-    """Hands the bounds of every intermediate on to another trace, without what is known beside them.
-
-    Attributes:
-        trace: where they go.
-
-    """
-
-    trace: Trace = field(default_factory=Trace)
-
-    def record(self, name: str, arithmetic: Any, value: Any) -> None:  # the signature of Trace
-        """Hand a value on."""
-        self.trace.record(name, arithmetic.base, value.rows if isinstance(value, Related) else value)
+from verify.certificates.relational.alternatives import Choice, Table, Tables
+from verify.certificates.relational.enclosures import Enclosures
+from verify.certificates.relational.related import Origin, Related, Scaled
 
 
 @final
@@ -68,7 +42,8 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
     ) -> None:
         """Keep relations beside the bounds of ``base``."""
         self.base, self.enclosures = base, enclosures
-        self.name, self.fmt, self.device = base.name, base.fmt, base.device
+        self._tables = Tables(enclosures)
+        self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
     def weight(self, matrix: ExactMatrix) -> WeightT:
         """Return the matrix."""
@@ -109,7 +84,7 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
     def beside(self, left: Related[RowsT], right: Related[RowsT]) -> Related[RowsT]:
         """Return the rows side by side."""
         rows = self.base.beside(left.rows, right.rows)
-        return self._joined(rows, [left, right], lambda parts: self.enclosures.inner.beside(*parts))
+        return self._tables.joined(rows, [left, right], lambda parts: self.enclosures.inner.beside(*parts))
 
     def below(self, top: Related[RowsT], bottom: Related[RowsT]) -> Related[RowsT]:
         """Return the rows one under the other."""
@@ -120,42 +95,52 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
     def last(self, rows: Related[RowsT]) -> Related[RowsT]:
         """Return the last row."""
         place = self.enclosures.count(rows.rows) - 1
-        return Related(self.base.last(rows.rows), {0: rows.tables[place]} if place in rows.tables else {})
+        tables = {0: rows.tables[place]} if place in rows.tables else {}
+        origin = rows.origin and replace(rows.origin, rows=self.base.last(rows.origin.rows))
+        scaled = rows.scaled and Scaled(self.base.last(rows.scaled.rows), self.base.last(rows.scaled.normed))
+        return Related(self.base.last(rows.rows), tables, origin, scaled)
 
     # layers ----------------------------------------------------------------------------------------------------------
 
     def linear(self, rows: Related[RowsT], weight: WeightT, bias: WeightT | None = None) -> Related[RowsT]:
         """Return ``W x + b``: of an unknown token column by column, where a sum reads several of its coordinates."""
         found = self.base.linear(rows.rows, weight, bias)
+        if rows.origin is not None:
+            found = self.enclosures.along_lines(found, rows.origin, rows.rows, weight, bias)
+        origin = Origin(rows.rows, weight, bias)
         if not rows.tables:
-            return Related(found)
+            return Related(found, origin=origin)
         reads = self.enclosures.reads(weight)
         height = reads.shape[0]
-        tables = self._each(rows, lambda alternatives: self.enclosures.inner.linear(alternatives, weight, bias), height)
+        tables = self._tables.each(
+            rows, lambda alternatives: self.enclosures.inner.linear(alternatives, weight, bias), height
+        )
         coupled = reads[reads.sum(axis=1) > 1]
         if len(coupled):
-            found = self._met(found, tables, rows, lambda varying: (coupled[:, varying].sum(axis=1) > 1).any())
-        return Related(found, tables)
+            found = self._tables.met(found, tables, rows, lambda varying: (coupled[:, varying].sum(axis=1) > 1).any())
+        return Related(found, tables, origin)
 
     def relu(self, rows: Related[RowsT]) -> Related[RowsT]:
         """Return ``max(0, .)``, which is monotone: the hull of its values is its value at the hull."""
-        return Related(self.base.relu(rows.rows), self._each(rows, self.enclosures.inner.relu))
+        tables = self._tables.each(rows, self.enclosures.inner.relu)
+        return Related(self.base.relu(rows.rows), tables, rows.origin and rows.origin.then(RELU))
 
     def total(self, parts: Sequence[Related[RowsT]]) -> Related[RowsT]:
         """Return the sum."""
         rows = self.base.total([part.rows for part in parts])
-        return self._joined(rows, parts, self.enclosures.inner.total, couples=True)
+        return self._tables.joined(rows, parts, self.enclosures.inner.total, couples=True)
 
     def pointwise(self, rows: Related[RowsT], activation: Activation) -> Related[RowsT]:
         """Return an activation of every coordinate; it may take few of the values that lie between its bounds."""
         found = self.base.pointwise(rows.rows, activation)
-        tables = self._each(rows, lambda alternatives: self.enclosures.inner.pointwise(alternatives, activation))
-        return Related(self._met(found, tables, rows, np.any), tables)
+        tables = self._tables.each(rows, lambda alternatives: self.enclosures.inner.pointwise(alternatives, activation))
+        origin = rows.origin and rows.origin.then(activation)
+        return Related(self._tables.met(found, tables, rows, np.any), tables, origin)
 
     def multiply(self, left: Related[RowsT], right: Related[RowsT]) -> Related[RowsT]:
         """Return the product, coordinate by coordinate."""
         rows = self.base.multiply(left.rows, right.rows)
-        return self._joined(
+        return self._tables.joined(
             rows, [left, right], lambda held: self.enclosures.inner.multiply(held[0], held[1]), couples=True
         )
 
@@ -163,13 +148,14 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         """Return every row over its length, which every coordinate has a part in."""
         found = self.base.normalise(rows.rows, centred=centred, mean=mean, eps=eps)
         norm = partial(self.enclosures.inner.normalise, centred=centred, mean=mean, eps=eps)
-        tables = self._each(rows, norm)
-        return Related(self._met(found, tables, rows, np.any), tables)
+        tables = self._tables.each(rows, norm)
+        met = self._tables.met(found, tables, rows, np.any)
+        return Related(met, tables, scaled=None if centred else Scaled(rows.rows, met))
 
     def affine(self, rows: Related[RowsT], weight: WeightT | None, bias: WeightT | None) -> Related[RowsT]:
         """Return ``w * x + b`` coordinate by coordinate, which is monotone in each."""
         found = self.base.affine(rows.rows, weight, bias)
-        return Related(found, self._each(rows, lambda each: self.enclosures.inner.affine(each, weight, bias)))
+        return Related(found, self._tables.each(rows, lambda each: self.enclosures.inner.affine(each, weight, bias)))
 
     # attention, which mixes a row with others, so that nothing but bounds is left of it -------------------------------
 
@@ -208,8 +194,12 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
         *,
         points: int,
     ) -> Margins:
-        """Return lower bounds of the margins, as the arithmetic below does."""
-        return self.base.margins(rows.rows, weight, bias, expected, points=points)
+        """Return lower bounds of the margins; a factor that a whole row has drops out."""
+        found = self.base.margins(rows.rows, weight, bias, expected, points=points)
+        if rows.scaled is None:
+            return found
+        scaled = self.enclosures.scaled_margins(rows.scaled, weight, bias, expected)
+        return found if scaled is None else Margins(np.fmax(found.lower, scaled))
 
     def assumptions(self) -> str:
         """Return what the arithmetic below assumes."""
@@ -222,93 +212,3 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
     def numbers(self, rows: Related[RowsT] | ScoresT) -> np.ndarray[Any, Any]:
         """Return the bounds as the arithmetic below does."""
         return self.base.numbers(rows.rows if isinstance(rows, Related) else rows)
-
-    # tables ----------------------------------------------------------------------------------------------------------
-
-    def _each(
-        self, rows: Related[RowsT], operation: Callable[[Any], Any], width: int | None = None
-    ) -> dict[int, Table]:
-        """Return the tables of an operation on each alternative; those that it makes too wide are left out."""
-        tables = {place: table for place, table in rows.tables.items() if width is None or table.choice.fits(width)}
-        return {place: table.then(operation) for place, table in tables.items()}
-
-    def _joined(
-        self,
-        found: RowsT,
-        parts: Sequence[Related[RowsT]],
-        operation: Callable[[list[Any]], Any],
-        *,
-        couples: bool = False,
-    ) -> Related[RowsT]:
-        """Return an operation on several rows, with the tables that are left of it.
-
-        Args:
-            found: what the arithmetic below makes of the bounds.
-            parts: the operands.
-            operation: the same on the alternatives of each.
-            couples: whether it makes one coordinate of several.
-
-        """
-        tables: dict[int, Table] = {}
-        for place in sorted({place for part in parts for place in part.tables}):
-            held = [part.tables.get(place) for part in parts]
-            choices = {id(table.choice) for table in held if table is not None}
-            if len(choices) == 1:
-                tables[place] = self._of_parts(place, held, parts, operation)
-                if couples and sum(bool(self.enclosures.varying(part.rows, place).any()) for part in parts) > 1:
-                    found = self._meet(found, place, tables[place])
-        return Related(found, tables)
-
-    def _of_parts(
-        self,
-        place: int,
-        held: list[Table | None],
-        parts: Sequence[Related[RowsT]],
-        operation: Callable[[list[Any]], Any],
-    ) -> Table:
-        choice = next(table.choice for table in held if table is not None)
-        enclosures = self.enclosures
-
-        def make() -> Any:
-            rows = [
-                enclosures.repeated(enclosures.one(part.rows, place), choice.count) if table is None else table.rows
-                for table, part in zip(held, parts, strict=True)
-            ]
-            if any(each is None for each in rows) or not choice.fits(sum(map(enclosures.width, rows))):
-                return None
-            return operation(rows)
-
-        return Table(choice, make)
-
-    def _met(
-        self,
-        found: RowsT,
-        tables: dict[int, Table],
-        read: Related[RowsT],
-        tells: Callable[[_Coordinates], Any],
-    ) -> RowsT:
-        """Return bounds, within the hulls of the tables that can tell more.
-
-        Args:
-            found: the bounds of a result.
-            tables: its tables.
-            read: what it was computed from.
-            tells: called with the coordinates of a row that are not known: whether their relation tells more.
-
-        """
-        known: dict[bytes, bool] = {}
-        for place, table in tables.items():
-            varying = self.enclosures.varying(read.rows, place)
-            key = varying.tobytes()
-            if key not in known:
-                known[key] = bool(tells(varying))
-            if known[key]:
-                found = self._meet(found, place, table)
-        return found
-
-    def _meet(self, found: RowsT, place: int, table: Table) -> RowsT:
-        if table.rows is None:
-            return found
-        choice = table.choice
-        hulls = self.enclosures.hulls(table.rows, choice.low - choice.first, choice.high - choice.first)
-        return self.enclosures.met(found, place, hulls)

@@ -7,11 +7,16 @@ from jaxtyping import Bool, Int
 
 from verify.certificates.balls.arithmetic import BallArithmetic, BallRows, BallWeight
 from verify.certificates.balls.columns import Column, extreme, known_column, larger, smaller, zeros
+from verify.certificates.relational import monomials
+from verify.certificates.relational.ball_lines import BallLines
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.certificates.relational.related import Origin
 
 
 class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
     """Inner rows are rows of a batch of 1."""
+
+    symbols = monomials
 
     def __init__(self, arithmetic: BallArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
@@ -68,6 +73,13 @@ class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
             _met(own, place, another, rows.rows) for own, another in zip(rows.columns, other.columns, strict=True)
         )
         return BallRows(columns, max(rows.batch, other.batch), rows.rows)
+
+    def along_lines(
+        self, found: BallRows, origin: Origin[BallRows], hidden: BallRows, weight: BallWeight, bias: BallWeight | None
+    ) -> BallRows:
+        """Return bounds of ``W h + b``."""
+        pieces = origin.activation.pieces()
+        return found if pieces is None else BallLines(origin, pieces, hidden, weight, bias).met(found)
 
     def varying(self, rows: BallRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single number in every cell."""

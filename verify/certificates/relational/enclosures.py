@@ -11,11 +11,12 @@ from functools import singledispatch
 from typing import Any, Generic
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
 from verify.certificates.enclosing import EnclosingArithmetic
+from verify.certificates.relational.related import Origin, Scaled
 
 InnerT = TypeVar("InnerT", default=Any)
 
@@ -25,9 +26,11 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
 
     Attributes:
         inner: the arithmetic of inner rows; its operations are those of the outer rows.
+        symbols: the functions of :mod:`verify.certificates.relational.monomials` for the outer rows; ``None`` for none.
 
     """
 
+    symbols: Any = None
     inner: EnclosingArithmetic[WeightT, InnerT, Any]
 
     @abstractmethod
@@ -57,9 +60,31 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
         Both enclose what a kernel computes, so their intersection does. If they do not meet, the rows stay as they are.
         """
 
+    def scaled_margins(
+        self, scaled: Scaled[RowsT], weight: WeightT, bias: WeightT, expected: Int[np.ndarray, " cells"]
+    ) -> Float[np.ndarray, " cells"] | None:
+        """Return lower bounds of the margins of logits that read rows with one factor each; ``None`` for no bounds."""
+        del scaled, weight, bias, expected
+        return None
+
     @abstractmethod
     def varying(self, rows: RowsT, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not a single number, the same in every cell."""
+
+    @abstractmethod
+    def along_lines(
+        self, found: RowsT, origin: Origin[RowsT], hidden: RowsT, weight: WeightT, bias: WeightT | None
+    ) -> RowsT:
+        """Return bounds of ``W h + b`` within ``found``, by what coordinates of ``h`` have in common.
+
+        Args:
+            found: bounds of it.
+            origin: where ``h`` comes from, ``h = f(W_1 x + b_1)``.
+            hidden: bounds of ``h``.
+            weight: ``W``.
+            bias: ``b``.
+
+        """
 
     @abstractmethod
     def reads(self, weight: WeightT) -> Bool[np.ndarray, "rows columns"]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Bool, Int
+from fractions import Fraction
 
-from verify.certificates.floats.arithmetic import RoundedWeight
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from constructions.activations import KernelError, Pieces
+from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
 from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.sparse import SparseArithmetic, SparseRows
+from verify.certificates.floats.directed import largest_of
+from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.certificates.relational.float_lines import FloatLines
+from verify.certificates.relational.related import Origin, Scaled
+from verify.certificates.relational.scaled import ScaledMargins
 
 
 class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
@@ -16,7 +23,7 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
 
     def __init__(self, arithmetic: SparseArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
-        self.inner = arithmetic.base
+        self.inner: RoundedArithmetic = arithmetic.base
 
     def count(self, rows: SparseRows) -> int:
         """Return the number of rows."""
@@ -55,6 +62,43 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
             return SparseRows(shared)
         return SparseRows(shared, rows.places, _met(rows.varying, place, other.columns(rows.places)))
 
+    def along_lines(
+        self,
+        found: SparseRows,
+        origin: Origin[SparseRows],
+        hidden: SparseRows,
+        weight: RoundedWeight,
+        bias: RoundedWeight | None,
+    ) -> SparseRows:
+        """Return bounds of ``W h + b``, where ``h`` is not rounded by its activation."""
+        pieces = _unrounded(origin, self.inner)
+        if pieces is None:
+            return found
+        line = FloatLines(
+            self.inner, origin.rows.dense(), origin.weight, origin.bias, pieces, hidden.dense(), weight, bias
+        )
+        told = line.sums()
+        if told is None:
+            return found
+        outputs, box = told
+        dense = found.dense()
+        low, high = (np.broadcast_to(part, box.shape[:2] + dense.shape[2:]).copy() for part in (dense.low, dense.high))
+        meets = np.maximum(low[..., outputs], box.low) <= np.minimum(high[..., outputs], box.high)
+        low[..., outputs] = np.where(meets, np.maximum(low[..., outputs], box.low), low[..., outputs])
+        high[..., outputs] = np.where(meets, np.minimum(high[..., outputs], box.high), high[..., outputs])
+        return _sparse(Box(low, high, dense.grid, dense.exact))
+
+    def scaled_margins(
+        self,
+        scaled: Scaled[SparseRows],
+        weight: RoundedWeight,
+        bias: RoundedWeight,
+        expected: Int[np.ndarray, " cells"],
+    ) -> Float[np.ndarray, " cells"] | None:
+        """Return lower bounds of the margins of logits that read rows with one factor each."""
+        margins = ScaledMargins(self.inner, weight, bias)
+        return margins.lower(scaled.rows.dense(), scaled.normed.dense(), expected)
+
     def varying(self, rows: SparseRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single float in every cell."""
         return np.asarray(rows.shared.low[0, place] != rows.shared.high[0, place])
@@ -62,6 +106,15 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
     def reads(self, weight: RoundedWeight) -> Bool[np.ndarray, "rows columns"]:
         """Return where a matrix is not 0."""
         return np.asarray(weight.values != 0)
+
+
+def _unrounded(origin: Origin[SparseRows], arithmetic: RoundedArithmetic) -> Pieces | None:
+    """Return the pieces of an activation whose kernels round nothing, and whose kinks are floats."""
+    pieces = origin.activation.pieces()
+    if pieces is None or origin.activation.error(arithmetic.fmt) != KernelError(0):
+        return None
+    largest = largest_of(arithmetic.fmt)
+    return pieces if all(kink <= largest and Fraction(float(kink)) == kink for kink in pieces.kinks) else None
 
 
 def _met(box: Box, place: int, other: Box) -> Box:

@@ -1,0 +1,110 @@
+"""The kinds of arithmetic, each with what it says of itself: a new one is its own file, and an entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from constructions.formats import FORMATS
+from constructions.validation import check_choice
+from verify.arithmetic.spec import Family, Option, Setting, Spec
+
+_KERNELS = "arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels"
+_FLOATS = "arithmetic: expected rounded with tf32 or products, which say how floats are rounded"
+
+_BIAS = Option("bias", "linear", _KERNELS, {"separate": "separate", "fma": "fma"})
+_TF32_FACTORS = Option("tf32_factors", default=False, refusal=_KERNELS, shown={True: "tf32-factors"})
+#: What says that TF32 is refused, and what says in a name that it is allowed.
+TF32_REFUSED = "tf32: expected torch in float32, whose products it reduces"
+_WITH_TF32: Mapping[Setting, str] = {True: "with TF32"}
+_TF32 = Option("tf32", default=False, refusal=TF32_REFUSED, shown=_WITH_TF32)
+
+_ALL = tuple(FORMATS)
+
+RATIONAL = Family(
+    "rational", "rational", "rational", "verify.arithmetic.rational:RationalArithmetic", "verify.RationalArithmetic"
+)
+SYMBOLIC = Family(
+    "symbolic", "symbolic", "symbolic", "verify.arithmetic.symbolic:SymbolicArithmetic", "verify.SymbolicArithmetic"
+)
+NUMPY = Family(
+    "numpy",
+    "numpy {format}",
+    "{format}",
+    "verify.arithmetic.floating:NumpyArithmetic",
+    "verify.NumpyArithmetic",
+    ("float64", "float32", "float16"),
+)
+TORCH = Family(
+    "torch",
+    "torch {format}",
+    "{format}",
+    "verify.arithmetic.tensors:TorchArithmetic",
+    "verify.TorchArithmetic",
+    _ALL,
+    devices=True,
+    options=(_BIAS, _TF32_FACTORS, _TF32),
+)
+STRUCTURED = Family(
+    "structured",
+    "torch {format} structured",
+    "{format} structured",
+    "verify.arithmetic.structured:StructuredTorchArithmetic",
+    "verify.StructuredTorchArithmetic",
+    _ALL,
+    devices=True,
+    options=(_TF32,),
+)
+#: What runs, by the words of ``--arithmetic``.
+FAMILIES: Mapping[str, Family] = {each.word: each for each in (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED)}
+
+BALL = Family("ball", "ball", "real", "verify.certificates:BallArithmetic", "verify.certificates.BallArithmetic")
+ROUNDED = Family(
+    "rounded",
+    "rounded {format}",
+    "{format}",
+    "verify.certificates:RoundedArithmetic.of",
+    "verify.certificates.RoundedArithmetic.of",
+    _ALL,
+    options=(Option("products", "either", _FLOATS), Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32)),
+)
+#: What encloses, by the words of ``certify --arithmetic``.
+ENCLOSING: Mapping[str, Family] = {each.word: each for each in (BALL, ROUNDED)}
+
+
+def made(
+    families: Mapping[str, Family], kind: str, dtype: str, device: str = "cpu", options: Mapping[str, Setting] = {}
+) -> Any:
+    """Return an arithmetic.
+
+    Args:
+        families: those to choose from.
+        kind: the word of one of them.
+        dtype: the float format, where it has one.
+        device: where it runs.
+        options: of its kernels.
+
+    Raises:
+        InvalidArgument: an unknown kind, format, device or option, or one that this kind does not have.
+
+    """
+    check_choice("arithmetic", kind, tuple(families))
+    known = {option.name: option for family in families.values() for option in family.options}
+    return families[kind].made(dtype, device, options, known)
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> Mapping[str, Spec]:
+    return {spec.name: spec for family in (*FAMILIES.values(), *ENCLOSING.values()) for spec in family.specs()}
+
+
+def numbers_of(name: str) -> str:
+    """Return which numbers an arithmetic of that name is about; the name itself where no family has it.
+
+    Args:
+        name: as verdicts carry it.
+
+    """
+    spec = _by_name().get(name)
+    return name if spec is None else spec.numbers
