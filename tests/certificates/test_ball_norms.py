@@ -71,8 +71,8 @@ def test_a_norm_that_may_be_undefined_verifies_nothing() -> None:
     with ball_precision():
         for centred in (False, True):
             row = ARITHMETIC.normalise(_rows([-1, -1], [1, 1]), centred=centred, mean=True, eps=Fraction(0))
-            weight = BallWeight((((0, one),), ()), (2, 2))
-            bias = BallWeight((((0, one * 1000),), ()), (2, 1))
+            weight = BallWeight((((0, one),), ()), (2, 2), (((0, flint.fmpq(1)),), ()))
+            bias = BallWeight((((0, one * 1000),), ()), (2, 1), (((0, flint.fmpq(1000)),), ()))
             assert not ball_margins(row, weight, bias, np.array([0])).lower[0] > 0
             known = ARITHMETIC.normalise(_rows([0, 0], [0, 0]), centred=centred, mean=True, eps=Fraction(0))
             assert not ball_margins(known, weight, bias, np.array([0])).lower[0] > 0
