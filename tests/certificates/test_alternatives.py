@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,3 +97,9 @@ def test_a_table_takes_no_more_memory_than_a_batch_of_cells(monkeypatch: pytest.
     for numbers, holds in ((V * (V + 4), True), (V * (V + 4) - 1, None)):
         monkeypatch.setattr(alternatives, "BATCH_NUMBERS", numbers)
         assert certify(one_hot(), rounded(), points=1).holds is holds
+
+
+@ARITHMETICS
+def test_another_promise_is_not_certified(arithmetic: BallArithmetic | RoundedArithmetic) -> None:
+    wrong = replace(one_hot(), promise=lambda targets, users: targets[:, ::-1])
+    assert certify(wrong, arithmetic, points=1).holds is None
