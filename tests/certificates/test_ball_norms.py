@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructions import Ratios, Transformer
+from constructions import Ratios, Transformer, lower
 from constructions.activations import ACTIVATIONS
 from constructions.layers import Attention, Head, Linear, Unmarked, rotary
 from verify.certificates import BallArithmetic
-from verify.certificates.balls.arithmetic import BallWeight
 from verify.certificates.balls.columns import ball, ball_precision
 from verify.certificates.balls.margins import ball_margins
 
@@ -67,12 +66,11 @@ def test_the_norm_of_every_member_is_within(box: Any, centred: bool, mean: bool,
 
 def test_a_norm_that_may_be_undefined_verifies_nothing() -> None:
     """Between -1 and 1 a row may be 0, and then its direction is none, whatever the readout's bias."""
-    one = ball(Fraction(1))
     with ball_precision():
         for centred in (False, True):
             row = ARITHMETIC.normalise(_rows([-1, -1], [1, 1]), centred=centred, mean=True, eps=Fraction(0))
-            weight = BallWeight((((0, one),), ()), (2, 2))
-            bias = BallWeight((((0, one * 1000),), ()), (2, 1))
+            weight = ARITHMETIC.weight(lower([[1, 0], [0, 0]], {}))
+            bias = ARITHMETIC.weight(lower([[1000], [0]], {}))
             assert not ball_margins(row, weight, bias, np.array([0])).lower[0] > 0
             known = ARITHMETIC.normalise(_rows([0, 0], [0, 0]), centred=centred, mean=True, eps=Fraction(0))
             assert not ball_margins(known, weight, bias, np.array([0])).lower[0] > 0

@@ -31,6 +31,7 @@ from tests.evidence.hand_built import InductionHead
 from verify import CallableBackend, ModuleBackend, TransformerBackend, exhaust, fuzz, get_arithmetic
 from verify.backends import as_backend
 from verify.evidence.finder import find_counterexample
+from verify.report.tables import explanation
 
 FLOAT32 = get_arithmetic("torch", dtype="float32")
 
@@ -56,6 +57,7 @@ def test_a_kernel_in_five_lines() -> None:
     assert verdict.arithmetic.startswith("callable ")
     assert verdict.assumptions is not None
     assert verdict.assumptions.startswith("a callable: what it computes is not inspected")
+    assert any(verdict.assumptions in line for line in explanation(verdict))
 
 
 def _weights(construction: Any) -> dict[str, torch.Tensor]:
@@ -226,8 +228,6 @@ def test_a_specification_alone_has_no_weights_to_run() -> None:
     for runs in others:
         with pytest.raises(InvalidArgument, match="backend: expected an arithmetic, or a backend such as"):
             exhaust(promise, runs)
-    with pytest.raises(InvalidArgument, match="tf32: expected an arithmetic with it"):
-        exhaust(promise, CallableBackend(own_map), tf32=True)
     with pytest.raises(InvalidArgument, match="either an arithmetic or a backend"):
         verify.check(promise, target=[], user_input=[0, 0], arithmetic="rational", backend=CallableBackend(own_map))
 

@@ -12,16 +12,16 @@ import pytest
 from constructions import Hardmax
 from constructions.activations import TANH_GELU, Absolute, ClippedRelu, Square
 from constructions.layers import Added, Attention, Chain, Gated, Head, Norm, Residual, Rotary, Sum, Table, Window
-from constructions.layers.base import Pass
+from constructions.layers.passes import Pass
 from tests.forward.plain import Float64Balls, Rationals, TrueBalls, outside
 from tests.forward.test_layer_trees import (
-    MODELS,
     SOFTMAX,
     pairs,
     plain,
     test_step_by_step_with_kept_keys_and_values_is_one_pass,
     traced,
 )
+from tests.forward.trees import MODELS
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic

@@ -31,7 +31,8 @@ from constructions.layers import (
     rotary,
 )
 from tests.forward.plain import Float64Balls, Plain, TrueBalls, outside
-from verify.arithmetic import Arithmetic, NumpyArithmetic
+from verify.arithmetic import NumpyArithmetic
+from verify.arithmetic.base import NumberSystem
 from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import BallArithmetic
@@ -122,7 +123,8 @@ def _llama_in_torch(w: _Weights, tokens: Tensor) -> Tensor:
     for at in range(LAYERS):
         y = functional.rms_norm(x, (WIDTH,), w.tensor(f"{at}.1.scale"), EPS)
         q, k, v = (
-            functional.linear(y, w.tensor(f"{at}.{part}")).unflatten(-1, (-1, KEYS)).transpose(1, 2) for part in "qkv"
+            functional.linear(y, w.tensor(f"{at}.{part}")).reshape(*y.shape[:-1], -1, KEYS).transpose(1, 2)
+            for part in "qkv"
         )
         k, v = (part.repeat_interleave(HEADS // GROUPS, dim=1) for part in (k, v))
         made = functional.scaled_dot_product_attention(turned(q), turned(k), v, is_causal=True)
@@ -169,7 +171,7 @@ def _bert_in_torch(w: _Weights, tokens: Tensor) -> Tensor:
         def normed(y: Tensor, n: int, at: int = at) -> Tensor:
             return functional.layer_norm(y, (WIDTH,), w.tensor(f"{at}.{n}.scale"), w.tensor(f"{at}.{n}.shift"), EPS)
 
-        q, k, v = (linear(x, part).unflatten(-1, (HEADS, KEYS)).transpose(1, 2) for part in "qkv")
+        q, k, v = (linear(x, part).reshape(*x.shape[:-1], HEADS, KEYS).transpose(1, 2) for part in "qkv")
         made = functional.scaled_dot_product_attention(q, k, v)
         x = normed(x + linear(made.transpose(1, 2).flatten(2), "o"), 1)
         x = normed(x + linear(functional.gelu(linear(x, "up")), "down"), 2)
@@ -189,7 +191,7 @@ def _bounds(transformer: Transformer, kit: Any, mask: str) -> list[list[list[Any
     return found
 
 
-def _logits(arithmetic: Arithmetic[Any, Any, Any], transformer: Transformer, mask: str) -> np.ndarray[Any, Any]:
+def _logits(arithmetic: NumberSystem[Any, Any, Any], transformer: Transformer, mask: str) -> np.ndarray[Any, Any]:
     model = bind(transformer.lowered, arithmetic, TEMPERATURE, mask=mask)
     return arithmetic.numbers(forward(model, arithmetic.embed(model.embedding, TOKENS), CONTEXT))
 
