@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from constructions.activations import GELU, SILU
-from constructions.layers import Gated, LayerNorm, Linear, Residual, RMSNorm
+from constructions.layers import Gated, Layer, LayerNorm, Linear, Residual, RMSNorm
 from constructions.ratios import Ratios
 from tests.certificates.emulated import FORMATS, Array
 from tests.certificates.layered import CONTEXT, MODELS, VOCAB, DrawnArithmetic, logits
@@ -70,7 +70,8 @@ def test_a_norm_of_known_rows_is_known_up_to_rounding(*, centred: bool) -> None:
 def test_a_norm_never_exceeds_the_root_of_the_width(*, centred: bool, wide: float) -> None:
     rows = np.random.default_rng(2).standard_normal((20, 1, 16)).astype(np.float32).astype(np.float64)
     arithmetic = rounded("float32")
-    held = box(*(np.float32(rows + end).astype(np.float64) for end in (-wide, wide)), arithmetic)
+    low, high = (np.asarray(rows + end, dtype=np.float32).astype(np.float64) for end in (-wide, wide))
+    held = box(low, high, arithmetic)
     bounds = arithmetic.normalise(held, centred=centred, mean=True, eps=Fraction(1e-5))
     # merged means may be off by some d^1.5 u of the largest number, whatever the spread; then all but a quarter is left
     assert float(bounds.magnitude.max()) <= 4 * ((4 / 3 + 2.0**-4) if centred else (1 + 2.0**-18))
@@ -131,8 +132,8 @@ def _model(small: float, *, swapped: bool = False) -> Given:
     up = Linear([[1, 1], [1, -1], [-1, 1]], [[0], [1], [0]], GELU, "up")
     down = Linear([[small, 0, -small], [0, small, 0]], activation=None, name="down")
     gate = Linear([[1, 0], [0, 1]], activation=SILU, name="gate")
-    gated = Gated(gate, Linear([[small, 0], [0, small]], activation=None, name="value"), "gated")
-    layers = (
+    gated: Layer = Gated(gate, Linear([[small, 0], [0, small]], activation=None, name="value"), "gated")
+    layers: tuple[Layer, ...] = (
         read_first(2, 2),
         Residual((LayerNorm(1e-5, [[1], [1]], [[0], [1]], "norm 1"), up, down), "r1"),
         Residual((RMSNorm(1e-5, name="norm 2"), gated), "r2"),

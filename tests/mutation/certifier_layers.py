@@ -236,7 +236,8 @@ def affine_maps(*formats: str, rounds: int = 12) -> Callable[[], list[str]]:
             scale = floats(rng, (3, 1), fmt, "full")
             # a bias that cancels the first row's product, so that the rounding of the product is what is left
             shift = -multiply(x[0, 0][:, None], scale, fmt) if rng.random() < 0.7 else floats(rng, (3, 1), fmt, "mixed")
-            point = Box(*(x.astype(arithmetic._dtype) for _ in range(2)), np.full(3, -5000), exact=False)
+            wide = x.astype(arithmetic._dtype)
+            point = Box(wide, wide, np.full(3, -5000), exact=False)
             held = weight(scale, arithmetic), weight(shift, arithmetic)
             choices = [(held, (scale, shift)), ((held[0], None), (scale, None)), ((None, held[1]), (None, shift))]
             for weights, columns in choices:

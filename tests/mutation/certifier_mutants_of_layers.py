@@ -8,7 +8,7 @@ _norms = of("norms", "verify.certificates.floats.norms")
 _spreads = of("spreads of rows", "verify.certificates.floats.spreads")
 _products = of("products of rows", "verify.certificates.floats.products")
 _activations = of("activations", "verify.certificates.floats.pointwise")
-_valleys = of("valleys", "constructions.activations.base")
+_valleys = of("activations", "constructions.activations.base")
 _biases = of("score biases", "verify.certificates.floats.score_bias")
 _shared = of("layers on cells", "verify.certificates.floats.sparse")
 
