@@ -101,6 +101,7 @@ class Argmax(Decoding):
     """The first token of the largest logit; the margin is that of the promised token over the largest other one.
 
     Example:
+        >>> import numpy as np
         >>> Argmax().margins(np.array([1]), np.array([[0.5, 2.0, -1.0]])).tolist()
         [1.5]
 
@@ -135,6 +136,7 @@ class Argmin(Decoding):
     """The first token of the smallest logit; the margin is that of the smallest other one over the promised token's.
 
     Example:
+        >>> import numpy as np
         >>> Argmin().margins(np.array([2]), np.array([[0.5, 2.0, -1.0]])).tolist()
         [1.5]
 
@@ -163,6 +165,8 @@ class Number(Decoding):
         tolerance: how far the number may be from the promised one; exactly that far is not enough.
 
     Example:
+        >>> import numpy as np
+        >>> from fractions import Fraction
         >>> Number("1/10").margins(np.array([Fraction(2)], dtype=object), np.array([[2.0625]])).tolist()
         [0.0375]
 

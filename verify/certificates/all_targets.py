@@ -53,6 +53,10 @@ def certificate_arithmetic(kind: str, dtype: str = "float32", **options: Setting
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.
 
+    Example:
+        >>> certificate_arithmetic("rounded", "bfloat16").name
+        'rounded bfloat16'
+
     """
     found: EnclosingArithmetic[Any, Any, Any] = made(ENCLOSING, kind, dtype, options=options)
     return found
@@ -86,6 +90,12 @@ def certify(
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> verdict = certify(UnconditionalGeneration(10, 4), certificate_arithmetic("rounded", "float32"))
+        >>> verdict.holds, verdict.cases
+        (True, 10000)
 
     """
     check_integer("budget", budget, 1)

@@ -50,6 +50,12 @@ class RoundedArithmetic(ScoreBiasBounds, NormBounds, ActivationBounds, Enclosing
         kernel: what is assumed of the kernels.
         fmt: the number format.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> from verify.certificates import Kernel
+        >>> RoundedArithmetic(Kernel(FORMATS["float16"])).name
+        'rounded float16'
+
     """
 
     fmt: Format
