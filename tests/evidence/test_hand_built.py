@@ -254,8 +254,8 @@ def test_an_argmin_is_certified(arithmetic: Any) -> None:
     right, exact = certify(Read(promised=least), arithmetic), verify.exhaust(Read(promised=least), EXACT)
     assert right.holds is True
     assert right.margin is not None
-        assert exact.margin is not None
-        assert 0 < right.margin <= exact.margin
+    assert exact.margin is not None
+    assert 0 < right.margin <= exact.margin
     for promise in (lambda x: (x + 1) % 4, lambda x: 3 - x):
         for decoding in (Argmin(), Argmax()):  # the largest logit is another token's
             wrong = specify(Domain.of(4, 1), promise, decoding=decoding)
