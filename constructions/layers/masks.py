@@ -69,6 +69,10 @@ class Window(Mask):
     Attributes:
         size: at least 1.
 
+    Example:
+        >>> Window(2).visible(0, 3).tolist()
+        [[True, False, False], [True, True, False], [False, True, True]]
+
     """
 
     size: int
@@ -96,6 +100,10 @@ class Table(Mask):
 
     Attributes:
         rows: ``rows[i][j]`` true where position ``i`` sees position ``j``.
+
+    Example:
+        >>> Table(((True, False), (True, True))).causal
+        True
 
     """
 

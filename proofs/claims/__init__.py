@@ -45,5 +45,9 @@ def get_claim(claim: str) -> Claim:
     Raises:
         InvalidArgument: there is none; the message lists the ids.
 
+    Example:
+        >>> get_claim("theorem-1").title
+        'One virtual token makes one transformer generate any of V^N sequences'
+
     """
     return CLAIMS[check_choice("claim", claim, tuple(CLAIMS))]

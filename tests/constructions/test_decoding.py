@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,9 @@ def test_only_the_package_s_decodings_are_believed() -> None:
     for given_one in (Generous(1), Argmax, None, "argmax"):
         with pytest.raises(InvalidArgument, match="decoding of It: expected one of Argmax, Argmin, Number"):
             check_decoding("It", given_one)
+
+
+def test_an_expression_is_never_taken_for_a_number() -> None:
+    produced = np.array([sp.sqrt(2)], dtype=object)  # irrational, and no float is it
+    assert Number(10).differ(_exact(1), produced).all()
+    assert math.isnan(Number(10).margins(_exact(1), produced[:, None])[0])

@@ -31,6 +31,7 @@ from tests.evidence.hand_built import InductionHead
 from verify import CallableBackend, ModuleBackend, TransformerBackend, exhaust, fuzz, get_arithmetic
 from verify.backends import as_backend
 from verify.evidence.finder import find_counterexample
+from verify.report.tables import explanation
 
 FLOAT32 = get_arithmetic("torch", dtype="float32")
 
@@ -56,6 +57,7 @@ def test_a_kernel_in_five_lines() -> None:
     assert verdict.arithmetic.startswith("callable ")
     assert verdict.assumptions is not None
     assert verdict.assumptions.startswith("a callable: what it computes is not inspected")
+    assert any(verdict.assumptions in line for line in explanation(verdict))
 
 
 def _weights(construction: Any) -> dict[str, torch.Tensor]:

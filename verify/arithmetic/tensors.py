@@ -153,6 +153,12 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
             that has TF32 on: an emulation on the CPU, whose sums are then float32's. Products coordinate by coordinate,
             of gates, norms and rotary positions, are no matrix products and stay in float32.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import exhaust
+        >>> exhaust(UnconditionalGeneration(4, 3), TorchArithmetic("float32")).holds
+        True
+
     """
 
     family = TORCH

@@ -110,5 +110,12 @@ def evaluate(
 
 
 def check(construction: Specification, **case: Any) -> Verdict:
-    """Return the verdict of one case; the arguments and errors are those of :func:`evaluate`."""
+    """Return the verdict of one case; the arguments and errors are those of :func:`evaluate`.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> check(UnconditionalGeneration(3, 3), target=[2, 0, 1], arithmetic="rational").margin
+        Fraction(5, 189)
+
+    """
     return evaluate(construction, **case)[0]

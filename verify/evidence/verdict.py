@@ -55,6 +55,13 @@ class Counterexample:
         batch: the batch in which it fails, where it is right alone; see :class:`~verify.running.batches.Batch`.
         decoding: how the answer was read off the logits.
 
+    Example:
+        >>> from constructions import RationalSoftmax, UnconditionalGeneration
+        >>> from verify import RationalArithmetic, exhaust
+        >>> verdict = exhaust(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(5)), RationalArithmetic())
+        >>> verdict.counterexample.target, verdict.counterexample.margin
+        ([0, 1], Fraction(0, 1))
+
     """
 
     construction: str
@@ -162,6 +169,15 @@ class Verdict:
         resumed: where the run went on from a checkpoint: ``cases`` that it took over (a decimal string), when they were
             ``saved`` (UTC), and how many of them were run again (``replayed``).
         assumptions: what a verdict about a backend takes for granted that is not inspected.
+
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic, exhaust
+        >>> verdict = exhaust(ConditionalGeneration(3), RationalArithmetic())
+        >>> verdict.holds, verdict.method, verdict.cases, verdict.space
+        (True, 'exhausted', 81, 81)
+        >>> Verdict.from_json(verdict.to_json()) == verdict
+        True
 
     """
 

@@ -94,6 +94,8 @@ def explanation(verdict: Verdict) -> list[str]:
             f"{verdict.claim}, {verdict.arithmetic}: went on from {verdict.resumed['cases']} cases of"
             f" {verdict.resumed['saved']}; {verdict.resumed['replayed']} of them were run again"
         )
+    if verdict.assumptions:
+        lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.assumptions}")
     if verdict.case:
         lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]
     return lines

@@ -186,6 +186,14 @@ def batch_dependence(
         sizes: of the batches; by default those of :data:`BATCH_SIZES` that fit the memory of a batch.
         seed: of the other members, which are drawn.
 
+    Example:
+        >>> import numpy as np
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic, Runner
+        >>> runner = Runner(UnconditionalGeneration(3, 3), RationalArithmetic())
+        >>> batch_dependence(runner, np.array([2, 0, 1]), np.zeros(0, dtype=np.int64))  # exact cases run one by one
+        []
+
     """
     if not runner.backend.batched:
         return []

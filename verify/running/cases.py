@@ -39,6 +39,14 @@ class Outcome:
         logits: of every step, cases x response x outputs; ``None`` where the backend gives tokens alone.
         decoding: how the answers were read.
 
+    Example:
+        >>> import numpy as np
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic, Runner
+        >>> outcome = Runner(ConditionalGeneration(3), RationalArithmetic()).run(np.array([[2, 0, 1]]), np.array([[0]]))
+        >>> outcome.margins.tolist()
+        [[Fraction(1, 9)]]
+
     """
 
     expected: Answers
@@ -94,6 +102,15 @@ class Runner:
         backend: what generates.
         prepared: the backend, made ready for it.
         declared: what the specification said of itself then.
+
+    Example:
+        >>> import numpy as np
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> runner = Runner(ConditionalGeneration(3), RationalArithmetic())
+        >>> outcome = runner.run(np.array([[2, 0, 1], [0, 0, 2]]), np.array([[0], [2]]))  # two maps, a user token each
+        >>> outcome.produced.tolist()
+        [[2], [2]]
 
     """
 

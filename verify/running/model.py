@@ -175,6 +175,13 @@ def bind_construction(
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> model = bind_construction(UnconditionalGeneration(3, 2), RationalArithmetic())
+        >>> model.temperature
+        RationalSoftmax(q=Fraction(10, 1))
+
     """
     check_transformer(construction)
     if arithmetic.fmt is not None:
@@ -209,6 +216,15 @@ def forward(
 
     Raises:
         InvalidArgument: more positions than the context has.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> construction, arithmetic = UnconditionalGeneration(2, 2), RationalArithmetic()
+        >>> model = bind_construction(construction, arithmetic)
+        >>> logits = forward(model, arithmetic.prompt(construction.virtual_tokens([1, 0])), 1)
+        >>> arithmetic.numbers(logits).tolist()  # at position 0, where token 1 is due
+        [[Fraction(-1, 4), Fraction(0, 1)]]
 
     """
     arithmetic = model.arithmetic
@@ -251,6 +267,16 @@ def generate(
         steps: how many tokens to generate, at least 1.
         trace: records every intermediate of the LAST step.
         pick: which token the logits of a step give, by default the first of the largest one.
+
+    Example:
+        >>> import numpy as np
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> construction, arithmetic = UnconditionalGeneration(2, 2), RationalArithmetic()
+        >>> prompt = arithmetic.prompt(construction.virtual_tokens([1, 0]))
+        >>> made = generate(bind_construction(construction, arithmetic), prompt, 1, np.zeros(0, dtype=np.int64), 2)
+        >>> made.tokens.tolist()
+        [1, 0]
 
     """
     check_integer("steps", steps, 1)

@@ -35,6 +35,12 @@ class TorchTransformer(nn.Module):
         temperature: the inverse temperature of all heads, or of each.
         precision: torch's precision of float32 products during a call.
 
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> module = TorchTransformer(ConditionalGeneration(3), dtype="float32")
+        >>> module.generate(module.prompt([[2, 0, 1]]), [[0]]).tolist()
+        [[2]]
+
     """
 
     def __init__(
@@ -168,5 +174,13 @@ def to_torch(
     *,
     precision: MatmulPrecision = "highest",
 ) -> TorchTransformer:
-    """Return the construction as a torch module; see :class:`TorchTransformer` for arguments and errors."""
+    """Return the construction as a torch module; see :class:`TorchTransformer` for arguments and errors.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> module = to_torch(UnconditionalGeneration(5, 3), dtype="float64")
+        >>> module.generate(module.prompt([[4, 0, 2]])).tolist()
+        [[4, 0, 2]]
+
+    """
     return TorchTransformer(construction, dtype=dtype, device=device, precision=precision)

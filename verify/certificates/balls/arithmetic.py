@@ -52,7 +52,15 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 
 @final
 class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
-    """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
+    """The real-number arithmetic of a certificate; use it within :meth:`bounding`.
+
+    Example:
+        >>> from constructions import RationalSoftmax, UnconditionalGeneration
+        >>> from verify.certificates import certify
+        >>> certify(UnconditionalGeneration(3, 3, temperature=RationalSoftmax(19)), BallArithmetic()).holds
+        True
+
+    """
 
     spec = BALL.spec()
     name = spec.name
