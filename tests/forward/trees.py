@@ -134,7 +134,7 @@ RATIONAL: Mapping[str, Transformer] = {
         lambda d: (
             Attention(
                 (
-                    d.head(query_bias=d.matrix(2, 1), key_bias=d.matrix(2, 1), value_bias=d.matrix(WIDTH, 1)),
+                    d.head(query_bias=_large(d.matrix(2, 1)), key_bias=d.matrix(2, 1), value_bias=d.matrix(WIDTH, 1)),
                     d.head("two", keys=3, value_bias=d.matrix(WIDTH, 1)),
                 )
             ),
@@ -169,6 +169,16 @@ RATIONAL: Mapping[str, Transformer] = {
         lambda d: (Attention((d.head(keys=4, rotary=rotary(4, CONTEXT, interleaved=True)),)),),
         positions=Unmarked(),
         seed=18,
+    ),
+    # without rotary positions a bias of the keys adds the same to all scores of a query, which changes no weight
+    "rotary biases": _made(
+        lambda d: (
+            Attention(
+                (d.head(query_bias=d.matrix(2, 1), key_bias=_large(d.matrix(2, 1)), rotary=_rotary_by_hand()),),
+            ),
+        ),
+        positions=Unmarked(),
+        seed=27,
     ),
     "score bias": _made(lambda d: (Attention((d.head(score_bias=_large(d.matrix(CONTEXT, CONTEXT))),)),), seed=19),
     "rms norm": _normed(RMSNorm(Fraction(4), Draw(1).matrix(WIDTH, 1))),
