@@ -33,7 +33,8 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
         raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
-    return np.asarray(numerators)
+    plain: np.ndarray[Any, Any] = np.asarray(numerators)
+    return plain
 
 
 def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
