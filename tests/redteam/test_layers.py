@@ -167,7 +167,7 @@ def _sha256(*layers: Any) -> str:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Leaky(Relu):
+class _Leaky(Relu):  # type: ignore[misc] # as an author does
     slope: Fraction
 
 
@@ -225,7 +225,7 @@ _FIRST = Linear([[0, 0], [0, 0]], [[1], [0]], activation=None, name="readout")
         lambda norm: (norm(), _FIRST),
         lambda norm: (norm(weight=[[0], [0]], bias=[[1], [0]]), _readout()),
         lambda norm: (norm(), Linear([[1, 1], [1, 1]], [[1], [0]], activation=None, name="readout")),
-        lambda norm: (norm(), Linear(EYE, activation=ClippedRelu(1), name="clipped"), _FIRST),
+        lambda norm: (norm(), Linear(EYE, activation=ClippedRelu(Fraction(1)), name="clipped"), _FIRST),
         lambda norm: (Gated(norm(), _ZERO), Linear(EYE, [[1], [0]], activation=None, name="readout")),
         lambda norm: (Residual((norm(), _ZERO)), Linear(EYE, [[1], [0]], activation=None, name="readout")),
         lambda norm: (norm(), _mean(), _FIRST),

@@ -26,7 +26,7 @@ class OverArithmetic(EnclosingArithmetic[WeightT, RowsT, ScoresT]):
         self.name, self.fmt, self.device = base.name, base.fmt, base.device
 
     @property
-    def undefined(self) -> bool:  # type: ignore[override] # kept below
+    def undefined(self) -> bool:
         """Whether something may be no number at all."""
         return self.base.undefined
 
