@@ -30,14 +30,19 @@ class Decoding(ABC):
     Attributes:
         name: as verdicts call it.
         gives_tokens: whether an answer is a token, which can be fed back; otherwise it is a number.
-        takes_largest: whether it is the first token of the largest logit, which every arithmetic finds by itself and
-            which certificates bound.
+        sign: the answer is the token of the largest multiple of the logits by this, which certificates bound; 0 where
+            it is none.
 
     """
 
     name: ClassVar[str]
     gives_tokens: ClassVar[bool] = True
-    takes_largest: ClassVar[bool] = False
+    sign: ClassVar[int] = 0
+
+    @property
+    def takes_largest(self) -> bool:
+        """Whether the answer is the first token of the largest logit, which every arithmetic finds by itself."""
+        return self.sign == 1
 
     def words(self) -> str:
         """Return the decoding in words, as a verdict's parameters name it."""
@@ -108,7 +113,7 @@ class Argmax(Decoding):
     """
 
     name = "argmax"
-    takes_largest = True
+    sign = 1
 
     def produced(self, logits: np.ndarray[Any, Any]) -> Answers:
         """Return the first coordinate of the largest logit."""
@@ -143,6 +148,7 @@ class Argmin(Decoding):
     """
 
     name = "argmin"
+    sign = -1
 
     def produced(self, logits: np.ndarray[Any, Any]) -> Answers:
         """Return the first coordinate of the smallest logit."""

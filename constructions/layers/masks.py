@@ -104,6 +104,10 @@ class Window(Mask):
     Attributes:
         size: at least 1.
 
+    Example:
+        >>> Window(2).visible(0, 3).tolist()
+        [[True, False, False], [True, True, False], [False, True, True]]
+
     """
 
     size: int
@@ -132,6 +136,10 @@ class Table(Mask):
 
     Attributes:
         rows: ``rows[i][j]`` true where position ``i`` sees position ``j``.
+
+    Example:
+        >>> Table(((True, False), (True, True))).causal
+        True
 
     """
 

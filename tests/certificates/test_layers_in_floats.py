@@ -17,6 +17,7 @@ from tests.certificates.layered import CONTEXT, MODELS, VOCAB, DrawnArithmetic, 
 from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation import certifier_activations, certifier_layers
 from tests.mutation.certifier_killers import box, outside
+from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import certify
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
@@ -166,3 +167,16 @@ def test_only_what_a_model_uses_is_assumed() -> None:
     reason = str(certify(plain, arithmetic).reason)
     assert "norm" not in reason
     assert "gelu" not in reason
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_our_forward_pass_in_torch_equals_plain_torch_up_to_the_box(name: str) -> None:
+    transformer, held = MODELS[name].make(5)
+    tokens = np.random.default_rng(5).integers(0, VOCAB, (8, CONTEXT))
+    bounding: Any = rounded("float64")
+    ours: Any = TorchArithmetic("float64")
+    bounds = logits(transformer, bounding, lambda table: bounding.embed(table, tokens), CONTEXT)
+    found = ours.numbers(logits(transformer, ours, lambda table: ours.embed(table, tokens), CONTEXT))
+    plain = MODELS[name].plain(held, tokens, torch.float64).numpy()
+    assert not outside(bounds.low, bounds.high, found).any()
+    assert (np.abs(found - plain) <= bounds.high - bounds.low).all()

@@ -164,13 +164,18 @@ class Bound(Generic[WeightT, RowsT, ScoresT]):
 def bind_for_certificate(
     construction: Construction, arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT]
 ) -> Bound[WeightT, RowsT, ScoresT]:
-    """Return the model without its readout, and the readout."""
+    """Return the model without its readout, and the readout; its negative where the answer is the smallest logit.
+
+    Rounding to nearest and cutting off are the same for a number and its negative, so that a kernel computes of the
+    negative readout the negative logits, bit for bit.
+    """
     model = bind_construction(construction, arithmetic)
-    readout = model.transformer.readout
-    # adding 0 changes no sum
-    nothing = lower(sp.ZeroMatrix(construction.transformer.lowered.output_size, 1), {})
-    bias = arithmetic.weight(nothing) if readout.bias is None else readout.bias
-    return Bound(arithmetic, model.without_readout(), readout, bias)
+    readout, exact = model.transformer.readout, construction.transformer.lowered.readout
+    if construction.reading.sign < 0:
+        readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
+    bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum
+    held = arithmetic.weight(bias.negative() if construction.reading.sign < 0 else bias)
+    return Bound(arithmetic, model.without_readout(), readout, held)
 
 
 def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], steps: int) -> None:

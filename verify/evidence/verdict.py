@@ -18,13 +18,11 @@ import flint
 from constructions.decoding import Argmax, Decoding, decoding_from_json
 from constructions.validation import InvalidArgument
 from verify.evidence.kinds import KINDS, kind_of
-from verify.evidence.numbers import decimal as decimal
+from verify.numbers import Margin as Margin
+from verify.numbers import decimal as decimal
 
 #: How a verdict was reached: the name of a kind of evidence, see :data:`verify.evidence.kinds.KINDS`.
 Method = str
-
-#: A margin is exact in exact arithmetic and a float otherwise.
-Margin = Fraction | float
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import as_temperature
 from constructions.validation import IntArray
 from verify.backends import Runs, as_backend
-from verify.evidence.verdict import Margin
+from verify.numbers import Margin
 from verify.running.temperatures import show_temperature as show_temperature
 from verify.running.trace import Trace
 
