@@ -158,7 +158,8 @@ class Transformer(Generic[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether this is the paper's architecture, of which the proofs speak: one-hot codes below, plain layers."""
-        return type(self.positions) is OneHot and all(layer.is_plain for layer in self.layers)
+        plain = type(self) is Transformer and type(self.positions) is OneHot
+        return plain and all(layer.is_plain for layer in self.layers)
 
     def without_readout(self) -> Transformer[WeightT]:
         """Return the transformer up to the readout's input."""
@@ -213,7 +214,7 @@ class Transformer(Generic[WeightT]):
                 digest.update(repr(entry).encode())
         for part in (self.positions, *self.layers):
             digest.update(part.describe().encode())
-        digest.update(f"{self.context_size}".encode())
+        digest.update(f"{self.context_size} {type(self).__module__}.{type(self).__qualname__}".encode())
         return digest.hexdigest()
 
 

@@ -210,7 +210,10 @@ def _described(value: Any) -> str:
         return f"{value.dtype} {value.tolist()!r}"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(_described, value))}]"
-    held = None if callable(value) else getattr(value, "__dict__", None)
-    if held is None:
-        return repr(value)
-    return f"{_kind(value)}({', '.join(f'{name}={_described(part)}' for name, part in sorted(held.items()))})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_described(part)}' for key, part in value.items())}}}"
+    held = {} if callable(value) else getattr(value, "__dict__", {})
+    # what an object has no attributes for, its repr may still say; that of Python's own says where it is
+    own: Any = type(value).__repr__
+    shown = "" if own is object.__repr__ else repr(value)
+    return f"{_kind(value)}({shown}{', '.join(f'{name}={_described(part)}' for name, part in sorted(held.items()))})"

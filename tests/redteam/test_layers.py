@@ -11,8 +11,22 @@ import numpy as np
 import pytest
 
 from constructions import Domain, HandBuilt, InvalidArgument, Transformer, UnconditionalGeneration, specify
-from constructions.activations.piecewise import Relu
-from constructions.layers import FULL, Attention, Head, Linear, Mask, OneHot, RMSNorm, Unmarked, Window
+from constructions.activations import ClippedRelu, Relu
+from constructions.layers import (
+    FULL,
+    Attention,
+    Gated,
+    Head,
+    L2Norm,
+    LayerNorm,
+    Linear,
+    Mask,
+    OneHot,
+    Residual,
+    RMSNorm,
+    Unmarked,
+    Window,
+)
 from constructions.layers.weighted import inner
 from verify import CallableBackend, NumpyArithmetic, TorchArithmetic, exhaust, to_torch
 from verify.certificates.all_targets import certificate_arithmetic, certify
@@ -153,7 +167,7 @@ def _sha256(*layers: Any) -> str:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Leaky(Relu):
+class _Leaky(Relu):  # type: ignore[misc] # as an author does
     slope: Fraction
 
 
@@ -196,3 +210,33 @@ def test_a_layer_of_ones_own_is_not_the_papers() -> None:
     plain = UnconditionalGeneration(3, 2).transformer
     assert plain.is_plain
     assert not Transformer(plain.embedding, plain.layers, 2, plain.bindings, positions=_twice(OneHot)()).is_plain
+
+
+# what is no number ----------------------------------------------------------------------------------------------------
+
+_ZERO = Linear([[0, 0], [0, 0]], activation=None, name="zero")
+_FIRST = Linear([[0, 0], [0, 0]], [[1], [0]], activation=None, name="readout")
+
+
+@pytest.mark.parametrize("kind", [LayerNorm, RMSNorm, L2Norm])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        lambda norm: (norm(), _FIRST),
+        lambda norm: (norm(weight=[[0], [0]], bias=[[1], [0]]), _readout()),
+        lambda norm: (norm(), Linear([[1, 1], [1, 1]], [[1], [0]], activation=None, name="readout")),
+        lambda norm: (norm(), Linear(EYE, activation=ClippedRelu(Fraction(1)), name="clipped"), _FIRST),
+        lambda norm: (Gated(norm(), _ZERO), Linear(EYE, [[1], [0]], activation=None, name="readout")),
+        lambda norm: (Residual((norm(), _ZERO)), Linear(EYE, [[1], [0]], activation=None, name="readout")),
+        lambda norm: (norm(), _mean(), _FIRST),
+    ],
+    ids=["weight", "scale", "difference", "clipped", "gate", "residual", "attention"],
+)
+@pytest.mark.parametrize("embedding", [[[0, 0], [0, 0]], [[1, 0], [1, 0]]], ids=["zeros", "equal"])
+def test_a_row_of_zeros_has_no_direction_wherever_it_goes(kind: Any, behind: Any, embedding: Any) -> None:
+    """0/0 times a weight of 0 was 0 to balls, and is NaN to every kernel."""
+    transformer = Transformer(embedding, behind(kind), 1, positions=Unmarked())
+    model = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: 0 * x))
+    assert exhaust(model, NumpyArithmetic("float64")).holds is False
+    for arithmetic in (certificate_arithmetic("ball"), certificate_arithmetic("rounded", "float32")):
+        assert certify(model, arithmetic).holds is None
