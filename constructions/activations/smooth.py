@@ -1,4 +1,7 @@
-"""Activations of today's models: gelu, with erf or with tanh, silu, sigmoid and tanh."""
+"""Activations of today's models: gelu, with erf or with tanh, silu, sigmoid and tanh.
+
+They stay in one module, a little over 300 lines, as they share what is assumed of the errors of libraries.
+"""
 
 from __future__ import annotations
 
