@@ -1,4 +1,4 @@
-"""Evidence by pairs: every two places take every two tokens, a mistake of two places is found, one of three may not be."""
+"""Evidence by pairs: any two places take any two tokens; a mistake of two is found, one of three may not be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from constructions import Domain, InvalidArgument, LongerInputs, Specification, UnconditionalGeneration, specify
-from tests.conftest import run_cli
 from verify import CallableBackend, RationalArithmetic, check, get_arithmetic
+from verify.cli.app import run
 from verify.evidence.families import family_batch, run_family
 from verify.evidence.kinds import EXHAUSTED, FUZZED, PAIRED, SWEPT
 from verify.running.cases import spaces
@@ -129,12 +129,11 @@ def test_a_batch_is_found_by_its_name() -> None:
         check(UnconditionalGeneration(5, 4), rank=0, in_batch="pair:0..3")
 
 
-def test_the_command_finds_a_false_claim_and_how_to_show_it() -> None:
-    done = run_cli("pairs", "theorem-1", "--vocab", "3", "--context", "3", "--q", "18", "--arithmetic", "rational")
-    assert done.exit_code == 1
-    assert "FALSIFIED" in done.stdout
-    assert "reproduce: prefixproof check theorem-1 --vocab 3 --context 3 --q 18/1 --rank" in done.stdout
-    done = run_cli("pairs", "theorem-1", "--vocab", "4", "--context", "4", "--arithmetic", "rational")
-    assert done.exit_code == 0
-    assert "paired: 25 cases, every pair of tokens" in done.stdout
+def test_the_command_finds_a_false_claim_and_how_to_show_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pairs", "theorem-1", "--vocab", "3", "--context", "3", "--q", "18", "--arithmetic", "rational"]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "FALSIFIED" in text
+    assert "reproduce: prefixproof check theorem-1 --vocab 3 --context 3 --q 18/1 --rank" in text
+    assert run(["pairs", "theorem-1", "--vocab", "4", "--context", "4", "--arithmetic", "rational"]) == 0
+    assert "paired: 25 cases, every pair of tokens" in capsys.readouterr().out
     assert run_family(PAIRED, UnconditionalGeneration(4, 4), RationalArithmetic()).cases == 25

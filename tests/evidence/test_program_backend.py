@@ -98,9 +98,11 @@ def test_anything_but_an_answer_is_told_and_never_verifies(body: str, message: s
 
 
 def test_tokens_are_whole_numbers() -> None:
-    with program("say(tokens=[[1.0]] * 9)", gives="tokens") as backend:
-        with pytest.raises(InvalidArgument, match=r"expected whole numbers in tokens but got 1\.0"):
-            verify.exhaust(PROMISE, backend)
+    with (
+        program("say(tokens=[[1.0]] * 9)", gives="tokens") as backend,
+        pytest.raises(InvalidArgument, match=r"expected whole numbers in tokens but got 1\.0"),
+    ):
+        verify.exhaust(PROMISE, backend)
 
 
 def test_nan_is_no_margin() -> None:
@@ -120,9 +122,11 @@ def test_a_late_program_is_stopped_and_never_asked_again() -> None:
 
 def test_one_that_does_not_read_is_late_too() -> None:
     big = specify(Domain.of(30, 4), lambda x: x[:, -1:])  # a question longer than a pipe
-    with ProgramBackend([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2) as backend:
-        with pytest.raises(InvalidArgument, match="no answer within"):
-            verify.exhaust(big, backend)
+    with (
+        ProgramBackend([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2) as backend,
+        pytest.raises(InvalidArgument, match="no answer within"),
+    ):
+        verify.exhaust(big, backend)
 
 
 @pytest.mark.parametrize("failure", ["sys.exit(0)", "say(logits=[])", "print(line)"])
@@ -134,9 +138,11 @@ def test_a_failure_while_it_is_asked_again_is_no_verdict_that_holds(failure: str
 
 
 def test_fuzzing_does_not_take_a_crash_for_chance() -> None:
-    with program(f"{RIGHT} if count < 4 else sys.exit(1)") as backend:
-        with pytest.raises(InvalidArgument, match="it ended, with status 1"):
-            verify.fuzz(st.just(PROMISE), backend, examples=20, claim="it")
+    with (
+        program(f"{RIGHT} if count < 4 else sys.exit(1)") as backend,
+        pytest.raises(InvalidArgument, match="it ended, with status 1"),
+    ):
+        verify.fuzz(st.just(PROMISE), backend, examples=20, claim="it")
 
 
 def test_one_that_says_more_than_it_is_asked_is_found_out() -> None:
@@ -145,7 +151,7 @@ def test_one_that_says_more_than_it_is_asked_is_found_out() -> None:
 
 
 def test_a_program_that_is_not_there() -> None:
-    with pytest.raises(InvalidArgument, match="program nothing to give an answer but .* it cannot be started"):
+    with pytest.raises(InvalidArgument, match=r"program nothing to give an answer but .* it cannot be started"):
         verify.exhaust(PROMISE, ProgramBackend(["/no/such/nothing"], timeout=1))
 
 
