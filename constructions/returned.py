@@ -33,7 +33,7 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
         raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
-    return numerators
+    return np.asarray(numerators)
 
 
 def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
@@ -54,6 +54,7 @@ def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: i
         raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
     if found.shape != shape:
         raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
+    found = np.asarray(found)  # of numpy's own class: a subclass decides for itself what equals what
     outside = (found < 0) | (found >= vocab_size)
     if outside.any():
         raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {found[outside][0]} ({owner})")

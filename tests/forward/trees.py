@@ -175,7 +175,7 @@ RATIONAL: Mapping[str, Transformer] = {
     "rms norm, eps 0": _normed(RMSNorm(0, bias=Draw(2).matrix(WIDTH, 1))),
     "layer norm": _normed(LayerNorm(Fraction(4), Draw(3).matrix(WIDTH, 1), Draw(4).matrix(WIDTH, 1))),
     "layer norm, eps 0": _normed(LayerNorm()),
-    "layer norm of a row off 0": _normed(LayerNorm(Fraction(4)), [[Fraction(5, 4)]] * WIDTH),
+    "layer norm of a row off 0": _normed(LayerNorm(Fraction(4)), [[Fraction(6)]] * WIDTH),
     "l2 norm": _normed(L2Norm(Fraction(16), Draw(5).matrix(WIDTH, 1))),
     "l2 norm, eps 0": _normed(L2Norm()),
     **_of_activations(exact=True),
