@@ -102,8 +102,9 @@ def test_a_layer_and_an_activation_need_no_registration() -> None:
         assert exhaust(made, arithmetic).holds
     assert certify(made, certificate_arithmetic("ball", "float32")).holds
     assert certify(made, certificate_arithmetic("rounded", "float32")).holds
-    latex = made.transformer.latex()
-    assert r"\operatorname{ramp}" in latex
+    latex = [layer.formula("x") for layer in made.transformer.layers[1:]]
+    assert r"\operatorname{ramp}" in latex[0]
+    assert latex[1] == "2 x"
     module = to_torch(made)
     targets = made.targets.unrank_range(0, 3)
     assert module.generate(module.prompt(targets), targets).tolist() == (2 * targets % 3).tolist()
