@@ -42,14 +42,14 @@ class ProgramBackend(Backend):
 
     ``virtual`` holds the virtual tokens, cases x virtual x embedding size, ``null`` where there are none; ``tokens``
     the user's tokens and, for logits, those that were fed back, cases x length. Numbers are float64, written so that
-    they read back the same. The answer repeats the ``id``, with logits or tokens as :class:`~verify.CallableBackend` takes
-    them::
+    they read back the same. The answer repeats the ``id``, with logits or tokens as :class:`~verify.CallableBackend`
+    takes them::
 
         {"id": 3, "logits": [[0.1, 0.7, 0.2]]}
 
     The program is started at the first question, without a shell, and must write each line out at once. One that ends,
-    is late, or answers anything else is stopped and never asked again: a run in which that happens never holds, and every
-    later one on this backend is refused. What it writes to its standard error is told with the failure.
+    is late, or answers anything else is stopped and never asked again: a run in which that happens never holds, and
+    every later one on this backend is refused. What it writes to its standard error is told with the failure.
 
     Example:
         A program that says the last token of its input again, held against that promise::

@@ -74,7 +74,9 @@ class Paired(CaseFamily):
         chosen = values[:, : targets.digits] % targets.vocab_size
         given = np.zeros((stop - start, users.positions), dtype=np.int64)
         for place, alphabet in enumerate(users.alphabets):
-            given[:, place] = np.array(alphabet, dtype=np.int64)[values[:, targets.digits + place] % len(alphabet)]
+            digits = values[:, targets.digits + place] % len(alphabet)
+            # a range may be too long to be an array
+            given[:, place] = digits + alphabet[0] if isinstance(alphabet, range) else np.array(alphabet)[digits]
         return chosen.reshape(stop - start, *targets.shape), given
 
 
@@ -91,7 +93,7 @@ def _prime(specification: Specification) -> int:
         raise InvalidArgument(
             f"vocab_size: expected fewer than 2^31 tokens and places for paired evidence but got {least}"
         )
-    return next(number for number in count(least) if all(number % each for each in range(2, isqrt(number) + 1)))
+    return next(prime for prime in count(least) if all(prime % each for each in range(2, isqrt(prime) + 1)))
 
 
 PAIRED = Paired()
