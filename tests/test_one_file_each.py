@@ -119,10 +119,10 @@ def test_another_activation_in_its_place_is_rejected() -> None:
         transformer = replace(right.transformer, layers=(attention, wrap, readout))
 
     class Identical(Shifted):
-        transformer = replace(right.transformer, layers=(attention, replace(wrap, activation=None), doubled, readout))
+        transformer = replace(right.transformer, layers=(attention, wrap.changed(activation=None), doubled, readout))
 
     class Relued(Shifted):
-        transformer = replace(right.transformer, layers=(attention, replace(wrap, activation=RELU), doubled, readout))
+        transformer = replace(right.transformer, layers=(attention, wrap.changed(activation=RELU), doubled, readout))
 
     assert exhaust(Relued(3), RationalArithmetic()).holds
     for wrong in (Undoubled(3), Identical(3)):
