@@ -193,7 +193,7 @@ BACKWARDS = Family(
 )
 
 
-class Backwards(NumpyArithmetic):
+class Backwards(NumpyArithmetic):  # type: ignore[misc] # final, so that what is named numpy is numpy; this says it is not
     """An arithmetic: numpy, with sums from the last term to the first."""
 
     def __init__(self, dtype: str = "float64") -> None:
