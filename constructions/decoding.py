@@ -30,14 +30,19 @@ class Decoding(ABC):
     Attributes:
         name: as verdicts call it.
         gives_tokens: whether an answer is a token, which can be fed back; otherwise it is a number.
-        takes_largest: whether it is the first token of the largest logit, which every arithmetic finds by itself and
-            which certificates bound.
+        sign: the answer is the token of the largest multiple of the logits by this, which certificates bound; 0 where
+            it is none.
 
     """
 
     name: ClassVar[str]
     gives_tokens: ClassVar[bool] = True
-    takes_largest: ClassVar[bool] = False
+    sign: ClassVar[int] = 0
+
+    @property
+    def takes_largest(self) -> bool:
+        """Whether the answer is the first token of the largest logit, which every arithmetic finds by itself."""
+        return self.sign == 1
 
     def words(self) -> str:
         """Return the decoding in words, as a verdict's parameters name it."""
@@ -101,13 +106,14 @@ class Argmax(Decoding):
     """The first token of the largest logit; the margin is that of the promised token over the largest other one.
 
     Example:
+        >>> import numpy as np
         >>> Argmax().margins(np.array([1]), np.array([[0.5, 2.0, -1.0]])).tolist()
         [1.5]
 
     """
 
     name = "argmax"
-    takes_largest = True
+    sign = 1
 
     def produced(self, logits: np.ndarray[Any, Any]) -> Answers:
         """Return the first coordinate of the largest logit."""
@@ -135,12 +141,14 @@ class Argmin(Decoding):
     """The first token of the smallest logit; the margin is that of the smallest other one over the promised token's.
 
     Example:
+        >>> import numpy as np
         >>> Argmin().margins(np.array([2]), np.array([[0.5, 2.0, -1.0]])).tolist()
         [1.5]
 
     """
 
     name = "argmin"
+    sign = -1
 
     def produced(self, logits: np.ndarray[Any, Any]) -> Answers:
         """Return the first coordinate of the smallest logit."""
@@ -163,6 +171,8 @@ class Number(Decoding):
         tolerance: how far the number may be from the promised one; exactly that far is not enough.
 
     Example:
+        >>> import numpy as np
+        >>> from fractions import Fraction
         >>> Number("1/10").margins(np.array([Fraction(2)], dtype=object), np.array([[2.0625]])).tolist()
         [0.0375]
 

@@ -89,6 +89,16 @@ class ExactMatrix:
             for row, column, value in leaf_entries(leaf, rows, columns):
                 yield top + row, left + column, value
 
+    def negative(self) -> ExactMatrix:
+        """Return the matrix times -1."""
+        leaves = {
+            place: Leaf(leaf.kind, -leaf.scale)
+            if leaf.nonzero is None
+            else Leaf(leaf.kind, nonzero=leaf.nonzero.scaled(Fraction(-1)))
+            for place, leaf in self.leaves.items()
+        }
+        return ExactMatrix(self.row_sizes, self.column_sizes, leaves)
+
     def check_dense(self) -> None:
         """Refuse a matrix that is too large to hold entry by entry.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 from importlib import import_module
 from importlib.metadata import version as installed_version
@@ -11,6 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
 
 from constructions.construction import Construction
 from constructions.typeset import transformer_latex
@@ -98,9 +100,22 @@ def _displayed(latex: str) -> nodes.math_block:
     return nodes.math_block("", latex, nowrap=False, number=None, label=None)
 
 
+def _own_parameters(  # noqa: PLR0917 # the arguments of an event of Sphinx
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Show the fields of a dataclass, whose ``__new__`` takes anything and only refuses some of it."""
+    if what != "class" or not (signature or "").startswith("(*_"):
+        return signature, returns
+    made = inspect.signature(obj.__init__)
+    fields = [part for part in made.parameters.values() if part.name != "self"]
+    own = made.replace(parameters=fields, return_annotation=inspect.Signature.empty)
+    return stringify_signature(own, unqualified_typehints=True), None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directives of this file."""
+    """Add what this file defines."""
     app.add_directive("weights", Weights)
     app.add_directive("statement", Statement)
     app.add_directive("help", Help)
+    app.connect("autodoc-process-signature", _own_parameters)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

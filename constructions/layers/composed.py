@@ -61,6 +61,12 @@ class Residual(Chain[WeightT]):
         layers: at least one; their output is as wide as their input.
         name: unique in a transformer.
 
+    Example:
+        >>> from constructions import Linear
+        >>> layer = Residual((Linear([[1, 0], [0, 1]], name="inner"),), name="block")
+        >>> [name for name, _ in layer.matrices()]
+        ['inner.weight']
+
     """
 
     name: str = "residual"

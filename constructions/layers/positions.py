@@ -109,6 +109,10 @@ def sinusoidal(embedding_size: int, context_size: int, *, base: float = 10000.0)
         context_size: number of positions.
         base: of the wavelengths.
 
+    Example:
+        >>> sinusoidal(4, 3).table.shape
+        (4, 3)
+
     """
     check_integer("embedding_size", embedding_size, 1)
     check_integer("context_size", context_size, 1)

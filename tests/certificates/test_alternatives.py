@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from tests.certificates.own import Given, nearest, rounded
 from tests.mutation.certifier_killers import Killer
 from tests.mutation.certifier_relations import balls_of_tokens, floats_of_tokens
 from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
+from verify.certificates.cells import BATCH_NUMBERS
+from verify.certificates.relational import alternatives
+from verify.certificates.relational.alternatives import Choice
 
 V = 5
 ARITHMETICS = pytest.mark.parametrize(
@@ -83,3 +87,19 @@ def test_a_model_of_one_hot_embeddings_is_certified_by_its_columns_alone(
 def test_what_kernels_make_of_unknown_tokens_lies_within_the_bounds(killer: Killer) -> None:
     with np.errstate(all="ignore"):
         assert killer() == []
+
+
+def test_a_table_takes_no_more_memory_than_a_batch_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = Choice(np.array([3]), np.array([10]))
+    assert choice.fits(BATCH_NUMBERS // 8)
+    assert not choice.fits(BATCH_NUMBERS // 8 + 1)
+    # the widest row of the model, with its position, has V + 4 numbers; one less is not enough, and nothing is shown
+    for numbers, holds in ((V * (V + 4), True), (V * (V + 4) - 1, None)):
+        monkeypatch.setattr(alternatives, "BATCH_NUMBERS", numbers)
+        assert certify(one_hot(), rounded(), points=1).holds is holds
+
+
+@ARITHMETICS
+def test_another_promise_is_not_certified(arithmetic: BallArithmetic | RoundedArithmetic) -> None:
+    wrong = replace(one_hot(), promise=lambda targets, users: targets[:, ::-1])
+    assert certify(wrong, arithmetic, points=1).holds is None

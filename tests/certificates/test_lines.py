@@ -66,3 +66,9 @@ def test_a_model_is_certified_by_the_relation_alone(
 def test_what_kernels_make_of_one_number_lies_within_the_bounds(killer: Killer) -> None:
     with np.errstate(all="ignore"):
         assert killer() == []
+
+
+@ARITHMETICS
+def test_a_ramp_that_moves_the_entry_is_not_certified(arithmetic: BallArithmetic | RoundedArithmetic) -> None:
+    wrong = steps(RELU, [[1, 0], [0, 1], [0, 1]], [[2, 1, -1]], [[0], [0], [-3]])
+    assert certify(wrong, arithmetic, points=1).holds is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -151,3 +151,8 @@ def test_what_is_not_a_number_decides_nothing() -> None:
             row: tuple[Form, ...] = ({frozenset(): {unknown: flint.fmpq(1)}},)
             assert (margins(row, weight, bias, np.array([0])) > 0).all() == certain
             assert normalise((row,), centred=False, mean=True, eps=Fraction(0)) is None or certain
+
+
+def test_another_promise_is_not_certified() -> None:
+    wrong = replace(pre_norm(), promise=lambda targets, users: targets[:, ::-1])
+    assert certify(wrong, BallArithmetic(), points=1).holds is None

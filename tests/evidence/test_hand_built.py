@@ -18,6 +18,7 @@ import constructions.hand_built
 import constructions.specifying
 import verify
 from constructions import (
+    Argmax,
     Argmin,
     Attention,
     Domain,
@@ -239,13 +240,26 @@ def test_exactly_the_tolerance_away_is_falsified_and_a_little_nearer_holds() -> 
 def test_certificates_do_not_speak_of_what_they_do_not_bound() -> None:
     models = [
         _mean("1/10"),
-        Read(promised=specify(Domain.of(4, 1), lambda x: x, decoding=Argmin())),
         Everywhere(),
     ]
     for model in models:
         for arithmetic in CERTIFIED:
             assert certify(model, arithmetic).holds is None
     assert bit_exact(Everywhere(), rounded()).holds is None
+
+
+@pytest.mark.parametrize("arithmetic", CERTIFIED, ids=lambda arithmetic: arithmetic.name)
+def test_an_argmin_is_certified(arithmetic: Any) -> None:
+    least = specify(Domain.of(4, 1), lambda x: x, decoding=Argmin())
+    right, exact = certify(Read(promised=least), arithmetic), verify.exhaust(Read(promised=least), EXACT)
+    assert right.holds is True
+    assert right.margin is not None
+    assert exact.margin is not None
+    assert 0 < right.margin <= exact.margin
+    for promise in (lambda x: (x + 1) % 4, lambda x: 3 - x):
+        for decoding in (Argmin(), Argmax()):  # the largest logit is another token's
+            wrong = specify(Domain.of(4, 1), promise, decoding=decoding)
+            assert certify(Read(promised=wrong), arithmetic).holds is None
 
 
 class Everywhere(HandBuilt):

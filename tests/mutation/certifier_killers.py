@@ -179,6 +179,8 @@ def _scores(rng: np.random.Generator, shape: tuple[int, ...], fmt: str, kind: st
 
 def by_name() -> Mapping[str, Method]:
     """Return every killer; made when asked, as the modules under test must be those of the mutant."""
+    from tests.mutation import certifier_activations as activations
+    from tests.mutation import certifier_layers as layers
     from tests.mutation import certifier_liars as liars
     from tests.mutation import certifier_networks as nets
     from tests.mutation import certifier_operations as single
@@ -228,6 +230,18 @@ def by_name() -> Mapping[str, Method]:
             "scores between bounds": bounds.attended_boxes(hard=False),
             "hardmax between bounds": bounds.attended_boxes(hard=True),
             "hardmax": attention("bfloat16", "float32", hardmax=True),
+            "norms, 16 bits": layers.norms(*sixteen),
+            "norms, float32": layers.norms("float32"),
+            "norms, float64": layers.norms("float64"),
+            "norms, torch": layers.torch_norms(*FORMATS),
+            "norms, stagnating": layers.stagnating,
+            "affine maps": layers.affine_maps(*FORMATS),
+            "products of rows": layers.products_of_rows(*FORMATS),
+            "layers, not finite": layers.not_finite,
+            "activations": activations.pointwise(*FORMATS, rounds=2),
+            "score biases": activations.score_biases(*FORMATS),
+            "hidden shifts": activations.hidden_shifts,
+            "sparse, layers": activations.sparse_layers,
         },
         "networks": {
             "networks, cancelling": networks("bfloat16", change=nets.cancelling, settings=80),

@@ -1,10 +1,9 @@
-"""Killers of the rules of layers in floats: norms, products of rows, activations, score biases."""
+"""Killers of the rules of layers in floats: norms and products of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ EPSILONS = (Fraction(0), Fraction(1e-5), Fraction(1e-12), Fraction(1, 3), Fracti
 EVERY = ("bfloat16", "float32", "float16", "float64")
 
 
-def _member(rng: np.random.Generator, low: Array, high: Array, fmt: str) -> Array:
+def member_of(rng: np.random.Generator, low: Array, high: Array, fmt: str) -> Array:
     """Return a member of a box: a corner, corners and points between them, or one coordinate at the other end."""
     kind = rng.random()
     ends = np.where(rng.random(low.shape) < 0.5, low, high)
@@ -80,7 +79,7 @@ def _norm(rng: np.random.Generator, fmt: str, width: int) -> list[str]:
     after = arithmetic.affine(plain, *weights)
     columns = tuple(None if part is None else part[:, 0] for part in (scale, shift))
     for _ in range(12):
-        member, drawn = _member(rng, low, high, fmt), DrawnLayers.of(fmt, rng)
+        member, drawn = member_of(rng, low, high, fmt), DrawnLayers.of(fmt, rng)
         told, kept = drawn.normalise(member, centred=centred, mean=mean, eps=eps)
         name = f"norm (centred {centred}, mean {mean}, eps {float(eps):g}, {drawn.root}, merged {drawn.merged})"
         found = _told(name, fmt, plain, told)
@@ -104,7 +103,7 @@ def products_of_rows(*formats: str, rounds: int = 20) -> Callable[[], list[str]]
             boxes = [box(part[0], part[1], arithmetic) for part in (left, right)]
             found = arithmetic.multiply(boxes[0], boxes[1])
             for _ in range(8):
-                x, y = (_member(rng, part[0], part[1], fmt) for part in (left, right))
+                x, y = (member_of(rng, part[0], part[1], fmt) for part in (left, right))
                 inner = DrawnLayers.of(fmt, rng).kernel.inner
                 wrong = _told("product", fmt, found, to_format(multiply(x, y, inner), fmt))
                 exact = found.exact and (to_format(x * y, fmt) != x.astype(np.longdouble) * y).any()
@@ -160,78 +159,100 @@ def not_finite() -> list[str]:
     return found
 
 
-def pointwise(*formats: str, rounds: int = 6) -> Callable[[], list[str]]:
-    """Return the oracle of activations: torch's and numpy's values at members, and true ones off as they may be."""
+def torch_norms(*formats: str, rounds: int = 20) -> Callable[[], list[str]]:
+    """Return the oracle of norms on torch's own kernels: ``layer_norm``, ``rms_norm``, and the formulas of models."""
 
     def run() -> list[str]:
-        return _pointwise(formats, rounds)
+        import torch
+        from torch.nn.functional import layer_norm, rms_norm
+
+        rng = np.random.default_rng(56)
+        for at in range(rounds * len(formats)):
+            fmt = formats[at % len(formats)]
+            arithmetic, width = rounded(fmt), int(rng.choice([1, 2, 3, 8, 16, 33, 100]))
+            low, high = _rows(rng, fmt, width)
+            scale, shift = (floats(rng, (width, 1), fmt, "full") for _ in range(2))
+            dtype, eps = getattr(torch, fmt), 1e-5
+            w, b = (torch.from_numpy(part[:, 0].copy()).to(dtype) for part in (scale, shift))
+            boxes = {}
+            for centred in (False, True):
+                plain = arithmetic.normalise(box(low, high, arithmetic), centred=centred, mean=True, eps=Fraction(eps))
+                held = weight(scale, arithmetic), weight(shift, arithmetic)
+                boxes[centred] = plain, arithmetic.affine(plain, held[0], held[1] if centred else None)
+            for _ in range(4):
+                x = torch.from_numpy(member_of(rng, low, high, fmt).copy()).to(dtype)
+                away = x - x.mean(-1, keepdim=True)
+                inside = x.to(torch.float32) if x.element_size() == 2 else x
+                normed = inside * torch.rsqrt(inside.pow(2).mean(-1, keepdim=True) + eps)
+                made = [
+                    ("layer_norm", boxes[True][0], layer_norm(x, (width,), eps=eps)),
+                    ("layer_norm, affine", boxes[True][1], layer_norm(x, (width,), w, b, eps)),
+                    ("rms_norm", boxes[False][0], rms_norm(x, (width,), eps=eps)),
+                    ("rms_norm, affine", boxes[False][1], rms_norm(x, (width,), w, eps)),
+                    ("model's RMSNorm", boxes[False][1], w * normed.to(dtype)),
+                    ("formula", boxes[False][0], x * torch.rsqrt((x * x).mean(-1, keepdim=True) + eps)),
+                    ("formula", boxes[False][0], x / torch.sqrt((x * x).mean(-1, keepdim=True) + eps)),
+                    ("var", boxes[True][0], away / torch.sqrt(x.var(-1, unbiased=False, keepdim=True) + eps)),
+                    ("formula", boxes[True][0], away * torch.rsqrt((away * away).mean(-1, keepdim=True) + eps)),
+                ]
+                for name, bounds, value in made:
+                    wrong = _told(f"torch, {name}", fmt, bounds, value.double().numpy())
+                    if wrong:
+                        return [f"{wrong[0]}; row {x[0, 0].tolist()}"]
+        return []
 
     return run
 
 
-def _pointwise(formats: tuple[str, ...], rounds: int) -> list[str]:
-    import torch
+def stagnating() -> list[str]:
+    """Return norms in bfloat16, their sums one by one, that are not between their bounds: each addition loses a part.
 
-    from constructions.activations import ACTIVATIONS, ClippedRelu
-
-    rng = np.random.default_rng(53)
-    every: list[Any] = [*ACTIVATIONS, ClippedRelu(Fraction(6)), ClippedRelu(Fraction(1, 3))]
-    for at in range(rounds * len(formats)):
-        fmt = formats[at % len(formats)]
-        arithmetic = rounded(fmt)
-        low, high = _arguments(rng, fmt)
-        for activation in every:
-            found = arithmetic.pointwise(box(low, high, arithmetic), activation)
-            for _ in range(4):
-                x = _member(rng, low, high, fmt)
-                held = torch.from_numpy(x).to(getattr(torch, fmt))
-                wrong = _told(activation.name, fmt, found, activation.torch(held).double().numpy())
-                if not wrong and fmt != "bfloat16":
-                    with np.errstate(all="ignore"):
-                        wrong = _told(activation.name, fmt, found, activation.numpy(x.astype(fmt)).astype(float))
-                wrong = wrong or _told(f"{activation.name}, off", fmt, found, _off(rng, activation, x, fmt))
-                if wrong:
-                    return wrong
-    return []
+    Half of a spacing beside 1 is lost every time; beyond 32 so is what is just below half of a spacing.
+    """
+    arithmetic, found = rounded("bfloat16"), []
+    squares = np.concatenate([[1.0], np.full(63, 2.0**-4)])
+    means = np.concatenate([[1.0], np.full(16, 2.0**-8)])
+    apart = np.concatenate([np.full(63, 1 + 15 / 128), [1 + 35 / 128]])
+    for name, row, centred in (("squares", squares, False), ("mean", means, True), ("mean and squares", apart, True)):
+        rows = row[None, None]
+        bounds = arithmetic.normalise(box(rows, rows, arithmetic), centred=centred, mean=True, eps=Fraction(0))
+        drawn = DrawnLayers.of("bfloat16", np.random.default_rng(57))
+        drawn.merged, drawn.root, drawn.late = False, "division", False
+        drawn.kernel.inner, drawn.kernel.order, drawn.kernel.share = "bfloat16", "sequential", 0.0
+        told, _ = drawn.normalise(rows, centred=centred, mean=True, eps=Fraction(0))
+        found += _told(f"{name} of a sum that stagnates", "bfloat16", bounds, told)
+    return found
 
 
-def _arguments(rng: np.random.Generator, fmt: str) -> tuple[Array, Array]:
-    kind = int(rng.integers(4))
-    shape = (6, 1, 4)
-    if kind == 0:
-        low, high, _ = _between(rng, shape, fmt, str(rng.choice(KINDS)))
-        return low, high
-    low = to_format(rng.uniform(-12, 3, shape) if kind < 3 else rng.uniform(-120, 20, shape), fmt)
-    return low, to_format(low + (kind == 2) * rng.uniform(0, 3, shape), fmt)
+def affine_maps(*formats: str, rounds: int = 12) -> Callable[[], list[str]]:
+    """Return the oracle of ``w x + b``, also of what a 16-bit kernel holds in float32: near half of a spacing off."""
 
+    def run() -> list[str]:
+        rng = np.random.default_rng(58)
+        for at in range(rounds * len(formats)):
+            fmt = formats[at % len(formats)]
+            arithmetic, shape = rounded(fmt), (64, 1, 3)
+            x = floats(rng, shape, fmt, str(rng.choice(KINDS)))
+            scale = floats(rng, (3, 1), fmt, "full")
+            # a bias that cancels the first row's product, so that the rounding of the product is what is left
+            shift = -multiply(x[0, 0][:, None], scale, fmt) if rng.random() < 0.7 else floats(rng, (3, 1), fmt, "mixed")
+            wide = x.astype(arithmetic._dtype)
+            point = Box(wide, wide, np.full(3, -5000), exact=False)
+            held = weight(scale, arithmetic), weight(shift, arithmetic)
+            choices = [(held, (scale, shift)), ((held[0], None), (scale, None)), ((None, held[1]), (None, shift))]
+            for weights, columns in choices:
+                bounds = arithmetic.affine(point, *weights)
+                for _ in range(6):
+                    drawn = DrawnLayers.of(fmt, rng)
+                    kept = x
+                    if FORMATS[fmt][0] < 24:
+                        step = np.ldexp(np.ones(shape), np.frexp(x)[1] - FORMATS[fmt][0])
+                        off = to_format(x + step * rng.uniform(-0.499, 0.499, shape), "float32")
+                        kept = np.where(to_format(off, fmt) == x, off, x)
+                    parts = tuple(None if part is None else part[:, 0] for part in columns)
+                    wrong = _told("affine", fmt, bounds, drawn.affine(kept, *parts))
+                    if wrong:
+                        return wrong
+        return []
 
-def _off(rng: np.random.Generator, activation: Any, x: Array, fmt: str) -> Array:
-    """Return the true values moved by what a kernel may be off, the floats inside that allowance."""
-    import flint
-
-    from constructions.formats import FORMATS as EXACT
-
-    error, exact = activation.error(EXACT[fmt]), EXACT[fmt]
-    found = np.empty(x.size)
-    for place, value in enumerate(x.reshape(-1).tolist()):
-        true = Fraction(*(int(part) for part in _fraction(activation.ball(flint.arb(value)))))
-        size = abs(true)
-        exponent = max(_exponent(size), exact.min_exponent) if size else exact.min_exponent
-        unit = Fraction(2) ** (exponent - exact.precision + 1)
-        most = error.ulps * unit + error.absolute
-        moved = true + most * int(rng.choice([-1, 1]))
-        near = float(to_format(np.array(float(moved)), fmt))
-        inside = abs(Fraction(near) - true) <= most if np.isfinite(near) else False
-        found[place] = near if inside else float(to_format(np.array(float(true)), fmt))
-    return found.reshape(x.shape)
-
-
-def _fraction(value: Any) -> tuple[int, int]:
-    mantissa, power = value.mid().man_exp()
-    power = int(power)
-    return (int(mantissa) << power, 1) if power >= 0 else (int(mantissa), 1 << -power)
-
-
-def _exponent(value: Fraction) -> int:
-    exponent = value.numerator.bit_length() - value.denominator.bit_length()
-    return exponent - (value < Fraction(2) ** exponent)
+    return run

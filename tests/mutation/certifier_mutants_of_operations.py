@@ -5,11 +5,12 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _operations = of("operations on boxes", "verify.certificates.floats.arithmetic")
+_linear = of("linear maps on boxes", "verify.certificates.floats.linear")
 _kinds = of("kinds of kernels", "verify.certificates.floats.rounding.fused")
 _softmax = of("softmax", "verify.certificates.floats.softmax")
 
 OPERATIONS: tuple[Mutant, ...] = (
-    _operations(
+    _linear(
         "products with any weight do not round",
         "found = ~is_power_of_two(values) & ~simple[None, :]",
         "found = ~is_power_of_two(values) & False",
@@ -21,33 +22,33 @@ OPERATIONS: tuple[Mutant, ...] = (
         "return np.zeros(bias.shape, dtype=np.bool_)",
         "sums, fused",
     ),
-    _operations(
+    _linear(
         "fused means fused without a bias, too",
         "if bias is not None:\n            found &= self.rounding.rounds_products(bias.values)",
         "found &= self.rounding.rounds_products(np.ones(1) if bias is None else bias.values)",
         "sums, fused",
     ),
-    _operations(
+    _linear(
         "products of sums with a bias do not round",
         "found &= self.rounding.rounds_products(bias.values)",
         "found &= bias.values == 0",
         "sums, separate",
     ),
-    _operations(
+    _linear(
         "negative weights take the wrong end",
         "low = matrix_product(x.low, positive) + matrix_product(x.high, negative)",
         "low = matrix_product(x.low, positive) + matrix_product(x.low, negative)",
         "sums, 16 bits",
     ),
-    _operations("the bias is no term", "count = count + (shift != 0)", "pass", "sums, 16 bits"),
-    _operations(
+    _linear("the bias is no term", "count = count + (shift != 0)", "pass", "sums, 16 bits"),
+    _linear(
         "the bias has no magnitude",
         "low, high, magnitude = low + shift, high + shift, magnitude + np.abs(shift)",
         "low, high = low + shift, high + shift",
         "sums, 16 bits",
     ),
-    _operations("the bias is on every grid", "grid = np.minimum(grid, bias.grid[:, 0])", "pass", "sums, 16 bits"),
-    _operations(
+    _linear("the bias is on every grid", "grid = np.minimum(grid, bias.grid[:, 0])", "pass", "sums, 16 bits"),
+    _linear(
         "one held term is enough",
         "self.fmt.precision).all(axis=-1)",
         "self.fmt.precision).any(axis=-1)",
@@ -104,7 +105,7 @@ OPERATIONS: tuple[Mutant, ...] = (
         "exactness",
         "nothing rounds",
     ),
-    _operations(
+    _linear(
         "what is not finite does not spread",
         "found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))",
         "found = self._linear(rows, weight, bias)",

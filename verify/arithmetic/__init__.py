@@ -36,6 +36,10 @@ def get_arithmetic(
         >>> get_arithmetic("numpy", dtype="float32").name
         'numpy float32'
 
+    Example:
+        >>> get_arithmetic("numpy", dtype="float32").name
+        'numpy float32'
+
     """
     found: Arithmetic[Any, Any, Any] = made(FAMILIES, kind, dtype, device, options)
     return found

@@ -29,6 +29,12 @@ class NumpyArithmetic(Arithmetic[_Array, _Array, _Array]):
     Attributes:
         fmt: float64, float32 or float16 (numpy has no bfloat16).
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import exhaust
+        >>> exhaust(UnconditionalGeneration(4, 3), NumpyArithmetic("float32")).holds
+        True
+
     """
 
     batched: ClassVar[bool] = True

@@ -37,7 +37,15 @@ def _fraction(value: flint.fmpq) -> Fraction:
 
 @final
 class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
-    """Every number an exact rational; one sequence at a time."""
+    """Every number an exact rational; one sequence at a time.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import exhaust
+        >>> exhaust(UnconditionalGeneration(2, 3), RationalArithmetic()).margin
+        Fraction(1, 52)
+
+    """
 
     spec = RATIONAL.spec()
     name = spec.name

@@ -35,7 +35,15 @@ _NUMPY_ARGMAX = (torch.float32, torch.float64)
 
 @final
 class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
-    """Torch tensors, one for each block of the residual stream."""
+    """Torch tensors, one for each block of the residual stream.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import exhaust
+        >>> exhaust(UnconditionalGeneration(4, 3), StructuredTorchArithmetic("float32")).holds
+        True
+
+    """
 
     family = STRUCTURED
 

@@ -31,6 +31,13 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     """Every number a sympy expression; attention weights are rational functions of :data:`q`.
 
     A ReLU whose argument has no decided sign stays a ``Max``; substitute a number for ``q`` to evaluate.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import check
+        >>> check(UnconditionalGeneration(2, 2), target=[1, 0], arithmetic=SymbolicArithmetic()).holds
+        True
+
     """
 
     spec = SYMBOLIC.spec()

@@ -53,6 +53,10 @@ def certificate_arithmetic(kind: str, dtype: str = "float32", **options: Setting
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.
 
+    Example:
+        >>> certificate_arithmetic("rounded", "bfloat16").name
+        'rounded bfloat16'
+
     """
     found: EnclosingArithmetic[Any, Any, Any] = made(ENCLOSING, kind, dtype, options=options)
     return found
@@ -86,6 +90,12 @@ def certify(
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> verdict = certify(UnconditionalGeneration(10, 4), certificate_arithmetic("rounded", "float32"))
+        >>> verdict.holds, verdict.cases
+        (True, 10000)
 
     """
     check_integer("budget", budget, 1)
@@ -154,13 +164,18 @@ class Bound(Generic[WeightT, RowsT, ScoresT]):
 def bind_for_certificate(
     construction: Construction, arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT]
 ) -> Bound[WeightT, RowsT, ScoresT]:
-    """Return the model without its readout, and the readout."""
+    """Return the model without its readout, and the readout; its negative where the answer is the smallest logit.
+
+    Rounding to nearest and cutting off are the same for a number and its negative, so that a kernel computes of the
+    negative readout the negative logits, bit for bit.
+    """
     model = bind_construction(construction, arithmetic)
-    readout = model.transformer.readout
-    # adding 0 changes no sum
-    nothing = lower(sp.ZeroMatrix(construction.transformer.lowered.output_size, 1), {})
-    bias = arithmetic.weight(nothing) if readout.bias is None else readout.bias
-    return Bound(arithmetic, model.without_readout(), readout, bias)
+    readout, exact = model.transformer.readout, construction.transformer.lowered.readout
+    if construction.reading.sign < 0:
+        readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
+    bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum
+    held = arithmetic.weight(bias.negative() if construction.reading.sign < 0 else bias)
+    return Bound(arithmetic, model.without_readout(), readout, held)
 
 
 def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], steps: int) -> None:
@@ -190,6 +205,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
 
     """
     arithmetic = bound.arithmetic
+    arithmetic.undefined = False
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
@@ -218,6 +234,8 @@ def related(bound: Bound[WeightT, RowsT, ScoresT]) -> Bound[Any, Any, Any] | Non
 
 def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     rows, readout = readout_input(bound, batch), bound.readout
+    if bound.arithmetic.undefined:
+        return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
 
 

@@ -69,8 +69,8 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
 
     """
     check_reading(construction)
-    if not construction.reading.takes_largest:
-        raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax")
+    if construction.reading.sign == 0:
+        raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax and argmin")
     random = np.random.default_rng(_SEED)
     for step, places in enumerate(_cuts(construction, budget)):
         yield from _step_cells(Members(construction, random), step, places)

@@ -57,6 +57,15 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on.
 
+    Example:
+        >>> from constructions import Hardmax, UnconditionalGeneration
+        >>> from verify.certificates import certificate_arithmetic
+        >>> construction = UnconditionalGeneration(
+        ...     8, 3, temperature=Hardmax(), encoding="dyadic", lift="mask", readout="hat"
+        ... )
+        >>> bit_exact(construction, certificate_arithmetic("rounded", "float32")).holds
+        True
+
     """
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"

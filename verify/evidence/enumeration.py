@@ -54,6 +54,13 @@ def exhaust(
         InvalidArgument: the checkpoint is damaged, edited or of another run, the format cannot hold what the weights
             rely on, or the backend cannot run this specification.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> verdict = exhaust(UnconditionalGeneration(3, 3), RationalArithmetic())
+        >>> verdict.holds, verdict.cases, verdict.margin
+        (True, 27, Fraction(1, 189))
+
     """
     if limit is not None:
         check_integer("limit", limit, 1)

@@ -58,6 +58,14 @@ def fuzz(
         ``holds`` true when at least one case was drawn and every one has a positive margin; ``cases`` counts DISTINCT
         ones.
 
+    Example:
+        >>> from hypothesis import strategies as st
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> drawn = st.builds(UnconditionalGeneration, st.integers(1, 5), st.integers(1, 4))
+        >>> fuzz(drawn, RationalArithmetic(), examples=20, claim="theorem-1").holds
+        True
+
     """
     check_integer("examples", examples, 1)
     check_integer("seed", seed, 0)

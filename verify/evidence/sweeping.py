@@ -43,6 +43,13 @@ def sweep(
         ``holds`` true when every size was checked; false at the first size that fails, named in ``reason``; unknown
         when a size is refused because the format cannot carry it.
 
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> verdict = sweep(ConditionalGeneration, RationalArithmetic(), max_vocab_size=5, claim="theorem-2")
+        >>> verdict.holds, verdict.cases
+        (True, 15)
+
     """
     check_integer("max_vocab_size", max_vocab_size, 1)
     backend = as_backend(arithmetic)

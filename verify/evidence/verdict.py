@@ -1,4 +1,7 @@
-"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one."""
+"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one.
+
+Verdicts and their cases stay in one module, a little over 300 lines, as their JSON is written and read here alone.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,11 @@ import flint
 from constructions.decoding import Argmax, Decoding, decoding_from_json
 from constructions.validation import InvalidArgument
 from verify.evidence.kinds import KINDS, kind_of
-from verify.evidence.numbers import decimal as decimal
+from verify.numbers import Margin as Margin
+from verify.numbers import decimal as decimal
 
 #: How a verdict was reached: the name of a kind of evidence, see :data:`verify.evidence.kinds.KINDS`.
 Method = str
-
-#: A margin is exact in exact arithmetic and a float otherwise.
-Margin = Fraction | float
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +57,13 @@ class Counterexample:
         reproduce: one command that shows the case.
         batch: the batch in which it fails, where it is right alone; see :class:`~verify.running.batches.Batch`.
         decoding: how the answer was read off the logits.
+
+    Example:
+        >>> from constructions import RationalSoftmax, UnconditionalGeneration
+        >>> from verify import RationalArithmetic, exhaust
+        >>> verdict = exhaust(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(5)), RationalArithmetic())
+        >>> verdict.counterexample.target, verdict.counterexample.margin
+        ([0, 1], Fraction(0, 1))
 
     """
 
@@ -164,6 +172,15 @@ class Verdict:
         resumed: where the run went on from a checkpoint: ``cases`` that it took over (a decimal string), when they were
             ``saved`` (UTC), and how many of them were run again (``replayed``).
         assumptions: what a verdict about a backend takes for granted that is not inspected.
+
+    Example:
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic, exhaust
+        >>> verdict = exhaust(ConditionalGeneration(3), RationalArithmetic())
+        >>> verdict.holds, verdict.method, verdict.cases, verdict.space
+        (True, 'exhausted', 81, 81)
+        >>> Verdict.from_json(verdict.to_json()) == verdict
+        True
 
     """
 

@@ -17,7 +17,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import as_temperature
 from constructions.validation import IntArray
 from verify.backends import Runs, as_backend
-from verify.evidence.verdict import Margin
+from verify.numbers import Margin
 from verify.running.temperatures import show_temperature as show_temperature
 from verify.running.trace import Trace
 
@@ -38,6 +38,14 @@ class Outcome:
         prompts: the virtual tokens that ran, exactly; ``None`` where there are none.
         logits: of every step, cases x response x outputs; ``None`` where the backend gives tokens alone.
         decoding: how the answers were read.
+
+    Example:
+        >>> import numpy as np
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic, Runner
+        >>> outcome = Runner(ConditionalGeneration(3), RationalArithmetic()).run(np.array([[2, 0, 1]]), np.array([[0]]))
+        >>> outcome.margins.tolist()
+        [[Fraction(1, 9)]]
 
     """
 
@@ -94,6 +102,15 @@ class Runner:
         backend: what generates.
         prepared: the backend, made ready for it.
         declared: what the specification said of itself then.
+
+    Example:
+        >>> import numpy as np
+        >>> from constructions import ConditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> runner = Runner(ConditionalGeneration(3), RationalArithmetic())
+        >>> outcome = runner.run(np.array([[2, 0, 1], [0, 0, 2]]), np.array([[0], [2]]))  # two maps, a user token each
+        >>> outcome.produced.tolist()
+        [[2], [2]]
 
     """
 
@@ -159,9 +176,19 @@ def parameters_of(construction: Specification, runs: Runs | None = None) -> dict
         value = getattr(construction, item.name)
         if item.repr and item.name != "temperature" and value is not None:  # None: an option that was not given
             found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
+    if own := _own_masks(construction):
+        found["masks"] = own
     if not construction.reading.takes_largest:
         found["decoding"] = construction.reading.words()
     return found if runs is None else found | dict(as_backend(runs).settings(construction))
+
+
+def _own_masks(construction: Specification) -> str:
+    """Return the layers that the construction's mask is not the mask of, each with its own."""
+    if not isinstance(construction, Construction):
+        return ""
+    layers = construction.transformer.attentions
+    return ", ".join(f"{layer.mask.name} in {layer.name}" for layer in layers if layer.mask is not None)
 
 
 def options_of(construction: Construction) -> dict[str, Any]:

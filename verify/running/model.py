@@ -1,4 +1,7 @@
-"""The one forward pass and greedy generation, over any arithmetic."""
+"""The one forward pass and greedy generation, over any arithmetic.
+
+They stay in one module, a little over 300 lines, as generation continues the pass with the keys and values it keeps.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
     @property
     def causal(self) -> bool:
         """Whether earlier positions never change during generation, so that their keys and values can be kept."""
-        return all((layer.mask or self.mask).causal for layer in self.transformer.attentions)
+        return all((self.mask if layer.mask is None else layer.mask).causal for layer in self.transformer.attentions)
 
     def without_readout(self) -> Model[WeightT, RowsT, ScoresT, NumbersT_co]:
         """Return the model up to the readout's input."""
@@ -175,6 +178,13 @@ def bind_construction(
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> model = bind_construction(UnconditionalGeneration(3, 2), RationalArithmetic())
+        >>> model.temperature
+        RationalSoftmax(q=Fraction(10, 1))
+
     """
     check_transformer(construction)
     if arithmetic.fmt is not None:
@@ -209,6 +219,15 @@ def forward(
 
     Raises:
         InvalidArgument: more positions than the context has.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> construction, arithmetic = UnconditionalGeneration(2, 2), RationalArithmetic()
+        >>> model = bind_construction(construction, arithmetic)
+        >>> logits = forward(model, arithmetic.prompt(construction.virtual_tokens([1, 0])), 1)
+        >>> arithmetic.numbers(logits).tolist()  # at position 0, where token 1 is due
+        [[Fraction(-1, 4), Fraction(0, 1)]]
 
     """
     arithmetic = model.arithmetic
@@ -251,6 +270,16 @@ def generate(
         steps: how many tokens to generate, at least 1.
         trace: records every intermediate of the LAST step.
         pick: which token the logits of a step give, by default the first of the largest one.
+
+    Example:
+        >>> import numpy as np
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import RationalArithmetic
+        >>> construction, arithmetic = UnconditionalGeneration(2, 2), RationalArithmetic()
+        >>> prompt = arithmetic.prompt(construction.virtual_tokens([1, 0]))
+        >>> made = generate(bind_construction(construction, arithmetic), prompt, 1, np.zeros(0, dtype=np.int64), 2)
+        >>> made.tokens.tolist()
+        [1, 0]
 
     """
     check_integer("steps", steps, 1)

@@ -22,6 +22,14 @@ class Trace:
         enabled: a disabled trace records nothing and costs nothing.
         steps: name -> array; attention of each head (``.scores``, ``.weights``, ``.output``), every layer's output.
 
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import check
+        >>> trace = Trace()
+        >>> verdict = check(UnconditionalGeneration(2, 2), target=[1, 0], arithmetic="rational", trace=trace)
+        >>> list(trace.steps)[:4]
+        ['input', 'attention.self.scores', 'attention.self.weights', 'attention.self.output']
+
     """
 
     enabled: bool = True

@@ -52,7 +52,15 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 
 @final
 class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
-    """The real-number arithmetic of a certificate; use it within :meth:`bounding`."""
+    """The real-number arithmetic of a certificate; use it within :meth:`bounding`.
+
+    Example:
+        >>> from constructions import RationalSoftmax, UnconditionalGeneration
+        >>> from verify.certificates import certify
+        >>> certify(UnconditionalGeneration(3, 3, temperature=RationalSoftmax(19)), BallArithmetic()).holds
+        True
+
+    """
 
     spec = BALL.spec()
     name = spec.name
@@ -177,7 +185,9 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     def normalise(self, rows: BallRows, *, centred: bool, mean: bool, eps: Fraction) -> BallRows:
         """Return bounds of the rows over their lengths, see :mod:`verify.certificates.balls.norms`."""
         columns = normalised(rows.columns, rows.rows, centred=centred, mean=mean, eps=eps)
-        return BallRows(columns, rows.batch, rows.rows)
+        found = BallRows(columns, rows.batch, rows.rows)
+        self.undefined |= not found.finite
+        return found
 
     def affine(self, rows: BallRows, weight: BallWeight | None, bias: BallWeight | None) -> BallRows:
         """Return ``w * x + b``."""

@@ -43,6 +43,11 @@ class Kernel:
         tf32: whether the factors of float32 products may be rounded to TF32, to either neighbour, and sums of products
             truncated instead of rounded, as tensor cores do.
 
+    Example:
+        >>> from constructions import FORMATS
+        >>> "rounded before a bias is added" in Kernel(FORMATS["float32"], products="separate").assumptions()
+        True
+
     """
 
     fmt: Format

@@ -8,8 +8,9 @@ near ``1/sqrt(S/d + eps)``. How near, for every kernel that is assumed:
 one of the square, ``d - 1`` of sums in any order, three of the mean (the divisor, its reciprocal, the product), one of
 the sum with ``eps``; a term that is merged (below) at most ten instead of the first three; one more as ``1/(1 - u)`` is
 less than ``(1 + u)^2``. All terms are positive, so the argument is between ``1 - Nu`` and ``e^(Nu)`` times itself.
-``eps`` is held in the format, in float32 or in float64. Below the normal range each of at most seven operations loses
-up to the smallest number: a square, three of a mean, three conversions to a format of 16 bits.
+``eps`` is held in the format, in float32 or in float64: with the sum, two roundings. Below the normal range each of at
+most eight operations loses up to the smallest number: a square, three of a mean, ``eps``, three conversions to a format
+of 16 bits.
 
 *The root.* ``rsqrt`` is assumed to be right within :data:`RSQRT_ULPS` units in the last place, ``2u`` each; the
 reciprocal of a root, or a division by one, has two roundings of ``u``. All are within ``2 RSQRT_ULPS u``.
@@ -51,7 +52,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from constructions.formats import FORMATS, Format, round_to_format
+from constructions.formats import FORMATS
 from verify.certificates.floats.assumed import Assuming
 from verify.certificates.floats.boxes import Box, tainted, unbounded
 from verify.certificates.floats.directed import EVERYTHING, grids_between, next_up
@@ -62,7 +63,8 @@ from verify.certificates.floats.spreads import Spread, about_mean, about_zero, o
 _Array = Shaped[np.ndarray, "..."]
 
 #: How far ``rsqrt`` is assumed to be off, in units in the last place: CUDA documents 2 for float32; a reciprocal of a
-#: correctly rounded root, as torch computes it on a CPU, is off by at most 1.5. See ``root_error``.
+#: correctly rounded root, as torch computes it on a CPU, is off by at most 1.5, which
+#: :func:`~verify.certificates.floats.exp_error.root_errors` measures.
 RSQRT_ULPS = 2
 
 #: The ``K`` that are tried, see :func:`_largest`: every one above 1 gives a bound, and the best is taken.
@@ -141,7 +143,7 @@ class NormBounds(Assuming):
         divisor, times = (width, 1) if mean else (1, width)
         count = width + 14
         own = own_error(width, self._wide_unit)
-        added = [number(_held(eps, fmt)) for fmt in (self.fmt, inner, FORMATS["float64"])]
+        added = number(float(min(eps, FORMATS["float64"].largest)))  # too large for any sum
         lost = times * (8 * tiny + (width + 4) * finest)
         none = np.zeros_like(spread.average)
         in_passes = merged = distance = none
@@ -161,8 +163,8 @@ class NormBounds(Assuming):
             np.maximum(1 - count * u, 0) / divisor * (1 - own),
             np.exp(count * u) / divisor * (1 + own),
             np.maximum(1 - 8 * u, 0) / divisor * (1 - own),
-            (min(added) * (1 - 2 * u) - lost),
-            (max(added) * (1 + 2 * u) + lost) * (1 + own),
+            added * (1 - 2 * u - own) - lost,
+            (added * (1 + 2 * u) + lost) * (1 + own),
             2 * RSQRT_ULPS * u,
             in_passes,
             distance,
@@ -236,11 +238,3 @@ def _least(spread: Spread, errors: _Errors, z: _Array) -> _Array:
         argument = np.maximum(merged, sums + spread.width * errors.mean**2) * errors.grown + errors.top
         found.append(z / np.sqrt(argument))
     return np.asarray(np.fmax(*found))
-
-
-def _held(value: Fraction, fmt: Format) -> float:
-    """Return a number as a format holds it, infinite beyond its largest."""
-    try:
-        return round_to_format(value, fmt)
-    except OverflowError:
-        return float("inf")

@@ -11,6 +11,7 @@ from constructions.temperature import Softmax, Temperature
 from constructions.validation import reject
 from verify.arithmetic.base import Visible
 from verify.certificates.floats.boxes import Box, tainted, unbounded
+from verify.certificates.floats.directed import EVERYTHING
 from verify.certificates.floats.products import ProductBounds, sum_above, sum_below
 from verify.certificates.floats.softmax import SoftmaxBounds
 
@@ -27,7 +28,7 @@ class ScoreBiasBounds(SoftmaxBounds, ProductBounds):
     def score_table(self, table: RoundedWeight, start: int, stop: int) -> Box:
         """Return the entries of a table, one row for each query."""
         values = table.values[None, start:stop, :stop]
-        return Box(values, values, table.grid[start:stop, :stop].min(axis=0), table.exact)
+        return Box(values, values, table.grid[start:stop, :stop].min(axis=0, initial=EVERYTHING), table.exact)
 
     def shifted(self, scores: Box, shift: Box) -> Box:
         """Return bounds of scores and their bias, each rounded before they are added, and their sum after it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -13,19 +12,17 @@ import numpy as np
 from jaxtyping import Int
 
 from constructions.activations import RELU, Activation
-from constructions.exact_matrix import ExactMatrix
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.ratios import Ratios
-from constructions.temperature import Temperature
-from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.alternatives import Choice, Table, Tables
 from verify.certificates.relational.enclosures import Enclosures
+from verify.certificates.relational.over import OverArithmetic
 from verify.certificates.relational.related import Origin, Related, Scaled
 
 
 @final
-class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]):
+class RelationalArithmetic(OverArithmetic[WeightT, Related[RowsT], ScoresT]):
     """Bounds with relations.
 
     Bounds are those of the arithmetic below, or within them: verdicts are the same or better. Whatever needs more work
@@ -37,17 +34,16 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
 
     """
 
+    base: EnclosingArithmetic[WeightT, RowsT, ScoresT]
+
     def __init__(
         self, base: EnclosingArithmetic[WeightT, RowsT, ScoresT], enclosures: Enclosures[WeightT, RowsT, Any]
     ) -> None:
         """Keep relations beside the bounds of ``base``."""
-        self.base, self.enclosures = base, enclosures
+        super().__init__(base)
+        self.enclosures = enclosures
         self._tables = Tables(enclosures)
         self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
-
-    def weight(self, matrix: ExactMatrix) -> WeightT:
-        """Return the matrix."""
-        return self.base.weight(matrix)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Related[RowsT]:
         """Return virtual tokens between two."""
@@ -146,10 +142,13 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
 
     def normalise(self, rows: Related[RowsT], *, centred: bool, mean: bool, eps: Fraction) -> Related[RowsT]:
         """Return every row over its length, which every coordinate has a part in."""
+        undefined = self.undefined
         found = self.base.normalise(rows.rows, centred=centred, mean=mean, eps=eps)
         norm = partial(self.enclosures.inner.normalise, centred=centred, mean=mean, eps=eps)
         tables = self._tables.each(rows, norm)
         met = self._tables.met(found, tables, rows, np.any)
+        if self.undefined:  # unless it was before, or the alternatives are all numbers
+            self.undefined = undefined or not self.enclosures.finite(met)
         return Related(met, tables, scaled=None if centred else Scaled(rows.rows, met))
 
     def affine(self, rows: Related[RowsT], weight: WeightT | None, bias: WeightT | None) -> Related[RowsT]:
@@ -162,24 +161,6 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
     def scores(self, queries: Related[RowsT], keys: Related[RowsT]) -> ScoresT:
         """Return the inner products."""
         return self.base.scores(queries.rows, keys.rows)
-
-    def score_table(self, table: WeightT, start: int, stop: int) -> ScoresT:
-        """Return the entries of a table of positions x positions."""
-        return self.base.score_table(table, start, stop)
-
-    def shifted(self, scores: ScoresT, shift: ScoresT) -> ScoresT:
-        """Return the sum of scores and a table of them."""
-        return self.base.shifted(scores, shift)
-
-    def attention(self, scores: ScoresT, visible: Visible, temperature: Temperature, *, key_size: int) -> ScoresT:
-        """Return the attention weights."""
-        return self.base.attention(scores, visible, temperature, key_size=key_size)
-
-    def shifted_attention(
-        self, scores: ScoresT, shift: ScoresT, visible: Visible, temperature: Temperature, *, key_size: int
-    ) -> ScoresT:
-        """Return the attention weights of scores that a table is added to once they are scaled."""
-        return self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size)
 
     def mix(self, attention: ScoresT, values: Related[RowsT]) -> Related[RowsT]:
         """Return the weighted sums."""
@@ -200,14 +181,6 @@ class RelationalArithmetic(EnclosingArithmetic[WeightT, Related[RowsT], ScoresT]
             return found
         scaled = self.enclosures.scaled_margins(rows.scaled, weight, bias, expected)
         return found if scaled is None else Margins(np.fmax(found.lower, scaled))
-
-    def assumptions(self) -> str:
-        """Return what the arithmetic below assumes."""
-        return self.base.assumptions()
-
-    def bounding(self) -> AbstractContextManager[None]:
-        """Return the settings of the arithmetic below."""
-        return self.base.bounding()
 
     def numbers(self, rows: Related[RowsT] | ScoresT) -> np.ndarray[Any, Any]:
         """Return the bounds as the arithmetic below does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -13,14 +12,12 @@ import numpy as np
 from jaxtyping import Int
 
 from constructions.activations import RELU, Activation
-from constructions.exact_matrix import ExactMatrix
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.ratios import Ratios
-from constructions.temperature import Temperature
-from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.arithmetic import RelationalArithmetic
 from verify.certificates.relational.enclosures import enclosures_of
+from verify.certificates.relational.over import OverArithmetic
 from verify.certificates.relational.related import Related
 
 
@@ -70,7 +67,7 @@ class SymbolicRows(Generic[RowsT]):
 
 
 @final
-class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], ScoresT]):
+class SymbolicArithmetic(OverArithmetic[WeightT, SymbolicRows[RowsT], ScoresT]):
     """Bounds with relations, and with the factors of norms as symbols, see the module of monomials.
 
     Attributes:
@@ -78,10 +75,12 @@ class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], Score
 
     """
 
+    base: RelationalArithmetic[WeightT, RowsT, ScoresT]
+
     def __init__(self, base: RelationalArithmetic[WeightT, RowsT, ScoresT]) -> None:
         """Keep symbols beside the bounds of ``base``."""
-        self.base, self._domain = base, base.enclosures.symbols
-        self.name, self.fmt, self.device = base.name, base.fmt, base.device
+        super().__init__(base)
+        self._domain = base.enclosures.symbols
 
     def _given(self, rows: Related[RowsT]) -> SymbolicRows[RowsT]:
         """Return rows of which nothing but bounds is known."""
@@ -116,10 +115,6 @@ class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], Score
             return rows.related
         hull = self._domain.hull(rows.symbols.forms)
         return Related(self._domain.within(rows.related.rows, hull), rows.related.tables)
-
-    def weight(self, matrix: ExactMatrix) -> WeightT:
-        """Return the matrix."""
-        return self.base.weight(matrix)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> SymbolicRows[RowsT]:
         """Return virtual tokens between two."""
@@ -180,7 +175,10 @@ class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], Score
     def normalise(self, rows: SymbolicRows[RowsT], *, centred: bool, mean: bool, eps: Fraction) -> SymbolicRows[RowsT]:
         """Return every row over its length, a new symbol for each."""
         operation = partial(self._domain.normalise, centred=centred, mean=mean, eps=eps)
+        undefined = self.undefined
         found = self.base.normalise(rows.related, centred=centred, mean=mean, eps=eps)
+        if self.undefined:  # unless it was before, or the forms have lengths that are not 0
+            self.undefined = undefined or operation(rows.symbols.forms) is None
         return self._made(found, operation, rows, normed=True)
 
     def affine(self, rows: SymbolicRows[RowsT], weight: WeightT | None, bias: WeightT | None) -> SymbolicRows[RowsT]:
@@ -193,24 +191,6 @@ class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], Score
     def scores(self, queries: SymbolicRows[RowsT], keys: SymbolicRows[RowsT]) -> ScoresT:
         """Return the inner products."""
         return self.base.scores(self._bounds(queries), self._bounds(keys))
-
-    def score_table(self, table: WeightT, start: int, stop: int) -> ScoresT:
-        """Return the entries of a table of positions x positions."""
-        return self.base.score_table(table, start, stop)
-
-    def shifted(self, scores: ScoresT, shift: ScoresT) -> ScoresT:
-        """Return the sum of scores and a table of them."""
-        return self.base.shifted(scores, shift)
-
-    def attention(self, scores: ScoresT, visible: Visible, temperature: Temperature, *, key_size: int) -> ScoresT:
-        """Return the attention weights."""
-        return self.base.attention(scores, visible, temperature, key_size=key_size)
-
-    def shifted_attention(
-        self, scores: ScoresT, shift: ScoresT, visible: Visible, temperature: Temperature, *, key_size: int
-    ) -> ScoresT:
-        """Return the attention weights of scores that a table is added to once they are scaled."""
-        return self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size)
 
     def mix(self, attention: ScoresT, values: SymbolicRows[RowsT]) -> SymbolicRows[RowsT]:
         """Return the weighted sums."""
@@ -233,14 +213,6 @@ class SymbolicArithmetic(EnclosingArithmetic[WeightT, SymbolicRows[RowsT], Score
         if not rows.symbols.normed:
             return found
         return Margins(np.fmax(found.lower, self._domain.margins(rows.symbols.forms[0], weight, bias, expected)))
-
-    def assumptions(self) -> str:
-        """Return what the arithmetic below assumes."""
-        return self.base.assumptions()
-
-    def bounding(self) -> AbstractContextManager[None]:
-        """Return the settings of the arithmetic below."""
-        return self.base.bounding()
 
     def numbers(self, rows: SymbolicRows[RowsT] | ScoresT) -> np.ndarray[Any, Any]:
         """Return the bounds as the arithmetic below does."""

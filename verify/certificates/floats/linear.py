@@ -1,0 +1,114 @@
+"""Bounds of linear maps in floats: ``W x + b``, with a bias that each kind of kernel adds in its own way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from verify.certificates.floats.boxes import Box, RoundedWeight, collapsed, fits, tainted, unbounded
+from verify.certificates.floats.directed import EVERYTHING, grids_between, is_power_of_two, matrix_product
+from verify.certificates.floats.sums import Sums, Terms
+
+#: float64 or longdouble, which jaxtyping does not know as a float.
+_Array = Shaped[np.ndarray, "..."]
+
+#: Products of a matrix with rows whose grids are looked at one by one, so that they take a few dozen megabytes.
+_PRODUCTS = 2**20
+
+
+class LinearBounds(Sums):
+    """Linear maps on boxes."""
+
+    def linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
+        """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
+        found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+        found = tainted(found, self.beyond(rows.magnitude, along=-1))
+        return tainted(found, self.beyond(weight.values[None], along=(1, 2)))
+
+    def _linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
+        moving = self._read(rows, weight)
+        busy = np.flatnonzero((moving[0].magnitude != 0).any(axis=(0, 2)))
+        if bias is None and len(busy) < rows.shape[1]:
+            return self._only(rows, weight, busy)
+        terms, exact = self.linear_terms(rows, weight, bias, moving)
+        low, high, whole = self.summed(terms)
+        grid = terms.grid if terms.grid.ndim == 1 else terms.grid.min(axis=(0, 1), initial=EVERYTHING)
+        return self.box(low, high, grid, exact=whole and exact)
+
+    def _only(self, rows: Box, weight: RoundedWeight, busy: Int[np.ndarray, " busy"]) -> Box:
+        """Return ``W x`` where only some rows are not zero."""
+        width = weight.values.shape[0]
+        if not len(busy):
+            zero = np.zeros((1, rows.shape[1], width), dtype=self._dtype)
+            return Box(zero, zero, np.full(width, EVERYTHING), rows.exact and weight.exact)
+        part = self._linear(Box(rows.low[:, busy], rows.high[:, busy], rows.grid, rows.exact, rows.shared), weight)
+        low, high = (np.zeros((part.shape[0], rows.shape[1], width), dtype=self._dtype) for _ in range(2))
+        low[:, busy], high[:, busy] = part.low, part.high
+        return Box(low, high, part.grid, part.exact)
+
+    def _read(self, rows: Box, weight: RoundedWeight) -> tuple[Box, Int[np.ndarray, " used"]]:
+        """Return the coordinates that a matrix reads and that are not zero everywhere, and which they are."""
+        columns = np.flatnonzero((weight.values != 0).any(axis=0))
+        read = rows.columns(columns)
+        moving = np.flatnonzero((read.magnitude != 0).any(axis=(0, 1)))
+        return collapsed(read.columns(moving)), columns[moving]
+
+    def linear_terms(
+        self,
+        rows: Box,
+        weight: RoundedWeight,
+        bias: RoundedWeight | None,
+        read: tuple[Box, Int[np.ndarray, " used"]] | None = None,
+    ) -> tuple[Terms, bool]:
+        """Return the terms of ``W x + b``, and whether the box, the weights and the bias are exact."""
+        x, used = self._read(rows, weight) if read is None else read
+        values = weight.values[:, used]
+        nonzero = values != 0
+        positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
+        size = x.magnitude
+        low = matrix_product(x.low, positive) + matrix_product(x.high, negative)
+        high = matrix_product(x.high, positive) + matrix_product(x.low, negative)
+        magnitude = matrix_product(size, np.abs(values).T)
+        count = matrix_product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
+        may_round = self._may_round(x, values, bias)
+        rounding = matrix_product(size, np.abs(np.where(may_round, values, 0)).T)
+        reduced = self.rounding.matrix_loss(size, x.grid, values, weight.grid[:, used], self._wide_unit)
+        grid, alone = self._grids(x, values, weight.grid[:, used])
+        exact = rows.exact and weight.exact
+        if bias is not None:
+            shift = bias.values[:, 0]
+            low, high, magnitude = low + shift, high + shift, magnitude + np.abs(shift)
+            count = count + (shift != 0)
+            grid = np.minimum(grid, bias.grid[:, 0])
+            exact = exact and bias.exact
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=alone), exact
+
+    def _grids(
+        self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+
+        What a coordinate is in one row may lie on a coarser grid than what it is in all of them, as positions that do
+        not matter hold anything. Row by row is work for every product, so only where these are not too many.
+        """
+        if x.low.size * len(values) <= _PRODUCTS:
+            size = x.magnitude[:, :, None, :]
+            near = np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))[:, :, None, :]
+        else:
+            size, near = x.magnitude.max(axis=(0, 1), initial=0), x.grid
+        grid = np.where((values != 0) & (size != 0), near + weight_grid, EVERYTHING)
+        alone = fits(np.abs(values) * size, grid, self.fmt.precision).all(axis=-1)
+        return grid.min(axis=-1, initial=EVERYTHING), np.asarray(alone)
+
+    def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where a product of a weight and a coordinate may round before it is added.
+
+        Not with a power of two on either side, and only where the kernel's rounding says so of the bias.
+        """
+        simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
+        found = ~is_power_of_two(values) & ~simple[None, :]
+        if bias is not None:
+            found &= self.rounding.rounds_products(bias.values)
+        return found
