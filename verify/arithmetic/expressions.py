@@ -14,15 +14,16 @@ from sympy.core.evalf import PrecisionExhausted
 
 from constructions.validation import InvalidArgument
 
-#: Two numbers are told apart by their first ``DIGITS`` decimals. Equal ones never are, so this bounds the time: below a
-#: hundredth of a second for a score of the largest models tested, most of it independent of the digits.
+# The numbers below bound the work alone: a larger one answers more, and takes longer. No answer depends on them.
+
+#: Two numbers are told apart by their first ``DIGITS`` decimals; equal ones never are.
 DIGITS = 100
-#: sympy goes through about ``10^5`` parts of an expression in a second; larger expressions are refused.
+#: Expressions of more parts are refused.
 LARGEST = 1 << 16
-#: A quotient of polynomials in ``q`` is reduced up to this degree: their coefficients are numbered from the constant
-#: one on, and the time, a second or two here, is quadratic in how many they are.
+#: A quotient of polynomials in ``q`` is reduced up to this degree; the time grows with its square, and was a second or
+#: two at twice as much.
 HIGHEST_DEGREE = 1 << 12
-#: A product of sums is multiplied out up to this many terms, in less than a second.
+#: A product of sums is multiplied out up to this many terms.
 MOST_TERMS = 1 << 12
 
 
