@@ -18,6 +18,8 @@ from constructions.validation import IntArray, InvalidArgument, check_integer, c
 MOST_COUNTED = 2**24
 #: Combinations that the predicate is asked about at once.
 _BLOCK = 2**16
+#: Combinations of each block that it is asked about alone, too: a call each.
+_ALONE = 16
 #: Tokens are int64.
 _LARGEST = int(np.iinfo(np.int64).max) - 1
 
@@ -211,6 +213,9 @@ class Domain:
             order = np.random.default_rng(0).permutation(len(tokens))
             if (self._asked(tokens[order]) != allowed[order]).any():
                 raise InvalidArgument("allowed: expected a function, but it gives another answer in another order")
+            alone = np.linspace(0, len(tokens) - 1, min(_ALONE, len(tokens)), dtype=np.int64)
+            if any(self._asked(tokens[[place]])[0] != allowed[place] for place in alone):
+                raise InvalidArgument("allowed: expected a function, but it gives an input alone another answer")
             found.append(ranks[allowed])
         held = np.concatenate(found)
         if not len(held):
@@ -224,7 +229,7 @@ class Domain:
         said = self.allowed(tokens.copy())  # it may change what it is given
         if not isinstance(said, np.ndarray) or said.dtype != np.bool_ or said.shape != (len(tokens),):
             reject("allowed", f"booleans of shape ({len(tokens)}), one for each input,", said)
-        return said.copy()
+        return np.array(said)
 
 
 def _alphabet(value: Any) -> Sequence[int]:

@@ -33,7 +33,7 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
         raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
-    return numerators
+    return np.asarray(numerators)
 
 
 def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
@@ -54,10 +54,12 @@ def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: i
         raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
     if found.shape != shape:
         raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
-    outside = (found < 0) | (found >= vocab_size)
+    # of numpy's own class: a subclass decides for itself what equals what
+    tokens: np.ndarray[Any, Any] = np.asarray(found)
+    outside = (tokens < 0) | (tokens >= vocab_size)
     if outside.any():
-        raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {found[outside][0]} ({owner})")
-    return found.astype(np.int64)
+        raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {tokens[outside][0]} ({owner})")
+    return tokens.astype(np.int64)
 
 
 def checked_numbers(owner: str, found: Any, shape: tuple[int, int]) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ layer needs, a head must carry.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, cast
@@ -28,7 +28,7 @@ from constructions.layers.linear import Linear as Linear
 from constructions.layers.passes import Pass
 from constructions.layers.positions import OneHot, Positions, counted
 from constructions.layers.weighted import Matrix as Matrix
-from constructions.layers.weighted import NewT, Place, as_expression, tuple_of
+from constructions.layers.weighted import NewT, Place, Weighted, as_expression, tuple_of
 from constructions.lowering import Bindings, lower
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer, reject
@@ -148,7 +148,7 @@ class Transformer(Generic[WeightT]):
     @property
     def attentions(self) -> Iterator[Attention[WeightT]]:
         """The attention layers, wherever they are, in the order in which they run."""
-        return (layer for layer in self.leaves if isinstance(layer, Attention))
+        return (layer for layer in _everywhere(self.layers) if isinstance(layer, Attention))
 
     @property
     def readout(self) -> Linear[WeightT]:
@@ -158,7 +158,8 @@ class Transformer(Generic[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether this is the paper's architecture, of which the proofs speak: one-hot codes below, plain layers."""
-        return isinstance(self.positions, OneHot) and all(layer.is_plain for layer in self.layers)
+        plain = type(self) is Transformer and type(self.positions) is OneHot
+        return plain and all(layer.is_plain for layer in self.layers)
 
     def without_readout(self) -> Transformer[WeightT]:
         """Return the transformer up to the readout's input."""
@@ -213,7 +214,7 @@ class Transformer(Generic[WeightT]):
                 digest.update(repr(entry).encode())
         for part in (self.positions, *self.layers):
             digest.update(part.describe().encode())
-        digest.update(f"{self.context_size}".encode())
+        digest.update(f"{self.context_size} {type(self).__module__}.{type(self).__qualname__}".encode())
         return digest.hexdigest()
 
 
@@ -228,7 +229,7 @@ def _check(exact: ExactTransformer) -> None:
         InvalidArgument: they do not fit.
 
     """
-    check_distinct("layers", _names(exact.layers))
+    check_distinct("layers", [layer.name for layer in _everywhere(exact.layers)])
     for attention in exact.attentions:
         check_distinct(f"heads of layer {attention.name}", [head.name for head in attention.heads])
     names = [name for name, _ in exact._matrices()]  # of this module
@@ -249,9 +250,9 @@ def _check(exact: ExactTransformer) -> None:
         )
 
 
-def _names(layers: tuple[Layer[ExactMatrix], ...]) -> list[str]:
-    found = []
+def _everywhere(layers: Iterable[Weighted[WeightT]]) -> Iterator[Layer[WeightT]]:
+    """Yield the layers and those inside them, also inside one that is no mere container: attention may hold a norm."""
     for layer in layers:
-        found.append(layer.name)
-        found += _names(tuple(part for part in layer.own_parts if isinstance(part, Layer)))
-    return found
+        if isinstance(layer, Layer):
+            yield layer
+        yield from _everywhere(layer.own_parts)

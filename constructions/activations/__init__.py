@@ -7,16 +7,16 @@ from typing import Any
 from constructions.activations.base import Activation as Activation
 from constructions.activations.base import KernelError as KernelError
 from constructions.activations.base import Pieces as Pieces
+from constructions.activations.gelu import Gelu as Gelu
+from constructions.activations.gelu import TanhGelu as TanhGelu
 from constructions.activations.piecewise import Absolute as Absolute
 from constructions.activations.piecewise import ClippedRelu as ClippedRelu
 from constructions.activations.piecewise import Identity as Identity
 from constructions.activations.piecewise import Relu as Relu
 from constructions.activations.piecewise import Square as Square
-from constructions.activations.smooth import Gelu as Gelu
 from constructions.activations.smooth import Sigmoid as Sigmoid
 from constructions.activations.smooth import Silu as Silu
 from constructions.activations.smooth import Tanh as Tanh
-from constructions.activations.smooth import TanhGelu as TanhGelu
 
 RELU = Relu()
 IDENTITY = Identity()

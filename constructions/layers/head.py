@@ -125,7 +125,8 @@ class Head(Weighted[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether the head has query, key and value alone, as the paper's heads do."""
-        return {name for name, _, _ in self.own_weights} == {"query", "key", "value"} and self.rotary is None
+        plain = {name for name, _, _ in self.own_weights} == {"query", "key", "value"} and self.rotary is None
+        return type(self) is Head and plain
 
     def queries(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool) -> RowsT:
         """Return the queries of rows, of the last position alone if they are only its."""

@@ -80,7 +80,7 @@ class Linear(Layer[WeightT]):
     @property
     def is_plain(self) -> bool:
         """Whether this is a layer as the paper has it: a bias, and a ReLU or nothing."""
-        return self.bias is not None and (self.has_relu or self.is_readout)
+        return type(self) is Linear and self.bias is not None and (self.has_relu or self.is_readout)
 
     def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
         """Return the width of the output."""

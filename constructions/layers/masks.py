@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from constructions.operations import Visible
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import InvalidArgument, check_integer, reject
 
 
 class Mask(ABC):
@@ -26,12 +26,45 @@ class Mask(ABC):
     name: str
     causal: bool
 
+    #: whether :meth:`visible` is this package's, of which :meth:`seen` asks nothing
+    known: ClassVar[bool] = False
+
     @abstractmethod
     def visible(self, start: int, count: int) -> Visible:
         """Return ``visible[i, j]``: whether position ``start + i`` sees position ``j``, for all ``start + count`` keys.
 
         Every query must see a key.
         """
+
+    @final
+    def seen(self, start: int, count: int) -> Visible:
+        """Return :meth:`visible`, checked.
+
+        A step of generation asks for its own row alone, and a certificate for all rows at once: of a causal mask each
+        row must be the same by itself, and see nothing later.
+
+        Raises:
+            InvalidArgument: it is no such mask.
+
+        """
+        found = self.visible(start, count)
+        if self.known:
+            return found
+        shape, stop = (count, start + count), start + count
+        if type(found) is not np.ndarray or found.dtype != np.bool_ or found.shape != shape:
+            reject(f"visible of mask {self.name}", f"booleans of shape {shape[0]} x {shape[1]}", found)
+        if not found.any(axis=1).all():
+            raise InvalidArgument(f"mask {self.name}: expected every position to see one, but one sees none")
+        if self.causal:
+            for at in range(stop):
+                alone = self.visible(at, 1)
+                later = found[at - start] if at >= start else self.visible(0, stop)[at]
+                if later[at + 1 :].any() or not np.array_equal(alone, later[None, : at + 1]):
+                    raise InvalidArgument(
+                        f"mask {self.name}: expected a causal mask to show position {at} the same keys by itself as"
+                        " among others, and none after it"
+                    )
+        return found
 
 
 @final
@@ -41,6 +74,7 @@ class Causal(Mask):
 
     name = "causal"
     causal = True
+    known = True
 
     def visible(self, start: int, count: int) -> Visible:
         """Return the lower triangle."""
@@ -55,6 +89,7 @@ class Full(Mask):
 
     name = "none"
     causal = False
+    known = True
 
     def visible(self, start: int, count: int) -> Visible:
         """Return true everywhere."""
@@ -77,6 +112,7 @@ class Window(Mask):
 
     size: int
     causal = True
+    known = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_integer("size of a window", self.size, 1))
@@ -108,6 +144,7 @@ class Table(Mask):
     """
 
     rows: tuple[tuple[bool, ...], ...]
+    known = True
 
     def __post_init__(self) -> None:
         size = len(self.rows)

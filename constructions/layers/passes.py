@@ -51,7 +51,7 @@ class Pass(Generic[WeightT, RowsT, ScoresT]):
 
     def visible(self, mask: Mask | None) -> Visible:
         """Return the keys that each new position sees under a layer's own mask, or the one of the pass."""
-        return (mask or self.mask).visible(self.start, self.count)
+        return (self.mask if mask is None else mask).seen(self.start, self.count)
 
     def table(self, held: WeightT, *, last_only: bool = False) -> RowsT:
         """Return the columns of a table of positions, one row for each new position."""

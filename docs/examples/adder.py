@@ -3,74 +3,39 @@
 from __future__ import annotations
 
 import numpy as np
-import sympy as sp
 
-from constructions import (
-    Attention,
-    Domain,
-    HandBuilt,
-    Head,
-    Linear,
-    Residual,
-    Specification,
-    Stream,
-    Transformer,
-    specify,
-)
+from constructions import Attention, Domain, HandBuilt, Head, Linear, Residual, Specification, Transformer, specify
 from constructions.validation import IntArray
 
-BASE, POSITIONS = 10, 6  # four digits in, and two of the three that come out are fed back
+POSITIONS = 6  # four digits in, and two of the three that come out are fed back
 
 
 def adder() -> HandBuilt:
-    """Return one attention layer in a residual stream, and an MLP of two layers that takes the sum apart."""
-    stream = Stream.of(digit=1, total=1, position=POSITIONS)
-    heads = tuple(_reads(stream, place, weight) for place, weight in enumerate((BASE, 1, BASE, 1)))
-    # step m is ReLU(total - m + 1) - ReLU(total - m), which is 1 from total = m on; the tens step at multiples of 10
-    steps = sp.Matrix([m for ten in range(1, 20) for m in (BASE * ten - 1, BASE * ten)])
-    ramps = Stream.of(ramp=len(steps), total=1, position=POSITIONS)
-    copies = {("total", "total"): sp.Identity(1), ("position", "position"): sp.Identity(POSITIONS)}
-    rise = Linear(
-        ramps.reads(stream, {("ramp", "total"): sp.OneMatrix(len(steps), 1), **copies}),
-        ramps.constant({"ramp": sp.ImmutableMatrix(-steps)}),
-        name="rise",
+    """Return one attention layer in a residual stream, and an MLP of two layers that takes the total apart."""
+    digit, total, *places = np.eye(2 + POSITIONS, dtype=int)  # the stream: a digit, a total, a one-hot position
+    heads = tuple(
+        Head(f"digit {at}", query=[sum(places)], key=[places[at]], value=np.outer(total, digit) * weight)
+        for at, weight in enumerate((10, 1, 10, 1))
     )
-    tens = sp.Matrix(1, len(steps), lambda _, k: (-1) ** k)  # the tens of the total, 0 to 19
-    hundreds = sp.Matrix(1, len(steps), lambda _, k: (-1) ** k if k in (18, 19) else 0)  # the step at 100
-    wanted = sp.Matrix.vstack(hundreds, tens - BASE * hundreds, -BASE * tens)  # hundreds, tens, units
-    at = sp.Matrix(3, POSITIONS, lambda digit, place: BASE * int(place == digit + 3))  # the digit that is due
-    digits = Stream.of(digit=3)
-    parts = {("digit", "ramp"): wanted, ("digit", "total"): sp.Matrix([0, 0, 1]), ("digit", "position"): at}
-    due = Linear(
-        digits.reads(ramps, {key: sp.ImmutableMatrix(part) for key, part in parts.items()}),
-        digits.constant({"digit": -BASE * sp.OneMatrix(3, 1)}),
-        name="due",
-    )
-    readout = Linear(
-        [[2 * v] * 3 for v in range(BASE)], [[-v * v] for v in range(BASE)], activation=None, name="readout"
-    )
-    layers = (Residual((Attention(heads),)), rise, due, readout)
-    embedding = [list(range(BASE)), [0] * BASE]
-    return HandBuilt.of(Transformer(embedding, layers, context_size=POSITIONS), promise())
+    # ReLU(total - m + 1) - ReLU(total - m) is 1 from total = m on, here for every multiple m of 10
+    ramps = [[start] for m in range(10, 200, 10) for start in (1 - m, -m)]
+    rise = Linear([total] * len(ramps) + [total, *places], ramps + [[0]] * (1 + POSITIONS), name="rise")
+    tens = np.array([1, -1] * 19)  # all steps together: the tens of the total, 0 to 19
+    hundreds = tens * (np.arange(38) // 2 == 9)  # the step at 100
+    digits = np.stack([hundreds, tens - 10 * hundreds, -10 * tens])  # the last one lacks the total itself
+    due = 10 * np.eye(3, POSITIONS, k=3, dtype=int)  # the digit that is due stays, the others fall below 0
+    pick = Linear(np.block([digits, np.array([[0], [0], [1]]), due]), [[-10]] * 3, name="pick")
+    values = np.arange(10)[:, None]  # the line 2 v x - v^2 of the nearest digit is the highest
+    readout = Linear(2 * values * np.ones((1, 3), dtype=int), -(values**2), activation=None, name="readout")
+    layers = (Residual((Attention(heads),)), rise, pick, readout)
+    return HandBuilt.of(Transformer([range(10), [0] * 10], layers, context_size=POSITIONS), sums())
 
 
-def _reads(stream: Stream, place: int, weight: int) -> Head:
-    """Return the head that looks at one position, and adds its digit to the total as often as it counts."""
-    one = Stream.of(one=1)
-    here = sp.ImmutableMatrix(1, POSITIONS, lambda _, j: int(j == place))
-    return Head(
-        f"digit {place}",
-        query=one.reads(stream, {("one", "position"): sp.OneMatrix(1, POSITIONS)}),
-        key=one.reads(stream, {("one", "position"): here}),
-        value=stream.reads(stream, {("total", "digit"): weight * sp.Identity(1)}),
-    )
-
-
-def promise() -> Specification:
+def sums() -> Specification:
     """Return what is promised: the digits of the sum."""
 
     def digits(inputs: IntArray) -> IntArray:
-        total = inputs @ np.array([BASE, 1, BASE, 1])
-        return np.stack([total // BASE**2, total // BASE % BASE, total % BASE], axis=1)
+        total = inputs @ np.array([10, 1, 10, 1])
+        return np.stack([total // 100, total // 10 % 10, total % 10], axis=1)
 
-    return specify(Domain.of(BASE, 4), digits, response=3)
+    return specify(Domain.of(10, 4), digits, response=3)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from constructions.registry import Registry
 from constructions.validation import check_choice
 from proofs.claims import (
     attention_bias,
@@ -22,9 +20,10 @@ from proofs.claims.plan import Plan as Plan
 from proofs.claims.plan import Step as Step
 
 #: Every claim by its id; a new one is registered here.
-CLAIMS: Mapping[str, Claim] = MappingProxyType(
-    {
-        module.CLAIM.id: module.CLAIM
+CLAIMS: Registry[Claim] = Registry(
+    "claim",
+    (
+        module.CLAIM
         for module in (
             theorem_1,
             theorem_2,
@@ -35,7 +34,8 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType(
             attention_bias,
             second_layer_attention,
         )
-    }
+    ),
+    name=lambda claim: claim.id,
 )
 
 

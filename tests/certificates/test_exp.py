@@ -15,8 +15,9 @@ from constructions.formats import get_format
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.floats import arithmetic as rounded
 from verify.certificates.floats import kernel, softmax
-from verify.certificates.floats.exp_error import exp_errors
+from verify.certificates.floats.exp_error import exp_errors, root_errors
 from verify.certificates.floats.kernel import EXP_ULPS
+from verify.certificates.floats.norms import RSQRT_ULPS
 
 _ALL = [*(("torch", dtype) for dtype in ("float64", "float32", "bfloat16", "float16"))]
 _ALL += [("numpy", dtype) for dtype in ("float64", "float32", "float16")]
@@ -29,6 +30,22 @@ def test_the_assumption_holds_here(library: str, dtype: str) -> None:
     assert found.one_at_zero
     assert found.zero_below
     assert 0 < found.worst <= EXP_ULPS
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_the_assumption_of_roots_holds_here(dtype: str) -> None:
+    found = root_errors(dtype, samples=5_000, seed=3)
+    assert found.samples > 4_900
+    # two roundings of half a unit: the reciprocal's, and the root's, which is a unit at most of the reciprocal
+    assert 0.5 <= found.worst <= 1.5 < RSQRT_ULPS
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_the_assumption_of_roots_holds_for_every_number_of_16_bits(dtype: str) -> None:
+    found = root_errors(dtype)
+    assert found.samples > 31_000
+    assert found.worst <= 1.5
 
 
 @pytest.mark.heavy

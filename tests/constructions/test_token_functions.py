@@ -21,9 +21,9 @@ def test_the_examples_of_the_docstrings_run() -> None:
     runner = doctest.DocTestRunner()
     for function in (at_least, equals, look_up, one_hot, select):
         for example in finder.find(function, name=function.__name__, globs=dict(names)):
-            assert example.examples
+            assert any(line.want for line in example.examples)
             runner.run(example)
-    assert runner.summarize(verbose=False) == (0, 6)
+    assert runner.failures == 0
 
 
 def test_on_plain_arrays_they_are_what_numpy_has() -> None:

@@ -222,10 +222,10 @@ MUTANTS: list[tuple[str, type, str, Faulty, str, Callable[[str], bool]]] = [
             RationalArithmetic,
             "linear",
             lambda original, at=at: _without_call(original, at),
-            "biases",
+            model,
             _exact,
         )
-        for at, part in enumerate(("keys", "values", "queries"))
+        for at, part, model in ((0, "keys", "rotary biases"), (1, "values", "biases"), (2, "queries", "biases"))
     ),
     ("abs is the identity", Absolute, "exact", lambda original: lambda self, value: value, "abs", _exact),
     ("square is abs", Square, "exact", lambda original: lambda self, value: abs(value), "square", _exact),

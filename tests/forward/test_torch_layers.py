@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from constructions import FORMATS, Construction, Layout, Ratios, Softmax, TargetSpace, Transformer
-from tests.forward.trees import MODELS, VOCAB, WIDTH
+from tests.forward.trees import MODELS, VOCAB
 from verify.arithmetic import NumpyArithmetic
 from verify.running.model import bind_construction, generate
 from verify.running.torch_module import to_torch
@@ -26,10 +26,10 @@ class Tree(Construction):
 
     @property
     def targets(self) -> TargetSpace:
-        return TargetSpace(3, (WIDTH,))
+        return TargetSpace(3, (MODELS[self.model].lowered.embedding_size,))
 
     def encode(self, targets: Any) -> Ratios:
-        return Ratios(targets[:, None, :], 2)
+        return Ratios(targets[:, None, :] + 1, 2)  # no row of zeros, which has no norm
 
     def answer(self, targets: Any, user_inputs: Any) -> Any:
         return np.zeros((len(targets), 2), dtype=np.int64)

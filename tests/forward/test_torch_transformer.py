@@ -20,7 +20,8 @@ from constructions import (
     UnconditionalGeneration,
 )
 from verify.running import torch_module
-from verify.running.model import forward, generate
+from verify.running.model import forward
+from verify.running.respond import respond
 from verify.running.torch_module import TorchTransformer, matmul_precision, to_torch
 from verify.running.trace import Trace
 
@@ -177,7 +178,7 @@ def test_the_precision_during_a_call(monkeypatch: pytest.MonkeyPatch, precision:
 
     module = to_torch(UnconditionalGeneration(3, 2), precision=precision)
     monkeypatch.setattr(torch_module, "forward", spy(forward))
-    monkeypatch.setattr(torch_module, "generate", spy(generate))
+    monkeypatch.setattr(torch_module, "respond", spy(respond))
     prompts = module.prompt([[1, 2]])
     module(prompts, torch.zeros((1, 0), dtype=torch.int64))
     module.generate(prompts)

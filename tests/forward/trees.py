@@ -134,7 +134,7 @@ RATIONAL: Mapping[str, Transformer] = {
         lambda d: (
             Attention(
                 (
-                    d.head(query_bias=d.matrix(2, 1), key_bias=d.matrix(2, 1), value_bias=d.matrix(WIDTH, 1)),
+                    d.head(query_bias=_large(d.matrix(2, 1)), key_bias=d.matrix(2, 1), value_bias=d.matrix(WIDTH, 1)),
                     d.head("two", keys=3, value_bias=d.matrix(WIDTH, 1)),
                 )
             ),
@@ -170,12 +170,22 @@ RATIONAL: Mapping[str, Transformer] = {
         positions=Unmarked(),
         seed=18,
     ),
+    # without rotary positions a bias of the keys adds the same to all scores of a query, which changes no weight
+    "rotary biases": _made(
+        lambda d: (
+            Attention(
+                (d.head(query_bias=d.matrix(2, 1), key_bias=_large(d.matrix(2, 1)), rotary=_rotary_by_hand()),),
+            ),
+        ),
+        positions=Unmarked(),
+        seed=27,
+    ),
     "score bias": _made(lambda d: (Attention((d.head(score_bias=_large(d.matrix(CONTEXT, CONTEXT))),)),), seed=19),
     "rms norm": _normed(RMSNorm(Fraction(4), Draw(1).matrix(WIDTH, 1))),
     "rms norm, eps 0": _normed(RMSNorm(0, bias=Draw(2).matrix(WIDTH, 1))),
     "layer norm": _normed(LayerNorm(Fraction(4), Draw(3).matrix(WIDTH, 1), Draw(4).matrix(WIDTH, 1))),
     "layer norm, eps 0": _normed(LayerNorm()),
-    "layer norm of a row off 0": _normed(LayerNorm(Fraction(4)), [[Fraction(5, 4)]] * WIDTH),
+    "layer norm of a row off 0": _normed(LayerNorm(Fraction(4)), [[Fraction(6)]] * WIDTH),
     "l2 norm": _normed(L2Norm(Fraction(16), Draw(5).matrix(WIDTH, 1))),
     "l2 norm, eps 0": _normed(L2Norm()),
     **_of_activations(exact=True),

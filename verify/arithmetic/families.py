@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from constructions.formats import FORMATS
+from constructions.registry import Registry
 from constructions.validation import check_choice
 from verify.arithmetic.spec import Family, Option, Setting, Spec
 
@@ -57,7 +57,9 @@ STRUCTURED = Family(
     options=(_TF32,),
 )
 #: What runs, by the words of ``--arithmetic``.
-FAMILIES: Mapping[str, Family] = {each.word: each for each in (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED)}
+FAMILIES: Registry[Family] = Registry(
+    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED), name=lambda family: family.word
+)
 
 BALL = Family("ball", "ball", "real", "verify.certificates:BallArithmetic", "verify.certificates.BallArithmetic")
 ROUNDED = Family(
@@ -70,7 +72,7 @@ ROUNDED = Family(
     options=(Option("products", "either", _FLOATS), Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32)),
 )
 #: What encloses, by the words of ``certify --arithmetic``.
-ENCLOSING: Mapping[str, Family] = {each.word: each for each in (BALL, ROUNDED)}
+ENCLOSING: Registry[Family] = Registry("arithmetic", (BALL, ROUNDED), name=lambda family: family.word)
 
 
 def made(
@@ -94,7 +96,6 @@ def made(
     return families[kind].made(dtype, device, options, known)
 
 
-@lru_cache(maxsize=1)
 def _by_name() -> Mapping[str, Spec]:
     return {spec.name: spec for family in (*FAMILIES.values(), *ENCLOSING.values()) for spec in family.specs()}
 

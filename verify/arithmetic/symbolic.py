@@ -16,6 +16,7 @@ from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.expressions import checked, largest, sign, tidied
 from verify.arithmetic.families import SYMBOLIC
 from verify.arithmetic.gaps import check_exponents
 
@@ -80,7 +81,7 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
     def linear(self, rows: _Matrix, weight: _Matrix, bias: _Matrix | None = None) -> _Matrix:
         """Return ``W x + b``."""
         product = rows * weight.T
-        return product if bias is None else product + sp.ones(rows.rows, 1) * bias.T
+        return checked(product if bias is None else product + sp.ones(rows.rows, 1) * bias.T)
 
     def relu(self, rows: _Matrix) -> _Matrix:
         """Return ``Max(0, .)``, decided where the sign is plain."""
@@ -88,11 +89,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def pointwise(self, rows: _Matrix, activation: Activation) -> _Matrix:
         """Return the activation's expression."""
-        return rows.applyfunc(activation.symbol)
+        return checked(rows.applyfunc(activation.symbol))
 
     def multiply(self, left: _Matrix, right: _Matrix) -> _Matrix:
         """Return the product."""
-        return left.multiply_elementwise(right)
+        return checked(left.multiply_elementwise(right))
 
     def normalise(self, rows: _Matrix, *, centred: bool, mean: bool, eps: Fraction) -> _Matrix:
         """Return the rows over the square roots; a length that is plainly 0 is refused."""
@@ -101,11 +102,11 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             middle = sp.Add(*row) / width if centred else 0
             moved = [value - middle for value in row]
             squares = sp.Add(*(value**2 for value in moved))
-            under = _tidied((squares / width if mean else squares) + added)
-            if under.is_number and _equal(under, sp.S.Zero):
+            under = tidied((squares / width if mean else squares) + added)
+            if eps == 0 and all(value.is_number and sign(value) == 0 for value in moved):
                 raise InvalidArgument("norm: expected rows that are not 0, or eps > 0, but got a row of length 0")
             found.append([value / sp.sqrt(under) for value in moved])
-        return _Matrix(found)
+        return checked(_Matrix(found))
 
     def affine(self, rows: _Matrix, weight: _Matrix | None, bias: _Matrix | None) -> _Matrix:
         """Return ``w * x + b``."""
@@ -115,7 +116,7 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def scores(self, queries: _Matrix, keys: _Matrix) -> _Matrix:
         """Return the inner products."""
-        return queries * keys.T
+        return checked(queries * keys.T)
 
     def score_table(self, table: _Matrix, start: int, stop: int) -> _Matrix:
         """Return a part of the table."""
@@ -130,14 +131,16 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         _check_numbers(scores)
         rows = []
         for row, seen in enumerate(visible):
-            largest = max(score for score, sees in zip(scores.row(row), seen, strict=True) if sees)
-            factors = []
-            for score, sees in zip(scores.row(row), seen, strict=True):
-                if isinstance(temperature, Hardmax):
-                    factors.append(sp.Integer(int(bool(sees and _equal(score, largest)))))
-                else:
-                    factors.append(q**score if sees else sp.S.Zero)
-            rows.append([_tidied(factor / sp.Add(*factors)) for factor in factors])
+            factors = [sp.S.Zero] * scores.cols
+            columns = np.flatnonzero(seen)
+            if isinstance(temperature, Hardmax):
+                _, chosen = largest((scores[row, column] for column in columns), "scores")
+                found = [sp.Integer(int(ties)) for ties in chosen]
+            else:
+                found = [q ** scores[row, column] for column in columns]
+            for column, factor in zip(columns, found, strict=True):
+                factors[column] = factor
+            rows.append([tidied(factor / sp.Add(*factors)) for factor in factors])
         return _Matrix(rows)
 
     def shifted_attention(
@@ -155,37 +158,24 @@ class SymbolicArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
 
     def mix(self, attention: _Matrix, values: _Matrix) -> _Matrix:
         """Return the weighted sums."""
-        return attention * values
+        return checked(attention * values)
 
     def total(self, parts: Sequence[_Matrix]) -> _Matrix:
         """Return the sum, each entry over one denominator."""
-        return sum(parts[1:], parts[0]).applyfunc(_tidied)
+        return checked(sum(parts[1:], parts[0])).applyfunc(tidied)
 
     def argmax(self, logits: _Matrix) -> Int[np.ndarray, " rows"]:
         """Return the first coordinate of the largest value; logits that still hold symbols are undecided."""
         if any(not value.is_number for value in logits):
             raise InvalidArgument("logits: the argmax of expressions in q is undecided; use hardmax, or a number for q")
-        rows = [list(logits.row(row)) for row in range(logits.rows)]
-        return np.array([row.index(max(row)) for row in rows], dtype=np.int64)
+        chosen = [largest(logits.row(row), "logits")[1].index(True) for row in range(logits.rows)]
+        return np.array(chosen, dtype=np.int64)
 
     def numbers(self, rows: _Matrix) -> np.ndarray[Any, Any]:
         """Return an object array: Fractions where a value is rational, expressions elsewhere."""
         numbers = np.empty(rows.shape, dtype=object)
         numbers[:] = [[_number(value) for value in row] for row in rows.tolist()]
         return numbers
-
-
-def _tidied(value: sp.Expr) -> sp.Expr:
-    """Return a rational function of symbols over one denominator; nothing is known to help where there are roots."""
-    plain = all(
-        part.is_Rational or part.is_Symbol or part.is_Add or part.is_Mul or (part.is_Pow and part.exp.is_Integer)
-        for part in sp.preorder_traversal(value)
-    )
-    return sp.cancel(value) if plain else value
-
-
-def _equal(left: sp.Expr, right: sp.Expr) -> bool:
-    return bool(left == right or (left - right).equals(0))  # roots may be written in several ways
 
 
 def _check_numbers(scores: _Matrix) -> None:

@@ -9,6 +9,7 @@ from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend as Backend
 from verify.backends.base import Prepared as Prepared
 from verify.backends.callables import CallableBackend as CallableBackend
+from verify.backends.program import ProgramBackend as ProgramBackend
 from verify.backends.transformer import TransformerBackend as TransformerBackend
 
 if TYPE_CHECKING:

@@ -205,6 +205,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
 
     """
     arithmetic = bound.arithmetic
+    arithmetic.undefined = False
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1]
     for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
@@ -233,6 +234,8 @@ def related(bound: Bound[WeightT, RowsT, ScoresT]) -> Bound[Any, Any, Any] | Non
 
 def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     rows, readout = readout_input(bound, batch), bound.readout
+    if bound.arithmetic.undefined:
+        return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
 
 

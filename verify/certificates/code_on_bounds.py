@@ -125,7 +125,7 @@ def _enclosure(name: str, run: Run, found: Any, shape: tuple[int, ...]) -> Enclo
             raise CellsError(f"{name} gives tokens of an earlier call")
         (low, high), entries = bounds(found), dependence(found)
     elif isinstance(found, np.ndarray):
-        known = found.copy()  # the code may go on to change it
+        known = np.array(found)  # the code may go on to change it; a subclass decides for itself what equals what
         low, high, entries = known, known, np.zeros(known.shape, dtype=np.int64)
     else:
         raise CellsError(f"{name} must give integers as an array, not a value of type {type(found).__name__}")

@@ -40,6 +40,11 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
 
     batched = True
 
+    #: whether something may be no number at all, such as a row of zeros over its length. A weight of 0 would hide that
+    #: from bounds, and hides it from no kernel, so that a pass in which it comes up shows nothing. The float arithmetic
+    #: lets every operation pass it on instead.
+    undefined: bool = False
+
     @abstractmethod
     def prompt_between(self, low: Ratios, high: Ratios) -> RowsT:
         """Return virtual tokens between two, shape batch x rows x width, each a whole number of ``1/d``.

@@ -1,9 +1,10 @@
-"""Commands that run cases: ``fuzz``, ``exhaust``, ``check``."""
+"""Commands that run cases: ``fuzz``, ``exhaust``, ``check``, and one for each family of cases."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -17,16 +18,18 @@ from verify.cli.groups import register as register_commands
 from verify.cli.terminal import echo, print_json, when_interrupted
 from verify.cli.verdicts import exit_status, finished, show_verdicts
 from verify.evidence.evaluation import check as check_case
+from verify.evidence.families import families
+from verify.evidence.kinds import CaseFamily
 from verify.files.atomic import check_checkpoint
 from verify.report.progress import shown_progress
 from verify.running.batches import InBatch
 from verify.running.trace import Trace
-from verify.suite.steps import Gathering, exhausted, fuzzer_of
+from verify.suite.steps import Gathering, exhausted, fuzzer_of, gathered
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, fuzz, exhaust, check)
+    register_commands(app, fuzz, exhaust, *(_of_family(kind) for kind in families().values()), check)
 
 
 def fuzz(
@@ -67,6 +70,21 @@ def exhaust(
     with resumable, shown_progress(f"{asked.claim}: enumeration") as progress:
         verdict = exhausted(request, Gathering(progress=progress), limit=limit, checkpoint=checkpoint)
     return finished(verdict, as_json=as_json)
+
+
+def _of_family(kind: CaseFamily) -> Callable[..., int]:
+    """Return the command that gathers a kind of evidence, named and described as the kind says."""
+
+    def gather(
+        *, asked: options.Asked, running: options.Running, tf32: options.Tf32 = False, as_json: options.Json = False
+    ) -> int:
+        request = asked.request(running.chosen(tf32=tf32))
+        with shown_progress(f"{asked.claim}: {kind.label}") as progress:
+            verdict = gathered(kind, request, Gathering(progress=progress))
+        return finished(verdict, as_json=as_json)
+
+    gather.__name__, gather.__doc__ = kind.subcommand or kind.name, kind.help
+    return gather
 
 
 def check(

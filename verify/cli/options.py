@@ -11,12 +11,14 @@ from constructions.temperature import Softmax, Temperatures, as_temperature, par
 from constructions.validation import InvalidArgument, check_choice
 from proofs import CLAIMS
 from verify.arithmetic import Arithmetic, get_arithmetic
+from verify.arithmetic.families import FAMILIES
 from verify.arithmetic.spec import Setting
 from verify.cli.groups import Group
 from verify.cli.sizes import FieldOptions, RangeOptions, SizeOptions
 from verify.requests import Request, claim_of
 
 _BUILT = ", ".join(claim.id for claim in CLAIMS.values() if claim.construction is not None)
+_RUNS = " or ".join([", ".join(list(FAMILIES)[:-1]), *list(FAMILIES)[-1:]])
 
 ClaimId = Annotated[
     str,
@@ -85,9 +87,7 @@ class TemperatureOptions(Group):
 class Running(Group):
     """In which arithmetic cases run, and where."""
 
-    arithmetic: Annotated[str, typer.Option("--arithmetic", help="rational, symbolic, numpy, torch or structured")] = (
-        "torch"
-    )
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help=_RUNS)] = "torch"
     dtype: Dtype = "float32"
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu"
 

@@ -11,6 +11,7 @@ from constructions.specification import Specification
 from constructions.validation import InvalidArgument, check_tokens
 from verify.arithmetic import get_arithmetic
 from verify.backends import Backend, Runs, as_backend
+from verify.evidence import families
 from verify.evidence.found import recorded
 from verify.evidence.kinds import EVALUATED
 from verify.evidence.search import Search
@@ -88,7 +89,7 @@ def evaluate(
         command=lambda _: command,
     )
     alone = Batch("alone", tokens[None], given[None])
-    batch = alone if in_batch is None else named_batch(construction, in_batch)
+    batch = alone if in_batch is None else named_batch(construction, in_batch, families.named())
     place = batch.place(tokens, given)
     runner, tally = Runner(construction, search.backend), search.tally
     outcome = runner.run(batch.targets, batch.inputs, trace).case(place)

@@ -1,4 +1,7 @@
-"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one."""
+"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one.
+
+Verdicts and their cases stay in one module, a little over 300 lines, as their JSON is written and read here alone.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,11 @@ import flint
 from constructions.decoding import Argmax, Decoding, decoding_from_json
 from constructions.validation import InvalidArgument
 from verify.evidence.kinds import KINDS, kind_of
-from verify.evidence.numbers import decimal as decimal
+from verify.numbers import Margin as Margin
+from verify.numbers import decimal as decimal
 
 #: How a verdict was reached: the name of a kind of evidence, see :data:`verify.evidence.kinds.KINDS`.
 Method = str
-
-#: A margin is exact in exact arithmetic and a float otherwise.
-Margin = Fraction | float
 
 
 @lru_cache(maxsize=1)

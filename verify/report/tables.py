@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.evidence.kinds import kind_of
-from verify.evidence.numbers import LONGEST_NUMBER
-from verify.evidence.numbers import number as number
 from verify.evidence.verdict import Margin, Verdict
+from verify.numbers import LONGEST_NUMBER
+from verify.numbers import number as number
 from verify.requests.words import field_options
 
 #: How many targets of a certificate's cells were looked at, in what it rests on.

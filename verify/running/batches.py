@@ -6,8 +6,9 @@ the batch that it is in.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument, check_integer, reject
-from verify.evidence.verdict import decimal
+from verify.numbers import decimal
 from verify.running.cases import Outcome, Runner, batch_size
 from verify.running.cases import spaces as spaces
 
@@ -31,7 +32,7 @@ class Batch:
 
     Attributes:
         name: as ``--in-batch`` takes it: ``A..B``, cases of the enumeration, whose user input varies fastest, or
-            ``constant:A..B``, the targets that are one token everywhere.
+            ``constant:A..B``, the targets that are one token everywhere, or so with the name of another family.
         targets: int64, shape ``(cases, *targets.shape)``.
         inputs: int64, shape ``(cases, user)``.
 
@@ -107,23 +108,37 @@ def constant_batches(construction: Specification, *, unbatched: bool = False) ->
         yield constants(construction, start, min(count, start + size))
 
 
-def named_batch(construction: Specification, name: str) -> Batch:
+#: Families of cases by the first word of the names of their batches: the size of one, and some of its cases.
+Families = Mapping[str, tuple[Callable[[Specification], int], Callable[[Specification, int, int], Batch]]]
+
+
+def named_batch(construction: Specification, name: str, families: Families | None = None) -> Batch:
     """Return the batch of a name, see :class:`Batch`.
+
+    Args:
+        construction: whose cases they are.
+        name: ``A..B``, or a family and its cases, as ``constant:A..B``.
+        families: those that there are beside ``constant``.
 
     Raises:
         InvalidArgument: not a name, cases that are not there, or more than :func:`~verify.running.cases.batch_size`.
 
     """
-    match = re.fullmatch(r"(constant:)?([0-9]+)\.\.([0-9]+)", name) if isinstance(name, str) else None
-    if match is None:
-        reject("in_batch", "A..B or constant:A..B, such as 0..26", name)
+    known: Families = {
+        "": (lambda made: math.prod(space.size for space in spaces(made)), enumerated),
+        "constant:": (lambda made: len(constant_targets(made)[0]), constants),
+        **{f"{word}:": family for word, family in (families or {}).items()},
+    }
+    match = re.fullmatch(r"(\w+:|)([0-9]+)\.\.([0-9]+)", name) if isinstance(name, str) else None
+    if match is None or match[1] not in known:
+        reject("in_batch", f"{' or '.join(f'{word}A..B' for word in known)}, such as 0..26", name)
     start, last = (int(flint.fmpz(number)) for number in match.groups()[1:])
-    targets, users = spaces(construction)
-    space = len(constant_targets(construction)[0]) if match[1] else targets.size * users.size
+    count, batch = known[match[1]]
+    space = count(construction)
     if not start <= last < space or last - start >= batch_size(construction):
         most = f"at most {batch_size(construction)} cases, A <= B <= {decimal(space - 1)}"
         raise InvalidArgument(f"in_batch: expected A..B of {most}, but got {name!r} (type str)")
-    return (constants if match[1] else enumerated)(construction, start, last + 1)
+    return batch(construction, start, last + 1)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from constructions.targets import TargetSpace
 from constructions.temperature import as_temperature
 from constructions.validation import IntArray
 from verify.backends import Runs, as_backend
-from verify.evidence.verdict import Margin
+from verify.numbers import Margin
 from verify.running.temperatures import show_temperature as show_temperature
 from verify.running.trace import Trace
 
@@ -176,9 +176,19 @@ def parameters_of(construction: Specification, runs: Runs | None = None) -> dict
         value = getattr(construction, item.name)
         if item.repr and item.name != "temperature" and value is not None:  # None: an option that was not given
             found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
+    if own := _own_masks(construction):
+        found["masks"] = own
     if not construction.reading.takes_largest:
         found["decoding"] = construction.reading.words()
     return found if runs is None else found | dict(as_backend(runs).settings(construction))
+
+
+def _own_masks(construction: Specification) -> str:
+    """Return the layers that the construction's mask is not the mask of, each with its own."""
+    if not isinstance(construction, Construction):
+        return ""
+    layers = construction.transformer.attentions
+    return ", ".join(f"{layer.mask.name} in {layer.name}" for layer in layers if layer.mask is not None)
 
 
 def options_of(construction: Construction) -> dict[str, Any]:

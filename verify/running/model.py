@@ -1,4 +1,7 @@
-"""The one forward pass and greedy generation, over any arithmetic."""
+"""The one forward pass and greedy generation, over any arithmetic.
+
+They stay in one module, a little over 300 lines, as generation continues the pass with the keys and values it keeps.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
     @property
     def causal(self) -> bool:
         """Whether earlier positions never change during generation, so that their keys and values can be kept."""
-        return all((layer.mask or self.mask).causal for layer in self.transformer.attentions)
+        return all((self.mask if layer.mask is None else layer.mask).causal for layer in self.transformer.attentions)
 
     def without_readout(self) -> Model[WeightT, RowsT, ScoresT, NumbersT_co]:
         """Return the model up to the readout's input."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from constructions.construction import Construction
 from constructions.formats import Format
 from constructions.temperature import Hardmax, PerHeadSoftmax, RationalSoftmax, Temperatures
-from verify.evidence.numbers import decimal
+from verify.numbers import decimal
 
 
 def show_temperature(temperature: Temperatures) -> str:

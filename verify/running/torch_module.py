@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from constructions.construction import Construction
+from constructions.layers.attention import check_distinct
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument, check_choice, check_tokens
 from verify.arithmetic.base import Arithmetic
@@ -60,7 +61,8 @@ class TorchTransformer(nn.Module):
             precision: ``highest`` for IEEE float32 products, ``high`` to allow TF32 on a GPU that has it.
 
         Raises:
-            InvalidArgument: a dtype that cannot hold the weights, or a device that is not there.
+            InvalidArgument: a dtype that cannot hold the weights, a device that is not there, or two matrices whose
+                buffers would have one name.
 
         """
         super().__init__()
@@ -70,13 +72,16 @@ class TorchTransformer(nn.Module):
         self.arithmetic = TorchArithmetic(dtype, device)
         model = bind_construction(construction, self.arithmetic)
         self.temperature = model.temperature
+        held = {name: _buffer(name) for name in model.transformer.matrices()}
+        # torch lets the later of two buffers of one name take the place of the earlier
+        check_distinct("buffers, named as the matrices with __ for every dot", list(held.values()))
         for name, weight in model.transformer.matrices().items():
-            self.register_buffer(name.replace(".", "__"), weight)
+            self.register_buffer(held[name], weight)
 
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.construction.transformer.lowered
-        weights = {name: self.get_buffer(name.replace(".", "__")) for name in exact.matrices()}
+        weights = {name: self.get_buffer(_buffer(name)) for name in exact.matrices()}
         held = weights["embedding"]
         arithmetic = self.arithmetic
         dtype = str(held.dtype).removeprefix("torch.")
@@ -165,6 +170,10 @@ class TorchTransformer(nn.Module):
         if inputs.shape[:-1] != (batch,):
             raise InvalidArgument(f"user_inputs: expected a batch of {batch} but got one of shape {inputs.shape[:-1]}")
         return inputs
+
+
+def _buffer(name: str) -> str:
+    return name.replace(".", "__")
 
 
 def to_torch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from proofs import Claim
 from verify.certificates import certify
 from verify.evidence.enumeration import exhaust
+from verify.evidence.families import families, run_family
 from verify.evidence.fuzzing import fuzz
+from verify.evidence.kinds import CaseFamily
 from verify.evidence.sweeping import stopped_at, sweep
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
@@ -149,6 +152,19 @@ def _below(request: Request, gathering: Gathering) -> Request:
     return request
 
 
+def gathered(kind: CaseFamily, request: Request, gathering: Gathering) -> Verdict:
+    """Check every case of a family; see :func:`verify.evidence.families.run_family`."""
+    construction = request.construction
+    return run_family(
+        kind,
+        construction,
+        request.arithmetic,
+        claim=request.claim.id,
+        command=request.command(construction),
+        progress=gathering.progress,
+    )
+
+
 @dataclass(frozen=True)
 class Gatherer:
     """How a kind of evidence is gathered.
@@ -171,7 +187,7 @@ class Gatherer:
         return numbers.certifies if self.of_all else numbers.runs
 
 
-#: What a step of a plan calls evidence. A new kind is registered here.
+#: What a step of a plan calls evidence. A family of cases is here by its own name, any other new kind is registered.
 STEPS: Mapping[str, Gatherer] = MappingProxyType(
     {
         "certified": Gatherer("certificate", certified, of_all=True),
@@ -179,6 +195,7 @@ STEPS: Mapping[str, Gatherer] = MappingProxyType(
         "swept": Gatherer("sweep", swept),
         "fuzzed": Gatherer("fuzzing", fuzzed, draws=True),
         "fuzzed layers": Gatherer("drawn layers", fuzzed_layers, draws=True),
+        **{name: Gatherer(kind.label, partial(gathered, kind)) for name, kind in families().items()},
     }
 )
 

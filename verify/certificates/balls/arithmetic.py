@@ -185,7 +185,9 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     def normalise(self, rows: BallRows, *, centred: bool, mean: bool, eps: Fraction) -> BallRows:
         """Return bounds of the rows over their lengths, see :mod:`verify.certificates.balls.norms`."""
         columns = normalised(rows.columns, rows.rows, centred=centred, mean=mean, eps=eps)
-        return BallRows(columns, rows.batch, rows.rows)
+        found = BallRows(columns, rows.batch, rows.rows)
+        self.undefined |= not found.finite
+        return found
 
     def affine(self, rows: BallRows, weight: BallWeight | None, bias: BallWeight | None) -> BallRows:
         """Return ``w * x + b``."""

@@ -26,6 +26,12 @@ class BallRows:
     batch: int
     rows: int
 
+    @property
+    def finite(self) -> bool:
+        """Whether all bounds are finite."""
+        ends = (end for column in self.columns if column is not None for end in (column.low, column.high))
+        return all(value.is_finite() for end in ends for value in end.flat)
+
 
 @dataclass(frozen=True, eq=False)
 class BallWeight:

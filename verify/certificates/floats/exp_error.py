@@ -1,4 +1,4 @@
-"""How far a library's ``exp`` is off, measured against balls: what a float certificate assumes of it."""
+"""How far a library's ``exp`` and torch's ``rsqrt`` are off, measured against balls: float certificates assume it."""
 
 from __future__ import annotations
 
@@ -83,3 +83,57 @@ def _computed(library: str, fmt: Format, drawn: np.ndarray[Any, Any]) -> tuple[A
 
     tensor = torch.from_numpy(drawn).to(getattr(torch, fmt.name))
     return tensor.double().numpy(), torch.exp(tensor).double().numpy()
+
+
+@dataclass(frozen=True)
+class RootErrors:
+    """What was measured of torch's ``rsqrt`` on positive numbers.
+
+    Attributes:
+        dtype: the format.
+        samples: how many arguments.
+        worst: the largest error in units in the last place of the true value.
+        at: where it is.
+
+    """
+
+    dtype: str
+    samples: int
+    worst: float
+    at: float
+
+
+def root_errors(dtype: str, *, samples: int | None = None, seed: int = 0) -> RootErrors:
+    """Measure ``torch.rsqrt`` on the CPU.
+
+    Args:
+        dtype: the format.
+        samples: how many arguments to draw, of any exponent; ``None`` for all positive numbers of a 16-bit format.
+        seed: of the draw.
+
+    Example:
+        >>> root_errors("float32", samples=1000).worst < 2
+        True
+
+    """
+    import torch  # noqa: PLC0415 # torch takes seconds to import
+
+    fmt, kind = get_format(dtype), getattr(torch, dtype)
+    if samples is None:
+        check_choice("dtype", dtype, ("bfloat16", "float16"))
+        every = torch.arange(2**15, dtype=torch.int16).view(kind)  # the bit patterns without a sign
+        held = every[torch.isfinite(every) & (every > 0)]
+    else:
+        rng = np.random.default_rng(seed)
+        exponents = rng.integers(fmt.min_exponent, fmt.max_exponent, check_integer("samples", samples, 1))
+        held = torch.from_numpy(np.ldexp(rng.uniform(1, 2, samples), exponents)).to(kind)
+        held = held[torch.isfinite(held)]
+    arguments, computed = held.double().tolist(), torch.rsqrt(held).double().tolist()
+    worst, at = 0.0, 0.0
+    with ball_precision():
+        for argument, value in zip(arguments, computed, strict=True):
+            true = 1 / flint.arb(argument).sqrt()
+            error = float((abs(flint.arb(value) - true) / _spacing(true, fmt)).upper())
+            if error > worst:
+                worst, at = error, argument
+    return RootErrors(dtype, len(arguments), worst, at)

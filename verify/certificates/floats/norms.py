@@ -63,7 +63,8 @@ from verify.certificates.floats.spreads import Spread, about_mean, about_zero, o
 _Array = Shaped[np.ndarray, "..."]
 
 #: How far ``rsqrt`` is assumed to be off, in units in the last place: CUDA documents 2 for float32; a reciprocal of a
-#: correctly rounded root, as torch computes it on a CPU, is off by at most 1.5. See ``root_error``.
+#: correctly rounded root, as torch computes it on a CPU, is off by at most 1.5, which
+#: :func:`~verify.certificates.floats.exp_error.root_errors` measures.
 RSQRT_ULPS = 2
 
 #: The ``K`` that are tried, see :func:`_largest`: every one above 1 gives a bound, and the best is taken.

@@ -142,10 +142,13 @@ class RelationalArithmetic(OverArithmetic[WeightT, Related[RowsT], ScoresT]):
 
     def normalise(self, rows: Related[RowsT], *, centred: bool, mean: bool, eps: Fraction) -> Related[RowsT]:
         """Return every row over its length, which every coordinate has a part in."""
+        undefined = self.undefined
         found = self.base.normalise(rows.rows, centred=centred, mean=mean, eps=eps)
         norm = partial(self.enclosures.inner.normalise, centred=centred, mean=mean, eps=eps)
         tables = self._tables.each(rows, norm)
         met = self._tables.met(found, tables, rows, np.any)
+        if self.undefined:  # unless it was before, or the alternatives are all numbers
+            self.undefined = undefined or not self.enclosures.finite(met)
         return Related(met, tables, scaled=None if centred else Scaled(rows.rows, met))
 
     def affine(self, rows: Related[RowsT], weight: WeightT | None, bias: WeightT | None) -> Related[RowsT]:

@@ -20,7 +20,11 @@ class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
 
     def __init__(self, arithmetic: BallArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
-        self.inner = arithmetic
+        self.inner = BallArithmetic()  # of its own: an alternative that is undefined may be none of a cell's
+
+    def finite(self, rows: BallRows) -> bool:
+        """Return whether all bounds are finite."""
+        return rows.finite
 
     def count(self, rows: BallRows) -> int:
         """Return the number of rows."""

@@ -60,6 +60,11 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
         Both enclose what a kernel computes, so their intersection does. If they do not meet, the rows stay as they are.
         """
 
+    def finite(self, rows: RowsT) -> bool:
+        """Return whether rows of a norm are certainly numbers; asked only where the arithmetic below could not tell."""
+        del rows
+        return False
+
     def scaled_margins(
         self, scaled: Scaled[RowsT], weight: WeightT, bias: WeightT, expected: Int[np.ndarray, " cells"]
     ) -> Float[np.ndarray, " cells"] | None:

@@ -25,6 +25,15 @@ class OverArithmetic(EnclosingArithmetic[WeightT, RowsT, ScoresT]):
         self.base = base
         self.name, self.fmt, self.device = base.name, base.fmt, base.device
 
+    @property
+    def undefined(self) -> bool:
+        """Whether something may be no number at all."""
+        return self.base.undefined
+
+    @undefined.setter
+    def undefined(self, value: bool) -> None:
+        self.base.undefined = value
+
     def weight(self, matrix: ExactMatrix) -> WeightT:
         """Return the matrix."""
         return self.base.weight(matrix)

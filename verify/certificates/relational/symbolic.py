@@ -175,7 +175,10 @@ class SymbolicArithmetic(OverArithmetic[WeightT, SymbolicRows[RowsT], ScoresT]):
     def normalise(self, rows: SymbolicRows[RowsT], *, centred: bool, mean: bool, eps: Fraction) -> SymbolicRows[RowsT]:
         """Return every row over its length, a new symbol for each."""
         operation = partial(self._domain.normalise, centred=centred, mean=mean, eps=eps)
+        undefined = self.undefined
         found = self.base.normalise(rows.related, centred=centred, mean=mean, eps=eps)
+        if self.undefined:  # unless it was before, or the forms have lengths that are not 0
+            self.undefined = undefined or operation(rows.symbols.forms) is None
         return self._made(found, operation, rows, normed=True)
 
     def affine(self, rows: SymbolicRows[RowsT], weight: WeightT | None, bias: WeightT | None) -> SymbolicRows[RowsT]:

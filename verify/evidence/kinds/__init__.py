@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
+from constructions.registry import Registry
 from constructions.validation import check_choice
+from verify.evidence.kinds.base import CaseFamily as CaseFamily
 from verify.evidence.kinds.base import Covers as Covers
 from verify.evidence.kinds.base import Evidence as Evidence
 from verify.evidence.kinds.base import Strength as Strength
@@ -12,6 +12,7 @@ from verify.evidence.kinds.certified import Certified
 from verify.evidence.kinds.evaluated import Evaluated
 from verify.evidence.kinds.exhausted import Exhausted
 from verify.evidence.kinds.fuzzed import Fuzzed
+from verify.evidence.kinds.paired import PAIRED as PAIRED
 from verify.evidence.kinds.proved import Proved
 from verify.evidence.kinds.swept import Swept
 
@@ -19,13 +20,11 @@ PROVED, CERTIFIED, EXHAUSTED = Proved(), Certified(), Exhausted()
 SWEPT, FUZZED, EVALUATED = Swept(), Fuzzed(), Evaluated()
 
 #: Every kind by its name, the strongest first. A new kind is registered here.
-KINDS = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in sorted(
-            (PROVED, CERTIFIED, EXHAUSTED, SWEPT, FUZZED, EVALUATED), key=lambda kind: kind.strength, reverse=True
-        )
-    }
+KINDS: Registry[Evidence] = Registry(
+    "evidence",
+    (PROVED, CERTIFIED, EXHAUSTED, SWEPT, PAIRED, FUZZED, EVALUATED),
+    name=lambda kind: kind.name,
+    order=lambda kind: kind.strength,
 )
 
 

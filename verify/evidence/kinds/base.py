@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from constructions.specification import Specification
+from constructions.validation import IntArray
+
 if TYPE_CHECKING:
     from verify.evidence.verdict import Verdict
 
@@ -82,3 +85,42 @@ class Evidence(ABC):
 
     def __repr__(self) -> str:
         return self.name
+
+
+class CaseFamily(Evidence):
+    """A kind of evidence that runs chosen cases of one specification: which cases is all that it says.
+
+    The command line has a command for it, and plans a step of its name; see ``verify.evidence.families``.
+
+    Attributes:
+        label: what a progress bar calls it.
+        help: what the command does, in a line.
+
+    """
+
+    strength: ClassVar[Strength] = Strength(Covers.FAMILY, by_proof=False)
+    label: ClassVar[str]
+    help: ClassVar[str]
+
+    @abstractmethod
+    def count(self, specification: Specification) -> int:
+        """Return how many cases there are for a specification, at least one.
+
+        Raises:
+            InvalidArgument: the family is not one of this specification's.
+
+        """
+
+    @abstractmethod
+    def cases(self, specification: Specification, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Return cases ``start..stop-1`` of the family, the same ones whenever it is asked.
+
+        Returns:
+            Targets, int64 of shape ``(stop - start, *targets.shape)``, and user inputs, ``(stop - start, user)``.
+
+        """
+
+    def objection(self, verdict: Verdict) -> str | None:
+        """Refuse a run that is not of the whole family; its size is the verdict's ``family``."""
+        whole = verdict.parameters.get("family")
+        return None if str(verdict.cases) == whole else f"expected the whole family of {whole} for True"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verify.evidence.kinds.base import Covers, Evidence, Strength
-from verify.evidence.numbers import number
+from verify.numbers import number
 
 if TYPE_CHECKING:
     from verify.evidence.verdict import Verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constructions.formats import Format
+from constructions.registry import Registry
 from constructions.validation import check_choice
 from verify.certificates.floats.rounding.any_order import AnyOrder
 from verify.certificates.floats.rounding.base import Rounding as Rounding
@@ -11,15 +12,17 @@ from verify.certificates.floats.rounding.reversed_order import ReversedOrder
 from verify.certificates.floats.rounding.separate import Separate
 from verify.certificates.floats.rounding.tensor_cores import TensorCores
 
-_KINDS: tuple[type[Rounding], ...] = (
-    Separate,
-    Fused,
-    ReversedOrder,
-    AnyOrder,
+#: How products and a bias are added, by the words of ``--products``; a new kind is registered here.
+ORDERS: Registry[type[Rounding]] = Registry(
+    "products",
+    (
+        Separate,
+        Fused,
+        ReversedOrder,
+        AnyOrder,
+    ),
+    name=lambda kind: kind.word,
 )
-
-#: How products and a bias are added, by the words of ``--products``.
-ORDERS = {kind.word: kind for kind in _KINDS}
 
 
 def rounding_of(fmt: Format, products: str = AnyOrder.word, *, tf32: bool = False) -> Rounding:

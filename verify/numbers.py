@@ -1,8 +1,13 @@
-"""How numbers are written: natural numbers of any length."""
+"""Numbers that evidence is about: margins, and how natural numbers of any length are written."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import flint
+
+#: A margin is exact in exact arithmetic and a float otherwise.
+Margin = Fraction | float
 
 #: Longest number that is written out; a longer one is written as a power of ten.
 LONGEST_NUMBER = 15
