@@ -411,10 +411,8 @@ def test_the_pass_with_a_prefix_is_the_pass_over_prefix_and_content(mask: Any) -
     layer = AttentionLayer(small_layer().heads, RationalSoftmax(Fraction(2)), mask)
     passes = attend(layer, CONTENT[:2], PREFIX, EXACT)
     whole = np.ones((4, 4), dtype=np.bool_)
-    whole[2:] = AttentionLayer(heads, RationalSoftmax(Fraction(2)), mask).visible(2, prefix=2)
-    joined = attend(
-        AttentionLayer(heads, RationalSoftmax(Fraction(2)), whole), [*PREFIX, *CONTENT[:2]], [[9, 9]], EXACT
-    )
+    whole[2:] = layer.visible(2, prefix=2)
+    joined = attend(AttentionLayer(layer.heads, layer.temperature, whole), [*PREFIX, *CONTENT[:2]], [[9, 9]], EXACT)
     for one, other in zip(passes.heads, joined.heads, strict=True):
         assert one.with_prefix.tolist() == other.attention[2:].tolist()
         assert one.values.tolist() == other.values[1:].tolist()

@@ -111,7 +111,7 @@ def as_plain(head: Any) -> Head[Numbers]:
     """
     if not isinstance(head, Head):
         reject("head", "a Head", head)
-    if type(head) is not Head or not head.is_plain:
+    if not head.is_plain:
         raise InvalidArgument(
             f"head {head.name}: expected a query, key and value alone, as the paper's heads have, but it has more: a"
             " bias, a score bias, rotary positions, shared keys, or a class of its own"
