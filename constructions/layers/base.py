@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.passes import Pass
@@ -80,13 +80,6 @@ class Layer(Weighted[WeightT]):
     def formula(self, argument: str) -> str:
         """Return LaTeX of the layer as a function of its input."""
         return rf"\operatorname{{{type(self).__name__}}}\left({argument}\right)"
-
-    def changed(self, **fields_changed: Any) -> Self:
-        """Return the layer with some fields changed, whatever holds its weights."""
-        made = object.__new__(type(self))
-        for item in fields(self):
-            object.__setattr__(made, item.name, fields_changed.get(item.name, getattr(self, item.name)))
-        return made
 
 
 def _typeset(owner: Weighted[Any], where: str) -> Iterator[tuple[str, str, Matrix]]:

@@ -82,8 +82,8 @@ class Head(Weighted[WeightT]):
     ) -> Weighted[NewT]:
         """Return the same with every weight changed; it keeps the key size, which not every holder tells."""
         made = super().map(change, bindings, outer)
-        if isinstance(self.query, ExactMatrix):
-            object.__setattr__(made, "held_key_size", self.query.shape[0])
+        if isinstance(self.key_size, int):  # no symbol any more
+            object.__setattr__(made, "held_key_size", self.key_size)
         return made
 
     def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:

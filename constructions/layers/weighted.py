@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import numpy as np
 import sympy as sp
@@ -159,6 +159,13 @@ class Weighted(ABC, Generic[WeightT]):
                 value = changed if isinstance(value, tuple) else changed[0]
             object.__setattr__(made, item.name, value)
         return cast("Weighted[NewT]", made)
+
+    def changed(self, **fields_changed: Any) -> Self:
+        """Return the same with some fields changed, whatever holds its weights."""
+        made = object.__new__(type(self))
+        for item in fields(self):
+            object.__setattr__(made, item.name, fields_changed.get(item.name, getattr(self, item.name)))
+        return made
 
     def matrices(self, outer: str = "") -> Iterator[tuple[str, WeightT]]:
         """Yield every weight with its name, those of its parts included."""

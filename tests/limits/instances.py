@@ -9,7 +9,7 @@ import numpy as np
 
 from constructions import RationalSoftmax
 from verify.arithmetic import RationalArithmetic
-from verify.prefixes import AttentionHead, AttentionLayer, attend
+from verify.prefixes import AttentionLayer, attend, plain_head
 
 Rows = list[list[Fraction]]
 _QS = [Fraction(2), Fraction(3), Fraction(1, 2), Fraction(3, 2), Fraction(4), Fraction(5, 3)]
@@ -31,7 +31,7 @@ def reachable_instance(seed: int, *, output_width: int | None = None) -> tuple[A
     width, keys, positions = (int(draw.integers(*ends)) for ends in ((2, 6), (1, 4), (2, 6)))
     outputs = int(draw.integers(2, 5)) if output_width is None else output_width
     value = [[Fraction(entry, 5) for entry in row] for row in draw.integers(-6, 7, size=(outputs, width)).tolist()]
-    head = AttentionHead(_integers(draw, keys, width), _integers(draw, keys, width), value)
+    head = plain_head(_integers(draw, keys, width), _integers(draw, keys, width), value)
     mask: Any = ("causal", "none")[int(draw.integers(2))]
     layer = AttentionLayer((head,), RationalSoftmax(_QS[int(draw.integers(len(_QS)))]), mask)
     content, prefix = _integers(draw, positions, width), _integers(draw, 1, width)

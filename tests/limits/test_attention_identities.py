@@ -9,20 +9,23 @@ from typing import Any
 import flint
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 
-from constructions import FORMATS, Hardmax, InvalidArgument, RationalSoftmax, Softmax
+from constructions import FORMATS, Hardmax, Head, InvalidArgument, RationalSoftmax, Softmax
+from constructions.layers import Rotary
+from constructions.lowering import lower
 from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic, get_arithmetic
 from verify.prefixes import (
     IDENTITIES,
-    AttentionHead,
     AttentionLayer,
     attend,
     check_layer,
     draw_case,
     fuzz_layers,
     layer_verdicts,
+    plain_head,
 )
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
@@ -40,7 +43,7 @@ SMALL = 2.0**-40
 
 def small_layer(mask: Any = "causal", temperature: Any = None) -> AttentionLayer:
     one = [[1, 0], [0, 1]]
-    heads = (AttentionHead(one, one, [[1, 2]]), AttentionHead([[1, 1]], [[0, 1]], [["1/3", -1]]))
+    heads = (plain_head(one, one, [[1, 2]]), plain_head([[1, 1]], [[0, 1]], [["1/3", -1]]))
     return AttentionLayer(heads, temperature or RationalSoftmax(Fraction(3, 2)), mask)
 
 
@@ -116,14 +119,14 @@ def test_the_largest_sizes_are_drawn() -> None:
 @pytest.mark.parametrize("temperature", [Hardmax(), RationalSoftmax(Fraction(1)), RationalSoftmax(Fraction(1, 7))])
 @EACH_CLAIM
 def test_given_layers_exactly(claim: str, mask: Any, temperature: Any) -> None:
-    next_head = AttentionHead([[2]], [[3]], [[1]])
+    next_head = plain_head([[2]], [[3]], [[1]])
     layer = small_layer(mask, temperature)
     assert check_layer(claim, layer, CONTENT, PREFIX, EXACT, next_head=next_head).holds is True
 
 
 def test_against_numbers_worked_out_by_hand() -> None:
     """Two positions of scores 1 and 0 at q = 2, one prefix vector of score 2: weights 2 : 1, and 4 : 2 : 1."""
-    head = AttentionHead([[1]], [[1]], [[1]])
+    head = plain_head([[1]], [[1]], [[1]])
     layer = AttentionLayer((head,), RationalSoftmax(Fraction(2)), "none")
     passes = attend(layer, [[1], [0]], [[2]], EXACT)
     third = flint.fmpq(1, 3)
@@ -137,7 +140,7 @@ def test_a_torch_module_gives_its_weights() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(4, 4, generator=generator, dtype=torch.bfloat16) for _ in range(3))
     linear = torch.nn.Linear(4, 4, bias=False)
-    layer = AttentionLayer((AttentionHead(query, key, value), AttentionHead(query, linear.weight, value)), Softmax(1.0))
+    layer = AttentionLayer((plain_head(query, key, value), plain_head(query, linear.weight, value)), Softmax(1.0))
     rows = torch.randn(7, 4, generator=generator)
     for claim in (RESCALING, BIAS):
         for dtype in ("float64", "float32"):
@@ -222,7 +225,7 @@ def test_a_result_that_is_not_finite_is_not_shown(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_bound_that_says_nothing_is_not_a_pass() -> None:
-    head = AttentionHead([[1000.0]], [[1000.0]], [[1.0]])
+    head = plain_head([[1000.0]], [[1000.0]], [[1.0]])
     layer = AttentionLayer((head,), Softmax(1.0), "none")
     rows = np.linspace(0, 1, 5)[:, None]
     verdict = check_layer(RESCALING, layer, rows, [[0.5]], get_arithmetic("torch", dtype="bfloat16"))
@@ -282,15 +285,15 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: AttentionHead([[1, 2]], [[1]], [[1, 2]]), "expected query and key of one shape"),
-        (lambda: AttentionHead([[1, 2]], [[1, 2]], [[1]]), "a value that reads the same width"),
-        (lambda: AttentionHead([[float("nan")]], [[1]], [[1]]), "query: expected finite numbers but got nan"),
-        (lambda: AttentionHead([[1.0]], np.array([[np.inf]]), [[1]]), "key: expected finite numbers but got inf"),
-        (lambda: AttentionHead([[1], [1, 2]], [[1]], [[1]]), "query: expected a matrix of finite numbers"),
-        (lambda: AttentionHead([[True]], [[1]], [[1]]), "query: expected finite numbers but got True"),
-        (lambda: AttentionHead([["x"]], [[1]], [[1]]), "query: expected finite numbers but got 'x'"),
+        (lambda: plain_head([[1, 2]], [[1]], [[1, 2]]), "expected query and key of one shape"),
+        (lambda: plain_head([[1, 2]], [[1, 2]], [[1]]), "a value that reads the same width"),
+        (lambda: plain_head([[float("nan")]], [[1]], [[1]]), "query: expected finite numbers but got nan"),
+        (lambda: plain_head([[1.0]], np.array([[np.inf]]), [[1]]), "key: expected finite numbers but got inf"),
+        (lambda: plain_head([[1], [1, 2]], [[1]], [[1]]), "query: expected a matrix of finite numbers"),
+        (lambda: plain_head([[True]], [[1]], [[1]]), "query: expected finite numbers but got True"),
+        (lambda: plain_head([["x"]], [[1]], [[1]]), "query: expected finite numbers but got 'x'"),
         (
-            lambda: AttentionHead(torch.tensor([[torch.nan]]), [[1]], [[1]]),
+            lambda: plain_head(torch.tensor([[torch.nan]]), [[1]], [[1]]),
             "query: expected finite numbers but got nan",
         ),
         (lambda: AttentionLayer((), Softmax(1.0)), "heads: expected at least one"),
@@ -318,7 +321,7 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
                 CONTENT,
                 PREFIX,
                 EXACT,
-                next_head=AttentionHead([[1, 1]], [[1, 1]], [[1, 1]]),
+                next_head=plain_head([[1, 1]], [[1, 1]], [[1, 1]]),
             ),
             "head: expected one that reads width 1 but got 2",
         ),
@@ -327,7 +330,7 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
         (
             lambda: check_layer(
                 RESCALING,
-                AttentionLayer((AttentionHead([[1e30]], [[1.0]], [[1.0]]),), Softmax(1.0)),
+                AttentionLayer((plain_head([[1e30]], [[1.0]], [[1.0]]),), Softmax(1.0)),
                 [[1.0]],
                 [[1.0]],
                 get_arithmetic("torch", dtype="float16"),
@@ -341,6 +344,80 @@ def test_bad_input_is_one_line(build: Any, message: str) -> None:
         build()
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+_ONE: Any = {"query": [[1]], "key": [[1]], "value": [[1]]}
+
+
+class _Variant(Head[Any]):
+    """A head that could do anything."""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        Head("h", **_ONE, query_bias=[[1]]),
+        Head("h", **_ONE, key_bias=[[1]]),
+        Head("h", **_ONE, value_bias=[[1]]),
+        Head("h", **_ONE, score_bias=[[0, 1], [1, 0]]),
+        Head("h", **_ONE, rotary=Rotary([[1, 1]], [[0, 0]], [[0]])),
+        Head("h", [[1]], shares="g"),
+        _Variant("h", **_ONE),
+    ],
+    ids=["query_bias", "key_bias", "value_bias", "score_bias", "rotary", "shares", "variant"],
+)
+def test_a_head_of_more_than_query_key_and_value_is_refused(head: Head[Any]) -> None:
+    with pytest.raises(InvalidArgument, match=r"^head h: expected a query, key and value alone.*but it has more"):
+        AttentionLayer((head,), RationalSoftmax(Fraction(2)))
+    layer = AttentionLayer((Head("plain", **_ONE),), RationalSoftmax(Fraction(2)))
+    with pytest.raises(InvalidArgument, match=r"^head h: expected a query, key and value alone.*but it has more"):
+        check_layer(SECOND_LAYER, layer, [[1]], [[1]], EXACT, next_head=head)
+
+
+def test_a_head_whose_weights_are_no_numbers_is_refused_in_one_line() -> None:
+    size = sp.Symbol("n", integer=True, positive=True)
+    for weight in (sp.Identity(size), sp.ImmutableDenseMatrix([[size]]), sp.ImmutableDenseMatrix([[sp.sqrt(2)]])):
+        with pytest.raises(InvalidArgument, match=r"^h\.query: expected .*finite numbers"):
+            AttentionLayer((Head("h", weight, weight, weight),), RationalSoftmax(Fraction(2)))
+    with pytest.raises(InvalidArgument, match=r"^heads: expected a tuple of Head"):
+        AttentionLayer(([[1]],), RationalSoftmax(Fraction(2)))  # type: ignore[arg-type] # the point
+    with pytest.raises(InvalidArgument, match=r"^head: expected a Head"):
+        check_layer(SECOND_LAYER, small_layer(), CONTENT, PREFIX, EXACT, next_head=[[1]])  # type: ignore[arg-type] # too
+
+
+@EACH_CLAIM
+@pytest.mark.parametrize("arithmetic", [EXACT, NumpyArithmetic("float32")], ids=["exact", "float32"])
+def test_whatever_holds_the_weights_of_a_head(claim: str, arithmetic: Any) -> None:
+    """Numbers as given, a sympy matrix and an exact one are one layer, and two heads may have one name."""
+    given = [plain_head([[1, 0.5]], [[0, 2]], [[0.25, -1]]), plain_head([[1, 1]], [[1, 1]], [[1, 1]])]
+    written = [Head("same", *(head.query, head.own_key, head.own_value)) for head in given]
+    lowered = [head.map(lambda place, weight: lower(weight, place.bindings)) for head in written]
+    next_head = plain_head([[2]], [[3]], [[1]])
+    temperature = RationalSoftmax(Fraction(2)) if arithmetic is EXACT else Softmax(0.5)
+    content, prefix = [[2, 0], [0, 2], [2, 2]], [[4, -2]]
+    found = []
+    heads: Any
+    for heads in (given, written, lowered):
+        layer = AttentionLayer(tuple(heads), temperature)
+        verdict = check_layer(claim, layer, content, prefix, arithmetic, next_head=next_head)
+        assert verdict.holds is True
+        found.append((verdict.margin, attend(layer, content, prefix, arithmetic).output.tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("mask", ["causal", "none", np.array([[1, 0], [1, 1]])], ids=["causal", "none", "given"])
+def test_the_pass_with_a_prefix_is_the_pass_over_prefix_and_content(mask: Any) -> None:
+    """One long content of which the prefix is the beginning, under a mask that shows all of it."""
+    layer = AttentionLayer(small_layer().heads, RationalSoftmax(Fraction(2)), mask)
+    passes = attend(layer, CONTENT[:2], PREFIX, EXACT)
+    whole = np.ones((4, 4), dtype=np.bool_)
+    whole[2:] = layer.visible(2, prefix=2)
+    joined = attend(AttentionLayer(layer.heads, layer.temperature, whole), [*PREFIX, *CONTENT[:2]], [[9, 9]], EXACT)
+    for one, other in zip(passes.heads, joined.heads, strict=True):
+        assert one.with_prefix.tolist() == other.attention[2:].tolist()
+        assert one.values.tolist() == other.values[1:].tolist()
+    total = sum((head.output[2:] for head in joined.heads), np.zeros_like(passes.output))
+    assert passes.output.tolist() == total.tolist()
 
 
 def test_a_layer_that_is_drawn_again_does_not_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:

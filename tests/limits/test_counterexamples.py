@@ -75,7 +75,7 @@ def test_two_parameters_of_the_values_do_what_two_of_a_prefix_cannot() -> None:
     assert certificate is not None
     assert not isinstance(certificate, ChangedRatio)
     assert proves_impossible(problem, certificate)
-    assert layer.heads[0].value.size == layer.width == 2
+    assert layer.heads[0].own_value.size == layer.width == 2
     tuned = attend(layer_of(example.fine_tuned, example.q, example.mask), example.content, [[0, 0]], EXACT)
     assert [[str(entry) for entry in row] for row in tuned.heads[0].output.tolist()] == [["1"], ["1/2"]]
 

@@ -14,7 +14,7 @@ import sympy as sp
 from constructions import Hardmax, InvalidArgument, RationalSoftmax
 from tests.limits.instances import Rows, fractions_of, perturbed, reachable_instance
 from verify.arithmetic import NumpyArithmetic, RationalArithmetic
-from verify.prefixes import AttentionHead, AttentionLayer, attend, bias_bound
+from verify.prefixes import AttentionLayer, attend, bias_bound, plain_head
 from verify.reachability import (
     ChangedRatio,
     NoCommonValue,
@@ -38,7 +38,7 @@ HALF = F(1, 2)
 
 
 def layer_of(query: Any, key: Any, value: Any, q: Any = 2, mask: Any = "causal") -> AttentionLayer:
-    return AttentionLayer((AttentionHead(query, key, value),), RationalSoftmax(F(q)), mask)
+    return AttentionLayer((plain_head(query, key, value),), RationalSoftmax(F(q)), mask)
 
 
 def outputs_under(problem: Problem, prefix: Prefix) -> Rows | None:
@@ -126,7 +126,7 @@ def test_a_found_prefix_is_near_in_floats_too() -> None:
         if vector is not None and all(entry.denominator == 1 for entry in vector):  # floats hold it exactly
             passes = attend(layer, content, [vector], NumpyArithmetic("float64"))
             off = np.abs(passes.output - np.array([[float(entry) for entry in row] for row in wanted]))
-            held = all(F(float(entry)) == F(entry) for row in layer.heads[0].value.tolist() for entry in row)
+            held = all(F(float(entry)) == F(entry) for row in layer.heads[0].own_value.tolist() for entry in row)
             assert not held or (off <= bias_bound(passes) + np.abs(off).max()).all()
 
 
@@ -314,7 +314,7 @@ def test_copies_of_one_vector() -> None:
 
 
 def test_several_heads_are_decided_by_their_values_alone() -> None:
-    one = AttentionHead([[1, 0]], [[0, 1]], [[1, 0], [0, 0]])
+    one = plain_head([[1, 0]], [[0, 1]], [[1, 0], [0, 0]])
     layer = AttentionLayer((one, one), RationalSoftmax(F(2)))
     outside = decide(Problem(layer, [[1, 0]], [[1, 1]]))
     assert isinstance(outside.certificate, OutsideValues)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from constructions import RationalSoftmax
 from tests.limits.instances import perturbed, reachable_instance
-from verify.prefixes import AttentionHead, AttentionLayer
+from verify.prefixes import AttentionLayer, plain_head
 from verify.reachability import (
     ChangedRatio,
     NoCommonValue,
@@ -64,7 +64,7 @@ INEXACT = tuple(entry for entry in NASTY if type(entry) not in {int, F, list, tu
 
 def tiny_value(scale: Fraction) -> Problem:
     """Return a problem that ``s = 2/scale - 1`` solves, and for which ``1e-50 * scale`` is 0 in floats."""
-    layer = AttentionLayer((AttentionHead([[F(1)]], [[F(0)]], [[scale]]),), RationalSoftmax(F(2)), "causal")
+    layer = AttentionLayer((plain_head([[F(1)]], [[F(0)]], [[scale]]),), RationalSoftmax(F(2)), "causal")
     return Problem(layer, [[F(1)]], [[F(1)]], 1)
 
 
@@ -173,7 +173,7 @@ def test_what_is_no_prefix_is_false(prefix: Any) -> None:
 @pytest.mark.parametrize("exponent", [10**4, 10**9, 10**18, 10**400])
 def test_a_prefix_of_a_huge_score_is_answered_at_once(exponent: int) -> None:
     """No power that is written out has ``10^400`` digits: the answer must not wait for it."""
-    layer = AttentionLayer((AttentionHead([[F(1), F(0)]], [[F(1), F(0)]], [[F(0), F(1)]]),), RationalSoftmax(F(2)))
+    layer = AttentionLayer((plain_head([[F(1), F(0)]], [[F(1), F(0)]], [[F(0), F(1)]]),), RationalSoftmax(F(2)))
     problem = Problem(layer, [[F(1), F(0)]], [[F(1, 2)]], 1)
     assert realises(problem, Prefix(((F(2), (F(1), F(1))),)))  # the score of the content, so that the odds are 1 : 1
     for sign in (1, -1):
@@ -181,7 +181,7 @@ def test_a_prefix_of_a_huge_score_is_answered_at_once(exponent: int) -> None:
 
 
 def patterns() -> tuple[AttentionLayer, list[list[F]], Any, ChangedRatio]:
-    layer = AttentionLayer((AttentionHead([[1, 1]], [[1, 0]], [[1, 0], [0, 1]]),), RationalSoftmax(F(2)), "none")
+    layer = AttentionLayer((plain_head([[1, 1]], [[1, 0]], [[1, 0], [0, 1]]),), RationalSoftmax(F(2)), "none")
     content = [[F(1), F(0)], [F(0), F(1)]]
     wanted = [[[F(1), F(2)], [F(1), F(2)]]]
     certificate = decide_pattern(layer, content, wanted).certificate

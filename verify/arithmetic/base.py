@@ -90,7 +90,10 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         return self
 
     def held(self, numbers: np.ndarray[Any, Any]) -> Any:
-        """Return floats that the format holds, as an array of this arithmetic, of the same shape.
+        """Return numbers that the format holds, as an array of this arithmetic, of the same shape.
+
+        Args:
+            numbers: float64; in exact arithmetic real numbers of any type.
 
         Raises:
             InvalidArgument: an arithmetic without such arrays.
@@ -98,6 +101,10 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """
         kind = self.name if self.spec is None else self.spec.family.word
         raise InvalidArgument(f"arithmetic: expected rational, numpy or torch for an attention layer but got {kind}")
+
+    def entries(self, rows: RowsT | ScoresT) -> np.ndarray[Any, Any]:
+        """Return rows, scores or logits as a numpy array to compute on with: floats, or the quickest exact numbers."""
+        return self.numbers(rows)
 
     def module(self, construction: Construction) -> Any:
         """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""

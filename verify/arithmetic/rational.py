@@ -60,6 +60,11 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             dense[row, column] = _rational(value)
         return dense
 
+    def held(self, numbers: np.ndarray[Any, Any]) -> _Matrix:
+        """Return the numbers exactly; a float counts as the number that it is."""
+        rows, columns = numbers.shape
+        return _Matrix(rows, columns, [_rational(Fraction(entry)) for entry in numbers.reshape(-1).tolist()])
+
     def prompt(self, virtual_tokens: Ratios) -> _Matrix:
         """Return the virtual tokens exactly."""
         rows, columns = virtual_tokens.shape
@@ -184,6 +189,12 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         exact = [[_fraction(value) for value in row] for row in rows.tolist()]
         array = np.empty((rows.nrows(), rows.ncols()), dtype=object)
         array[:] = exact
+        return array
+
+    def entries(self, rows: _Matrix) -> np.ndarray[Any, Any]:
+        """Return an object array of python-flint's rationals, several times as fast as Fractions."""
+        array = np.empty((rows.nrows(), rows.ncols()), dtype=object)
+        array[:] = rows.tolist()
         return array
 
 

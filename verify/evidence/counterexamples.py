@@ -32,7 +32,7 @@ from verify.arithmetic import RationalArithmetic
 from verify.evidence.enumeration import exhaust
 from verify.evidence.float_counterexamples import float32_failure, smallest_misread_row
 from verify.evidence.verdict import Counterexample, Refutation, Verdict
-from verify.prefixes import AttentionHead, AttentionLayer, attend
+from verify.prefixes import AttentionLayer, attend
 from verify.prefixes.passes import scores_of
 from verify.reachability import (
     NoCommonValue,
@@ -62,11 +62,7 @@ def refute(claim: str) -> Verdict:
 
 def layer_of(attention: Attention, q: Fraction, mask: Any) -> AttentionLayer:
     """Return an attention layer of explicit numbers at an exact ``q``."""
-    heads = tuple(
-        AttentionHead(*(np.array(part.tolist(), dtype=object) for part in (head.query, head.own_key, head.own_value)))
-        for head in attention.heads
-    )
-    return AttentionLayer(heads, RationalSoftmax(q), mask)
+    return AttentionLayer(attention.heads, RationalSoftmax(q), mask)
 
 
 def _verdict(
@@ -221,10 +217,9 @@ def _second_layer() -> Verdict:
     itself = np.eye(len(example.content), dtype=np.bool_)
     first, second = layer_of(example.first, example.q, itself), layer_of(example.second, example.q, "none")
     passes = attend(first, example.content, example.prefix, _EXACT)
-    head = second.heads[0]
     before = [[Fraction(str(entry)) for entry in row] for row in passes.heads[0].output.tolist()]
     plain = attend(second, before, ((0, 0),), _EXACT).heads[0].attention
-    scores = scores_of(head, passes.rows, _EXACT)
+    scores = scores_of(passes, second.heads[0])
     gap_before = plain[0, 0] / plain[0, 1]
     gap_after = example.q ** int(str(scores[0, 0] - scores[0, 1]))
     found = None

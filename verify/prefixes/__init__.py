@@ -5,8 +5,8 @@ from verify.prefixes.draw import draw_case as draw_case
 from verify.prefixes.error_bounds import bias_bound as bias_bound
 from verify.prefixes.error_bounds import rescaling_bounds as rescaling_bounds
 from verify.prefixes.error_bounds import second_layer_bound as second_layer_bound
-from verify.prefixes.layer import AttentionHead as AttentionHead
 from verify.prefixes.layer import AttentionLayer as AttentionLayer
+from verify.prefixes.layer import plain_head as plain_head
 from verify.prefixes.layer_verdicts import check_layer as check_layer
 from verify.prefixes.layer_verdicts import fuzz_layers as fuzz_layers
 from verify.prefixes.measured import IDENTITIES as IDENTITIES

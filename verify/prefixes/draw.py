@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from constructions.formats import FORMATS, Format
+from constructions.layers import Head
 from constructions.temperature import RationalSoftmax, Softmax
-from verify.prefixes.layer import AttentionHead, AttentionLayer, Mask, Numbers
+from verify.prefixes.layer import AttentionLayer, Mask, Numbers, plain_head
 
 #: The largest sizes that are drawn.
 MOST_HEADS, MOST_PREFIX, MOST_POSITIONS, MOST_WIDTH, MOST_KEYS, MOST_OUTPUTS = 4, 8, 32, 6, 4, 4
@@ -23,13 +24,13 @@ class Case:
     layer: AttentionLayer
     content: Numbers
     prefix: Numbers
-    next_head: AttentionHead
+    next_head: Head[Numbers]
 
     def identity(self) -> str:
         """Return a text that differs for cases of different numbers."""
         mask = self.layer.mask if isinstance(self.layer.mask, str) else self.layer.mask.tolist()
         heads = (*self.layer.heads, self.next_head)
-        matrices = [part.tolist() for head in heads for part in (head.query, head.key, head.value)]
+        matrices = [part.tolist() for head in heads for _, _, part in head.own_weights]
         return repr((matrices, self.layer.temperature, mask, self.content.tolist(), self.prefix.tolist()))
 
 
@@ -64,7 +65,7 @@ def draw_case(seed: int, index: int, *, fmt: Format | None) -> Case:
 
     layer = AttentionLayer(
         tuple(
-            AttentionHead(
+            plain_head(
                 numbers(draw, keys, width),
                 numbers(draw, keys, width),
                 _fractions(draw, outputs, width) if exact else numbers(draw, outputs, width),
@@ -77,7 +78,7 @@ def draw_case(seed: int, index: int, *, fmt: Format | None) -> Case:
         _mask(draw, positions),
     )
     content, virtual = numbers(draw, positions, width), numbers(draw, prefix, width)
-    next_head = AttentionHead(*(numbers(draw, rows, outputs) for rows in (keys, keys, 1)))
+    next_head = plain_head(*(numbers(draw, rows, outputs) for rows in (keys, keys, 1)))
     return Case(layer, content, virtual, next_head)
 
 

@@ -44,9 +44,10 @@ import numpy as np
 from jaxtyping import Float
 
 from constructions.formats import FORMATS, Format
+from constructions.layers import Head
 from constructions.validation import InvalidArgument
 from verify.certificates.floats.kernel import EXP_ULPS
-from verify.prefixes.layer import AttentionHead, Numbers, float_gap
+from verify.prefixes.layer import Numbers, float_gap
 from verify.prefixes.passes import HeadPasses, Passes
 
 _Array = Float[np.ndarray, "..."]
@@ -271,7 +272,7 @@ def _all_heads(passes: Passes) -> list[_HeadBounds]:
         ]
 
 
-def second_layer_bound(passes: Passes, head: AttentionHead, query: Numbers, key: Numbers) -> _Array:
+def second_layer_bound(passes: Passes, head: Head[Numbers], query: Numbers, key: Numbers) -> _Array:
     """Return a bound of the deviation of a next head's scores from their expansion, positions x positions.
 
     Args:

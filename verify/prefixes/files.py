@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from constructions.layers import Head
 from constructions.temperature import Softmax, Temperature, parse_q
 from constructions.validation import InvalidArgument, check_finite_positive, reject
 from verify.files.atomic import read_json
-from verify.prefixes.layer import AttentionHead, AttentionLayer
+from verify.prefixes.layer import AttentionLayer, Numbers, plain_head
 
 _REQUIRED = {"heads", "content"}
 _OPTIONAL = {"q", "temperature", "mask", "prefix", "next_head", "outputs", "pattern", "prefix_size"}
@@ -36,7 +37,7 @@ class LayerFile:
     layer: AttentionLayer
     content: Any
     prefix: Any
-    next_head: AttentionHead | None
+    next_head: Head[Numbers] | None
     outputs: Any
     pattern: Any
     prefix_size: int
@@ -82,10 +83,10 @@ def read_layer(path: Path) -> LayerFile:
     )
 
 
-def _head(record: Any) -> AttentionHead:
+def _head(record: Any) -> Head[Numbers]:
     if not isinstance(record, Mapping) or set(record) != {"query", "key", "value"}:
         raise InvalidArgument("heads: expected each to be an object with query, key and value")
-    return AttentionHead(record["query"], record["key"], record["value"])
+    return plain_head(record["query"], record["key"], record["value"])
 
 
 def _temperature(record: Mapping[str, Any]) -> Temperature:

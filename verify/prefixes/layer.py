@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import flint
 import numpy as np
 from jaxtyping import Bool
 
 from constructions.formats import Format, round_to_format
+from constructions.layers import Attention, Head
+from constructions.layers.weighted import tuple_of
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature, as_temperature
 from constructions.validation import InvalidArgument, reject
-from verify.arithmetic import Arithmetic, RationalArithmetic
+from verify.arithmetic import Arithmetic
 
 #: Real numbers as they were given: float64, or Fractions as objects.
 Numbers = np.ndarray[Any, Any]
@@ -34,7 +35,7 @@ def as_matrix(name: str, value: Any) -> Numbers:
     Args:
         name: the argument as the caller knows it.
         value: nested sequences or an array of numbers (integers, Fractions, floats, strings such as ``"2/3"``), or a
-            torch tensor of any dtype on any device.
+            torch tensor of any dtype on any device; a head's weight, a sympy or an exact matrix, too.
 
     Raises:
         InvalidArgument: not two-dimensional and at least 1 x 1, or an entry that is not a finite number.
@@ -42,9 +43,11 @@ def as_matrix(name: str, value: Any) -> Numbers:
     """
     if hasattr(value, "detach"):  # a torch tensor, without importing torch; float64 holds every format
         value = value.detach().cpu().double().numpy()
+    elif hasattr(value, "to_fractions"):
+        value = value.to_fractions()
     try:
         array = np.asarray(value) if isinstance(value, np.ndarray) else np.array(value, dtype=object)
-    except ValueError:  # ragged nesting
+    except (ValueError, TypeError):  # ragged nesting, or a matrix whose sizes are symbols
         reject(name, "a matrix of finite numbers", value)
     if array.ndim != 2 or 0 in array.shape:
         reject(name, "a matrix of finite numbers, at least 1 x 1", value)
@@ -71,39 +74,59 @@ def _number(name: str, entry: Any) -> Fraction | float:
     return float(entry) if isinstance(entry, float) else exact
 
 
-@dataclass(frozen=True, eq=False)
-class AttentionHead:
-    """One head's weights.
+_UNWRITTEN = Head("head", query=[[0]], key=[[0]], value=[[0]])
 
-    Attributes:
-        query: ``W_Q``, key size x width.
+
+def plain_head(query: Any, key: Any, value: Any) -> Head[Numbers]:
+    """Return a head of a query, key and value alone, which holds the numbers as they are given.
+
+    A :class:`~constructions.Head` written out does as well. This one needs no name, and takes strings such as
+    ``"2/3"`` from a file.
+
+    Args:
+        query: ``W_Q``, key size x width, as :func:`as_matrix` takes it.
         key: ``W_K``, key size x width.
         value: ``W_V``, output width x width.
 
+    Raises:
+        InvalidArgument: no matrices of finite numbers, or shapes that do not fit.
+
     Example:
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[["1/2", 0], [0, 1]])
+        >>> head = plain_head(query=[[1, 1]], key=[[1, 0]], value=[["1/2", 0], [0, 1]])
         >>> head.key_size, head.value[0, 0]
         (1, Fraction(1, 2))
 
     """
+    given = {"query": query, "key": key, "value": value}
+    return _fitting(_UNWRITTEN.changed(**{name: as_matrix(name, weight) for name, weight in given.items()}))
 
-    query: Any
-    key: Any
-    value: Any
 
-    def __post_init__(self) -> None:
-        for part in ("query", "key", "value"):
-            object.__setattr__(self, part, as_matrix(part, getattr(self, part)))
-        if self.query.shape != self.key.shape or self.value.shape[1] != self.query.shape[1]:
-            raise InvalidArgument(
-                "head: expected query and key of one shape, and a value that reads the same width, but got query"
-                f" {self.query.shape}, key {self.key.shape} and value {self.value.shape}"
-            )
+def as_plain(head: Any) -> Head[Numbers]:
+    """Return a user's head with its weights as numbers.
 
-    @property
-    def key_size(self) -> int:
-        """``k``, the number of rows of ``W_Q``."""
-        return int(self.query.shape[0])
+    Raises:
+        InvalidArgument: not a head, a head of more than a query, key and value, weights that are no numbers, or shapes
+            that do not fit.
+
+    """
+    if not isinstance(head, Head):
+        reject("head", "a Head", head)
+    if not head.is_plain:
+        raise InvalidArgument(
+            f"head {head.name}: expected a query, key and value alone, as the paper's heads have, but it has more: a"
+            " bias, a score bias, rotary positions, shared keys, or a class of its own"
+        )
+    return _fitting(head.map(lambda place, weight: as_matrix(place.name, weight)))
+
+
+def _fitting(head: Any) -> Head[Numbers]:
+    if head.query.shape != head.key.shape or head.value.shape[1] != head.query.shape[1]:
+        raise InvalidArgument(
+            "head: expected query and key of one shape, and a value that reads the same width, but got query"
+            f" {head.query.shape}, key {head.key.shape} and value {head.own_value.shape}"
+        )
+    fitting: Head[Numbers] = head
+    return fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,29 +134,31 @@ class AttentionLayer:
     """Heads whose outputs are added up, one inverse temperature and a mask.
 
     Attributes:
-        heads: at least one, all of one width and one output width.
+        heads: at least one, all of one width and one output width, of a query, key and value alone: with a bias or
+            positions the identities are other ones. Their names do not matter.
         temperature: hardmax, softmax at ``T/sqrt(k)`` or at an exact ``q``; a number counts as ``T``. A softmax that
             is scaled by the length of the input is refused: a prefix changes the length, and with it the scale.
         mask: ``causal``, ``none``, or for every position (row) the positions that it sees (columns). Every position
             sees the whole prefix.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> from constructions import Head, RationalSoftmax
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> layer.visible(2, prefix=1).tolist()  # one prefix vector, then two positions
         [[True, True, False], [True, True, True]]
 
     """
 
-    heads: tuple[AttentionHead, ...]
+    heads: tuple[Head[Any], ...]
     temperature: Temperature
     mask: Mask = "causal"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "heads", tuple(self.heads))
+        given = tuple_of("heads", "Head", Head, tuple(self.heads))
+        object.__setattr__(self, "heads", tuple(as_plain(head) for head in given))
         object.__setattr__(self, "temperature", as_temperature(self.temperature))
-        shapes = {(head.value.shape[0], head.value.shape[1]) for head in self.heads}
+        shapes = {(head.own_value.shape[0], head.own_value.shape[1]) for head in self.heads}
         if len(shapes) != 1:
             raise InvalidArgument(f"heads: expected at least one, all of one width and output width, but got {shapes}")
         if isinstance(self.temperature, Softmax) and self.temperature.scaled_by != "key":
@@ -156,12 +181,17 @@ class AttentionLayer:
     @property
     def width(self) -> int:
         """The width of the rows that the layer reads."""
-        return int(self.heads[0].value.shape[1])
+        return int(self.heads[0].own_value.shape[1])
 
     @property
     def output_width(self) -> int:
         """The width of the rows that the layer writes."""
-        return int(self.heads[0].value.shape[0])
+        return int(self.heads[0].own_value.shape[0])
+
+    @property
+    def attention(self) -> Attention[Numbers]:
+        """The layer as a transformer has it; its heads are called by their numbers."""
+        return Attention(tuple(head.changed(name=str(place)) for place, head in enumerate(self.heads)))
 
     def visible(self, positions: int, prefix: int = 0) -> Bool[np.ndarray, "positions keys"]:
         """Return the keys that each content position sees: first the whole prefix, then the content by the mask.
@@ -206,13 +236,8 @@ def hold(arithmetic: Arithmetic[Any, Any, Any], numbers: Numbers, *, rows: bool)
         rows: whether it holds rows of a sequence (with a batch axis where the arithmetic has one) or is a weight.
 
     """
-    if isinstance(arithmetic, RationalArithmetic):
-        entries = [_fmpq(entry) for entry in numbers.reshape(-1).tolist()]
-        return flint.fmpq_mat(numbers.shape[0], numbers.shape[1], entries)
     rounded = numbers if arithmetic.fmt is None else rounded_to(numbers, arithmetic.fmt)
-    if rows:
-        rounded = rounded[None]
-    return arithmetic.held(rounded)
+    return arithmetic.held(rounded[None] if rows and arithmetic.batched else rounded)
 
 
 def rounded_to(numbers: Numbers, fmt: Format) -> Numbers:
@@ -230,11 +255,6 @@ def rounded_to(numbers: Numbers, fmt: Format) -> Numbers:
     return np.array(flat, dtype=np.float64).reshape(numbers.shape)
 
 
-def _fmpq(entry: Fraction | float) -> flint.fmpq:
-    exact = Fraction(entry)
-    return flint.fmpq(exact.numerator, exact.denominator)
-
-
 def exact_gap(layer: AttentionLayer) -> Fraction:
     """Return the exact ``q`` of a layer.
 
@@ -247,7 +267,7 @@ def exact_gap(layer: AttentionLayer) -> Fraction:
     return layer.temperature.q
 
 
-def float_gap(layer: AttentionLayer, head: AttentionHead) -> float:
+def float_gap(layer: AttentionLayer, head: Head[Any]) -> float:
     """Return the part of a head's exponent that a score of 1 adds, as float64.
 
     Raises:

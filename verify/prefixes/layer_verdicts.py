@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from constructions.layers import Head
 from constructions.temperature import Hardmax
 from constructions.validation import InvalidArgument, check_choice, check_integer
 from proofs.attention import RESCALING
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
 from verify.prefixes.draw import MOST_HEADS, MOST_POSITIONS, MOST_PREFIX, draw_case
-from verify.prefixes.layer import AttentionHead, AttentionLayer
+from verify.prefixes.layer import AttentionLayer
 from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 from verify.running.cases import show_temperature
@@ -101,7 +102,7 @@ def check_layer(
     prefix: Any,
     arithmetic: AnyArithmetic,
     *,
-    next_head: AttentionHead | None = None,
+    next_head: Head[Any] | None = None,
     reproduce: str | None = None,
 ) -> Verdict:
     """Check an identity on a user's own layer.
@@ -123,9 +124,9 @@ def check_layer(
         InvalidArgument: rows that do not fit, no prefix, or a temperature that the arithmetic cannot compute with.
 
     Example:
-        >>> from constructions import RationalSoftmax
+        >>> from constructions import Head, RationalSoftmax
         >>> from verify import RationalArithmetic
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> check_layer("attention-bias", layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic()).holds
         True

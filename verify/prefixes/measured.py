@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from constructions.layers import Head
 from constructions.validation import InvalidArgument, check_choice
 from proofs.attention import BIAS, RESCALING, SECOND_LAYER
 from verify.prefixes.error_bounds import bias_bound, rescaling_bounds, second_layer_bound
-from verify.prefixes.layer import AttentionHead, Numbers, hold
+from verify.prefixes.layer import Numbers, as_plain, hold
 from verify.prefixes.passes import Passes, bias_sides, numbers, rescaling_sides, second_layer_sides
 
 #: The claims about attention under a prefix, whose identities a layer is held to.
@@ -46,7 +48,7 @@ class Deviation:
             return np.where(off == 0, 0.0, off / self.bound)  # hidden keys have a bound of 0 and no deviation
 
 
-def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = None) -> Iterator[Deviation]:
+def deviations(claim: str, passes: Passes, next_head: Head[Any] | None = None) -> Iterator[Deviation]:
     """Yield the deviations of a claim's identity on a layer that was run.
 
     Args:
@@ -58,10 +60,10 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
         InvalidArgument: an unknown claim, or no next head where one is needed.
 
     Example:
-        >>> from constructions import RationalSoftmax
+        >>> from constructions import Head, RationalSoftmax
         >>> from verify import RationalArithmetic
         >>> from verify.prefixes import AttentionLayer, attend
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
         >>> [float(found.used().max()) for found in deviations("attention-bias", passes)]
@@ -79,9 +81,9 @@ def deviations(claim: str, passes: Passes, next_head: AttentionHead | None = Non
     else:
         if next_head is None:
             raise InvalidArgument("next_head: expected a head of the next layer for second-layer-attention")
-        bound = None
+        next_head, bound = as_plain(next_head), None
         if not exact:
             ar = passes.arithmetic
-            query, key = (numbers(ar, hold(ar, part, rows=False)) for part in (next_head.query, next_head.key))
+            query, key = (numbers(ar, hold(ar, part, rows=False)) for part in (next_head.query, next_head.own_key))
             bound = second_layer_bound(passes, next_head, query, key)
         yield Deviation("the next layer's score", *second_layer_sides(passes, next_head), bound)

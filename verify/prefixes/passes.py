@@ -12,16 +12,22 @@ With ``A_ij`` the attention of position ``i`` on content ``j`` without a prefix,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast, final
 
 import numpy as np
+from jaxtyping import Bool
 
+from constructions.layers import Attention, Head
+from constructions.layers.masks import Mask
+from constructions.layers.passes import Cache, Pass
+from constructions.layers.weighted import Weighted
 from constructions.validation import InvalidArgument
-from verify.arithmetic import Arithmetic, RationalArithmetic
-from verify.prefixes.layer import AttentionHead, AttentionLayer, Numbers, hold
+from verify.arithmetic import Arithmetic
+from verify.prefixes.layer import AttentionLayer, Numbers, as_plain, hold
 
 AnyArithmetic = Arithmetic[Any, Any, Any]
+_PartT = TypeVar("_PartT", bound=Weighted[Any])
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,9 @@ class Passes:
         rows: the same in the arithmetic's own form, as the input of a next layer.
 
     Example:
-        >>> from constructions import RationalSoftmax
+        >>> from constructions import Head, RationalSoftmax
         >>> from verify import RationalArithmetic
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
         >>> kept, bias = passes.parts()
@@ -116,9 +122,9 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
             with.
 
     Example:
-        >>> from constructions import RationalSoftmax
+        >>> from constructions import Head, RationalSoftmax
         >>> from verify import RationalArithmetic
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> passes = attend(layer, [[1, 0], [0, 1]], [[1, 2]], RationalArithmetic())
         >>> print(*passes.strengths()[0])  # the attention on the prefix, at each position
@@ -130,69 +136,91 @@ def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArit
     before = layer.rows("prefix", prefix)
     with arithmetic.running():
         rows, virtual = hold(arithmetic, given, rows=True), hold(arithmetic, before, rows=True)
-        everything = arithmetic.below(virtual, rows)
-        alone, joined = layer.visible(len(given)), layer.visible(len(given), len(before))
-        heads, outputs = [], []
-        for head in layer.heads:
-            made, output = _head(layer, head, arithmetic, (rows, everything), (alone, joined))
-            heads.append(made)
-            outputs.append(output)
-        total = arithmetic.total(outputs)
+        bound = _bound(layer.attention, arithmetic)
+        alone, joined = _Ran(), _Ran(Cache(len(before)))
+        run = _pass(arithmetic, joined, layer=layer, count=len(given))
+        for head in bound.heads:  # the prefix stands there before the content, as in generation
+            joined.cache.held[bound.name, head.name] = head.keys_and_values(run, virtual)
+        bound.apply(_pass(arithmetic, alone, layer=layer, count=len(given)), rows)
+        total = bound.apply(run, rows)
     return Passes(
         layer,
         arithmetic,
         numbers(arithmetic, virtual),
         numbers(arithmetic, rows),
-        tuple(heads),
+        tuple(_results(bound, head, arithmetic, alone, joined) for head in bound.heads),
         numbers(arithmetic, total),
         total,
     )
 
 
-def _head(
-    layer: AttentionLayer,
-    head: AttentionHead,
-    ar: AnyArithmetic,
-    inputs: tuple[Any, Any],
-    visible: tuple[Any, Any],
-) -> tuple[HeadPasses, Any]:
-    """Run one head, on ``inputs`` and ``visible`` without and with the prefix."""
-    (rows, everything), (alone, joined) = inputs, visible
-    query, key, value = (hold(ar, part, rows=False) for part in (head.query, head.key, head.value))
-    queries, values = ar.linear(rows, query), ar.linear(everything, value)
-    scores = ar.scores(queries, ar.linear(rows, key))
-    attention = ar.attention(scores, alone, layer.temperature, key_size=head.key_size)
-    output = ar.mix(attention, ar.linear(rows, value))
-    scores = ar.scores(queries, ar.linear(everything, key))
-    with_prefix = ar.attention(scores, joined, layer.temperature, key_size=head.key_size)
-    return (
-        HeadPasses(
-            numbers(ar, attention),
-            numbers(ar, with_prefix),
-            numbers(ar, values),
-            numbers(ar, output),
-            numbers(ar, query),
-            numbers(ar, key),
-            numbers(ar, value),
-        ),
-        ar.mix(with_prefix, values),
+@final
+@dataclass(frozen=True, eq=False)
+class _BehindPrefix(Mask):
+    """Every position sees the whole prefix, and the content by the layer's mask."""
+
+    layer: AttentionLayer
+    name = "behind a prefix"
+    causal = False
+
+    def visible(self, start: int, count: int) -> Bool[np.ndarray, "rows keys"]:
+        """Return the keys that each content position sees, where ``start`` is the length of the prefix."""
+        return self.layer.visible(count, prefix=start)
+
+
+@dataclass
+class _Ran:
+    """Everything that one pass leaves: the keys and values, and every intermediate by its name."""
+
+    cache: Cache[Any] = field(default_factory=Cache)
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+def _bound(held: _PartT, arithmetic: AnyArithmetic) -> _PartT:
+    """Return a layer or a head whose weights an arithmetic holds."""
+    return cast("_PartT", held.map(lambda _, weight: hold(arithmetic, weight, rows=False)))
+
+
+def _pass(arithmetic: AnyArithmetic, ran: _Ran, *, layer: AttentionLayer, count: int) -> Pass[Any, Any, Any]:
+    """Return a forward pass over ``count`` positions of content behind the rows that are held already."""
+    return Pass(
+        arithmetic,
+        start=ran.cache.length,
+        count=count,
+        mask=_BehindPrefix(layer),
+        temperature=layer.temperature,
+        cache=ran.cache,
+        record=ran.found.__setitem__,
     )
 
 
-def scores_of(head: AttentionHead, rows: Any, arithmetic: AnyArithmetic) -> Numbers:
-    """Return a head's scores between all rows, as the arithmetic computes them, positions x positions."""
+def _results(bound: Attention[Any], head: Head[Any], ar: AnyArithmetic, alone: _Ran, joined: _Ran) -> HeadPasses:
+    name = f"{bound.name}.{head.name}"
+    _, values = joined.cache.held[bound.name, head.name]
+    return HeadPasses(
+        attention=numbers(ar, alone.found[f"{name}.weights"]),
+        with_prefix=numbers(ar, joined.found[f"{name}.weights"]),
+        values=numbers(ar, values),
+        output=numbers(ar, alone.found[f"{name}.output"]),
+        query=numbers(ar, head.query),
+        key=numbers(ar, head.own_key),
+        value=numbers(ar, head.own_value),
+    )
+
+
+def scores_of(passes: Passes, head: Head[Any]) -> Numbers:
+    """Return a next head's scores between all outputs of a layer, as the arithmetic computes them."""
+    arithmetic = passes.arithmetic
     with arithmetic.running():
-        query, key = (hold(arithmetic, part, rows=False) for part in (head.query, head.key))
-        return numbers(arithmetic, arithmetic.scores(arithmetic.linear(rows, query), arithmetic.linear(rows, key)))
+        bound = _bound(as_plain(head), arithmetic)
+        run = _pass(arithmetic, _Ran(), layer=passes.layer, count=len(passes.content))
+        keys, _ = bound.keys_and_values(run, passes.rows)
+        return numbers(arithmetic, arithmetic.scores(bound.queries(run, passes.rows, last_only=False), keys))
 
 
 def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
     """Return an arithmetic's array as a matrix of float64, or of python-flint's rationals as objects."""
-    if isinstance(arithmetic, RationalArithmetic):
-        exact = np.empty((held.nrows(), held.ncols()), dtype=object)
-        exact[:] = held.tolist()
-        return exact
-    array = arithmetic.numbers(held)
+    array = arithmetic.entries(held)
     return array[0] if array.ndim == 3 else array
 
 
@@ -211,7 +239,7 @@ def bias_sides(passes: Passes) -> tuple[Numbers, Numbers]:
     return passes.output, kept + bias
 
 
-def second_layer_sides(passes: Passes, head: AttentionHead) -> tuple[Numbers, Numbers]:
+def second_layer_sides(passes: Passes, head: Head[Any]) -> tuple[Numbers, Numbers]:
     """Return a next head's scores as computed from ``t^pt``, and their expansion in four terms.
 
     Args:
@@ -222,13 +250,14 @@ def second_layer_sides(passes: Passes, head: AttentionHead) -> tuple[Numbers, Nu
         InvalidArgument: a head that reads another width.
 
     """
+    head = as_plain(head)
     if head.query.shape[1] != passes.layer.output_width:
         raise InvalidArgument(
             f"head: expected one that reads width {passes.layer.output_width} but got {head.query.shape[1]}"
         )
-    computed = scores_of(head, passes.rows, passes.arithmetic)
+    computed = scores_of(passes, head)
     query, key = (
-        numbers(passes.arithmetic, hold(passes.arithmetic, part, rows=False)) for part in (head.query, head.key)
+        numbers(passes.arithmetic, hold(passes.arithmetic, part, rows=False)) for part in (head.query, head.own_key)
     )
     kept, bias = passes.parts()
     terms = [(left @ query.T) @ (right @ key.T).T for left in (kept, bias) for right in (kept, bias)]

@@ -32,12 +32,10 @@ class OutsideValues:
         functional: ``f`` with ``f W_V = 0`` in every head, but ``f . y != 0``.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
         >>> from verify.reachability import decide
-        >>> head = AttentionHead(
-        ...     query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]]
-        ... )  # no value has a second coordinate
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]])  # no value has a second coordinate
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> decide(Problem(layer, [[1, 0], [0, 1]], [[0, 0], [0, 1]])).certificate
         OutsideValues(position=1, functional=(Fraction(0, 1), Fraction(1, 1)))
@@ -57,10 +55,10 @@ class NoCommonValue:
             all of these 0. But ``0 = sum_i w_i . mu = sum_i w_i . y_i + sum_i kappa_i w_i . g_i`` for a common ``mu``.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
         >>> from verify.reachability import decide
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> decide(Problem(layer, [[1, 0], [0, 1]], [[1, 1], [1, 0]])).certificate
         NoCommonValue(weights=((Fraction(1, 1), Fraction(1, 1)), (Fraction(-1, 1), Fraction(-1, 1))))
@@ -119,11 +117,9 @@ def proves_impossible(problem: Problem, certificate: Certificate) -> bool:
 
     Example:
         >>> from fractions import Fraction
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
-        >>> head = AttentionHead(
-        ...     query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]]
-        ... )  # no value has a second coordinate
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 0]])  # no value has a second coordinate
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> problem = Problem(layer, [[1, 0], [0, 1]], [[0, 0], [0, 1]])
         >>> proves_impossible(problem, OutsideValues(1, (Fraction(0), Fraction(1))))
@@ -255,9 +251,9 @@ def pattern_is_impossible(
         zeros.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "none")
         >>> pattern_is_impossible(layer, [[1, 0], [0, 1]], [[[1, 2], [1, 2]]], ChangedRatio(0, 0, 0, 1))
         True

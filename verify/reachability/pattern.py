@@ -29,9 +29,9 @@ def decide_pattern(layer: AttentionLayer, content: Any, pattern: Any) -> Reachab
         InvalidArgument: a pattern of another shape, negative, or with a row of zeros.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "none")
         >>> decide_pattern(layer, [[1, 0], [0, 1]], [[[1, 2], [1, 2]]]).certificate  # the layer attends 2 : 1
         ChangedRatio(head=0, position=0, first=0, second=1)

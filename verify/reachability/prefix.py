@@ -83,9 +83,9 @@ def realises(problem: Problem, prefix: Prefix) -> bool:
 
     Example:
         >>> from fractions import Fraction
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> problem = Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]])
         >>> realises(problem, Prefix(((Fraction(2), (Fraction(0), Fraction(2))),)))

@@ -17,8 +17,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from constructions.layers import Head
 from constructions.validation import InvalidArgument, check_integer
-from verify.prefixes.layer import AttentionHead, AttentionLayer, Numbers, exact_gap
+from verify.prefixes.layer import AttentionLayer, Numbers, exact_gap
 from verify.reachability.exact import Vector, dot, vectors
 
 
@@ -55,9 +56,9 @@ class Problem:
         prefix_size: ``p``, at least 1.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> problem = Problem(layer, content=[[1, 0], [0, 1]], wanted=[["2/3", "2/3"], ["1/2", "3/4"]])
         >>> problem.q
@@ -110,8 +111,8 @@ def head_facts(layer: AttentionLayer, content: Numbers) -> tuple[HeadFacts, ...]
     return tuple(_facts(head, exact_gap(layer), rows, visible) for head in layer.heads)
 
 
-def _facts(head: AttentionHead, q: Fraction, rows: Sequence[Vector], visible: list[list[bool]]) -> HeadFacts:
-    query, key, value = vectors(head.query), vectors(head.key), vectors(head.value)
+def _facts(head: Head[Numbers], q: Fraction, rows: Sequence[Vector], visible: list[list[bool]]) -> HeadFacts:
+    query, key, value = vectors(head.query), vectors(head.own_key), vectors(head.own_value)
     queries = [[dot(row, x) for row in query] for x in rows]
     directions = [tuple(dot(column, at) for column in zip(*key, strict=True)) for at in queries]
     values = [tuple(dot(row, x) for row in value) for x in rows]

@@ -74,10 +74,10 @@ def decide(problem: Problem) -> Reachability:
         InvalidArgument: scores on content that do not differ by integers.
 
     Example:
-        >>> from constructions import RationalSoftmax
-        >>> from verify.prefixes import AttentionHead, AttentionLayer
+        >>> from constructions import Head, RationalSoftmax
+        >>> from verify.prefixes import AttentionLayer
         >>> from verify.reachability import Problem, decide
-        >>> head = AttentionHead(query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
+        >>> head = Head("sum", query=[[1, 1]], key=[[1, 0]], value=[[1, 0], [0, 1]])
         >>> layer = AttentionLayer((head,), RationalSoftmax(2), "causal")
         >>> found = decide(Problem(layer, [[1, 0], [0, 1]], [["2/3", "2/3"], ["1/2", "3/4"]]))
         >>> found.reachable, found.prefix
