@@ -42,7 +42,8 @@ class Layout:
             response; ``None`` where it is generated.
 
     Raises:
-        InvalidArgument: ``read`` has other places than the input, or not one for each token of the response.
+        InvalidArgument: a number of tokens that is no integer >= 0; or ``read`` has other places than the input, or not
+            one for each token of the response.
 
     Example:
         >>> Layout(virtual=1, user=2, response=3).context_size
@@ -56,6 +57,8 @@ class Layout:
     read: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("virtual", "user", "response"):
+            object.__setattr__(self, name, check_integer(name, getattr(self, name), 0))
         if self.read is None:
             return
         if not isinstance(self.read, tuple) or len(self.read) != self.response:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from constructions import Domain, HandBuilt, InvalidArgument, Transformer, UnconditionalGeneration, specify
+from constructions import Domain, HandBuilt, InvalidArgument, Layout, Transformer, UnconditionalGeneration, specify
 from constructions.activations import ClippedRelu, Relu
 from constructions.layers import (
     FULL,
@@ -240,3 +240,10 @@ def test_a_row_of_zeros_has_no_direction_wherever_it_goes(kind: Any, behind: Any
     assert exhaust(model, NumpyArithmetic("float64")).holds is False
     for arithmetic in (certificate_arithmetic("ball"), certificate_arithmetic("rounded", "float32")):
         assert certify(model, arithmetic).holds is None
+
+
+@pytest.mark.parametrize("name", ["virtual", "user", "response"])
+@pytest.mark.parametrize("count", [True, -1, 1.0, "1"])
+def test_a_layout_counts_in_integers(name: str, count: Any) -> None:
+    with pytest.raises(InvalidArgument, match=f"{name}: expected an integer >= 0 but got"):
+        Layout(**{"virtual": 1, "user": 1, "response": 1, name: count})
