@@ -148,8 +148,8 @@ def _tied(mutant: Mutant) -> Outcome:
 
 def _dense(mutant: Construction) -> Any:
     lowered = mutant.transformer.lowered
-    relus = [getattr(layer, "relu", None) for layer in lowered.layers]
-    return [matrix.to_fractions() for matrix in lowered.matrices().values()], relus
+    layers = [layer.describe() for layer in lowered.layers]  # activations among it
+    return [matrix.to_fractions() for matrix in lowered.matrices().values()], layers
 
 
 _right_weights = lru_cache(maxsize=32)(_dense)
