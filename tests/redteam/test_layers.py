@@ -247,3 +247,9 @@ def test_a_row_of_zeros_has_no_direction_wherever_it_goes(kind: Any, behind: Any
 def test_a_layout_counts_in_integers(name: str, count: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"{name}: expected an integer >= 0 but got"):
         Layout(**{"virtual": 1, "user": 1, "response": 1, name: count})
+
+
+def test_equal_models_have_one_digest_whatever_holds_their_weights() -> None:
+    written = UnconditionalGeneration(3, 2).transformer
+    held = written.lowered.map(lambda _, matrix: matrix)  # as a caller has them who starts from exact matrices
+    assert written.lowered.sha256 == held.lowered.sha256 == held.sha256
