@@ -90,7 +90,7 @@ def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
     Args:
         expr: a sympy matrix expression in the package's vocabulary (blocks, sums and scalar multiples of identities,
             zeros, ones, unit rows, entry functions, transposes, Kronecker products with an identity and explicit
-            matrices), or an explicit matrix as nested sequences or an array.
+            matrices), an explicit matrix as nested sequences or an array, or an exact matrix, which stays as it is.
         bindings: the number of every symbol in it.
 
     Raises:
@@ -104,6 +104,8 @@ def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
         [[Fraction(1, 2), Fraction(0, 1)], [Fraction(0, 1), Fraction(1, 2)]]
 
     """
+    if isinstance(expr, ExactMatrix):
+        return expr
     if not isinstance(expr, (MatrixExpr, sp.MatrixBase)):
         expr = explicit_matrix("matrix", expr)
     if isinstance(expr, sp.MatMul):
