@@ -74,7 +74,7 @@ def test_ids_are_unique() -> None:
 
 
 #: Longer inputs has the deepest transformers: minutes for its mutants of weights.
-_LONG = "longer-inputs: "
+_LONG = ("longer-inputs: ", "the certifier")
 
 
 @pytest.mark.parametrize(
