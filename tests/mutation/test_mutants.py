@@ -73,7 +73,7 @@ def test_ids_are_unique() -> None:
     assert len(set(ids)) == len(ids)
 
 
-#: Longer inputs has the deepest transformers: minutes for its mutants of weights.
+#: Longer inputs has the deepest transformers, minutes for its mutants of weights; the certifier has the most mutants.
 _LONG = ("longer-inputs: ", "the certifier")
 
 
