@@ -1,8 +1,7 @@
 """How an answer is read off the logits: the largest, the smallest, or one logit as a number.
 
 A decoding says what was produced, by how much it is as promised (the margin), and tells a failure in words. Evidence
-believes a margin, so that the decodings are these and no others: a new one is a class here and a place in
-:data:`DECODINGS`.
+believes a margin, so only the decodings of :data:`DECODINGS` are accepted: a new one is a class here and a place there.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class Decoding(ABC):
     Attributes:
         name: as verdicts call it.
         gives_tokens: whether an answer is a token, which can be fed back; otherwise it is a number.
-        sign: the answer is the token of the largest multiple of the logits by this, which certificates bound; 0 where
-            it is none.
+        sign: the answer is the token whose logit times this is the largest, which certificates bound; 0 where the
+            answer is a number.
 
     """
 
@@ -255,7 +254,7 @@ DECODINGS: Mapping[str, type[Decoding]] = {kind.name: kind for kind in (Argmax, 
 
 
 def check_decoding(owner: str, value: Any) -> Decoding:
-    """Return a decoding of :data:`DECODINGS`; a subclass of one is none, as evidence believes its margins.
+    """Return a decoding of :data:`DECODINGS`; a subclass is refused, as evidence believes its margins.
 
     Raises:
         InvalidArgument: anything else.

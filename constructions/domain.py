@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
@@ -52,7 +52,7 @@ class Domain:
     """
 
     alphabets: tuple[Sequence[int], ...]
-    allowed: Predicate | None = field(default=None)
+    allowed: Predicate | None = None
 
     def __init_subclass__(cls, **_: Any) -> None:
         raise InvalidArgument(f"{cls.__name__}: expected no subclass of Domain, which counts the user inputs")

@@ -67,8 +67,8 @@ class GivenSpecification(Specification):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.given_outputs is not None:
-            check_integer("output_vocab_size", self.given_outputs, 1)
+        if self.given_outputs is not None:  # kept as a plain integer: a numpy one would overflow in exact counts
+            object.__setattr__(self, "given_outputs", check_integer("output_vocab_size", self.given_outputs, 1))
 
     @property
     def layout(self) -> Layout:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, cast
 
@@ -164,8 +164,8 @@ class Transformer(Generic[WeightT]):
     def without_readout(self) -> Transformer[WeightT]:
         """Return the transformer up to the readout's input."""
         made: Transformer[WeightT] = object.__new__(type(self))
-        for name, value in vars(self).items():
-            object.__setattr__(made, name, value)
+        for item in fields(self):  # not vars, which keep the lowered weights, readout included
+            object.__setattr__(made, item.name, getattr(self, item.name))
         object.__setattr__(made, "layers", self.layers[:-1])
         return made
 

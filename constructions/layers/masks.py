@@ -147,10 +147,14 @@ class Table(Mask):
     known = True
 
     def __post_init__(self) -> None:
+        expected = "a square tuple of tuples of True and False"
+        if not isinstance(self.rows, (tuple, list)) or not all(isinstance(row, (tuple, list)) for row in self.rows):
+            reject("rows of a mask", expected, self.rows)
         size = len(self.rows)
         plain = all(len(row) == size and all(type(seen) is bool for seen in row) for row in self.rows)
         if not size or not plain:
-            raise InvalidArgument("rows of a mask: expected a square tuple of tuples of True and False")
+            raise InvalidArgument(f"rows of a mask: expected {expected}")
+        object.__setattr__(self, "rows", tuple(tuple(row) for row in self.rows))  # lists could change later
 
     @property
     def name(self) -> str:  # type: ignore[override] # read only, as the class is frozen

@@ -75,10 +75,6 @@ class LayerNorm(Norm[WeightT]):
 
     centred: ClassVar[bool] = True
 
-    def formula(self, argument: str) -> str:
-        """Return LaTeX."""
-        return rf"\operatorname{{LayerNorm}}\left({argument}\right)"
-
 
 @final
 @dataclass(frozen=True, eq=False)

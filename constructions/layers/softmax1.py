@@ -62,8 +62,10 @@ class Softmax1Attention(Attention[WeightT]):
                 raise InvalidArgument(
                     f"head {head.name}: expected no score bias, which has no entry for the place that is no position"
                 )
-        values = {head.name: head.value for head in self.heads}
-        object.__setattr__(self, "sinks", tuple(_sink(head, values[head.shares or head.name]) for head in self.heads))
+        values: dict[str, object] = {}
+        for head in self.heads:  # a head may share with one that shares; one that is not there is refused when fitted
+            values[head.name] = head.value if head.shares is None else values.get(head.shares)
+        object.__setattr__(self, "sinks", tuple(_sink(head, values[head.name]) for head in self.heads))
 
     def attended(
         self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], keys: RowsT, values: RowsT, visible: Visible

@@ -99,3 +99,23 @@ def test_a_score_bias_is_refused() -> None:
     head = Head("a", query=[[1, 0, 0]], key=[[1, 0, 0]], value=ONE, score_bias=[[0] * 4] * 4)
     with pytest.raises(InvalidArgument, match=r"head a: expected no score bias, which has no entry for the place that"):
         Softmax1Attention((head,))
+
+
+def test_a_head_may_share_with_one_that_shares() -> None:
+    query = [QUERY.tolist()]
+    heads = (Head("a", query=query, key=[KEY.tolist()], value=ONE), Head("b", query=query, shares="a"))
+    layers = [Softmax1Attention((*heads, Head("c", query=query, shares=name))) for name in ("a", "b")]
+    assert [sink.value.shape for sink in layers[1].sinks] == [(3, 1)] * 3
+    arithmetic = verify.RationalArithmetic()
+    outputs = []
+    for layer in layers:
+        exact = Transformer(ONE, (layer, Linear(ONE, activation=None)), 4, positions=Unmarked()).lowered
+        model = bind(exact, arithmetic, RationalSoftmax(Fraction(2)), mask="causal")
+        outputs.append(arithmetic.numbers(forward(model, arithmetic.embed(model.embedding, TOKENS), len(TOKENS))))
+    assert (outputs[0] == outputs[1]).all()
+
+
+def test_a_head_that_is_not_there_cannot_be_shared() -> None:
+    layer = Softmax1Attention((Head("a", query=[[1, 0, 0]], shares="nobody"),))
+    with pytest.raises(InvalidArgument, match=r"shares of head a .*: expected an earlier head .* got 'nobody'"):
+        _ = Transformer(ONE, (layer, Linear(ONE, activation=None)), 4, positions=Unmarked()).lowered

@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 import torch
 
-from constructions import Attention, Head, InvalidArgument, Linear, Transformer, lower
+from constructions import Attention, Head, InvalidArgument, Linear, Table, Transformer, Unmarked, lower
 from constructions.expressions import N, V
 
 ROWS: list[list[Any]] = [[0, Fraction(1, 2)], [-1, 4]]
@@ -292,3 +292,27 @@ def test_the_mask_and_the_context() -> None:
     )
     empty = _transformer(context_size=0)
     assert _refused(lambda: empty.lowered) == "context_size: expected an integer >= 1 but got 0 (type int)"
+
+
+def test_without_its_readout_it_is_lowered_anew() -> None:
+    layers = (Linear([[1, 0], [0, 1]], name="inner"), Linear([[1, 0], [0, 1]], activation=None, name="readout"))
+    transformer = Transformer([[1, 0], [0, 1]], layers, context_size=1, positions=Unmarked())
+    assert "lowered" not in vars(transformer.without_readout())
+    assert len(transformer.lowered.layers) == 2
+    shortened = transformer.without_readout()  # it had the lowered weights of the whole transformer
+    assert "lowered" not in vars(shortened)
+    assert [layer.name for layer in shortened.layers] == ["inner"]
+
+
+@pytest.mark.parametrize("rows", [None, 1, (1,), ((True, False),), (), ((1,),)])
+def test_a_table_that_is_no_mask(rows: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"rows of a mask: expected a square tuple of tuples of True and False"):
+        Table(rows)
+
+
+def test_a_table_does_not_change_with_the_lists_that_it_was_made_of() -> None:
+    rows: Any = [[True, False], [True, True]]
+    table = Table(rows)
+    rows[0][1] = True
+    assert table.causal
+    assert table == Table(((True, False), (True, True)))

@@ -85,7 +85,7 @@ def test_batches_do_not_change_the_verdict(monkeypatch: pytest.MonkeyPatch) -> N
     construction = LongerResponses(2, 2)
     whole = exhaust(construction, FLOAT64)
     # "verify.evidence.enumeration" as an attribute is the function of that name
-    monkeypatch.setattr(importlib.import_module("verify.evidence.enumeration"), "batch_size", lambda _: 5)
+    monkeypatch.setattr(importlib.import_module("verify.evidence.search"), "batch_size", lambda _: 5)
     done: list[int] = []
     parts = exhaust(construction, FLOAT64, progress=lambda cases, _: done.append(cases))
     assert _untimed(parts) == _untimed(whole)
@@ -129,7 +129,7 @@ def test_just_below_the_threshold_is_falsified_and_just_above_holds() -> None:
 
 def test_a_wrong_case_in_a_later_batch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     # batches of 5 cases; 2 (2 (9 + y) - 1) >= 65 first at y = 8, and q > 2 (9 + 8) - 1 = 33 is enough before
-    monkeypatch.setattr(importlib.import_module("verify.evidence.enumeration"), "_UNBATCHED", 5)
+    monkeypatch.setattr(importlib.import_module("verify.evidence.search"), "_UNBATCHED", 5)
     wrong = UnconditionalGeneration(9, 3, temperature=RationalSoftmax(Fraction(65)))
     assert exhaust(wrong, EXACT, limit=8).holds is None
     verdict = exhaust(wrong, EXACT)

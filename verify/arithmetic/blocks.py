@@ -1,4 +1,4 @@
-"""Rows and weights as grids of blocks, of which none that is zero, or a multiple of the identity, is ever a tensor."""
+"""Rows and weights as grids of blocks; a block that is zero, or a multiple of the identity, is never a tensor."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import sympy as sp
 from sympy.core.evalf import PrecisionExhausted
 
 from constructions.validation import InvalidArgument
+from verify.numbers import shortened
 
 # The numbers below bound the work alone: a larger one answers more, and takes longer. No answer depends on them.
 
@@ -94,16 +95,10 @@ def _compared(left: sp.Expr, right: sp.Expr, what: str) -> int:
     found = 0 if left == right else sign(left - right)
     if found is None:
         raise InvalidArgument(
-            f"{what}: symbolic arithmetic cannot tell whether {_short(left)} and {_short(right)} are equal, which agree"
-            f" in {DIGITS} digits; use --arithmetic numpy or torch"
+            f"{what}: symbolic arithmetic cannot tell whether {shortened(left)} and {shortened(right)}"
+            f" are equal, which agree in {DIGITS} digits; use --arithmetic numpy or torch"
         )
     return found
-
-
-def _short(value: sp.Expr) -> str:
-    """Return about what a line holds of an expression."""
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def checked(rows: sp.ImmutableDenseMatrix) -> sp.ImmutableDenseMatrix:

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from constructions.formats import FORMATS, get_format
+from constructions.formats import FORMATS
 from constructions.ratios import Ratios
 from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument, reject
@@ -98,7 +98,7 @@ class PreparedModule(Prepared):
         before: tuple[Tensor, ...] = ()
         if prompts is not None and self.specification.layout.virtual:
             assert backend.fmt is not None, "refused before"
-            rounded = torch.from_numpy(prompts.to_float(get_format(backend.fmt.name)).copy())
+            rounded = torch.from_numpy(prompts.to_float(backend.fmt).copy())
             before = (rounded.to(backend.torch_device, getattr(torch, backend.fmt.name)),)
 
         def asked(tokens: IntArray) -> Any:

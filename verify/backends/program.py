@@ -15,14 +15,15 @@ import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, Self, cast, final, get_args
+from typing import IO, Any, Self, cast, final, get_args
 
 import numpy as np
 
 from constructions.specification import Specification
 from constructions.validation import IntArray, check_choice, reject
 from verify.backends.base import Backend, Prepared
-from verify.backends.callables import CallableBackend
+from verify.backends.callables import CallableBackend, Gives
+from verify.numbers import shortened
 
 #: Whole numbers up to this are floats, and JSON writes a float that is whole without a point.
 _EXACT_IN_FLOAT = 2**53
@@ -77,7 +78,7 @@ class ProgramBackend(Backend):
         command: Sequence[str],
         *,
         timeout: float,
-        gives: Literal["logits", "tokens"] = "logits",
+        gives: Gives = "logits",
         name: str | None = None,
         device: str = "unknown",
     ) -> None:
@@ -106,9 +107,7 @@ class ProgramBackend(Backend):
         ):
             reject("timeout", f"seconds, above 0 and below {threading.TIMEOUT_MAX:.0f}", timeout)
         self.command, self.timeout = tuple(command), float(timeout)
-        self.gives = cast(
-            "Literal['logits', 'tokens']", check_choice("gives", gives, get_args(Literal["logits", "tokens"]))
-        )
+        self.gives = cast("Gives", check_choice("gives", gives, get_args(Gives)))
         self.name = f"program {Path(command[0]).name if name is None else name}"
         self.device, self.gives_logits = device, gives == "logits"
         self._given_name = name
@@ -179,11 +178,11 @@ def _answer(found: dict[str, Any], gives: str) -> np.ndarray[Any, Any]:
         raise ProgramFailed(f"expected an answer with the keys id and {gives} but got {', '.join(sorted(found))}")
     for value in _flat(found[gives]):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ProgramFailed(f"expected numbers in {gives} but got {_short(value)}")
+            raise ProgramFailed(f"expected numbers in {gives} but got {shortened(repr(value))}")
         if isinstance(value, int) and abs(value) > _EXACT_IN_FLOAT:
-            raise ProgramFailed(f"expected whole numbers in {gives} of at most 2^53 but got {_short(value)}")
+            raise ProgramFailed(f"expected whole numbers in {gives} of at most 2^53 but got {shortened(repr(value))}")
         if gives == "tokens" and not isinstance(value, int):
-            raise ProgramFailed(f"expected whole numbers in tokens but got {_short(value)}")
+            raise ProgramFailed(f"expected whole numbers in tokens but got {shortened(repr(value))}")
     try:
         return np.array(found[gives], dtype=np.float64 if gives == "logits" else np.int64)
     except ValueError:
@@ -196,11 +195,6 @@ def _flat(value: Any) -> Any:
             yield from _flat(part)
     else:
         yield value
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class _Talk:
@@ -231,7 +225,7 @@ class _Talk:
         """Return the answer to a question.
 
         Raises:
-            ProgramFailed: there is none in time, or it is none.
+            ProgramFailed: no answer came in time, or anything but an answer.
 
         """
         self._asked += 1
@@ -249,11 +243,14 @@ class _Talk:
         try:
             answer = json.loads(found)
         except (ValueError, RecursionError):
-            raise ProgramFailed(f"expected a line of JSON but got {_short(found.decode(errors='replace'))}") from None
+            raise ProgramFailed(
+                f"expected a line of JSON but got {shortened(repr(found.decode(errors='replace')))}"
+            ) from None
         if not isinstance(answer, dict):
-            raise ProgramFailed(f"expected a JSON object but got {_short(answer)}")
-        if type(answer.get("id")) is not int or answer["id"] != self._asked:
-            raise ProgramFailed(f"expected the answer to question {self._asked} but got id {_short(answer.get('id'))}")
+            raise ProgramFailed(f"expected a JSON object but got {shortened(repr(answer))}")
+        found_id = answer.get("id")
+        if type(found_id) is not int or found_id != self._asked:
+            raise ProgramFailed(f"expected the answer to question {self._asked} but got id {shortened(repr(found_id))}")
         return answer
 
     def _said(self) -> str:
@@ -261,7 +258,7 @@ class _Talk:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
-        return f"; its last words: {_short(said[-1])}" if said else ""
+        return f"; its last words: {shortened(repr(said[-1]))}" if said else ""
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes, came: queue.SimpleQueue[bytes | OSError]) -> None:

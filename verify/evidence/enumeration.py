@@ -10,16 +10,13 @@ from constructions.validation import check_integer
 from verify.backends import Runs, as_backend
 from verify.evidence.checkpoint import Checkpoint
 from verify.evidence.kinds import EXHAUSTED
-from verify.evidence.search import Search
+from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import Progress as Progress
 from verify.evidence.tally import Tally as Tally
 from verify.evidence.tally import no_progress as no_progress
 from verify.evidence.verdict import Verdict, decimal
 from verify.running.batches import enumerated
-from verify.running.cases import Runner, batch_size, parameters_of
-
-#: Cases of a backend that runs them one by one come in batches of this many, so that progress and checkpoints move.
-_UNBATCHED = 64
+from verify.running.cases import Runner, parameters_of
 
 
 def exhaust(
@@ -75,7 +72,7 @@ def exhaust(
     file = None if checkpoint is None else Checkpoint(checkpoint, runner)
     search.tally, resumed = (Tally(), None) if file is None else file.resume(space)
     tally = search.tally
-    size = batch_size(construction) if backend.batched else _UNBATCHED
+    size = cases_at_once(construction, backend)
     end = space if limit is None else min(space, tally.cases + limit)
 
     def kept() -> None:

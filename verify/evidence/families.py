@@ -9,16 +9,12 @@ from constructions.specification import Specification
 from verify.backends import Runs, as_backend
 from verify.evidence.kinds import KINDS
 from verify.evidence.kinds.base import CaseFamily
-from verify.evidence.search import Search
+from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
 from verify.running.batches import Batch
-from verify.running.cases import Runner, batch_size, parameters_of
-
-#: Cases of a backend that runs them one by one come in batches of this many, so that progress moves; as in
-#: :mod:`verify.evidence.enumeration`.
-_UNBATCHED = 64
+from verify.running.cases import Runner, parameters_of
 
 
 def families() -> dict[str, CaseFamily]:
@@ -66,7 +62,7 @@ def run_family(
     )
     count = kind.count(construction)
     runner = Runner(construction, backend)
-    size = batch_size(construction) if backend.batched else _UNBATCHED
+    size = cases_at_once(construction, backend)
     starts = range(0, count, size)
     progress(0, count)
     search.through(

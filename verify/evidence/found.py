@@ -10,6 +10,7 @@ import numpy as np
 from constructions.validation import IntArray
 from verify.evidence.kinds import EVALUATED
 from verify.evidence.verdict import Counterexample, decimal
+from verify.numbers import shortened
 from verify.running.batches import Batch, spaces
 from verify.running.cases import Outcome, Runner
 
@@ -52,7 +53,8 @@ def confirmed(
         again = view(runner.run(batch.targets, batch.inputs))
         if again.failures()[case].any():
             return recorded(runner, again, case, target=target, user_input=user, command=command, batch=batch.name)
-    return f"target {_short(target)} failed in the batch {batch.name}, and neither alone nor in that batch again"
+    shown = shortened(target.tolist())
+    return f"target {shown} failed in the batch {batch.name}, and neither alone nor in that batch again"
 
 
 def recorded(
@@ -113,8 +115,3 @@ def _reproduce(
     line = EVALUATED.command(command, chosen, *words)
     assert line is not None, "one case is shown by a command"
     return line
-
-
-def _short(target: IntArray) -> str:
-    text = str(target.tolist())
-    return text if len(text) <= 60 else f"{text[:57]}..."

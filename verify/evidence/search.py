@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from constructions.specification import Specification
 from constructions.validation import InvalidArgument
 from verify.backends import Backend
 from verify.evidence.found import Command
@@ -17,10 +18,18 @@ from verify.evidence.kinds import Evidence
 from verify.evidence.tally import Progress, Tally, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.batches import Batch
-from verify.running.cases import Runner
+from verify.running.cases import Runner, batch_size
+
+#: Cases of a backend that runs them one by one come in batches of this many, so that progress and checkpoints move.
+_UNBATCHED = 64
 
 #: How the command line builds a specification, for the reproduction of a counterexample.
 CommandFor = Callable[[Any], Command | None]
+
+
+def cases_at_once(specification: Specification, backend: Backend) -> int:
+    """Return how many cases of a specification come in one batch on a backend."""
+    return batch_size(specification) if backend.batched else _UNBATCHED
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.evidence.found import Command, confirmed
 from verify.evidence.verdict import Counterexample, Margin
+from verify.numbers import shortened
 from verify.running.batches import Batch
 from verify.running.cases import Outcome, Runner, declared
 
@@ -131,7 +132,7 @@ def _cases(held: list[_Witness]) -> tuple[IntArray, IntArray]:
 
 def _case(witness: _Witness) -> str:
     given = f" with user input {witness.user_input.tolist()}" if len(witness.user_input) else ""
-    return f"target {_short(witness.target)}{given}"
+    return f"target {shortened(witness.target.tolist())}{given}"
 
 
 def _same_prompt(prompts: Ratios | None, place: int, before: Ratios | None) -> bool:
@@ -146,11 +147,6 @@ def _same(one: Ratios, other: Ratios) -> bool:
         return bool((one.numerators == other.numerators).all())
     left, right = one.numerators.astype(object), other.numerators.astype(object)
     return bool((left * other.denominator == right * one.denominator).all())
-
-
-def _short(target: IntArray) -> str:
-    text = str(target.tolist())
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 @dataclass

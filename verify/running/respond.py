@@ -16,7 +16,7 @@ from verify.running.trace import Trace
 
 @dataclass(frozen=True)
 class Produced:
-    """What generated, gave.
+    """The response of a batch of cases, and the logits that it was read off.
 
     Attributes:
         answers: tokens, or numbers where a logit is read as one; cases x response.
@@ -55,19 +55,12 @@ def respond(
     layout, decoding, ar = construction.layout, construction.reading, model.arithmetic
     count = layout.response if steps is None else steps
     read = layout.read
-    if read is None and decoding.takes_largest:
-        made = generate(model, prompt, layout.virtual, user_inputs, count, trace=trace)
-        return Produced(made.tokens, exact_logits(ar, made))
     if read is None and decoding.gives_tokens:
-        made = generate(
-            model,
-            prompt,
-            layout.virtual,
-            user_inputs,
-            count,
-            trace=trace,
-            pick=lambda rows: decoding.produced(ar.numbers(rows)),
-        )
+
+        def picked(rows: Any) -> Answers:
+            return ar.argmax(rows) if decoding.takes_largest else decoding.produced(ar.numbers(rows))
+
+        made = generate(model, prompt, layout.virtual, user_inputs, count, trace=trace, pick=picked)
         return Produced(made.tokens, exact_logits(ar, made))
     if count != layout.response:
         raise InvalidArgument(f"steps: expected {layout.response} for a response that is read in one pass, got {count}")
