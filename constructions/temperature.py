@@ -43,6 +43,11 @@ class Hardmax:
         """How a user writes it: option -> value."""
         return {"temperature": "inf"}
 
+    @property
+    def sentence(self) -> str:
+        """As verdicts tell it."""
+        return "hardmax"
+
 
 @dataclass(frozen=True)
 class Softmax:
@@ -75,6 +80,12 @@ class Softmax:
         """How a user writes it: option -> value."""
         scaled = {} if self.scaled_by == "key" else {"scaled-by": self.scaled_by}
         return {"temperature": repr(self.inverse_temperature), **scaled}
+
+    @property
+    def sentence(self) -> str:
+        """As verdicts tell it."""
+        under = "k" if self.scaled_by == "key" else "length"
+        return f"T = {self.inverse_temperature:.6g}, over sqrt({under})"
 
     def gap(self, *, key_size: int, length: int) -> float:
         """Return ``T/sqrt(k)``, the part of the exponent that a score of 1 adds.
@@ -111,6 +122,11 @@ class RationalSoftmax:
     def words(self) -> dict[str, str]:
         """How a user writes it: option -> value."""
         return {"q": _ratio(self.q)}
+
+    @property
+    def sentence(self) -> str:
+        """As verdicts tell it."""
+        return f"q = {_shown(self.q)}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,6 +167,11 @@ class PerHeadSoftmax:
         """How a user writes it: option -> value."""
         return {"q": ",".join(f"{head}={_ratio(q)}" for head, q in dict(self.q).items())}
 
+    @property
+    def sentence(self) -> str:
+        """As verdicts tell it."""
+        return "q = " + ", ".join(f"{_shown(q)} ({head})" for head, q in dict(self.q).items())
+
     def for_head(self, name: str) -> RationalSoftmax:
         """Return the temperature of a head, which must be one of those named."""
         return RationalSoftmax(Fraction(dict(self.q)[name]))
@@ -175,6 +196,11 @@ class PerHeadSoftmax:
 def _ratio(number: Fraction | int) -> str:
     """Return ``P/Q`` of any length (Python itself stops at 4,300 digits)."""
     return f"{flint.fmpz(number.numerator)}/{flint.fmpz(number.denominator)}"
+
+
+def _shown(number: Fraction | int) -> str:
+    """Return ``P/Q``, or ``P`` for a whole number."""
+    return _ratio(number).removesuffix("/1")
 
 
 #: The temperature of a head.

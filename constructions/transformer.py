@@ -25,6 +25,7 @@ from constructions.layers.base import Layer as Layer
 from constructions.layers.base import narrowed
 from constructions.layers.head import Head as Head
 from constructions.layers.linear import Linear as Linear
+from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
 from constructions.layers.positions import OneHot, Positions, counted
 from constructions.layers.weighted import Matrix as Matrix
@@ -149,6 +150,10 @@ class Transformer(Generic[WeightT]):
     def attentions(self) -> Iterator[Attention[WeightT]]:
         """The attention layers, wherever they are, in the order in which they run."""
         return (layer for layer in _everywhere(self.layers) if isinstance(layer, Attention))
+
+    def keeps_past(self, mask: Mask) -> bool:
+        """Whether a step of generation needs the new position alone, see :meth:`Layer.keeps_past`."""
+        return all(layer.keeps_past(mask) for layer in _everywhere(self.layers))
 
     @property
     def readout(self) -> Linear[WeightT]:

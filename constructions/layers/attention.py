@@ -66,8 +66,12 @@ class Attention(Layer[WeightT]):
 
     @property
     def mixes(self) -> bool:
-        """True: attention is what mixes positions."""
+        """True: a position reads those that it sees."""
         return True
+
+    def keeps_past(self, mask: Mask) -> bool:
+        """Whether its mask is causal: earlier positions never change, and their keys and values are kept."""
+        return (mask if self.mask is None else self.mask).causal
 
     @property
     def is_plain(self) -> bool:

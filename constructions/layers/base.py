@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from constructions.exact_matrix import ExactMatrix
+from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
 from constructions.layers.weighted import Matrix, Weighted
 from constructions.layers.widths import Width
@@ -43,6 +44,18 @@ class Layer(Weighted[WeightT]):
     def mixes(self) -> bool:
         """Whether a position's output depends on other positions."""
         return any(part.mixes for part in self.own_parts if isinstance(part, Layer))
+
+    def keeps_past(self, mask: Mask) -> bool:
+        """Whether a step of generation may give this layer the new position alone, as its cache holds the others.
+
+        Layers inside it are asked for themselves. A layer that says that it mixes must say this too; otherwise every
+        step is a full pass.
+
+        Args:
+            mask: of the attention layers that have none of their own.
+
+        """
+        return not self.mixes or type(self).mixes is Layer.mixes
 
     @property
     def leaves(self) -> Iterator[Layer[WeightT]]:

@@ -56,10 +56,9 @@ class Mask(ABC):
         if not found.any(axis=1).all():
             raise InvalidArgument(f"mask {self.name}: expected every position to see one, but one sees none")
         if self.causal:
-            for at in range(stop):
-                alone = self.visible(at, 1)
-                later = found[at - start] if at >= start else self.visible(0, stop)[at]
-                if later[at + 1 :].any() or not np.array_equal(alone, later[None, : at + 1]):
+            everywhere = np.concatenate([self.visible(0, stop)[:start], found])
+            for at, later in enumerate(everywhere):
+                if later[at + 1 :].any() or not np.array_equal(self.visible(at, 1), later[None, : at + 1]):
                     raise InvalidArgument(
                         f"mask {self.name}: expected a causal mask to show position {at} the same keys by itself as"
                         " among others, and none after it"

@@ -10,7 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from constructions import Domain, HandBuilt, InvalidArgument, Layout, Transformer, UnconditionalGeneration, specify
+from constructions import (
+    Domain,
+    HandBuilt,
+    Hardmax,
+    InvalidArgument,
+    Layout,
+    Transformer,
+    UnconditionalGeneration,
+    specify,
+)
 from constructions.activations import ClippedRelu, Relu
 from constructions.layers import (
     FULL,
@@ -18,6 +27,7 @@ from constructions.layers import (
     Gated,
     Head,
     L2Norm,
+    Layer,
     LayerNorm,
     Linear,
     Mask,
@@ -27,9 +37,10 @@ from constructions.layers import (
     Unmarked,
     Window,
 )
-from constructions.layers.weighted import inner
-from verify import CallableBackend, NumpyArithmetic, TorchArithmetic, exhaust, to_torch
+from constructions.layers.weighted import held, inner
+from verify import CallableBackend, NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust, to_torch
 from verify.certificates.all_targets import certificate_arithmetic, certify
+from verify.running.model import bind, forward, generate
 
 EYE = [[1, 0], [0, 1]]
 SWAP = [[0, 1], [1, 0]]
@@ -157,6 +168,41 @@ def test_attention_that_holds_a_layer_is_attention() -> None:
     layer = _mean(FULL, _Normed, norm=RMSNorm(name="inside"))
     transformer = Transformer(EYE, (layer, _readout()), 3, positions=Unmarked()).lowered
     assert [found.mask for found in transformer.attentions] == [FULL]
+
+
+@dataclass(frozen=True, eq=False)
+class _Uncached(Layer[Any]):
+    """Mixes positions without attention, and keeps nothing between steps."""
+
+    query: Any = held("Q")
+    name: str = "uncached"
+    mixes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self._expressions("uncached")
+
+    def fitted(self, width: Any) -> Any:
+        return width
+
+    def apply(self, run: Any, rows: Any, *, last_only: bool = False) -> Any:
+        operations = run.operations
+        asked = operations.linear(rows, self.query)
+        seen = np.tri(run.count, dtype=np.bool_)
+        mixed = operations.mix(operations.attention(operations.scores(asked, asked), seen, Hardmax(), key_size=1), rows)
+        return operations.last(mixed) if last_only else mixed
+
+
+def test_a_layer_that_mixes_and_keeps_nothing_gets_every_position() -> None:
+    """Generation gave it the new position alone, where a certificate bounds one pass over all of them."""
+    exact = Transformer(EYE, (_Uncached([[0, 0]]), _readout()), 3, positions=Unmarked()).lowered
+    arithmetic = RationalArithmetic()
+    model = bind(exact, arithmetic, Hardmax(), mask="causal")
+    tokens = np.array([0, 1])
+    prompt = arithmetic.embed(model.embedding, tokens[:0])
+    made = generate(model, prompt, 0, tokens, 2)
+    fed = arithmetic.embed(model.embedding, np.concatenate([tokens, made.tokens[:1]]))
+    whole = arithmetic.numbers(forward(model, fed, 3))
+    assert arithmetic.numbers(made.logits[1])[0].tolist() == whole[-1].tolist()
 
 
 # what they say of themselves ------------------------------------------------------------------------------------------

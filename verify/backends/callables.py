@@ -122,8 +122,7 @@ class PreparedCallable(Prepared):
         ones = [slice(case, case + 1) for case in range(len(user_inputs))]
         made = [self._answered(partial(asked, part=one), user_inputs[one]) for one in ones]
         if not made:
-            nothing = np.zeros((0, specification.layout.response, specification.output_vocab_size))
-            return Produced(specification.reading.produced(nothing), nothing if backend.gives_logits else None)
+            return Produced.empty(specification, with_logits=backend.gives_logits)
         logits = [each.logits for each in made if each.logits is not None]
         return Produced(np.concatenate([each.answers for each in made]), np.concatenate(logits) if logits else None)
 

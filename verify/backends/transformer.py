@@ -111,9 +111,7 @@ class PreparedTransformer(Prepared):
                 for case in range(len(user_inputs))
             ]
         if not made:
-            shape = (0, construction.layout.response)
-            nothing = np.zeros((*shape, construction.output_vocab_size))
-            return Produced(construction.reading.produced(nothing), nothing)
+            return Produced.empty(construction)
         logits = [each.logits for each in made if each.logits is not None]
         return Produced(np.stack([each.answers for each in made]), np.stack(logits))
 

@@ -175,12 +175,16 @@ def parameters_of(construction: Specification, runs: Runs | None = None) -> dict
     for item in sorted(fields(construction), key=lambda item: bool(item.kw_only)):  # sizes first
         value = getattr(construction, item.name)
         if item.repr and item.name != "temperature" and value is not None:  # None: an option that was not given
-            found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
+            found[item.name] = _as_json(value)
     if own := _own_masks(construction):
         found["masks"] = own
     if not construction.reading.takes_largest:
         found["decoding"] = construction.reading.words()
     return found if runs is None else found | dict(as_backend(runs).settings(construction))
+
+
+def _as_json(value: Any) -> Any:
+    return value if isinstance(value, (int, float, str, bool)) else repr(value)
 
 
 def _own_masks(construction: Specification) -> str:
@@ -202,7 +206,7 @@ def options_of(construction: Construction) -> dict[str, Any]:
     for item in fields(construction):
         value = getattr(construction, item.name)
         if item.kw_only and item.init and item.name != "temperature" and value != item.default:
-            found[item.name] = value if isinstance(value, (int, float, str, bool)) else repr(value)
+            found[item.name] = _as_json(value)
     given = construction.temperature
     found["temperature"] = "default of each size" if given is None else show_temperature(as_temperature(given))
     return found

@@ -54,7 +54,7 @@ class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
     @property
     def causal(self) -> bool:
         """Whether earlier positions never change during generation, so that their keys and values can be kept."""
-        return all((self.mask if layer.mask is None else layer.mask).causal for layer in self.transformer.attentions)
+        return self.transformer.keeps_past(self.mask)
 
     def without_readout(self) -> Model[WeightT, RowsT, ScoresT, NumbersT_co]:
         """Return the model up to the readout's input."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from constructions.construction import Construction
 from constructions.decoding import Answers
+from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.running.model import Model, exact_logits, forward, generate
 from verify.running.trace import Trace
@@ -27,6 +28,12 @@ class Produced:
 
     answers: Answers
     logits: np.ndarray[Any, Any] | None
+
+    @classmethod
+    def empty(cls, specification: Specification, *, with_logits: bool = True) -> Produced:
+        """Return the response of a batch without cases."""
+        logits = np.zeros((0, specification.layout.response, specification.output_vocab_size))
+        return cls(specification.reading.produced(logits), logits if with_logits else None)
 
 
 def respond(
