@@ -84,13 +84,11 @@ class Attention(Layer[WeightT]):
         assert isinstance(self, Attention)  # for the type checker, which knows self by its weights alone
         if not self.heads:
             raise InvalidArgument(f"layers: expected {self.name} to have at least one head")
-        names = [head.name for head in self.heads]
-        check_distinct(f"heads of layer {self.name}", names)
         found: dict[str, _Sizes] = {}
         for head in self.heads:
             found[head.name] = _fitted_head(self, head, width, found)
         if self.output is None:
-            return Width(found[names[0]].outputs, f"what comes from {self.name}")
+            return Width(found[self.heads[0].name].outputs, f"what comes from {self.name}")
         side_by_side = sum(sizes.outputs for sizes in found.values())
         where = f"layer {self.name}"
         rows = Width(side_by_side, "the heads' outputs side by side").check(self.output, f"output of {where}")

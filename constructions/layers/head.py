@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -85,6 +85,11 @@ class Head(Weighted[WeightT]):
         if isinstance(self.key_size, int):  # no symbol any more
             object.__setattr__(made, "held_key_size", self.key_size)
         return made
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Every other field but the key size, which the query tells."""
+        return {name: value for name, value in super().options.items() if name != "held_key_size"}
 
     def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
         """Refuse a score bias, or rotary positions, for fewer positions than the context has."""

@@ -56,8 +56,8 @@ class Mask(ABC):
         if not found.any(axis=1).all():
             raise InvalidArgument(f"mask {self.name}: expected every position to see one, but one sees none")
         if self.causal:
-            everywhere = np.concatenate([self.visible(0, stop)[:start], found])
-            for at, later in enumerate(everywhere):
+            earlier = self.visible(0, stop)[:start] if start else found[:0]
+            for at, later in enumerate((*earlier, *found)):
                 if later[at + 1 :].any() or not np.array_equal(self.visible(at, 1), later[None, : at + 1]):
                     raise InvalidArgument(
                         f"mask {self.name}: expected a causal mask to show position {at} the same keys by itself as"

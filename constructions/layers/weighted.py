@@ -187,8 +187,7 @@ class Weighted(ABC, Generic[WeightT]):
 
     def describe(self) -> str:
         """Return everything but the weights in words, of its parts too: it goes into digests."""
-        # of symbols, which exact weights no longer have; and a size that the query tells, where it is an exact matrix
-        hidden = ("bindings", "family", "held_key_size")
+        hidden = ("bindings", "family")  # of symbols, which exact weights no longer have
         options = {name: _described(value) for name, value in self.options.items() if name not in hidden}
         inner = ", ".join(part.describe() for part in self.own_parts)
         present = [name for name, _, _ in self.own_weights]

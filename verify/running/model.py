@@ -1,13 +1,10 @@
-"""The one forward pass and greedy generation, over any arithmetic.
-
-They stay in one module, a little over 300 lines, as generation continues the pass with the keys and values it keeps.
-"""
+"""The one forward pass and greedy generation, over any arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, overload
+from typing import Any, Generic
 
 import numpy as np
 from jaxtyping import Int
@@ -27,6 +24,7 @@ from verify.running.trace import Trace
 NumbersT_co = TypeVar(
     "NumbersT_co", bound=NumberSystem[Any, Any, Any], default=Arithmetic[Any, Any, Any], covariant=True
 )
+NumbersT = TypeVar("NumbersT", bound=NumberSystem[Any, Any, Any])
 
 
 @dataclass(frozen=True)
@@ -75,32 +73,14 @@ class Generation(Generic[RowsT]):
     logits: tuple[RowsT, ...]
 
 
-@overload
 def bind(
     transformer: ExactTransformer,
-    arithmetic: Arithmetic[WeightT, RowsT, ScoresT],
+    arithmetic: NumbersT,
     temperature: Temperatures,
-    weights: Mapping[str, WeightT] | None = None,
+    weights: Mapping[str, Any] | None = None,
     *,
     mask: str,
-) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
-@overload
-def bind(
-    transformer: ExactTransformer,
-    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
-    temperature: Temperatures,
-    weights: Mapping[str, WeightT] | None = None,
-    *,
-    mask: str,
-) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
-def bind(
-    transformer: ExactTransformer,
-    arithmetic: NumberSystem[WeightT, RowsT, ScoresT],
-    temperature: Temperatures,
-    weights: Mapping[str, WeightT] | None = None,
-    *,
-    mask: str,
-) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
+) -> Model[Any, Any, Any, NumbersT]:
     """Return the model of a transformer in an arithmetic.
 
     Args:
@@ -162,17 +142,7 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
-@overload
-def bind_construction(
-    construction: Construction, arithmetic: Arithmetic[WeightT, RowsT, ScoresT]
-) -> Model[WeightT, RowsT, ScoresT, Arithmetic[WeightT, RowsT, ScoresT]]: ...
-@overload
-def bind_construction(
-    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
-) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]: ...
-def bind_construction(
-    construction: Construction, arithmetic: NumberSystem[WeightT, RowsT, ScoresT]
-) -> Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]:
+def bind_construction(construction: Construction, arithmetic: NumbersT) -> Model[Any, Any, Any, NumbersT]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
     Raises:
