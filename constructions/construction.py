@@ -1,4 +1,4 @@
-"""What a construction is: one transformer, a space of targets, and the virtual tokens that select each of them."""
+"""A construction: one transformer, a space of targets, and the virtual tokens that select each of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from constructions.transformer import MaskName, Transformer
 from constructions.typeset import transformer_latex
 from constructions.validation import IntArray, TokenArray, check_choice, check_tokens, reject
 
-#: What evidence runs and counts by, beside what a specification keeps.
+#: Evidence runs and counts by these too, beside those that a specification keeps.
 _NOT_REDEFINED = (
     "virtual_tokens",
     "prompts",

@@ -1,4 +1,4 @@
-"""What the fields of a construction's class say of it: which are sizes to choose, which are options, and in what words.
+"""The fields of a construction's class: which are sizes to choose, which are options, and how they are described.
 
 A field is a size if it is a whole number; a field of named choices, or of a whole number that may be ``None``, is an
 option. The words come from the ``Attributes`` of the class' own documentation, so that nothing is described twice.

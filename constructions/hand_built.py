@@ -44,7 +44,7 @@ class HandBuilt(Construction):
     @property
     @abstractmethod
     def specification(self) -> Specification:
-        """What is promised, with a single target and no virtual tokens."""
+        """The promise, with a single target and no virtual tokens."""
 
     def __post_init__(self) -> None:
         promised = self.specification
@@ -115,7 +115,7 @@ class HandBuilt(Construction):
 @final
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GivenModel(HandBuilt):
-    """What :meth:`HandBuilt.of` returns."""
+    """The model that :meth:`HandBuilt.of` returns."""
 
     given_transformer: Transformer[Any] = field(repr=False)
     given_specification: Specification = field(repr=False)

@@ -1,4 +1,4 @@
-"""What is registered by name: one list that everything else follows, such as the claims or the kinds of evidence."""
+"""Lists of things by name that everything else follows, such as the claims or the kinds of evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a construction's own code gave back, checked: every message names the class and what was expected of it."""
+"""Check the results of a construction's own code: every message names the class and what was expected of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised, apart from any weights: which inputs there are, what the answer is, and how it is read."""
+"""A promise, apart from any weights: which inputs there are, the answer to each, and how it is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from constructions.validation import IntArray, InvalidArgument, TokenArray, chec
 #: float64 divisions (see :mod:`constructions.ratios`), in seconds.
 LARGEST_SIZE = 2**25
 
-#: What evidence counts and compares by.
+#: Evidence counts and compares by these.
 _NOT_REDEFINED = ("response", "target_space", "user_inputs", "reading")
 
 
@@ -82,7 +82,7 @@ class Layout:
 
 
 class Reads(NamedTuple):
-    """What a step's answer depends on, beside the target.
+    """The places that a step's answer depends on, beside the target.
 
     Attributes:
         user: places in the user's input.

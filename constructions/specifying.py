@@ -56,7 +56,7 @@ def specify(
 @final
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GivenSpecification(Specification):
-    """What :func:`specify` returns; its arguments are documented there."""
+    """The specification that :func:`specify` returns; its arguments are documented there."""
 
     vocab_size: int
     given_domain: Domain = field(repr=False)

@@ -18,7 +18,7 @@ from constructions.validation import InvalidArgument, check_integer
 
 @dataclass(frozen=True, eq=False)
 class Positions(Weighted[WeightT]):
-    """What is done to the embeddings of the new positions."""
+    """A way to tell positions apart: it turns the embeddings of the new positions into the first layer's input."""
 
     def prefix(self, outer: str) -> str:
         """Return the beginning of the names of its matrices."""

@@ -1,4 +1,4 @@
-"""What holds weights, a layer or a part of one: it names them, and changes what holds them."""
+"""A holder of weights, a layer or a part of one: it names them, and changes the objects that hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a weight fits the input of its layer; messages name the layer, the matrix and both shapes."""
+"""Check that a weight fits the input of its layer; messages name the layer, the matrix and both shapes."""
 
 from __future__ import annotations
 

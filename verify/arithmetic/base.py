@@ -1,6 +1,6 @@
-"""The small interfaces over which the one forward pass is written: what runs it, and what decodes its logits as well.
+"""The small interfaces over which the one forward pass is written: one runs it, another decodes its logits as well.
 
-What encloses it, between bounds, is :class:`~verify.certificates.enclosing.EnclosingArithmetic`.
+A third, :class:`~verify.certificates.enclosing.EnclosingArithmetic`, encloses it between bounds.
 """
 
 from __future__ import annotations

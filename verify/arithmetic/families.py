@@ -15,7 +15,7 @@ _FLOATS = "arithmetic: expected rounded with tf32 or products, which say how flo
 
 _BIAS = Option("bias", "linear", _KERNELS, {"separate": "separate", "fma": "fma"})
 _TF32_FACTORS = Option("tf32_factors", default=False, refusal=_KERNELS, shown={True: "tf32-factors"})
-#: What says that TF32 is refused, and what says in a name that it is allowed.
+#: The refusal of TF32, and the words in a name that allow it.
 TF32_REFUSED = "tf32: expected torch in float32, whose products it reduces"
 _WITH_TF32: Mapping[Setting, str] = {True: "with TF32"}
 _TF32 = Option("tf32", default=False, refusal=TF32_REFUSED, shown=_WITH_TF32)
@@ -56,7 +56,7 @@ STRUCTURED = Family(
     devices=True,
     options=(_TF32,),
 )
-#: What runs, by the words of ``--arithmetic``.
+#: Kinds that run, by the words of ``--arithmetic``.
 FAMILIES: Registry[Family] = Registry(
     "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED), name=lambda family: family.word
 )
@@ -71,7 +71,7 @@ ROUNDED = Family(
     _ALL,
     options=(Option("products", "either", _FLOATS), Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32)),
 )
-#: What encloses, by the words of ``certify --arithmetic``.
+#: Kinds that enclose, by the words of ``certify --arithmetic``.
 ENCLOSING: Registry[Family] = Registry("arithmetic", (BALL, ROUNDED), name=lambda family: family.word)
 
 

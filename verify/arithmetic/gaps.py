@@ -1,4 +1,4 @@
-"""What a score of 1 adds to the exponent, for the arithmetics that compute ``exp``."""
+"""The number that a score of 1 adds to the exponent, for the arithmetics that compute ``exp``."""
 
 from __future__ import annotations
 

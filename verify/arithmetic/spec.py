@@ -1,4 +1,4 @@
-"""What an arithmetic is, as data: its name, its options, its JSON and its Python are derived from it, here alone."""
+"""An arithmetic as data: its name, its options, its JSON and its Python are derived from it, here alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from constructions.validation import InvalidArgument, check_choice
 
-#: What an option may be: a word, or on.
+#: The value of an option: a word, or on.
 Setting: TypeAlias = str | bool
 
 
@@ -21,9 +21,9 @@ class Option:
 
     Attributes:
         name: the argument in Python; with dashes, the option of the command line.
-        default: what holds unless another one is chosen.
-        refusal: what an arithmetic without it says where it is chosen.
-        shown: what a choice adds to the name of the arithmetic; nothing where it is not listed.
+        default: the value that holds unless another one is chosen.
+        refusal: the message of an arithmetic without it where it is chosen.
+        shown: the word that a choice adds to the name of the arithmetic; a choice that is left out adds nothing.
 
     """
 
@@ -45,7 +45,7 @@ class Family:
     Attributes:
         word: as ``--arithmetic`` takes it.
         title: the name of one; ``{format}`` stands for the float format.
-        numbers: which numbers it is about, whatever computes them: what evidence is compared by.
+        numbers: which numbers it is about, whatever computes them; evidence is compared by this.
         home: the module and, after a colon, what makes one there.
         python: the same for a user who has imported ``verify``.
         formats: the float formats that it may have; none in exact arithmetic.

@@ -29,7 +29,7 @@ from verify.arithmetic.families import STRUCTURED
 from verify.arithmetic.tensor_layers import normalised
 from verify.arithmetic.tensors import TorchBase, same_batch
 
-#: What numpy has a vectorised argmax for.
+#: Types for which numpy has a vectorised argmax.
 _NUMPY_ARGMAX = (torch.float32, torch.float64)
 
 

@@ -60,7 +60,7 @@ def check_device(name: object) -> torch.device:
 
 
 class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
-    """What the dense and the structured arithmetic share: dtype, device, and the attention itself."""
+    """The common part of the dense and the structured arithmetic: dtype, device, and the attention itself."""
 
     batched: ClassVar[bool] = True
     family: ClassVar[Family]

@@ -1,4 +1,4 @@
-"""What can be held against a specification, one file each: a transformer, a torch module, any callable."""
+"""Everything that can be held against a specification, one file each: a transformer, a torch module, any callable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verify.backends.program import ProgramBackend as ProgramBackend
 from verify.backends.transformer import TransformerBackend as TransformerBackend
 
 if TYPE_CHECKING:
-    #: What runs: an arithmetic stands for a construction's transformer in it.
+    #: An arithmetic or a backend: an arithmetic stands for a construction's transformer in it.
     Runs = Arithmetic[Any, Any, Any] | Backend
 else:
     Runs = Any

@@ -1,4 +1,4 @@
-"""What generates: a transformer in an arithmetic, a torch module, or any callable."""
+"""A backend: a transformer in an arithmetic, a torch module, or any callable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Prepared(ABC):
 
 
 class Backend(ABC):
-    """Whatever generates. A new one is a class in a file of its own.
+    """Anything that generates. A new one is a class in a file of its own.
 
     Attributes:
         name: what computes, as the ``arithmetic`` of a verdict.

@@ -1,4 +1,4 @@
-"""What a user's backend gives, checked at the boundary; and a response made of logits, step by step."""
+"""Check the output of a user's backend at the boundary, and read a response off logits, step by step."""
 
 from __future__ import annotations
 

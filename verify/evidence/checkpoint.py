@@ -125,7 +125,7 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Resumed:
-    """What a run took over.
+    """The part of a run that was taken over.
 
     Attributes:
         cases: how many were done.

@@ -19,7 +19,7 @@ from verify.running.cases import Runner, parameters_of
 
 def families() -> dict[str, CaseFamily]:
     """Return the registered kinds of evidence that are families of cases, by name."""
-    return {name: kind for name, kind in KINDS.items() if isinstance(kind, CaseFamily)}
+    return {name: family for name, kind in KINDS.items() if (family := kind.case_family) is not None}
 
 
 def run_family(

@@ -28,7 +28,7 @@ import numpy as np
 from constructions.specification import Specification
 from verify.evidence.verdict import library_versions
 
-#: What is written out as it is.
+#: Types of values that are written out as they are.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction, range, slice, type(Ellipsis), Enum)
 
 #: Attributes of a class that say where it is, or that Python keeps for itself.

@@ -1,4 +1,4 @@
-"""What a run over many cases has found, and what it asks again before it ends."""
+"""The findings of a run over many cases, and the questions that it asks again before it ends."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _same(one: Ratios, other: Ratios) -> bool:
 
 @dataclass
 class Tally:
-    """What a run over many cases has found so far.
+    """The findings of a run over many cases so far.
 
     Attributes:
         cases: how many were checked.

@@ -1,4 +1,4 @@
-"""What was shown, with which arithmetic and evidence; and the case that refutes it, if there is one.
+"""A verdict: what was shown, with which arithmetic and evidence, and the case that refutes it, if there is one.
 
 Verdicts and their cases stay in one module, a little over 300 lines, as their JSON is written and read here alone.
 """

@@ -27,7 +27,7 @@ _BATCH_BYTES = 2**26
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch of cases gave.
+    """The outcome of a batch of cases.
 
     Attributes:
         expected: promised tokens, int64, cases x response; exact numbers as objects, where a logit is read as one.

@@ -20,7 +20,7 @@ from constructions.validation import InvalidArgument, check_choice, check_intege
 from verify.arithmetic.base import Arithmetic, NumberSystem, RowsT, ScoresT, WeightT
 from verify.running.trace import Trace
 
-#: What a model runs in. One that generates tokens decodes its logits.
+#: The number system of a model. A model that generates tokens needs one that decodes logits.
 NumbersT_co = TypeVar(
     "NumbersT_co", bound=NumberSystem[Any, Any, Any], default=Arithmetic[Any, Any, Any], covariant=True
 )
@@ -61,7 +61,7 @@ class Model(Generic[WeightT, RowsT, ScoresT, NumbersT_co]):
 
 @dataclass(frozen=True)
 class Generation(Generic[RowsT]):
-    """What greedy decoding produced.
+    """The result of greedy decoding.
 
     Attributes:
         tokens: int64, shape ``(*batch, steps)``.

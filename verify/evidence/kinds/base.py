@@ -1,4 +1,4 @@
-"""What every kind of evidence says of itself: its name, its strength, its sentence and the command that repeats it."""
+"""A kind of evidence describes itself: its name, its strength, its sentence and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -59,6 +59,11 @@ class Evidence(ABC):
     def sentence(self, verdict: Verdict) -> str:
         """Return the kind of evidence of a verdict with its count, in a few words."""
 
+    @property
+    def case_family(self) -> CaseFamily | None:
+        """This kind where it runs chosen cases of one specification, ``None`` otherwise."""
+        return None
+
     def objection(self, verdict: Verdict) -> str | None:
         """Return what forbids this verdict to hold by this kind of evidence, ``None`` where nothing does.
 
@@ -90,7 +95,7 @@ class Evidence(ABC):
 class CaseFamily(Evidence):
     """A kind of evidence that runs chosen cases of one specification: which cases is all that it says.
 
-    The command line has a command for it, and plans a step of its name; see ``verify.evidence.families``.
+    The command line has a command for it, and plans a step of its name; see :mod:`verify.evidence.families`.
 
     Attributes:
         label: what a progress bar calls it.
@@ -101,6 +106,11 @@ class CaseFamily(Evidence):
     strength: ClassVar[Strength] = Strength(Covers.FAMILY, by_proof=False)
     label: ClassVar[str]
     help: ClassVar[str]
+
+    @property
+    def case_family(self) -> CaseFamily:
+        """Itself."""
+        return self
 
     @abstractmethod
     def count(self, specification: Specification) -> int:
