@@ -12,7 +12,7 @@ import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flint
 
@@ -43,10 +43,8 @@ class Hardmax:
         """How a user writes it: option -> value."""
         return {"temperature": "inf"}
 
-    @property
-    def sentence(self) -> str:
-        """As verdicts tell it."""
-        return "hardmax"
+    #: as verdicts tell it
+    sentence: ClassVar[str] = "hardmax"
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ class Softmax:
     @property
     def sentence(self) -> str:
         """As verdicts tell it."""
-        under = "k" if self.scaled_by == "key" else "length"
-        return f"T = {self.inverse_temperature:.6g}, over sqrt({under})"
+        return f"T = {self.inverse_temperature:.6g}, over sqrt({'k' if self.scaled_by == 'key' else 'length'})"
 
     def gap(self, *, key_size: int, length: int) -> float:
         """Return ``T/sqrt(k)``, the part of the exponent that a score of 1 adds.

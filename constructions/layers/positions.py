@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.passes import Pass
 from constructions.layers.weighted import Weighted, held
 from constructions.layers.widths import Width
 from constructions.operations import RowsT, ScoresT, WeightT
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import InvalidArgument, check_integer, reject
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,17 +112,34 @@ def sinusoidal(embedding_size: int, context_size: int, *, base: float = 10000.0)
         context_size: number of positions.
         base: of the wavelengths.
 
+    Raises:
+        InvalidArgument: a size below 1, or a base that is not a positive number.
+
     Example:
         >>> sinusoidal(4, 3).table.shape
         (4, 3)
 
     """
     check_integer("embedding_size", embedding_size, 1)
-    check_integer("context_size", context_size, 1)
     rows = np.arange(embedding_size)
-    angles = np.outer(float(base) ** (-2.0 * (rows // 2) / embedding_size), np.arange(context_size))
+    angles = angles_of(rows // 2, embedding_size, context_size, base)
     table = np.where(rows[:, None] % 2 == 0, np.sin(angles), np.cos(angles))
     return Added(table.astype(np.float32))
+
+
+def angles_of(
+    pairs: Int[np.ndarray, " rows"], size: int, context_size: int, base: float
+) -> Float[np.ndarray, "rows t"]:
+    """Return ``t / base^(2i/size)`` for pairs ``i`` of coordinates and positions ``t``, in float64.
+
+    Raises:
+        InvalidArgument: a base that is not a positive number, or no positions.
+
+    """
+    check_integer("context_size", context_size, 1)
+    if isinstance(base, bool) or not isinstance(base, (int, float, Fraction)) or not 0 < base < math.inf:
+        reject("base", "a positive number", base)
+    return np.outer(float(base) ** (-2.0 * pairs / size), np.arange(context_size))
 
 
 def counted(number: int, what: str) -> str:

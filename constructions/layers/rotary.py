@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import sympy as sp
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.passes import Pass
+from constructions.layers.positions import angles_of
 from constructions.layers.weighted import Weighted, check_name, held
 from constructions.layers.widths import check_shape
 from constructions.operations import RowsT, ScoresT, WeightT
@@ -98,14 +97,11 @@ def rotary(key_size: int, context_size: int, *, base: float = 10000.0, interleav
 
     """
     check_integer("key_size", key_size, 2)
-    check_integer("context_size", context_size, 1)
     if key_size % 2:
         reject("key_size", "an even integer", key_size)
-    if not isinstance(base, (int, float, Fraction)) or not 0 < base < math.inf:
-        reject("base", "a positive number", base)
     half = key_size // 2
+    angles = angles_of(np.arange(half), key_size, context_size, base)
     places = [(2 * pair, 2 * pair + 1) if interleaved else (pair, pair + half) for pair in range(half)]
-    angles = np.outer(float(base) ** (-2.0 * np.arange(half) / key_size), np.arange(context_size))
     cosines, sines = (np.empty((key_size, context_size), dtype=np.float32) for _ in range(2))
     turn = sp.zeros(key_size, key_size)
     for pair, (first, second) in enumerate(places):

@@ -14,6 +14,7 @@ import torch
 
 from constructions import Attention, Head, InvalidArgument, Linear, Table, Transformer, Unmarked, lower
 from constructions.expressions import N, V
+from constructions.layers import rotary, sinusoidal
 
 ROWS: list[list[Any]] = [[0, Fraction(1, 2)], [-1, 4]]
 
@@ -316,3 +317,10 @@ def test_a_table_does_not_change_with_the_lists_that_it_was_made_of() -> None:
     rows[0][1] = True
     assert table.causal
     assert table == Table(((True, False), (True, True)))
+
+
+@pytest.mark.parametrize("base", [0, -1.0, math.inf, math.nan, "x", True])
+def test_a_base_that_is_no_positive_number(base: Any) -> None:
+    for make in (sinusoidal, rotary):
+        with pytest.raises(InvalidArgument, match=r"base: expected a positive number but got"):
+            make(4, 3, base=base)

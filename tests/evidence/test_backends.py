@@ -204,6 +204,43 @@ def test_a_module_is_asked_as_it_is_in_evaluation() -> None:
         ModuleBackend(lambda x: x)  # type: ignore[arg-type] # what is refused
 
 
+@pytest.mark.parametrize(("change", "told"), [("double", "is now module Embedding float64"), ("train", "in training")])
+def test_a_module_is_the_one_that_its_name_says(change: str, told: str) -> None:
+    promise = specify(Domain.of(3, 2), lambda x: x[:, -1:])
+    module = _identity().eval()
+    backend = ModuleBackend(module)
+    getattr(module, change)()
+    with pytest.raises(InvalidArgument, match=told):
+        exhaust(promise, backend)
+
+
+@pytest.mark.parametrize("when", ["before the run", "during it"])
+def test_products_at_another_precision_than_the_name_says_show_nothing(when: str) -> None:
+    class Switching(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = _identity()
+
+        def forward(self, tokens: Any) -> Any:
+            torch.set_float32_matmul_precision("high")
+            return self.inner(tokens)
+
+    promise = specify(Domain.of(3, 2), lambda x: x[:, -1:])
+    backend, held = ModuleBackend(Switching().eval()), torch.get_float32_matmul_precision()
+    try:
+        if when == "before the run":
+            torch.set_float32_matmul_precision("high")
+            with pytest.raises(InvalidArgument, match="at precision high"):
+                exhaust(promise, backend)
+            return
+        verdict = exhaust(promise, backend)
+        assert verdict.holds is None
+        assert verdict.reason is not None
+        assert "at precision high" in verdict.reason
+    finally:
+        torch.set_float32_matmul_precision(held)
+
+
 def test_a_module_that_changes_itself_is_noticed() -> None:
     class Counting(torch.nn.Module):
         def __init__(self) -> None:

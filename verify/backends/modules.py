@@ -51,7 +51,7 @@ class ModuleBackend(Backend):
             reject("module", "a torch.nn.Module", module)
         if any(part.training for part in module.modules()):
             raise InvalidArgument("module: expected one in evaluation mode but got one in training; call module.eval()")
-        self.module = module
+        self.module, self._given_name = module, name
         held = next((part for part in _held(module) if part.is_floating_point()), None)
         dtype = "" if held is None else str(held.dtype).removeprefix("torch.")
         self.fmt = FORMATS.get(dtype)
@@ -69,7 +69,19 @@ class ModuleBackend(Backend):
                 "module: expected one with float64, float32, bfloat16 or float16 parameters, which virtual tokens are"
                 " rounded to"
             )
+        if (other := self.described_otherwise()) is not None:
+            raise InvalidArgument(f"module: expected it as it was when the backend was made but {other}")
         return PreparedModule(self, specification)
+
+    def described_otherwise(self) -> str | None:
+        """Say how a backend made now would differ from this one: verdicts carry its name, ``None`` where it agrees."""
+        try:
+            now = ModuleBackend(self.module, name=self._given_name)
+        except InvalidArgument:
+            return f"{self.name} is in training"
+        if (now.name, now.device) == (self.name, self.device):
+            return None
+        return f"{self.name} on {self.device} is now {now.name} on {now.device}"
 
     def code(self) -> tuple[object, ...]:
         """Return the class, and a digest of parameters and buffers."""
@@ -109,9 +121,10 @@ class PreparedModule(Prepared):
         return respond_by_logits(backend.name, self.specification, asked, user_inputs)
 
     def changed(self) -> str | None:
-        """Say whether parameters or buffers are others than before the run."""
-        same = state_sha256(self.backend.module) == self._state
-        return None if same else f"{self.backend.name}: its parameters or buffers are not what they were"
+        """Say whether parameters or buffers, or what the backend's name says, are others than before the run."""
+        if state_sha256(self.backend.module) != self._state:
+            return f"{self.backend.name}: its parameters or buffers are not what they were"
+        return self.backend.described_otherwise()
 
 
 def state_sha256(module: nn.Module) -> str:
