@@ -23,7 +23,7 @@ _LIMIT = 4096
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, frontier, exits="0 both edges of every kernel are found, 1 one is not")
+    register_commands(app, frontier, exits="0 both edges of every kernel are found, 1 one is missing")
 
 
 def frontier(
@@ -40,7 +40,9 @@ def frontier(
     ] = "separate,linear,fma",
     first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
     limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
-    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="go on from this file (one format)")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="for one format: save progress in this file, and go on from it")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="stop after about this long")] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw the result, such as frontier.png")] = None,
     as_json: options.Json = False,

@@ -55,7 +55,7 @@ class TemperatureOptions(Group):
         """The temperature of the options, ``None`` when neither was given.
 
         Raises:
-            InvalidArgument: both were given, or not a number.
+            InvalidArgument: both were given, or one is not a number.
 
         """
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
@@ -106,7 +106,7 @@ class Running(Group):
 
 @dataclass(frozen=True)
 class Asked(Group):
-    """What a command is asked to run: a claim, its sizes, and the other fields of its construction."""
+    """The claim that a command is to run, its sizes, and the other fields of its construction."""
 
     claim: ClaimId
     sizes: SizeOptions
@@ -118,11 +118,11 @@ class Asked(Group):
 
         Args:
             arithmetic: in which it runs or is certified.
-            least: the first value of a size of which the last alone is given; ``None``: that one too.
+            least: the first value of a size that was given by its last one alone; ``None``: the last one.
             built: accept claims about a construction alone.
 
         Raises:
-            InvalidArgument: an unknown claim, sizes that it does not have or lacks, or a temperature that is none.
+            InvalidArgument: an unknown claim, a size that is missing or unknown, or a bad temperature.
 
         """
         options = {**self.temperature.options, **self.fields.values}

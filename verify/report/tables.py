@@ -15,7 +15,7 @@ from verify.numbers import LONGEST_NUMBER
 from verify.numbers import number as number
 from verify.requests.words import field_options
 
-#: How many targets of a certificate's cells were looked at, in what it rests on.
+#: The number of drawn targets in a certificate's assumptions.
 _DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
 
 
@@ -60,7 +60,7 @@ def parameters(verdict: Verdict) -> str:
 
 
 def _temperature(text: str) -> list[str]:
-    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and goes unsaid."""
+    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and is left out."""
     return ["default temperature" if text == "default of each size" else text.replace(", over sqrt(k)", "")]
 
 
@@ -86,7 +86,7 @@ def explanation(verdict: Verdict) -> list[str]:
     """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
     lines = []
     if kind_of(verdict.method).shares_assumptions and verdict.holds:
-        return []  # what it rests on is the same for many, see assumptions()
+        return []  # many share the same ones, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
     if verdict.resumed:
@@ -102,7 +102,7 @@ def explanation(verdict: Verdict) -> list[str]:
 
 
 def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return what the certificates of a table rest on, each once; of counts that differ, the smallest."""
+    """Return the assumptions of a table's certificates, each once; of counts that differ, the smallest."""
     shared = (verdict for verdict in verdicts if kind_of(verdict.method).shares_assumptions)
     held = [verdict for verdict in shared if verdict.holds and verdict.reason]
     counts: dict[str, list[str]] = {}
