@@ -126,7 +126,7 @@ def certified(request: Request, gathering: Gathering, **limits: Any) -> Verdict:
 
     Args:
         request: its arithmetic bounds.
-        gathering: see there.
+        gathering: its progress, and the sweeps before it.
         limits: further arguments of :func:`verify.certificates.certify`.
 
     """
