@@ -38,7 +38,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 #: Options of a construction that are not shown, as they are the paper's.
-_DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
+_OF_THE_PAPER = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
 
 
 def parameters(verdict: Verdict) -> str:
@@ -54,7 +54,7 @@ def parameters(verdict: Verdict) -> str:
             shown.append("E given")
         elif name == "temperature":
             temperature = _temperature(str(value))
-        elif (name, value) not in _DEFAULTS and name != "prover":
+        elif (name, value) not in _OF_THE_PAPER and name != "prover":
             shown.append(f"{name} {value}")
     return ", ".join([*shown, *temperature])
 
