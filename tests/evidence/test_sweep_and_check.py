@@ -12,15 +12,17 @@ import pytest
 from constructions import (
     ConditionalGeneration,
     Construction,
+    Domain,
     Hardmax,
     InvalidArgument,
     LongerInputs,
     LongerResponses,
     RationalSoftmax,
     UnconditionalGeneration,
+    specify,
 )
-from verify import Trace, Verdict, check, get_arithmetic, sweep
-from verify.evidence.sweeping import constant_targets
+from verify import CallableBackend, Trace, Verdict, check, get_arithmetic, sweep
+from verify.evidence.sweeping import constant_targets, stopped_at
 from verify.requests import command_for
 
 
@@ -204,3 +206,16 @@ def test_a_rank_beyond_a_huge_space_is_refused() -> None:
     construction = ConditionalGeneration(2_000)
     with pytest.raises(InvalidArgument, match="rank"):
         construction.targets.unrank(construction.targets.size)
+
+
+def test_where_a_sweep_of_functions_stopped_is_not_read_off_their_names() -> None:
+    backend = CallableBackend(lambda _, tokens: np.eye(4)[np.minimum(tokens[:, -1], 1)])
+    verdict = sweep(
+        lambda size: specify(Domain.of(size, 1), lambda x: x, output_vocab_size=4),
+        backend,
+        max_vocab_size=4,
+        claim="copy",
+    )
+    assert verdict.reason == "holds up to vocab_size 2, stops at 3 (token 2)"
+    with pytest.raises(InvalidArgument, match=r"expected a counterexample that shows its vocab_size but got specify"):
+        stopped_at(verdict)

@@ -80,9 +80,18 @@ def sweep(
 
 
 def stopped_at(verdict: Verdict) -> int:
-    """Return the vocabulary size at which a falsified sweep stopped: the size of its counterexample."""
+    """Return the vocabulary size at which a falsified sweep stopped: the size of its counterexample.
+
+    Raises:
+        InvalidArgument: a verdict without a counterexample, or one whose construction does not show its size.
+
+    """
     if verdict.counterexample is None:
         raise InvalidArgument("verdict: expected a sweep that found a counterexample")
     found = re.search(r"vocab_size=(\d+)", verdict.counterexample.construction)
-    assert found is not None, "every construction shows its vocabulary size"
+    if found is None:  # a default size, or a specification made of a function
+        raise InvalidArgument(
+            "verdict: expected a counterexample that shows its vocab_size but got"
+            f" {verdict.counterexample.construction}"
+        )
     return int(found[1])
