@@ -127,6 +127,7 @@ class _Liar(Mask):
     """Says that it is causal, and shows later keys, or other ones once there are more of them."""
 
     lie: str
+    known: ClassVar[bool] = True  # a word that once spared a mask its check
     name: ClassVar[str] = "liar"  # type: ignore[misc] # as the package's own masks have it
     causal: ClassVar[bool] = True  # type: ignore[misc]
 
