@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from constructions import Attention, Head, Linear, Ratios
-from tests.certificates.own import Given, rounded
+from constructions import FORMATS, Attention, Head, Linear, Ratios
+from tests.certificates.own import Given, nearest, read_first, rounded
 from verify.certificates import bit_exact, certify
 
 
@@ -37,3 +37,12 @@ def test_a_sum_that_float32_holds_is_not_exact_where_its_smaller_term_is_cut_off
     )
     assert bit_exact(made, rounded("float32", tf32=True)).holds is None
     assert bit_exact(made, rounded("float32")).holds is True
+
+
+def test_a_weight_beyond_tf32_makes_nan_of_a_coordinate_that_is_0_in_every_cell() -> None:
+    # float32's largest number rounds to infinity in TF32, and infinity times 0 is NaN
+    kept = Linear([[1, 0], [0, 0]], [[0], [0]], activation=None, name="kept")
+    beyond = Linear([[1, FORMATS["float32"].largest]], [[0]], activation=None, name="beyond")
+    made = Given(5, 2, [[0] * 5] * 2, (read_first(2, 1), kept, beyond, nearest(5)))
+    assert certify(made, rounded("float32", tf32=True)).holds is None
+    assert certify(made, rounded("float32")).holds is True
