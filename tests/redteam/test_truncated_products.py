@@ -46,3 +46,11 @@ def test_a_weight_beyond_tf32_makes_nan_of_a_coordinate_that_is_0_in_every_cell(
     made = Given(5, 2, [[0] * 5] * 2, (read_first(2, 1), kept, beyond, nearest(5)))
     assert certify(made, rounded("float32", tf32=True)).holds is None
     assert certify(made, rounded("float32")).holds is True
+
+
+def test_a_readout_weight_beyond_tf32_is_not_exact_where_its_coordinate_is_0() -> None:
+    kept = Linear([[1, 0], [0, 0]], [[0], [0]], activation=None, name="kept")
+    readout = Linear([[1, FORMATS["float32"].largest], [0, 0]], [[0], [0]], activation=None, name="readout")
+    made = Given(2, 2, [[0] * 2] * 2, (read_first(2, 1), kept, readout))
+    assert bit_exact(made, rounded("float32", tf32=True)).holds is None
+    assert bit_exact(made, rounded("float32")).holds is True
