@@ -9,11 +9,13 @@ import flint
 import numpy as np
 import sympy as sp
 
-from constructions import Linear
+from constructions import Linear, Ratios
 from constructions.activations.base import Activation, KernelError
 from constructions.formats import Format
+from constructions.lowering import lower
 from tests.certificates.own import Given, read_first, rounded
 from verify.certificates import BallArithmetic, certify
+from verify.certificates.relational import relational
 
 ARITHMETICS = (BallArithmetic(), rounded("float32"))
 
@@ -62,3 +64,15 @@ def test_a_weight_of_0_does_not_hide_a_pole() -> None:
         made = Given(2, 2, [[0] * 2] * 2, (*layers, readout))
         for arithmetic in ARITHMETICS:
             assert certify(made, arithmetic).holds is holds, (shift, arithmetic.name)
+
+
+def test_a_pole_is_seen_behind_a_norm_that_only_its_symbols_define() -> None:
+    arithmetic: Any = relational(BallArithmetic())
+    first, bias, both = (arithmetic.weight(lower(sp.Matrix(each), {})) for each in ([[1], [1]], [[0], [1]], [[1, 1]]))
+    with arithmetic.bounding():
+        unknown = arithmetic.prompt_between(*(Ratios(np.array([[[end]]]), 1) for end in (0, 4)))
+        # v and v + 1 are half a unit from their mean, whatever v is
+        normed = arithmetic.normalise(arithmetic.linear(unknown, first, bias), centred=True, mean=True, eps=Fraction(0))
+        assert not arithmetic.undefined
+        arithmetic.pointwise(arithmetic.linear(normed, both), Reciprocal())
+    assert arithmetic.undefined
