@@ -14,11 +14,11 @@ verify: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q
 
-# Minutes long: the sizes and counts that the table in docs/claims.md states.
+# Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants.
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q -m heavy
 
-# Minutes for a single test.
+# Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and two tables of mutants.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m long
 

@@ -29,7 +29,7 @@ _GAP = positive("g")
 
 @dataclass(frozen=True)
 class AttentionRule:
-    """How attention weighs keys: the subject of the claims, to which another rule can be held as well.
+    """How attention weighs keys: the subject of the claims, which can be asked of another rule too.
 
     Attributes:
         factor: the unnormalised weight of a score.

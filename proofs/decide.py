@@ -20,10 +20,10 @@ Expr = Any
 
 #: The numbers that are tried for each symbol when a false statement is shown by an example.
 _TRIED = (0, 1, 2, 3)
+#: The most combinations of them that are tried.
+_MOST_TRIED = 64
 #: Longest expression that a decision or a message quotes; the rest is cut.
 _LONGEST_QUOTE = 300
-#: How many combinations of them are tried at most.
-_MOST_TRIED = 64
 
 
 class ObligationError(Exception):

@@ -1,4 +1,4 @@
-"""The claims, one file each: what is promised, where it comes from, how it is proved, and the plan of its evidence."""
+"""The claims, one file each: the promise, its source, its proof, and the plan of its evidence."""
 
 from __future__ import annotations
 

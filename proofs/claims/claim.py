@@ -1,4 +1,4 @@
-"""What a claim is: a statement, where it comes from, what sympy must decide for it, and the plan of its evidence."""
+"""A claim: a statement, its source, the obligations that sympy must decide, and the plan of its evidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from constructions.fields import Sizes
 from proofs.claims.plan import Plan
 from proofs.obligations import Obligation, Proof
 
-#: What the sources of claims cite.
+#: The paper, as the sources of claims cite it.
 PAPER = "Petrov, Torr, Bibi, When Do Prompting and Prefix-Tuning Work?, ICLR 2024, arXiv 2310.19698"
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -31,7 +31,7 @@ class Claim:
         title: a line.
         statement: in words; tokens and positions are 0-based.
         latex: the statement in LaTeX, without dollar signs.
-        source: where in the paper it is, and what in it is not from the paper.
+        source: its place in the paper, and the parts that go beyond the paper.
         construction: the class of constructions that the claim is about; ``None`` for a claim about any attention
             layer, which has no sizes to choose.
         obligations: what sympy must decide; together with the argument in the statement they are the proof.

@@ -38,8 +38,8 @@ CLAIM = Claim(
         r" s(m)_j = \sum_{k=1}^{V^{n-1}} V^{-k}\, m(j, \text{digits}_V(k-1))"
     ),
     source=(
-        f"{PAPER}: appendix, longer user inputs (n_X > 1, n_Y = 1); that the unpacking of the digits is an"
-        " explicit ReLU MLP, and n_X > 2, are beyond the paper"
+        f"{PAPER}: appendix, longer user inputs (n_X > 1, n_Y = 1); the explicit ReLU MLP that unpacks"
+        " the digits, and n_X > 2, are beyond the paper"
     ),
     construction=LongerInputs,
     obligations=(*longer_inputs.OBLIGATIONS, *longer_inputs_softmax.OBLIGATIONS),

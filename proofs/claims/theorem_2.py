@@ -23,7 +23,7 @@ CLAIM = Claim(
     ),
     source=(
         f"{PAPER}: section 3, Theorem 2 (conditional generation capacity of a single virtual token, n_X = n_Y ="
-        " 1); what it says of temperatures is beyond the paper"
+        " 1); the statement about temperatures is beyond the paper"
     ),
     construction=ConditionalGeneration,
     obligations=(*theorem_2.OBLIGATIONS, *theorem_2_heads.OBLIGATIONS),

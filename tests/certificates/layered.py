@@ -207,7 +207,7 @@ class DrawnArithmetic(Arithmetic[Array, Array, Array]):
         return np.asarray(matrix.to_numpy(self.fmt), dtype=np.float64)
 
     def prompt(self, virtual_tokens: Ratios) -> Array:
-        raise NotImplementedError
+        raise AssertionError("a drawn kernel runs on tokens alone")
 
     def argmax(self, logits: Array) -> Any:
         return logits.argmax(axis=-1)

@@ -8,32 +8,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from constructions import ConditionalGeneration, ExactMatrix, Ratios, UnconditionalGeneration
-from constructions.temperature import Temperature
+from constructions import ConditionalGeneration, Ratios, UnconditionalGeneration
 from tests.certificates.own import rounded
+from tests.forwarding import Forwarding
 from verify.arithmetic import Arithmetic
-from verify.arithmetic.base import NumberSystem, Visible
+from verify.arithmetic.base import NumberSystem
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.sparse import SparseArithmetic
 
 
-class Halved(EnclosingArithmetic[Any, Any, Any]):
+class Halved(Forwarding, EnclosingArithmetic[Any, Any, Any]):
     """Balls under another name, whose margins are charged twice: bounds of somebody's own."""
 
     name = "halved"
     fmt = None
     device = "cpu"
 
+    base: BallArithmetic
+
     def __init__(self) -> None:
         self.base = BallArithmetic()
 
     def bounding(self) -> AbstractContextManager[None]:
         return self.base.bounding()
-
-    def weight(self, matrix: ExactMatrix) -> Any:
-        return self.base.weight(matrix)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Any:
         return self.base.prompt_between(low, high)
@@ -44,44 +43,11 @@ class Halved(EnclosingArithmetic[Any, Any, Any]):
     def embed_between(self, embedding: Any, low: Any, high: Any) -> Any:
         return self.base.embed_between(embedding, low, high)
 
-    def positions(self, context_size: int, start: int, stop: int) -> Any:
-        return self.base.positions(context_size, start, stop)
-
-    def beside(self, left: Any, right: Any) -> Any:
-        return self.base.beside(left, right)
-
-    def below(self, top: Any, bottom: Any) -> Any:
-        return self.base.below(top, bottom)
-
-    def last(self, rows: Any) -> Any:
-        return self.base.last(rows)
-
-    def linear(self, rows: Any, weight: Any, bias: Any = None) -> Any:
-        return self.base.linear(rows, weight, bias)
-
-    def relu(self, rows: Any) -> Any:
-        return self.base.relu(rows)
-
-    def scores(self, queries: Any, keys: Any) -> Any:
-        return self.base.scores(queries, keys)
-
-    def attention(self, scores: Any, visible: Visible, temperature: Temperature, *, key_size: int) -> Any:
-        return self.base.attention(scores, visible, temperature, key_size=key_size)
-
-    def mix(self, attention: Any, values: Any) -> Any:
-        return self.base.mix(attention, values)
-
-    def total(self, parts: Any) -> Any:
-        return self.base.total(parts)
-
     def margins(self, rows: Any, weight: Any, bias: Any, expected: Any, *, points: int) -> Margins:
         return Margins(self.base.margins(rows, weight, bias, expected, points=points).lower / 2)
 
     def assumptions(self) -> str:
         return "real numbers, and margins of which half is thrown away"
-
-    def numbers(self, rows: Any) -> np.ndarray[Any, Any]:
-        return self.base.numbers(rows)
 
 
 @pytest.mark.parametrize("construction", [UnconditionalGeneration(4, 3), ConditionalGeneration(4)])

@@ -357,7 +357,7 @@ def test_every_help_says_what_the_status_means(command: str | None, capsys: pyte
     shown = " ".join(capsys.readouterr().out.split())
     assert re.search(r"Exit status: 0 .*2 bad input, 3 anything unexpected, 130 interrupted\.", shown)
     if command == "frontier":
-        assert "0 both edges of every kernel are found, 1 one is not" in shown
+        assert "0 both edges of every kernel are found, 1 one is missing" in shown
     if command == "counterexample":
         assert "0 no case of the range fails, 1 one fails" in shown
 

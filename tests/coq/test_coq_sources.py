@@ -8,6 +8,7 @@ import pytest
 
 from proofs import CLAIMS
 from tests.coq.sources import COQ, GOLDEN, PROOFS, SOURCES, theorem_names, without_comments
+from verify.suite.coq_record import CoqRecord, audited, coq_verdict
 
 
 def test_every_source_is_listed() -> None:
@@ -67,6 +68,15 @@ def test_every_theorem_is_about_one_claim_and_every_claim_has_theorems() -> None
     }
     assert all(len(claims) == 1 for claims in owners.values()), owners
     assert {claim for (claim,) in owners.values()} == set(stems) - {"second-layer-attention", "digits"}
+
+
+def test_verdicts_over_the_reals_name_the_theorems_that_trust_md_says_are_about_reals() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \| [DNFC]+ \|$", (PROOFS / "TRUST.md").read_text(), re.MULTILINE)
+    assert [name for name, _ in rows] == theorem_names()
+    verdicts = [coq_verdict(claim, CoqRecord("8.16.1", audited())) for claim in CLAIMS]
+    reasons = [str(verdict.reason).partition(": ")[2].partition(";")[0] for verdict in verdicts if verdict is not None]
+    named = {name for reason in reasons for name in reason.split(", ")}
+    assert named == {name for name, arithmetic in rows if arithmetic.startswith("reals")}
 
 
 def test_trust_md_ties_every_theorem_to_the_files_of_its_transformer() -> None:

@@ -1,6 +1,7 @@
 """No hole: every method of evidence rejects the faulty mutants that it claims, and accepts the harmless ones.
 
-Everything is in the heavy tier, or the long one for longer inputs; one mutant in so many is in the default one.
+Everything is in the heavy tier, or for longer inputs and the certifier in the long one; one mutant in so many is in the
+default one.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def check_lines(
     return tried
 
 
-#: Each arithmetic with one of the constructions here, and with all of them in the long tier.
+#: Each arithmetic with one of the constructions here, and with all of them in the heavy tier.
 ONE_EACH = [(arithmetic, WRONG[place % 4]) for place, arithmetic in enumerate(ARITHMETICS)]
 
 

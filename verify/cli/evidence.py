@@ -56,7 +56,7 @@ def exhaust(
         int | None, typer.Option("--limit", help="stop after this many cases; the verdict is then 'not shown'")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="a file from which an interrupted run goes on")
+        Path | None, typer.Option("--checkpoint", help="save progress in this file, and go on from it")
     ] = None,
     running: options.Running,
     tf32: options.Tf32 = False,

@@ -20,10 +20,13 @@ from verify.report.progress import shown_progress
 #: V that are looked at unless told otherwise: beyond the paper's encoding in float32, minutes of work.
 _LIMIT = 4096
 
+#: The formats that a search knows, with float32 whose products take factors of TF32.
+_FORMATS = ("float64", "float32", "tf32", "bfloat16", "float16")
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, frontier, exits="0 both edges of every kernel are found, 1 one is not")
+    register_commands(app, frontier, exits="0 both edges of every kernel are found, 1 one is missing")
 
 
 def frontier(
@@ -33,14 +36,16 @@ def frontier(
     temperature: options.TemperatureOptions,
     fields: FieldOptions,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="formats, with commas: float64, float32, tf32, bfloat16, float16")
+        str, typer.Option("--dtype", help=f"formats, with commas: {', '.join(_FORMATS)}")
     ] = "bfloat16,float16",
     bias: Annotated[
         str, typer.Option("--bias", help="kernels, with commas: linear (F.linear), separate (x @ W.T, then + b), fma")
     ] = "separate,linear,fma",
     first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
     limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
-    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="go on from this file (one format)")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="for one format: save progress in this file, and go on from it")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="stop after about this long")] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw the result, such as frontier.png")] = None,
     as_json: options.Json = False,
@@ -51,7 +56,7 @@ def frontier(
     from verify.frontier.family import Family  # noqa: PLC0415 # the same
     from verify.frontier.report import explanation, frontier_table  # noqa: PLC0415 # the same
 
-    formats = _listed("dtype", dtype, ("float64", "float32", "tf32", "bfloat16", "float16"))
+    formats = _listed("dtype", dtype, _FORMATS)
     kernels = [cast("Bias", kernel) for kernel in _listed("bias", bias, get_args(Bias))]
     if checkpoint is not None and len(formats) > 1:
         raise InvalidArgument(f"checkpoint: expected one format with --checkpoint but got {', '.join(formats)}")

@@ -98,7 +98,7 @@ def _own_sizes(words: list[str], known: set[str]) -> list[str]:
     return found
 
 
-#: What the exit statuses beside 0 and 1 mean.
+#: The meaning of the exit statuses beside 0 and 1.
 OTHER_EXITS = "2 bad input, 3 anything unexpected, 130 interrupted."
 
 
@@ -108,7 +108,7 @@ def register(app: typer.Typer, *commands: Callable[..., int], exits: str = "0 ho
     Args:
         app: the app.
         commands: functions that return the exit status.
-        exits: what the statuses 0 and 1 of these commands mean.
+        exits: the meaning of the statuses 0 and 1 of these commands.
 
     """
     for command in commands:

@@ -1,4 +1,4 @@
-"""Commands about what a prefix cannot do: ``attention``, ``reach``, ``counterexample``."""
+"""Commands about the limits of prefixes: ``attention``, ``reach``, ``counterexample``."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def attention(
     *,
     file: _File = None,
     claim: Annotated[
-        list[str] | None, typer.Option("--claim", help="which identities; all that fit by default")
+        list[str] | None, typer.Option("--claim", help="an identity (may be repeated); all that fit by default")
     ] = None,
     drawn: Annotated[
         str | None, typer.Option("--drawn", metavar="SEED:INDEX", help="a layer that fuzzing drew")
     ] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
-    head: Annotated[int, typer.Option("--head", help="which head the picture shows")] = 0,
+    head: Annotated[int, typer.Option("--head", help="the head that the picture shows")] = 0,
     running: options.Running,
     as_json: options.Json = False,
 ) -> int:
@@ -100,7 +100,7 @@ def reach(
     prefix_size: Annotated[int | None, typer.Option("--prefix-size", metavar="p", help="length of the prefix")] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Decide whether SOME prefix gives the wanted outputs or pattern: a prefix, a proof that none does, or unknown."""
+    """Decide whether SOME prefix gives the wanted outputs or pattern: yes with it, no with a proof, or unknown."""
     given = read_layer(file)
     if (given.outputs is None) == (given.pattern is None):
         raise InvalidArgument("outputs: expected either outputs or pattern in the file")
@@ -172,6 +172,6 @@ def counterexample(
             command=request.command,
             progress=progress,
         )
-    if verdict.counterexample is None:  # what it was looked for at; a case that was found says so itself
+    if verdict.counterexample is None:  # where it was looked for; a case that was found says so itself
         verdict = replace(verdict, parameters={**verdict.parameters, **options_of(request.build(request.first))})
     return finished(verdict, as_json=as_json)

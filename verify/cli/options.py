@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
+from constructions.formats import FORMATS
 from constructions.temperature import Softmax, Temperatures, as_temperature, parse_head_q
 from constructions.validation import InvalidArgument, check_choice
 from proofs import CLAIMS
@@ -18,7 +20,12 @@ from verify.cli.sizes import FieldOptions, RangeOptions, SizeOptions
 from verify.requests import Request, claim_of
 
 _BUILT = ", ".join(claim.id for claim in CLAIMS.values() if claim.construction is not None)
-_RUNS = " or ".join([", ".join(list(FAMILIES)[:-1]), *list(FAMILIES)[-1:]])
+
+
+def _one_of(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"
+
 
 ClaimId = Annotated[
     str,
@@ -28,7 +35,7 @@ ClaimId = Annotated[
         " by the names of its fields",
     ),
 ]
-Dtype = Annotated[str, typer.Option("--dtype", help="float64, float32, bfloat16 or float16")]
+Dtype = Annotated[str, typer.Option("--dtype", help=_one_of(FORMATS))]
 Tf32 = Annotated[bool, typer.Option("--tf32", help="allow TF32 in float32 products")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Seed = Annotated[int, typer.Option("--seed", help="the same seed draws the same cases")]
@@ -55,7 +62,7 @@ class TemperatureOptions(Group):
         """The temperature of the options, ``None`` when neither was given.
 
         Raises:
-            InvalidArgument: both were given, or not a number.
+            InvalidArgument: both were given, or one is not a number.
 
         """
         check_choice("scaled_by", self.scaled_by, ("key", "length"))
@@ -87,7 +94,7 @@ class TemperatureOptions(Group):
 class Running(Group):
     """In which arithmetic cases run, and where."""
 
-    arithmetic: Annotated[str, typer.Option("--arithmetic", help=_RUNS)] = "torch"
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help=_one_of(FAMILIES))] = "torch"
     dtype: Dtype = "float32"
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu"
 
@@ -106,7 +113,7 @@ class Running(Group):
 
 @dataclass(frozen=True)
 class Asked(Group):
-    """What a command is asked to run: a claim, its sizes, and the other fields of its construction."""
+    """The claim that a command is to run, its sizes, and the other fields of its construction."""
 
     claim: ClaimId
     sizes: SizeOptions
@@ -118,11 +125,11 @@ class Asked(Group):
 
         Args:
             arithmetic: in which it runs or is certified.
-            least: the first value of a size of which the last alone is given; ``None``: that one too.
+            least: the first value of a size that was given by its last one alone; ``None``: the last one.
             built: accept claims about a construction alone.
 
         Raises:
-            InvalidArgument: an unknown claim, sizes that it does not have or lacks, or a temperature that is none.
+            InvalidArgument: an unknown claim, a size that is missing or unknown, or a bad temperature.
 
         """
         options = {**self.temperature.options, **self.fields.values}

@@ -119,7 +119,7 @@ class SizeOptions(_Fields):
 
         Args:
             claim: whose sizes they are.
-            least: the first value where the last alone was given; ``None``: that one too.
+            least: the first value where the last alone was given; ``None``: the last one.
 
         Raises:
             InvalidArgument: a size that is missing, unknown or given twice.

@@ -1,4 +1,4 @@
-"""What reaches the terminal: text that it can print, one JSON document, errors of one line, and how the program ends.
+"""Output to the terminal: text that it can print, one JSON document, errors of one line, and how the program ends.
 
 Exit status: 0, every verdict holds; 1, a claim is falsified or not shown; 2, bad input; 3, anything unexpected, such as
 no memory or a closed pipe; 130, interrupted. 2, 3 and 130 come with one line on standard error.
@@ -35,7 +35,7 @@ _RESTORED = b"\x1b[?25h\r\x1b[2K"
 
 
 class _Line:
-    """What an interruption says; a command that can be gone on with says how."""
+    """The line that an interruption prints; a command that can be resumed says how."""
 
     text = "interrupted"
 
@@ -141,7 +141,7 @@ def _to_stderr(text: str) -> None:
 
 
 def _silence(stream: TextIO, descriptor: int) -> None:
-    """Send what a broken stream still holds nowhere, so that Python says nothing of it at its end."""
+    """Discard the rest of a broken stream, so that Python says nothing of it at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         if stream.fileno() == descriptor:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     *,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="what the transformer must generate; any Unicode text")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text to generate, any Unicode")],
     vocab: Annotated[
         str | None, typer.Option("--vocab", metavar="CHARACTERS", help="the vocabulary; TEXT's characters by default")
     ] = None,
@@ -82,7 +82,7 @@ def generate(
 
 def answer(
     *,
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="what the user says: one token of the map")],
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="the user's token, one of the map")],
     map_file: Annotated[Path, typer.Option("--map", metavar="FILE", help="JSON: {token: answer, ...} or [answer ...]")],
     temperature: options.TemperatureOptions,
     fields: MaskOption,

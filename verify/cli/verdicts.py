@@ -22,7 +22,7 @@ def finished(verdict: Verdict, *, as_json: bool) -> int:
 
 
 def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False, statement: str | None = None) -> None:
-    """Print verdicts: as JSON, one document, or as a table with what a reader needs below it.
+    """Print verdicts: as JSON, one document, or as a table with explanations below it.
 
     Args:
         verdicts: at least one.

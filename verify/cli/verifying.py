@@ -48,7 +48,7 @@ def verify(
         typer.Option("--dtype", help="a float format (may be repeated); float64 and float32 by default"),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu",
-    examples: Annotated[int, typer.Option("--examples", help="cases of each fuzzing")] = _MAIN_JOB_EXAMPLES,
+    examples: Annotated[int, typer.Option("--examples", help="cases that each fuzzing draws")] = _MAIN_JOB_EXAMPLES,
     seed: options.Seed = 0,
     tf32: options.Tf32 = False,
     report: Annotated[

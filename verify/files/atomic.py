@@ -179,7 +179,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def remove_temporaries() -> None:
-    """Remove what is half written, as the program is about to end without finishing it."""
+    """Remove half-written files, as the program is about to end."""
     for temporary in tuple(_temporaries):
         temporary.unlink(missing_ok=True)
 

@@ -69,7 +69,7 @@ def read_map(path: Path) -> TokenMap:
 
     Raises:
         InvalidArgument: not JSON, none of the forms, a token without an answer, an answer outside the vocabulary, or
-            more tokens than a transformer can be held for.
+            too many tokens for their transformer to be held.
 
     """
     return parse_map(read_json(path, "map", pairs=_no_repetition))

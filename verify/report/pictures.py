@@ -1,4 +1,4 @@
-"""Whether a picture can be drawn into a file: known before the work starts."""
+"""The check, before the work starts, that a picture can be drawn into a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far long work is: an estimate measured on its own beginning, then a bar, or a line every ten seconds."""
+"""The progress of long work: an estimate measured on its own beginning, then a bar, or a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MANY_YEARS = 300_000
 
 
 class Meter:
-    """What is known of how far the work is, and when to say so.
+    """Measures how far the work is, and says it in time.
 
     The first report is where the measurement starts (a run that is gone on with starts late). As soon as :data:`PROBE`
     seconds of work are done, the time that the rest takes is estimated, and said if it is longer than :data:`EVERY`.

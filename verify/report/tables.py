@@ -15,7 +15,7 @@ from verify.numbers import LONGEST_NUMBER
 from verify.numbers import number as number
 from verify.requests.words import field_options
 
-#: How many targets of a certificate's cells were looked at, in what it rests on.
+#: The number of drawn targets in a certificate's assumptions.
 _DRAWN = re.compile(r"[0-9,]+(?= targets drawn)")
 
 
@@ -38,7 +38,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 #: Options of a construction that are not shown, as they are the paper's.
-_DEFAULTS = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
+_OF_THE_PAPER = {("mask", "causal"), ("lift", "add"), ("encoding", "paper"), ("readout", "paper")}
 
 
 def parameters(verdict: Verdict) -> str:
@@ -54,13 +54,13 @@ def parameters(verdict: Verdict) -> str:
             shown.append("E given")
         elif name == "temperature":
             temperature = _temperature(str(value))
-        elif (name, value) not in _DEFAULTS and name != "prover":
+        elif (name, value) not in _OF_THE_PAPER and name != "prover":
             shown.append(f"{name} {value}")
     return ", ".join([*shown, *temperature])
 
 
 def _temperature(text: str) -> list[str]:
-    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and goes unsaid."""
+    """Return a temperature in short: the square root of the key size under ``T`` is the paper's, and is left out."""
     return ["default temperature" if text == "default of each size" else text.replace(", over sqrt(k)", "")]
 
 
@@ -86,7 +86,7 @@ def explanation(verdict: Verdict) -> list[str]:
     """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
     lines = []
     if kind_of(verdict.method).shares_assumptions and verdict.holds:
-        return []  # what it rests on is the same for many, see assumptions()
+        return []  # many share the same ones, see assumptions()
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
     if verdict.resumed:
@@ -102,7 +102,7 @@ def explanation(verdict: Verdict) -> list[str]:
 
 
 def assumptions(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return what the certificates of a table rest on, each once; of counts that differ, the smallest."""
+    """Return the assumptions of a table's certificates, each once; of counts that differ, the smallest."""
     shared = (verdict for verdict in verdicts if kind_of(verdict.method).shares_assumptions)
     held = [verdict for verdict in shared if verdict.holds and verdict.reason]
     counts: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What to run: a claim or a construction of the user's own, its sizes and options, and the arithmetic."""
+"""Requests: a claim or a construction of the user's own, its sizes and options, and the arithmetic."""
 
 from verify.requests.own import claim_of as claim_of
 from verify.requests.request import Request as Request

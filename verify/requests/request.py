@@ -15,7 +15,7 @@ from verify.requests.words import command_for
 
 @dataclass(frozen=True)
 class Request:
-    """What to run.
+    """A claim to run or to certify, at some sizes.
 
     Attributes:
         claim: whose evidence it is: a registered claim, or that of a construction of the user's.

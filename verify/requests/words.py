@@ -19,8 +19,8 @@ class FieldOption:
     Attributes:
         field: the field.
         kind: ``int`` or ``str``.
-        letter: how the documentation calls it, where it does: ``V``.
-        words: what the documentation says of it.
+        letter: its letter in the documentation, such as ``V``; ``None`` where it has none.
+        words: its description in the documentation.
         claims: the ids of the claims whose constructions have it.
         size: whether it is a size.
 

@@ -1,4 +1,4 @@
-"""What was proved in Coq, read from the record that the proofs' own build leaves; never from a list in Python."""
+"""Theorems that Coq proved, read from the record that the proofs' own build leaves; never from a list in Python."""
 
 from __future__ import annotations
 

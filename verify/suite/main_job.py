@@ -25,7 +25,7 @@ class Task:
 
     Attributes:
         claim: whose evidence it is.
-        label: what it does, for a progress bar.
+        label: its name on a progress bar.
         run: gathers it.
 
     """

@@ -15,7 +15,7 @@ from verify.certificates.enclosing import EnclosingArithmetic
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the main job is asked to run.
+    """The float formats of the main job, and where they run.
 
     Attributes:
         dtypes: the float formats, run with torch.
@@ -58,7 +58,7 @@ def _floats(chosen: Chosen) -> Iterator[Numbers]:
         yield Numbers(torch_arithmetic(dtype, chosen.device, tf32=tf32), certifies)
 
 
-#: What a step of a plan calls numbers, in the order in which evidence is gathered.
+#: Kinds of numbers by their words in a plan, in the order in which evidence is gathered.
 NUMBERS: Mapping[str, Callable[[Chosen], Iterator[Numbers]]] = MappingProxyType(
     {"real": _real, "rational": _rational, "floats": _floats}
 )

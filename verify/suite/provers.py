@@ -1,4 +1,4 @@
-"""What is proved of a claim for all sizes: the obligations that sympy decides, and the theorems that Coq accepted."""
+"""The proof of a claim for all sizes by the obligations that sympy decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verify.evidence.verdict import Verdict
 
 
 def prove(claim: Claim, progress: Progress) -> Verdict:
-    """Discharge a claim's obligations with sympy; one that is undecided leaves the claim unknown.
+    """Discharge a claim's obligations with sympy; if one is undecided, the claim is not shown.
 
     The verdict is about real arithmetic and all sizes; ``cases`` counts the obligations.
     """

@@ -29,7 +29,7 @@ from verify.suite.numbers import Numbers
 
 @dataclass(frozen=True)
 class Gathering:
-    """What gathering goes by beside the request.
+    """Settings of gathering beside the request.
 
     Attributes:
         examples: how many cases fuzzing draws.
@@ -126,7 +126,7 @@ def certified(request: Request, gathering: Gathering, **limits: Any) -> Verdict:
 
     Args:
         request: its arithmetic bounds.
-        gathering: see there.
+        gathering: its progress, and the sweeps before it.
         limits: further arguments of :func:`verify.certificates.certify`.
 
     """
@@ -170,7 +170,7 @@ class Gatherer:
     """How a kind of evidence is gathered.
 
     Attributes:
-        label: what a progress bar calls it.
+        label: its name on a progress bar.
         gather: takes a request and returns the verdict.
         of_all: whether it bounds all cases at once, and so needs numbers that certify.
         draws: whether it draws cases, so that the command ``fuzz`` runs it.
@@ -187,7 +187,7 @@ class Gatherer:
         return numbers.certifies if self.of_all else numbers.runs
 
 
-#: What a step of a plan calls evidence. A family of cases is here by its own name, any other new kind is registered.
+#: Kinds of evidence by their words in a plan. A family of cases is here by its own name; any other kind is added here.
 STEPS: Mapping[str, Gatherer] = MappingProxyType(
     {
         "certified": Gatherer("certificate", certified, of_all=True),
