@@ -277,12 +277,7 @@ def exact_gap(layer: AttentionLayer) -> Fraction:
 
 
 def check_float_temperature(layer: AttentionLayer) -> None:
-    """Refuse hardmax, which no rounding analysis of floats bounds.
-
-    Raises:
-        InvalidArgument: hardmax.
-
-    """
+    """Refuse hardmax, which no rounding analysis of floats bounds; raises :class:`InvalidArgument`."""
     if isinstance(layer.temperature, Hardmax):
         raise InvalidArgument(
             "temperature: expected a finite one in floats, as no rounding analysis separates the largest score from the"
