@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, final
 
+import flint
 import numpy as np
 import pytest
+import sympy as sp
 
-from constructions import Activation, Linear
+from constructions import FORMATS, Activation, Linear, Ratios
 from constructions.activations import ABSOLUTE, IDENTITY, RELU, ClippedRelu
+from constructions.activations.base import Pieces
+from constructions.formats import round_to_format
+from constructions.lowering import lower
 from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation.certifier_killers import Killer
 from tests.mutation.certifier_relations import balls_along_lines, floats_along_lines
 from verify.certificates import BallArithmetic, RoundedArithmetic, all_targets, certify
+from verify.certificates.relational import relational
 
 V = 5
 ARITHMETICS = pytest.mark.parametrize(
@@ -72,3 +78,36 @@ def test_what_kernels_make_of_one_number_lies_within_the_bounds(killer: Killer) 
 def test_a_ramp_that_moves_the_entry_is_not_certified(arithmetic: BallArithmetic | RoundedArithmetic) -> None:
     wrong = steps(RELU, [[1, 0], [0, 1], [0, 1]], [[2, 1, -1]], [[0], [0], [-3]])
     assert certify(wrong, arithmetic, points=1).holds is None
+
+
+@final
+class Steep(type(RELU)):  # type: ignore[misc] # whatever ReLU is
+    """An activation: ``64 max(0, x)``, which no kernel rounds."""
+
+    name = "steep"
+
+    def exact(self, value: Fraction) -> Fraction:
+        return 64 * max(value, Fraction(0))
+
+    def pieces(self) -> Pieces:
+        return Pieces((Fraction(0),), (0, 64))
+
+    def ball(self, value: flint.arb) -> flint.arb:
+        return 64 * value.max(flint.arb(0))
+
+
+def test_a_slope_above_1_enlarges_what_the_kernel_has_rounded() -> None:
+    fmt = FORMATS["bfloat16"]
+    arithmetic: Any = relational(rounded(fmt.name).for_cells())
+    first, bias, second = (
+        arithmetic.weight(lower(sp.Matrix(matrix), {}))
+        for matrix in ([[1], [1]], [[0], [sp.Rational(1, 3)]], [[1, -1]])
+    )
+    ends = [Ratios(np.array([[[end]]]), 1) for end in (0, 4)]
+    hidden = arithmetic.pointwise(arithmetic.linear(arithmetic.prompt_between(*ends), first, bias), Steep())
+    box = arithmetic.linear(hidden, second).rows.dense()
+    third = round_to_format(Fraction(1, 3), fmt)
+    for number in range(5):
+        shifted = Fraction(round_to_format(number + Fraction(third), fmt))
+        computed = round_to_format(64 * number - 64 * shifted, fmt)
+        assert box.low.item() <= computed <= box.high.item()

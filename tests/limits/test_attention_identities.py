@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 import torch
 
-from constructions import FORMATS, Hardmax, Head, InvalidArgument, RationalSoftmax, Softmax
+from constructions import FORMATS, Hardmax, Head, InvalidArgument, PerHeadSoftmax, RationalSoftmax, Softmax
 from constructions.layers import Rotary
 from constructions.lowering import lower
 from proofs.attention import BIAS, RESCALING, SECOND_LAYER
@@ -304,6 +304,7 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
         (lambda: small_layer(np.ones((2, 3))), "mask: expected causal, none or a square array"),
         (lambda: small_layer("acausal"), "mask: expected causal, none or a square array"),
         (lambda: small_layer(temperature=Softmax(1.0, scaled_by="length")), "a scale that a prefix does not change"),
+        (lambda: small_layer(temperature=PerHeadSoftmax({"0": 3})), "temperature: expected one for all heads but got"),
         (lambda: attend(small_layer(), CONTENT, [], EXACT), "prefix: expected at least one row but got none"),
         (lambda: attend(small_layer(), CONTENT, np.zeros((0, 2)), EXACT), "prefix: expected at least one row but got"),
         (lambda: attend(small_layer(), CONTENT, [[1, 2, 3]], EXACT), "prefix: expected rows of width 2 but got 3"),

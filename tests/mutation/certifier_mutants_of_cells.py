@@ -262,14 +262,14 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _exact(
         "the readout may round",
-        "if exact and arithmetic.error(terms)[1].all():",
-        "if exact:",
+        "if arithmetic.linear(rows, bound.readout.weight, bound.bias).exact:",
+        "if rows.exact and bound.readout.weight.exact and bound.bias.exact:",
         "nothing rounds",
     ),
     _exact(
         "the readout's numbers need not be exact",
-        "if exact and arithmetic.error(terms)[1].all():",
-        "if arithmetic.error(terms)[1].all():",
+        "arithmetic.linear(rows, bound.readout.weight, bound.bias)",
+        "arithmetic.linear(rows, *(RoundedWeight(w.values, w.grid, True) for w in (bound.readout.weight, bound.bias)))",
         "nothing rounds",
     ),
     _exact(

@@ -114,8 +114,8 @@ LAYERS: tuple[Mutant, ...] = (
         "products of rows",
     ),
     _activations("no units", "return error.ulps * spacing + ", "return 0 * spacing + ", "activations"),
-    _activations("no absolute allowance", " + _exactly(error.absolute)", "", "activations"),
-    _activations("nothing underflows", ".max(_exactly(self.kernel.smallest))", "", "activations"),
+    _activations("no absolute allowance", " + ball(error.absolute)", "", "activations"),
+    _activations("nothing underflows", ".max(ball(self.kernel.smallest))", "", "activations"),
     _activations(
         "the lower end alone",
         "flint.arb(float(low)), flint.arb(float(high))",

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from constructions import Attention, Head, Linear, Ratios
-from tests.certificates.own import Given, rounded
+from constructions import FORMATS, Attention, Head, Linear, Ratios
+from tests.certificates.own import Given, nearest, read_first, rounded
 from verify.certificates import bit_exact, certify
 
 
@@ -35,5 +35,22 @@ def test_a_sum_that_float32_holds_is_not_exact_where_its_smaller_term_is_cut_off
         encoding=lambda targets: Ratios(np.zeros((len(targets), 1, 2), dtype=np.int64) + targets[:, None] * 0, 1),
         promise=lambda targets, _: targets * 0,
     )
+    assert bit_exact(made, rounded("float32", tf32=True)).holds is None
+    assert bit_exact(made, rounded("float32")).holds is True
+
+
+def test_a_weight_beyond_tf32_makes_nan_of_a_coordinate_that_is_0_in_every_cell() -> None:
+    # float32's largest number rounds to infinity in TF32, and infinity times 0 is NaN
+    kept = Linear([[1, 0], [0, 0]], [[0], [0]], activation=None, name="kept")
+    beyond = Linear([[1, FORMATS["float32"].largest]], [[0]], activation=None, name="beyond")
+    made = Given(5, 2, [[0] * 5] * 2, (read_first(2, 1), kept, beyond, nearest(5)))
+    assert certify(made, rounded("float32", tf32=True)).holds is None
+    assert certify(made, rounded("float32")).holds is True
+
+
+def test_a_readout_weight_beyond_tf32_is_not_exact_where_its_coordinate_is_0() -> None:
+    kept = Linear([[1, 0], [0, 0]], [[0], [0]], activation=None, name="kept")
+    readout = Linear([[1, FORMATS["float32"].largest], [0, 0]], [[0], [0]], activation=None, name="readout")
+    made = Given(2, 2, [[0] * 2] * 2, (read_first(2, 1), kept, readout))
     assert bit_exact(made, rounded("float32", tf32=True)).holds is None
     assert bit_exact(made, rounded("float32")).holds is True

@@ -1,4 +1,4 @@
-"""What encloses a forward pass: number systems whose rows hold everything between bounds."""
+"""Enclosures of a forward pass: number systems whose rows hold everything between bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 
 @dataclass(frozen=True)
 class Margins:
-    """What is known of a batch of cells.
+    """Bounds of the margins in a batch of cells.
 
     Attributes:
         lower: for every cell a lower bound of the smallest margin, the promised token's logit minus any other's;

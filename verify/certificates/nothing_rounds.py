@@ -103,8 +103,7 @@ def _rounded_at(cell: Cells, arithmetic: RoundedArithmetic, bound: Bound[Rounded
     trace = _FirstRounding()
     rows = readout_input(bound, cell, trace=trace)
     if trace.name is None:
-        terms, exact = arithmetic.linear_terms(rows, bound.readout.weight, bound.bias)
-        if exact and arithmetic.error(terms)[1].all():
+        if arithmetic.linear(rows, bound.readout.weight, bound.bias).exact:
             return None
         trace.name = bound.readout.name
     return f"{trace.name} may be rounded at response position {cell.step}"

@@ -6,7 +6,6 @@ stream, whatever they contain.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,9 +17,17 @@ from jaxtyping import Bool
 from constructions.formats import Format, round_to_format
 from constructions.layers import Attention, Head
 from constructions.layers.weighted import tuple_of
-from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Temperature, as_temperature
+from constructions.temperature import (
+    Hardmax,
+    PerHeadSoftmax,
+    RationalSoftmax,
+    Softmax,
+    Temperature,
+    as_temperature,
+)
 from constructions.validation import InvalidArgument, reject
 from verify.arithmetic import Arithmetic
+from verify.arithmetic.gaps import score_gap
 
 #: Real numbers as they were given: float64, or Fractions as objects.
 Numbers = np.ndarray[Any, Any]
@@ -158,6 +165,8 @@ class AttentionLayer:
         given = tuple_of("heads", "Head", Head, tuple(self.heads))
         object.__setattr__(self, "heads", tuple(as_plain(head) for head in given))
         object.__setattr__(self, "temperature", as_temperature(self.temperature))
+        if isinstance(self.temperature, PerHeadSoftmax):
+            reject("temperature", "one for all heads", self.temperature)
         shapes = {(head.own_value.shape[0], head.own_value.shape[1]) for head in self.heads}
         if len(shapes) != 1:
             raise InvalidArgument(f"heads: expected at least one, all of one width and output width, but got {shapes}")
@@ -267,16 +276,21 @@ def exact_gap(layer: AttentionLayer) -> Fraction:
     return layer.temperature.q
 
 
+def check_float_temperature(layer: AttentionLayer) -> None:
+    """Refuse hardmax, which no rounding analysis of floats bounds; raises :class:`InvalidArgument`."""
+    if isinstance(layer.temperature, Hardmax):
+        raise InvalidArgument(
+            "temperature: expected a finite one in floats, as no rounding analysis separates the largest score from the"
+            " next, but got hardmax; use rational arithmetic"
+        )
+
+
 def float_gap(layer: AttentionLayer, head: Head[Any]) -> float:
     """Return the part of a head's exponent that a score of 1 adds, as float64.
 
     Raises:
-        InvalidArgument: hardmax: no rounding analysis can separate its largest score from the next.
+        InvalidArgument: hardmax.
 
     """
-    if isinstance(layer.temperature, Hardmax):
-        raise InvalidArgument("temperature: expected a finite one in floats but got hardmax; use rational arithmetic")
-    if isinstance(layer.temperature, Softmax):
-        return layer.temperature.gap(key_size=head.key_size, length=0)
-    q = layer.temperature.q
-    return math.log(q.numerator) - math.log(q.denominator)
+    check_float_temperature(layer)
+    return score_gap(layer.temperature, key_size=head.key_size, length=0)  # scaled by the key size alone

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from constructions.layers import Head
-from constructions.temperature import Hardmax
-from constructions.validation import InvalidArgument, check_choice, check_integer
-from proofs.attention import RESCALING
+from constructions.validation import check_choice, check_integer
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Method, Refutation, Verdict
 from verify.prefixes.draw import MOST_HEADS, MOST_POSITIONS, MOST_PREFIX, draw_case
-from verify.prefixes.layer import AttentionLayer
+from verify.prefixes.layer import AttentionLayer, check_float_temperature
 from verify.prefixes.measured import IDENTITIES, Deviation, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
 from verify.running.cases import show_temperature
@@ -46,7 +44,7 @@ class _Tally:
     broken: str | None = None
     found: Refutation | None = None
 
-    def add(self, claim: str, found: Sequence[Deviation], subject: str, reproduce: str) -> None:
+    def add(self, found: Sequence[Deviation], subject: str, reproduce: str) -> None:
         """Count one layer."""
         for deviation in found:
             if deviation.bound is None:
@@ -54,8 +52,7 @@ class _Tally:
             if not (np.isfinite(deviation.left).all() and np.isfinite(deviation.right).all()):
                 self.broken = self.broken or f"{subject}: {deviation.where} is not finite"
                 return
-            # a weight lies in [0, 1] and so does its deviation: a larger bound could never be exceeded
-            if not np.isfinite(deviation.bound).all() or (claim == RESCALING and (deviation.bound >= 1).any()):
+            if deviation.says_nothing():
                 self.vacuous = self.vacuous or f"{subject}: the bound of {deviation.where} says nothing in this format"
                 self.skipped += 1
                 return
@@ -135,12 +132,13 @@ def check_layer(
     started = time.perf_counter()
     check_choice("claim", claim, IDENTITIES)
     arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
-    _check_temperature(layer, arithmetic)
+    if arithmetic.fmt is not None:
+        check_float_temperature(layer)
     passes = attend(layer, content, prefix, arithmetic)
     subject = describe(layer, len(passes.content), len(passes.prefix))
     tally = _Tally()
     shown_by = reproduce or f"verify.prefixes.check_layer({claim!r}, layer, content, prefix)"
-    tally.add(claim, list(deviations(claim, passes, next_head)), subject, shown_by)
+    tally.add(list(deviations(claim, passes, next_head)), subject, shown_by)
     parameters = {
         "heads": len(layer.heads),
         "positions": len(passes.content),
@@ -190,7 +188,7 @@ def fuzz_layers(
         passes = attend(case.layer, case.content, case.prefix, arithmetic)
         subject = f"drawn {seed}:{index}, {describe(case.layer, len(case.content), len(case.prefix))}"
         found = list(deviations(claim, passes, case.next_head))
-        tally.add(claim, found, subject, _command(claim, seed, index, arithmetic))
+        tally.add(found, subject, _command(claim, seed, index, arithmetic))
         progress(len(seen), examples)
         if tally.found is not None or len(seen) == examples:
             break
@@ -205,14 +203,6 @@ def fuzz_layers(
 def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:
     words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", *(arithmetic.words() or ())]
     return shlex.join(words)
-
-
-def _check_temperature(layer: AttentionLayer, arithmetic: AnyArithmetic) -> None:
-    if isinstance(layer.temperature, Hardmax) and arithmetic.fmt is not None:
-        raise InvalidArgument(
-            "temperature: expected a finite one in floats, as no rounding analysis separates the largest score from the"
-            " next, but got hardmax; use rational arithmetic"
-        )
 
 
 def _verdict(

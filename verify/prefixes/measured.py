@@ -28,6 +28,7 @@ class Deviation:
         left: the left side as computed.
         right: the right side.
         bound: the computed bound of ``|left - right|``; ``None`` in exact arithmetic, where it is 0.
+        most: the largest deviation that there can be at all; a bound that is no smaller could never be exceeded.
 
     """
 
@@ -35,6 +36,11 @@ class Deviation:
     left: Numbers
     right: Numbers
     bound: Numbers | None
+    most: float = np.inf
+
+    def says_nothing(self) -> bool:
+        """Return whether some entry of the bound could never be exceeded."""
+        return self.bound is not None and not bool((self.bound < self.most).all())
 
     def used(self) -> Numbers:
         """Return, entry by entry, the part of the bound that is used: more than 1 is a violation.
@@ -75,7 +81,8 @@ def deviations(claim: str, passes: Passes, next_head: Head[Any] | None = None) -
     if claim == RESCALING:
         bounds = None if exact else rescaling_bounds(passes)
         for head, (left, right) in enumerate(rescaling_sides(passes)):
-            yield Deviation(f"A^pt of head {head}", left, right, None if bounds is None else bounds[head])
+            bound = None if bounds is None else bounds[head]
+            yield Deviation(f"A^pt of head {head}", left, right, bound, most=1)  # a weight lies in [0, 1]
     elif claim == BIAS:
         yield Deviation("t^pt", *bias_sides(passes), None if exact else bias_bound(passes))
     else:

@@ -172,9 +172,11 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
         return BallRows(tuple(relu_column(column) for column in rows.columns), rows.batch, rows.rows)
 
     def pointwise(self, rows: BallRows, activation: Activation) -> BallRows:
-        """Return bounds of the activation, as it encloses itself."""
+        """Return bounds of the activation, as it encloses itself; one with a pole may be undefined."""
         columns = tuple(activated(column, rows.rows, activation) for column in rows.columns)
-        return BallRows(columns, rows.batch, rows.rows)
+        found = BallRows(columns, rows.batch, rows.rows)
+        self.undefined |= rows.finite and not found.finite
+        return found
 
     def multiply(self, left: BallRows, right: BallRows) -> BallRows:
         """Return bounds of the product, as if its factors were independent."""

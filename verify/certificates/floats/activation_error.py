@@ -70,11 +70,11 @@ def activation_errors(
             true = activation.ball(flint.arb(argument))
             if not abs(true) <= top or abs(argument) > half:
                 continue  # nothing is said of it
-            error, spacing = abs(flint.arb(value) - true), _spacing(true, fmt)
-            beyond = error - allowed.ulps * spacing
+            error, unit_there = abs(flint.arb(value) - true), spacing(true, fmt)
+            beyond = error - allowed.ulps * unit_there
             within &= bool(beyond <= absolute)
             if argument >= 0:
-                worst = max(worst, (float((error / spacing).upper()), argument))
+                worst = max(worst, (float((error / unit_there).upper()), argument))
             excess = max(excess, (float(beyond.upper()) / unit, argument))
     return ActivationErrors(activation.name, library, dtype, len(arguments), *worst, *excess, within)
 
@@ -94,7 +94,7 @@ def _arguments(fmt: Format, samples: int | None, seed: int) -> np.ndarray[Any, A
     )
 
 
-def _spacing(true: flint.arb, fmt: Format) -> flint.arb:
+def spacing(true: flint.arb, fmt: Format) -> flint.arb:
     """Return the distance between neighbours of the format around a value, the smaller one where that is open."""
     mantissa_and_exponent = abs(true).lower().man_exp() if true != 0 and true.is_finite() else None
     if mantissa_and_exponent is None:

@@ -1,4 +1,4 @@
-"""What a certificate has assumed of kernels beyond the sums: each operation says its own sentence when it is used."""
+"""Assumptions about kernels beyond the sums: each operation says its own sentence when it is used."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 from constructions.formats import Format, get_format
 from constructions.validation import check_choice, check_integer
 from verify.certificates.balls.columns import ball_precision
+from verify.certificates.floats.activation_error import spacing
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,13 @@ def exp_errors(library: str, dtype: str, *, samples: int, seed: int) -> ExpError
         worst, at, below = 0.0, 0.0, True
         for argument, value in zip(arguments.tolist(), computed.tolist(), strict=True):
             true = flint.arb(argument).exp()
-            error = float((abs(flint.arb(value) - true) / _spacing(true, fmt)).upper())
+            error = float((abs(flint.arb(value) - true) / spacing(true, fmt)).upper())
             if error > worst:
                 worst, at = error, argument
             if true < flint.arb(2) ** (fmt.min_exponent - fmt.precision):
                 below &= value == 0
     zero = computed[arguments == 0]
     return ExpErrors(library, dtype, len(arguments), worst, at, bool(len(zero) and (zero == 1).all()), below)
-
-
-def _spacing(true: flint.arb, fmt: Format) -> flint.arb:
-    exponent = max(int((true.log() / flint.arb(2).log()).lower().floor().unique_fmpz() or 0), fmt.min_exponent)
-    return flint.arb(2) ** (exponent - fmt.precision + 1)
 
 
 def _computed(library: str, fmt: Format, drawn: np.ndarray[Any, Any]) -> tuple[Any, Any]:
@@ -133,7 +129,7 @@ def root_errors(dtype: str, *, samples: int | None = None, seed: int = 0) -> Roo
     with ball_precision():
         for argument, value in zip(arguments, computed, strict=True):
             true = 1 / flint.arb(argument).sqrt()
-            error = float((abs(flint.arb(value) - true) / _spacing(true, fmt)).upper())
+            error = float((abs(flint.arb(value) - true) / spacing(true, fmt)).upper())
             if error > worst:
                 worst, at = error, argument
     return RootErrors(dtype, len(arguments), worst, at)

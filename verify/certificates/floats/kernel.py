@@ -1,6 +1,6 @@
-"""What a float certificate assumes of the kernels that run: nothing about their order of operations.
+"""The assumptions of a float certificate about the kernels that run: none about their order of operations.
 
-ASSUMED of every kernel (and printed with a verdict):
+ASSUMED of every kernel (a verdict prints the order of sums, the error of ``exp``, and what operations add to these):
 
 - ``+ - * /`` are rounded to nearest, ties to even, in the format, or in a more precise one where the format has 16 bits
   (its kernels hold intermediate results in float32); subnormal numbers are kept, not flushed to zero;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import flint
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from constructions.activations import Activation
-from verify.certificates.balls.columns import ball_precision
+from verify.certificates.balls.columns import ball, ball_precision
 from verify.certificates.floats.assumed import Assuming
 from verify.certificates.floats.boxes import Box
 from verify.certificates.floats.directed import EVERYTHING, grids_between
@@ -66,12 +65,8 @@ class ActivationBounds(Assuming):
         error = activation.error(self.fmt)
         if not error.ulps and not error.absolute:
             return flint.arb(0)
-        spacing = (2 * _exactly(self.fmt.unit_roundoff) * abs(value)).max(_exactly(self.kernel.smallest))
-        return error.ulps * spacing + _exactly(error.absolute)
-
-
-def _exactly(value: Fraction) -> flint.arb:
-    return flint.arb(flint.fmpq(value.numerator, value.denominator))
+        spacing = (2 * ball(self.fmt.unit_roundoff) * abs(value)).max(ball(self.kernel.smallest))
+        return error.ulps * spacing + ball(error.absolute)
 
 
 def _beyond(bound: flint.arb, dtype: np.dtype[Any], *, up: bool) -> Any:

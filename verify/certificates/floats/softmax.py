@@ -6,7 +6,6 @@ a unit in the last place of it, they are absorbed, addition by addition, and the
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import flint
@@ -17,6 +16,7 @@ from constructions.temperature import Hardmax, RationalSoftmax, Softmax, Tempera
 from constructions.validation import InvalidArgument
 from verify.arithmetic.base import Visible
 from verify.arithmetic.gaps import score_gap
+from verify.certificates.balls.columns import ball
 from verify.certificates.floats.boxes import Box, tainted
 from verify.certificates.floats.directed import (
     EVERYTHING,
@@ -110,7 +110,7 @@ class SoftmaxBounds(Sums):
         """
         distinct, place = np.unique(exponents, return_inverse=True)
         relative = flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -self.fmt.precision
-        smallest = _arb(self.kernel.smallest)
+        smallest = ball(self.kernel.smallest)
         inner = self.kernel.accumulator
         narrow = flint.arb(0) if inner is None else flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -inner.precision
         values = []
@@ -201,10 +201,6 @@ def _sum_without(values: _Array, place: np.ndarray[Any, Any]) -> _Array:
     kept = values.copy()
     np.put_along_axis(kept, place, 0, axis=-1)
     return np.asarray(kept.sum(axis=-1, keepdims=True))
-
-
-def _arb(value: Fraction) -> flint.arb:
-    return flint.arb(flint.fmpq(value.numerator, value.denominator))
 
 
 def _arb_of_float(value: Any) -> flint.arb:

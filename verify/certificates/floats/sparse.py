@@ -168,8 +168,11 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         return SparseRows(self.base.last(rows.shared), rows.places, varying)
 
     def linear(self, rows: SparseRows, weight: RoundedWeight, bias: RoundedWeight | None = None) -> SparseRows:
-        """Return ``W x + b``; what differs in it is what reads a coordinate that differs."""
-        if self._wild(rows):
+        """Return ``W x + b``; what differs in it is what reads a coordinate that differs.
+
+        A weight that may become infinite makes NaN of a coordinate that is 0, so that none may be left out.
+        """
+        if self._wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
             return _sparse(self.base.linear(rows.dense(), weight, bias))
         shared = self._shared(rows.shared, weight, bias)
         touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))

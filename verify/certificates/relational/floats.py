@@ -17,6 +17,9 @@ from verify.certificates.relational.float_lines import FloatLines
 from verify.certificates.relational.related import Origin, Scaled
 from verify.certificates.relational.scaled import ScaledMargins
 
+#: The most pieces of an activation in the derivation of the bounds along a line.
+_PIECES = 3
+
 
 class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
     """Inner rows are boxes of one member; outer rows enclose all cells once, and cell by cell where these differ."""
@@ -109,9 +112,15 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
 
 
 def _unrounded(origin: Origin[SparseRows], arithmetic: RoundedArithmetic) -> Pieces | None:
-    """Return the pieces of an activation whose kernels round nothing, and whose kinks are floats."""
+    """Return the pieces of an activation whose kernels round nothing, and whose kinks are floats.
+
+    ``None`` as well beyond what the bounds of :mod:`verify.certificates.relational.float_lines` are derived for: slopes
+    of at most 1 in magnitude, and three pieces.
+    """
     pieces = origin.activation.pieces()
     if pieces is None or origin.activation.error(arithmetic.fmt) != KernelError(0):
+        return None
+    if max(map(abs, pieces.slopes)) > 1 or len(pieces.slopes) > _PIECES:
         return None
     largest = largest_of(arithmetic.fmt)
     return pieces if all(kink <= largest and Fraction(float(kink)) == kink for kink in pieces.kinks) else None

@@ -6,14 +6,14 @@ between bounds, with exact coefficients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 
 import flint
 import numpy as np
 
-from verify.certificates.balls.columns import ONE, ZERO, Column, known_column, larger, smaller
+from verify.certificates.balls.columns import ONE, ZERO, Balls, Column, known_column, larger, smaller
 from verify.certificates.balls.rows import BallRows
 
 
@@ -128,5 +128,11 @@ def within(rows: BallRows, other: BallRows) -> BallRows:
         elif own.known or another.known:
             columns.append(own if own.known else another)
         else:
-            columns.append(Column(larger(own.low, another.low), smaller(own.high, another.high)))
+            columns.append(Column(_within(own.low, another.low, larger), _within(own.high, another.high, smaller)))
     return BallRows(tuple(columns), max(rows.batch, other.batch), rows.rows)
+
+
+def _within(own: Balls, other: Balls, pick: Callable[[Balls, Balls], Balls]) -> Balls:
+    """Return the finer bounds; the other ones where a ball has no finite bounds, which no comparison gives any."""
+    finite = np.frompyfunc(lambda value: value.is_finite(), 1, 1)(own).astype(np.bool_)
+    return np.where(finite, pick(own, other), other)

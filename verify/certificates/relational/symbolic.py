@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, Generic, final
@@ -177,8 +177,12 @@ class SymbolicArithmetic(OverArithmetic[WeightT, SymbolicRows[RowsT], ScoresT]):
         operation = partial(self._domain.normalise, centred=centred, mean=mean, eps=eps)
         undefined = self.undefined
         found = self.base.normalise(rows.related, centred=centred, mean=mean, eps=eps)
-        if self.undefined:  # unless it was before, or the forms have lengths that are not 0
-            self.undefined = undefined or operation(rows.symbols.forms) is None
+        if self.undefined and not undefined:  # unless the forms have lengths that are not 0
+            forms = operation(rows.symbols.forms)
+            if forms is not None:
+                self.undefined = False
+                # finite from here on, so that what is undefined later is seen
+                found = replace(found, rows=self._domain.within(found.rows, self._domain.hull(forms)))
         return self._made(found, operation, rows, normed=True)
 
     def affine(self, rows: SymbolicRows[RowsT], weight: WeightT | None, bias: WeightT | None) -> SymbolicRows[RowsT]:

@@ -1,0 +1,78 @@
+"""Activations of a user's own that are not finite everywhere."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, final
+
+import flint
+import numpy as np
+import sympy as sp
+
+from constructions import Linear, Ratios
+from constructions.activations.base import Activation, KernelError
+from constructions.formats import Format
+from constructions.lowering import lower
+from tests.certificates.own import Given, read_first, rounded
+from verify.certificates import BallArithmetic, certify
+from verify.certificates.relational import relational
+
+ARITHMETICS = (BallArithmetic(), rounded("float32"))
+
+
+@final
+class Reciprocal(Activation):
+    """An activation: ``1/x``."""
+
+    name = "reciprocal"
+
+    def latex(self, argument: str) -> str:
+        return rf"\frac{{1}}{{{argument}}}"
+
+    def exact(self, value: Fraction) -> Fraction | None:
+        return None if value == 0 else 1 / value
+
+    def enclosure(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
+        found = 1 / low.union(high)
+        return found, found
+
+    def symbol(self, value: sp.Expr) -> sp.Expr:
+        return 1 / value
+
+    def ball(self, value: flint.arb) -> flint.arb:
+        return 1 / value
+
+    def numpy(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.asarray(1 / values)
+
+    def torch(self, values: Any) -> Any:
+        return 1 / values
+
+    def error(self, fmt: Format) -> KernelError:
+        return KernelError(1)
+
+
+def test_a_weight_of_0_does_not_hide_a_pole() -> None:
+    for shift, holds in ((0, None), (1, True)):
+        layers = (
+            read_first(2, 1),
+            Linear([[1, 0], [0, 1]], [[1], [shift]], activation=Reciprocal(), name="hidden"),
+            Linear([[1, 0]], [[-1]], activation=None, name="kept"),
+        )
+        # 1/(1 + v) - 1 is 0 for the token 0 and at most -1/2 for every other one
+        readout = Linear([[4], [0]], [[1], [0]], activation=None, name="readout")
+        made = Given(2, 2, [[0] * 2] * 2, (*layers, readout))
+        for arithmetic in ARITHMETICS:
+            assert certify(made, arithmetic).holds is holds, (shift, arithmetic.name)
+
+
+def test_a_pole_is_seen_behind_a_norm_that_only_its_symbols_define() -> None:
+    arithmetic: Any = relational(BallArithmetic())
+    first, bias, both = (arithmetic.weight(lower(sp.Matrix(each), {})) for each in ([[1], [1]], [[0], [1]], [[1, 1]]))
+    with arithmetic.bounding():
+        unknown = arithmetic.prompt_between(*(Ratios(np.array([[[end]]]), 1) for end in (0, 4)))
+        # v and v + 1 are half a unit from their mean, whatever v is
+        normed = arithmetic.normalise(arithmetic.linear(unknown, first, bias), centred=True, mean=True, eps=Fraction(0))
+        assert not arithmetic.undefined
+        arithmetic.pointwise(arithmetic.linear(normed, both), Reciprocal())
+    assert arithmetic.undefined
