@@ -71,7 +71,7 @@ class Weights(SphinxDirective):
 
 
 class Statement(SphinxDirective):
-    """What a registered claim says, in words and as a formula; the argument is its id."""
+    """The statement of a registered claim, in words and as a formula; the argument is its id."""
 
     required_arguments = 1
 
@@ -84,7 +84,7 @@ class Statement(SphinxDirective):
 
 
 class Help(SphinxDirective):
-    """What ``prefixproof COMMAND --help`` prints; the argument is the command."""
+    """The output of ``prefixproof COMMAND --help``; the argument is the command."""
 
     required_arguments = 1
 

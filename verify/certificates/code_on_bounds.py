@@ -153,7 +153,7 @@ def _prompt_shape(construction: Construction, count: int) -> tuple[int, int, int
 
 
 class _Given(NamedTuple):
-    """What the code gave for members; no answers where nothing is promised."""
+    """Prompts and answers that the code gave for members; no answers where nothing is promised."""
 
     numerators: np.ndarray[Any, Any]
     denominator: int

@@ -17,7 +17,7 @@ from verify.certificates.balls.columns import ball, ball_precision
 
 @dataclass(frozen=True)
 class ActivationErrors:
-    """What was measured of one library's activation.
+    """The measured errors of one library's activation.
 
     Attributes:
         activation: its name.

@@ -16,7 +16,7 @@ from verify.certificates.floats.activation_error import spacing
 
 @dataclass(frozen=True)
 class ExpErrors:
-    """What was measured of one library's ``exp``, on numbers that are not positive.
+    """The measured errors of one library's ``exp``, on numbers that are not positive.
 
     Attributes:
         library: ``torch`` or ``numpy``.
@@ -83,7 +83,7 @@ def _computed(library: str, fmt: Format, drawn: np.ndarray[Any, Any]) -> tuple[A
 
 @dataclass(frozen=True)
 class RootErrors:
-    """What was measured of torch's ``rsqrt`` on positive numbers.
+    """The measured errors of torch's ``rsqrt`` on positive numbers.
 
     Attributes:
         dtype: the format.

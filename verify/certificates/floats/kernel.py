@@ -59,7 +59,7 @@ class Kernel:
 
     @cached_property
     def rounding(self) -> Rounding:
-        """What is assumed of sums of products."""
+        """The assumption about sums of products."""
         return rounding_of(self.fmt, self.products, tf32=self.tf32)
 
     @property
@@ -69,7 +69,7 @@ class Kernel:
 
     @property
     def unit(self) -> float:
-        """What a rounding of a sum of products changes a number by at most, relative to it."""
+        """The largest change of a sum of products by a rounding, relative to it."""
         return self.rounding.unit
 
     @property
@@ -79,7 +79,7 @@ class Kernel:
 
     @property
     def underflow(self) -> float:
-        """What a product changes by at most below the normal range, beside its relative change."""
+        """The largest change of a product below the normal range, beside its relative change."""
         return self.rounding.underflow
 
     def assumptions(self) -> str:

@@ -84,7 +84,7 @@ class Table:
 
 
 class Tables(Generic[RowsT]):
-    """What operations make of tables."""
+    """Operations on tables of alternatives."""
 
     def __init__(self, enclosures: Enclosures[Any, RowsT, Any]) -> None:
         """Take bounds apart by ``enclosures``."""

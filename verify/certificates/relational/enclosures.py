@@ -1,4 +1,4 @@
-"""What the relations ask of an arithmetic of bounds: rows taken apart, put together and intersected.
+"""The questions that relations put to an arithmetic of bounds: rows taken apart, put together and intersected.
 
 An arithmetic whose rows are bounds of many cells (its outer rows) computes with rows of a single cell as well (inner
 rows: of a batch of 1). A file for each arithmetic registers how the two go together with :func:`enclosures_of`.

@@ -62,12 +62,12 @@ class Rounding(ABC):
 
     @property
     def unit(self) -> float:
-        """What a rounding changes a number by at most, relative to it."""
+        """The largest change of a number by a rounding, relative to it."""
         return float(self.fmt.unit_roundoff)
 
     @property
     def underflow(self) -> float:
-        """What a product changes by at most below the normal range, beside its relative change.
+        """The largest change of a product below the normal range, beside its relative change.
 
         Half of the smallest number, and half of the accumulator's, which may round first. All of the smallest number
         in float64, half of whose smallest number is no float64.
@@ -79,12 +79,12 @@ class Rounding(ABC):
 
     @property
     def single_underflow(self) -> float:
-        """What a single product loses below the normal range beyond rounding to nearest."""
+        """The loss of a single product below the normal range, beyond rounding to nearest."""
         return 0.0
 
     @property
     def last_unit(self) -> float:
-        """What the last operation of a sum changes its result by at most, relative to it."""
+        """The largest change of a sum by its last operation, relative to it."""
         return self.unit
 
     def partial_roundings(self, count: _Array) -> _Array:
