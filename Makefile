@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
+.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -14,9 +14,16 @@ verify: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q
 
+# Stock Hugging Face classes, exports and TransformerLens: their libraries are installed here, and for nothing else.
+test-extras: $(VENV)/installed-extras
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and not heavy'
+
+test-extras-heavy: $(VENV)/installed-extras
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and heavy'
+
 # Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants.
 test-heavy: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 -q -m heavy
+	$(BIN)/python -m pytest -n 2 -q -m 'heavy and not extras'
 
 # Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and two tables of mutants.
 test-long: $(VENV)/installed
@@ -61,6 +68,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot]'
+	touch $@
+
+$(VENV)/installed-extras: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[huggingface,onnx,lens]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

@@ -17,6 +17,7 @@ PACKAGES = ("constructions", "proofs", "verify")
 ORDER = (
     "constructions",
     "proofs",
+    "verify.extras",  # optional libraries
     "verify.files",  # writing and reading files, whatever is in them
     "verify.numbers",
     "verify.arithmetic",

@@ -12,9 +12,10 @@ import numpy as np
 
 from constructions.formats import FORMATS
 from constructions.unconditional_generation import UnconditionalGeneration
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import check_integer
 from docs.figures.frontier_document import draw as draw_frontier
 from verify.arithmetic import torch_arithmetic
+from verify.extras import needed
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
 
@@ -41,11 +42,10 @@ def draw_readout(path: Path, *, vocab_size: int = 10) -> None:
 
     """
     check_integer("vocab_size", vocab_size, 1)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
-        from matplotlib.figure import Figure  # noqa: PLC0415 # the same
-    except ImportError:
-        raise InvalidArgument("figure: expected matplotlib; install it with: pip install 'prefixproof[plot]'") from None
+    needed("matplotlib.backends.backend_agg", "figure")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
+    from matplotlib.figure import Figure  # noqa: PLC0415 # the same
+
     matrices = UnconditionalGeneration(vocab_size, 1).transformer.lowered.matrices()
     slopes = np.array([float(row[0]) for row in matrices["readout.weight"].to_fractions()])
     offsets = np.array([float(row[0]) for row in matrices["readout.bias"].to_fractions()])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from constructions.validation import InvalidArgument
+from verify.extras import needed
 from verify.frontier.record import Frontier
 from verify.frontier.rows import Result, Row, groups, labels, usual_claim
 
@@ -55,11 +56,10 @@ def draw_frontiers(path: Path, frontiers: Sequence[Frontier], *, note: str = "")
     """
     if not frontiers:
         raise InvalidArgument("frontiers: expected at least one to draw")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
-        from matplotlib.figure import Figure  # noqa: PLC0415 # the same
-    except ImportError:
-        raise InvalidArgument("figure: expected matplotlib; install it with: pip install 'prefixproof[plot]'") from None
+    needed("matplotlib.backends.backend_agg", "figure")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
+    from matplotlib.figure import Figure  # noqa: PLC0415 # the same
+
     usual = usual_claim(frontiers)
     grouped = groups(frontiers)
     lines: list[_Line] = []

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from constructions.validation import InvalidArgument, check_integer
+from constructions.validation import check_integer
 from proofs.attention import RESCALING
+from verify.extras import needed
 from verify.prefixes.layer import AttentionLayer
 from verify.prefixes.measured import deviations
 from verify.prefixes.passes import AnyArithmetic, attend
@@ -41,13 +42,10 @@ def draw_attention(
     passes = attend(layer, content, prefix, arithmetic)
     found = list(deviations(RESCALING, passes))[head]
     caption = _caption(found.left, found.right, found.bound, arithmetic.name)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
-        from matplotlib.figure import Figure  # noqa: PLC0415 # the same
-    except ImportError:
-        raise InvalidArgument(
-            "picture: expected matplotlib; install it with: pip install 'prefixproof[plot]'"
-        ) from None
+    needed("matplotlib.backends.backend_agg", "picture")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
+    from matplotlib.figure import Figure  # noqa: PLC0415 # the same
+
     made, count = passes.heads[head], len(passes.prefix)
     joined = _floats(made.with_prefix)
     shares = joined[:, count:].sum(axis=1, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from constructions.validation import InvalidArgument
+from verify.extras import needed
 from verify.files.atomic import check_output
 
 #: Formats that matplotlib lists but no viewer opens: TeX's, which needs TeX even to be written, and bare bytes.
@@ -19,12 +20,9 @@ def check_picture(path: Path) -> None:
             written.
 
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
-    except ImportError:
-        raise InvalidArgument(
-            "picture: expected matplotlib; install it with: pip install 'prefixproof[plot]'"
-        ) from None
+    needed("matplotlib.backends.backend_agg", "picture")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
+
     known = sorted(set(FigureCanvasAgg.get_supported_filetypes()) - _NO_PICTURES)
     if path.suffix[1:].lower() not in known:
         raise InvalidArgument(f"picture: expected a name that ends in .{', .'.join(known)} but got {str(path)!r}")
