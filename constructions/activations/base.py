@@ -121,6 +121,16 @@ class Activation(ABC):
         """Return the points where the slope changes, and the slopes; ``None`` where it is affine nowhere."""
         return None
 
+    def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb | None:
+        """Return an upper bound of ``|f(x) - max(0, x)|`` for ``nearest <= |x| <= farthest``; ``None`` where unknown.
+
+        Args:
+            nearest: not below 0.
+            farthest: not below ``nearest``.
+
+        """
+        return None
+
     def apply(self, operations: Operations[_WeightT, _RowsT, _ScoresT], rows: _RowsT) -> _RowsT:
         """Return the function of every coordinate of rows, in an arithmetic."""
         return operations.pointwise(rows, self)

@@ -57,6 +57,14 @@ class AtZero(Activation):
         return Fraction(0) if value == 0 else None
 
 
+class NearRelu(AtZero, Valley):
+    """``x s(x)`` with ``s(x) + s(-x) = 1``: beside ReLU it is ``f(-|x|)``, on both sides of 0."""
+
+    def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb | None:
+        """Return the largest ``-f(-|x|)``: right of 0, ``x - f(x) = x s(-x) = -f(-x)``."""
+        return -self.enclosure(-farthest, -nearest)[0].lower()
+
+
 def _overflown(fmt: Format) -> Fraction:
     """Return ``1/max``: where ``exp(-x)`` overflows, a kernel returns 0 for a sigmoid of less than about this."""
     return 1 / held_as(fmt).largest
@@ -133,7 +141,7 @@ class Tanh(AtZero, Rising):
 
 
 @final
-class Silu(AtZero, Valley):
+class Silu(NearRelu):
     """``x/(1 + e^-x)``, also called swish: its slope is ``s(x) (1 + x s(-x))`` with the sigmoid ``s``.
 
     Right of 0 the second factor is positive. At ``x = -t`` it is ``1 - t s(t)``, and ``t s(t)`` rises: one change of

@@ -1,0 +1,244 @@
+r"""Sums of rows with factors: linear maps, residual connections and attention.
+
+The error of a computed sum is bounded by a multiple of the magnitudes that are added. As
+``|x_i| <= sum_k mu_k |X_ki|``, it is a sum of errors, one for each product of factors ``mu_k``, and what a part of a row
+cancels is off by no more than its own magnitudes allow. What is lost below the normal range is an error without factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from verify.certificates.floats.directed import is_power_of_two
+from verify.certificates.relational.factors.kernels import Kernels, SumError
+from verify.certificates.relational.factors.parts import (
+    ALONE,
+    Part,
+    Row,
+    Table,
+    error_length,
+    nothing,
+    part,
+    reduce_sum,
+    slack,
+)
+
+_Array = Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A weight, as float64 numbers that are off by at most the own roundings of a number.
+
+    Attributes:
+        values: rows x columns.
+
+    """
+
+    values: _Array
+
+    @property
+    def column(self) -> _Array:
+        """The numbers of a matrix of one column."""
+        return np.asarray(self.values[:, 0])
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Computes sums of rows.
+
+    Attributes:
+        table: factors and unknown numbers.
+        kernels: what sums may be off by.
+
+    """
+
+    table: Table
+    kernels: Kernels
+
+    def linear(self, row: Row, weight: Matrix, bias: Matrix | None) -> Row:
+        """Return ``W x + b``."""
+        shift = np.zeros(len(weight.values)) if bias is None else bias.column
+        errors, last = self.errors(row, weight, bias)
+        found = [self._linear(one, weight.values, error) for one, error in zip(row.parts, errors, strict=True)]
+        found.append(part(ALONE, shift[None], last))
+        return Row(len(shift), tuple(found)).merged(self.table)
+
+    def errors(self, row: Row, weight: Matrix, bias: Matrix | None) -> tuple[list[_Array], _Array]:
+        """Return how far computed ``W x + b`` may be off: the error of each part, and one without factors."""
+        values, moving = weight.values, row.nonzero(self.table)
+        shift = np.zeros(len(values)) if bias is None else bias.column
+        rounds = ~is_power_of_two(values)
+        if bias is not None:
+            rounds = rounds & self.kernels.rounds_products(shift)[:, None]
+        used = (values != 0) & moving
+        count = used.sum(axis=1) + (shift != 0)
+        allowed = self.kernels.sums(count.astype(np.float64), ~(used & rounds).any(axis=1))
+        heavy, rounding = np.abs(values).T, np.abs(np.where(rounds, values, 0)).T
+        found = []
+        for one in row.parts:
+            size = one.size(self.table)
+            found.append(self._error(size @ heavy, size @ rounding, allowed, values.shape[1]))
+        size = np.abs(shift)[None]
+        self.table.note(self._magnitude(row.magnitude(self.table) @ heavy + size, allowed))
+        return found, self._error(size, np.zeros_like(size), allowed, values.shape[1]) + allowed.tiny
+
+    def _linear(self, one: Part, values: _Array, error: _Array) -> Part:
+        heavy, told = np.abs(values).T, one.told
+        # the largest row sum and column sum bound the largest stretch of a vector; mere errors are another vector
+        read = heavy[told]
+        stretch = np.sqrt(read.sum(axis=0).max(initial=0) * read.sum(axis=1).max(initial=0)) * (1 + slack(len(heavy)))
+        more = error + one.error[:, ~told] @ heavy[~told] * (1 + slack(len(heavy)))
+        return part(
+            one.monomial,
+            one.known @ values.T,
+            one.error @ heavy + error,
+            names=one.names,
+            slopes=values @ one.slopes,
+            length=_times(stretch, one.norm(self.table)) + error_length(more, one.monomial, self.table),
+        )
+
+    def _error(self, magnitude: _Array, rounding: _Array, allowed: SumError, count: int) -> _Array:
+        """Return what sums of so many terms are off by, for magnitudes of all and of the products that may round."""
+        before = allowed.product * rounding + allowed.partial * magnitude
+        after = allowed.last * (magnitude + before) + slack(count) * magnitude
+        return np.asarray((before + after) * (1 + slack(count)))
+
+    def _magnitude(self, sums: _Array, allowed: SumError) -> _Array:
+        """Return the magnitudes that sums may have in any order, with their roundings."""
+        return np.asarray(sums * (1 + allowed.product + allowed.partial) * (1 + allowed.last + slack(sums.shape[1])))
+
+    def total(self, rows: Sequence[Row]) -> Row:
+        """Return the sum of rows."""
+        parts = [one for row in rows for one in row.parts]
+        moving = [row.nonzero(self.table) for row in rows]
+        count = np.sum(moving, axis=0)
+        allowed = self.kernels.sums(count.astype(np.float64), np.ones(len(count), dtype=np.bool_))
+        whole = Row(rows[0].width, tuple(parts)).merged(self.table)
+        self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
+        found = [self._rounded(one, allowed, len(rows)) for one in whole.parts]
+        return self._with_tiny(found, allowed.tiny * (count > 1))
+
+    def _rounded(self, one: Part, allowed: SumError, count: int) -> Part:
+        """Return a part of sums of numbers, with its errors."""
+        size = one.size(self.table)
+        own = self._error(size, size, allowed, count)
+        length = one.norm(self.table) + error_length(own, one.monomial, self.table)
+        return part(one.monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length)
+
+    def _with_tiny(self, parts: Sequence[Part], tiny: _Array) -> Row:
+        found = Row(len(tiny), (*parts, part(ALONE, nothing(len(tiny)), tiny[None])))
+        return found.merged(self.table)
+
+    def mix(self, low: _Array, high: _Array, rows: Sequence[Row]) -> Row:
+        """Return the sum of rows with weights between bounds, cells x rows.
+
+        A weight that is not a known number is a factor of all coordinates; one that may be 0 leaves an error alone.
+        """
+        weighted, moving = [], []
+        for at, row in enumerate(rows):
+            least, most = low[:, at], high[:, at]
+            if (least == 0).all() and (most == 0).all():
+                continue
+            moving.append(row.nonzero(self.table))
+            weighted += self._weighted(row, least, most)
+        width = rows[0].width
+        if not weighted:
+            return Row(width, ())
+        count = np.sum(moving, axis=0)
+        known = all((low[:, at] == low[0, at]).all() and (high[:, at] == low[0, at]).all() for at in range(len(rows)))
+        exact = known and bool(is_power_of_two(low[0]).all())
+        allowed = self.kernels.sums(count.astype(np.float64), np.full(width, exact))
+        whole = Row(width, tuple(weighted)).merged(self.table)
+        self.table.note(self._magnitude(whole.magnitude(self.table), allowed))
+        return self._with_tiny([self._rounded(one, allowed, len(rows)) for one in whole.parts], allowed.tiny)
+
+    def _weighted(self, row: Row, low: _Array, high: _Array) -> list[Part]:
+        first = float(low[0])
+        if (low == first).all() and (high == first).all():
+            return [self._scaled(one, first) for one in row.parts]
+        if not (low > 0).all():
+            most = np.maximum(np.abs(low), np.abs(high))[:, None] * row.magnitude(self.table)
+            return [part(ALONE, nothing(row.width), most * (1 + slack(1)))]
+        factor = self.table.factor(low, high)
+        found = []
+        for one in row.parts:
+            monomial = tuple(sorted(one.monomial + factor))
+            length = one.norm(self.table) * high * (1 + slack(1))
+            held = part(monomial, one.known, one.error, names=one.names, slopes=one.slopes, length=length)
+            found.append(self._without_factors(held))
+        return found
+
+    def _without_factors(self, one: Part) -> Part:
+        """Return a part of which nothing but errors is known as one without factors."""
+        if one.known.any() or one.slopes.any():
+            return one
+        most = one.error * self.table.times(one.monomial).high[:, None] * (1 + slack(1))
+        return part(ALONE, nothing(one.width), most, length=one.norm(self.table))
+
+    def _scaled(self, one: Part, factor: float) -> Part:
+        own = slack(1) * abs(factor) * one.size(self.table)
+        length = one.norm(self.table) * abs(factor) * (1 + slack(1)) + error_length(own, one.monomial, self.table)
+        error = one.error * abs(factor) + own
+        return part(
+            one.monomial, one.known * factor, error, names=one.names, slopes=one.slopes * factor, length=length
+        )
+
+    def affine(self, row: Row, weight: Matrix | None, bias: Matrix | None) -> Row:
+        """Return ``w * x + b``, the product rounded or not before the sum is."""
+        factor = np.ones(row.width) if weight is None else weight.column
+        shift = np.zeros(row.width) if bias is None else bias.column
+        step = np.where(np.abs(factor) == 1, 0, self.kernels.step)
+        last = np.where(shift == 0, 0, self.kernels.step)
+        both = (step + last) * (1 + 2 * self.kernels.step) + slack(2)
+        found = []
+        for one in row.parts:
+            own = one.size(self.table) * np.abs(factor) * both
+            length = _times(np.abs(factor).max(initial=0) * (1 + slack(1)), one.norm(self.table))
+            found.append(
+                part(
+                    one.monomial,
+                    one.known * factor,
+                    one.error * np.abs(factor) + own,
+                    names=one.names,
+                    slopes=one.slopes * factor[:, None],
+                    length=length + error_length(own, one.monomial, self.table),
+                )
+            )
+        moving = row.nonzero(self.table) & (factor != 0)
+        self.table.note((row.magnitude(self.table) * np.abs(factor) + np.abs(shift)) * (1 + both))
+        tiny = 2 * self.kernels.tiny * moving
+        found.append(part(ALONE, shift[None], (np.abs(shift) * np.where(moving, both, slack(1)) + tiny)[None]))
+        return Row(row.width, tuple(found)).merged(self.table)
+
+
+def _times(factor: float, lengths: _Array) -> _Array:
+    """Return a multiple of lengths; a factor of 0 leaves none, even of one that is not bounded."""
+    return np.zeros_like(lengths) if factor == 0 else factor * lengths
+
+
+def side_by_side(left: Row, right: Row, table: Table) -> Row:
+    """Return the coordinates of one row, and those of another after them."""
+    found = []
+    for row, before, after in ((left, 0, right.width), (right, left.width, 0)):
+        pad = ((0, 0), (before, after))
+        for one in row.parts:
+            slopes = np.pad(one.slopes, (pad[1], (0, 0)))
+            error = np.pad(one.error, pad)
+            found.append(
+                part(
+                    one.monomial,
+                    np.pad(one.known, pad),
+                    error,
+                    names=one.names,
+                    slopes=slopes,
+                    length=one.norm(table),
+                )
+            )
+    return Row(left.width + right.width, tuple(found)).merged(table)
+
+
