@@ -58,11 +58,15 @@ class AtZero(Activation):
 
 
 class NearRelu(AtZero, Valley):
-    """``x s(x)`` with ``s(x) + s(-x) = 1``: beside ReLU it is ``f(-|x|)``, on both sides of 0."""
+    """``x s(x)`` with ``s`` rising and ``s(x) + s(-x) = 1``: beside ReLU it is ``f(-|x|)``, on both sides of 0."""
 
     def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb | None:
         """Return the largest ``-f(-|x|)``: right of 0, ``x - f(x) = x s(-x) = -f(-x)``."""
         return -self.enclosure(-farthest, -nearest)[0].lower()
+
+    def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
+        """Return ``s`` at both ends."""
+        return self.ball(low) / low, self.ball(high) / high
 
 
 def _overflown(fmt: Format) -> Fraction:
@@ -149,6 +153,7 @@ class Silu(NearRelu):
     """
 
     name = "silu"
+    ratio_slope = Fraction(1, 2)  # of ln s at x: s(-x)
 
     def latex(self, argument: str) -> str:
         """Return LaTeX."""

@@ -7,7 +7,7 @@ in absolute terms where numbers are below the normal range.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -91,6 +91,10 @@ class NormError:
         low = (1 - self.root) / np.sqrt(most * self.grown + self.top / scale.low**2) * (1 - own)
         high = (1 + self.root) / np.sqrt((least + beside) * (1 - own)) * (1 + own)
         return Bounds(low, high)
+
+    def worst(self) -> NormError:
+        """Return the allowances that hold in all cells."""
+        return replace(self, distance=self.distance.max(keepdims=True), mean=self.mean.max(keepdims=True))
 
     def stretch(self, least: _Array) -> _Array:
         """Return the most that ``F sqrt(S)`` may be for ``sqrt(S)`` from ``least`` on; infinite where unknown."""

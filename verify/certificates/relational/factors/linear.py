@@ -8,7 +8,7 @@ cancels is off by no more than its own magnitudes allow. What is lost below the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from verify.certificates.relational.factors.kernels import Kernels, SumError
 from verify.certificates.relational.factors.parts import (
     ALONE,
     Part,
+    Reach,
     Row,
     Table,
     error_length,
@@ -100,7 +101,16 @@ class Sums:
             names=one.names,
             slopes=values @ one.slopes,
             length=_times(stretch, one.norm(self.table)) + error_length(more, one.monomial, self.table),
+            reach=self._reach(one, heavy, more),
         )
+
+    def _reach(self, one: Part, heavy: _Array, more: _Array) -> Reach | None:
+        """Return how far sums of coordinates reach, of which only some are more than errors, and ``more``."""
+        if one.reach is None:
+            return None
+        told, scale = one.told, self.table.times(one.reach.core).high[:, None]
+        most = np.broadcast_to(one.reach.most, (len(one.reach.most), one.width))[:, told] @ heavy[told] + more * scale
+        return Reach(one.reach.core, most * (1 + slack(one.width)))
 
     def _error(self, magnitude: _Array, rounding: _Array, allowed: SumError, count: int) -> _Array:
         """Return what sums of so many terms are off by, for magnitudes of all and of the products that may round."""
@@ -128,7 +138,10 @@ class Sums:
         size = one.size(self.table)
         own = self._error(size, size, allowed, count)
         length = one.norm(self.table) + error_length(own, one.monomial, self.table)
-        return part(one.monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length)
+        reach = one.reaching(self.table, own)
+        return part(
+            one.monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length, reach=reach
+        )
 
     def _with_tiny(self, parts: Sequence[Part], tiny: _Array) -> Row:
         found = Row(len(tiny), (*parts, part(ALONE, nothing(len(tiny)), tiny[None])))
@@ -169,7 +182,7 @@ class Sums:
         for one in row.parts:
             monomial = tuple(sorted(one.monomial + factor))
             length = one.norm(self.table) * high * (1 + slack(1))
-            held = part(monomial, one.known, one.error, names=one.names, slopes=one.slopes, length=length)
+            held = replace(one, monomial=monomial, length=length)
             found.append(self._without_factors(held))
         return found
 
@@ -184,8 +197,11 @@ class Sums:
         own = slack(1) * abs(factor) * one.size(self.table)
         length = one.norm(self.table) * abs(factor) * (1 + slack(1)) + error_length(own, one.monomial, self.table)
         error = one.error * abs(factor) + own
+        reach = one.reach and Reach(one.reach.core, one.reach.most * abs(factor))
+        scaled = replace(one, reach=reach).reaching(self.table, own)
+        slopes = one.slopes * factor
         return part(
-            one.monomial, one.known * factor, error, names=one.names, slopes=one.slopes * factor, length=length
+            one.monomial, one.known * factor, error, names=one.names, slopes=slopes, length=length, reach=scaled
         )
 
     def affine(self, row: Row, weight: Matrix | None, bias: Matrix | None) -> Row:

@@ -23,12 +23,12 @@ from functools import lru_cache
 
 import flint
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from constructions.activations import Activation
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.floats.spreads import Spread, about_mean, about_zero
-from verify.certificates.relational.factors.kernels import Kernels
+from verify.certificates.relational.factors.kernels import Kernels, NormError
 from verify.certificates.relational.factors.parts import (
     ALONE,
     UNIT,
@@ -36,6 +36,7 @@ from verify.certificates.relational.factors.parts import (
     Bounds,
     Monomial,
     Part,
+    Reach,
     Row,
     Table,
     common,
@@ -47,6 +48,10 @@ from verify.certificates.relational.factors.parts import (
 )
 
 _Array = Float[np.ndarray, "..."]
+
+
+#: Into how many pieces the range of a coordinate is cut, see :meth:`Functions.normalise`. Any number gives a bound.
+_PIECES = 16
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ class Functions:
             names=one.names,
             slopes=np.where(every[:, None], one.slopes, 0),
             length=one.length,
+            reach=one.reach,
         )
 
     def knows(self, activation: Activation) -> bool:
@@ -98,15 +104,68 @@ class Functions:
         return bool(np.isfinite(_distance(activation, 0.0, 1.0)))
 
     def near_relu(self, row: Row, activation: Activation) -> Row:
-        """Return an activation that is a known distance from ReLU at most."""
+        """Return an activation that is a known distance from ReLU at most.
+
+        Where that is too far, coordinates that are all but the same number have a factor ``f(x)/x`` in common.
+        """
         ends = self._ends(row)
         relative, absolute = self.kernels.activation(activation)
-        self.table.note(2 * np.maximum(np.abs(ends.low), np.abs(ends.high)))  # a kernel may double its argument
+        size = np.maximum(np.abs(ends.low), np.abs(ends.high))
+        self.table.note(2 * size)  # a kernel may double its argument
         away = _distances(activation, ends)
-        kept = self.relu(row)
-        found = [self._more_error(one, relative * (1 + relative) * one.size(self.table)) for one in kept.parts]
+        found = list(self.relu(row).parts)
+        far = (ends.low > 0) & (away > UNIT * size)
+        if far.any():
+            first = far.argmax(axis=1)
+            apart = np.expm1(float(activation.ratio_slope) * self._apart(row, first)) * (1 + slack(1))
+            near = far & (apart * size < away)
+            away = np.where(near, 0, away)
+            found = list(self._restricted(self.relu(row), ~near).parts)
+            found += self._sharing(row, activation, near, (first, ends, apart))
+        found = [self._more_error(one, relative * (1 + relative) * one.size(self.table)) for one in found]
         more = away * (1 + relative) * (1 + slack(1)) + absolute * (1 + relative)
         return Row(row.width, (*found, part(ALONE, nothing(row.width), more))).merged(self.table)
+
+    def _restricted(self, row: Row, where: Bool[np.ndarray, "cells width"]) -> Row:
+        return Row(row.width, tuple(self._kept(one, where) for one in row.parts))
+
+    def _apart(self, row: Row, first: Int[np.ndarray, " cells"]) -> _Array:
+        """Return how far coordinates may be from the first of each cell."""
+        found = []
+        for one in row.parts:
+            known, error, size = (
+                np.broadcast_to(values, (len(first), row.width))
+                for values in (one.known, one.error, one.size(self.table))
+            )
+            at = np.arange(len(first)), first
+            middle, radius = self.table.middles(one.names)
+            slopes = one.slopes[None] - one.slopes[first][:, None]
+            centre = known - known[at][:, None] + (slopes * middle[:, None]).sum(axis=2)
+            wide = (np.abs(slopes) * radius[:, None]).sum(axis=2) + error + error[at][:, None]
+            wide = wide + slack(len(one.names) + 2) * (size + size[at][:, None])
+            found.append((np.abs(centre) + wide) * self.table.times(one.monomial).high[:, None])
+        return reduce_sum(found) * (1 + slack(len(found)))
+
+    def _sharing(
+        self,
+        row: Row,
+        activation: Activation,
+        near: Bool[np.ndarray, "cells width"],
+        of: tuple[Int[np.ndarray, " cells"], Bounds, _Array],
+    ) -> list[Part]:
+        """Return parts of ``f(x_i) = (f(x)/x) x_i (1 + e)``, with ``x`` the first of each cell that is far from ReLU."""
+        first, ends, apart = of
+        cells = np.arange(len(first))
+        shares = [_share(activation, low, high) for low, high in zip(*(end[cells, first] for end in ends), strict=True)]
+        shares = [share if some else (1.0, 1.0) for share, some in zip(shares, near.any(axis=1), strict=True)]
+        factor = self.table.factor(*np.array(shares).T)
+        found = []
+        for one in self._restricted(row, near).parts:
+            error = np.where(near, apart, 0) * one.size(self.table)
+            monomial = tuple(sorted(one.monomial + factor))
+            # the factor is at most 1
+            found.append(self._more_error(replace(one, monomial=monomial), error))
+        return found
 
     def _ends(self, row: Row) -> Bounds:
         """Return bounds of every coordinate, by its parts and by what is left of them over their common factor."""
@@ -120,7 +179,7 @@ class Functions:
 
     def _more_error(self, one: Part, error: _Array) -> Part:
         length = one.norm(self.table) + error_length(error, one.monomial, self.table)
-        return replace(one, error=one.error + error, length=length)
+        return replace(one, error=one.error + error, length=length, reach=one.reaching(self.table, error))
 
     # products --------------------------------------------------------------------------------------------------------
 
@@ -179,12 +238,13 @@ class Functions:
         tiny = errors.tiny * (3 + found.high if centred else np.ones(1))
         parts = [part(ALONE, nothing(row.width), tiny[:, None] * (row.nonzero(self.table) | centred))]
         bound = self._stretched(row, errors.stretch(roots.low), centred=centred)
+        reach = self._reach(row, errors, factor, centred=centred)
         for one in row.parts:
             monomial = tuple(sorted(one.monomial + factor))
             if one.monomial:
                 roots = _roots(self._spread(row, one.monomial, centred=centred))
                 self.table.tighten(monomial, errors.factor(roots, self.table.times(one.monomial)))
-            parts += self._normed(one, monomial, errors.step, bound, centred=centred)
+            parts += self._normed(one, monomial, errors.step, (bound, reach or one.reach), centred=centred)
         if centred:
             off = self.table.unknown(-errors.mean, errors.mean)
             error = np.broadcast_to(errors.step * errors.mean[:, None], (len(errors.mean), row.width))
@@ -205,6 +265,30 @@ class Functions:
         longest = reduce_sum(lengths) * (1 + slack(len(lengths)))
         return replace(spread, most=np.minimum(spread.most, (longest * longest * (1 + 4 * UNIT))[:, None, None]))
 
+    def _reach(self, row: Row, errors: NormError, factor: Monomial, *, centred: bool) -> Reach | None:
+        """Return the largest ``F |x_i|`` for a row of one part without factors: ``F`` is small where ``x_i`` is large.
+
+        For any piece of the range of ``x_i``, ``F`` is at most what the least squares of rows with ``x_i`` in it give.
+        Coordinates of the same range have the same bound. All cells are taken together.
+        """
+        if len(row.parts) != 1 or row.parts[0].monomial:
+            return None
+        ends = row.hull(self.table)
+        low, high = ends.low.min(axis=0), ends.high.max(axis=0)
+        ranges, place = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
+        place, most = place.reshape(-1), np.empty(ranges.shape[1])
+        worst = errors.worst()
+        for at, (least, largest) in enumerate(ranges.T):
+            cuts = np.linspace(least, largest, _PIECES + 1 if largest > least else 2)
+            cuts[0], cuts[-1] = least, largest
+            below, above = (np.tile(end, (len(cuts) - 1, 1, 1)) for end in (low, high))
+            chosen = int(np.argmax(place == at))
+            below[:, 0, chosen], above[:, 0, chosen] = cuts[:-1], cuts[1:]
+            spread = (about_mean if centred else about_zero)(below, above, UNIT)
+            largest_factor = worst.factor(_roots(spread), self.table.times(ALONE)).high
+            most[at] = (np.maximum(np.abs(cuts[:-1]), np.abs(cuts[1:])) * largest_factor).max()
+        return Reach(factor, most[place][None] * (1 + slack(1)))
+
     def _stretched(self, row: Row, stretch: _Array, *, centred: bool) -> _Array:
         """Return the largest length of any part of the result but its mean."""
         nonzero = [one.nonzero(self.table) for one in row.parts]
@@ -213,13 +297,17 @@ class Functions:
         share = 1 - int(np.sum(nonzero)) / row.width if centred else 1.0
         return np.asarray(stretch / np.sqrt(share) * (1 + slack(2)) if share > 0 else UNKNOWN_LENGTH)
 
-    def _normed(self, one: Part, monomial: Monomial, step: float, bound: _Array, *, centred: bool) -> list[Part]:
+    def _normed(
+        self, one: Part, monomial: Monomial, step: float, bound: tuple[_Array, Reach | None], *, centred: bool
+    ) -> list[Part]:
         """Return ``F mu X``, and ``-F mu`` times the mean of ``X``."""
         size = one.size(self.table)
         average = size.mean(axis=1, keepdims=True) * (1 + slack(one.width)) if centred else np.zeros((1, 1))
         own = step * (size + average) + slack(1) * size
-        length = bound + error_length(own, monomial, self.table)
-        parts = [part(monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length)]
+        length = bound[0] + error_length(own, monomial, self.table)
+        reach = replace(one, reach=bound[1]).reaching(self.table, own)
+        error = one.error + own
+        parts = [part(monomial, one.known, error, names=one.names, slopes=one.slopes, length=length, reach=reach)]
         if centred:
             middle, radius = self.table.middles(one.names)
             slopes = one.slopes.mean(axis=0)
@@ -256,6 +344,16 @@ def _power_below(values: _Array) -> _Array:
     """Return the largest quarter of a power of two that is not above a number; 0 for 0, and NaN for what is none."""
     mantissa, exponent = np.frexp(values)
     return np.asarray(np.where(np.isfinite(values), np.ldexp(np.floor(mantissa * 8) / 8, exponent), np.nan))
+
+
+@lru_cache(maxsize=2**12)
+def _share(activation: Activation, low: float, high: float) -> tuple[float, float]:
+    """Return bounds of ``f(x)/x`` between two positive numbers; NaN where there are none."""
+    if not 0 < low <= high < np.inf:
+        return float("nan"), float("nan")
+    with ball_precision():
+        least, most = activation.ratio(flint.arb(low), flint.arb(high))
+    return float(np.nextafter(float(least.lower()), 0)), float(np.nextafter(float(most.upper()), np.inf))
 
 
 @lru_cache(maxsize=2**12)

@@ -123,6 +123,19 @@ def _stacked(columns: Sequence[_Array]) -> _Array:
     return np.stack([np.broadcast_to(column, cells) for column in columns], axis=1)
 
 
+class Reach(NamedTuple):
+    """Bounds of the coordinates of a part times some of its factors, which a norm gives more than theirs by themselves.
+
+    Attributes:
+        core: the factors, all of them of the part's monomial.
+        most: the largest magnitude of each coordinate times the core, cells x width, or 1 x width.
+
+    """
+
+    core: Monomial
+    most: _Array
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """``mu (c + A v + e)``.
@@ -135,6 +148,7 @@ class Part:
         error: the largest ``|e|``, cells x width, or 1 x width.
         length: upper bounds of the Euclidean length of the part, its factors included; infinite where nothing more is
             known than what its coordinates tell.
+        reach: more that is known of coordinates, factors included.
 
     """
 
@@ -144,6 +158,7 @@ class Part:
     slopes: _Array
     error: _Array
     length: _Array
+    reach: Reach | None = None
 
     @property
     def width(self) -> int:
@@ -170,6 +185,27 @@ class Part:
     def nonzero(self, table: Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return the coordinates that are not 0 in every cell."""
         return table.once(self, "nonzero", lambda table: (self.size(table) != 0).any(axis=0))
+
+    def over(self, table: Table, divisor: Monomial) -> Bounds:
+        """Return bounds of the part divided by a product of factors."""
+        return table.once(self, f"over {divisor}", lambda table: self._over(table, divisor))
+
+    def _over(self, table: Table, divisor: Monomial) -> Bounds:
+        scale, (least, most) = table.over(self.monomial, divisor), self.bounds(table)
+        below, above = scale.low[:, None], scale.high[:, None]
+        low, high = np.where(least >= 0, least * below, least * above), np.where(most >= 0, most * above, most * below)
+        rest = None if self.reach is None else _less(self.monomial, (*divisor, *self.reach.core))
+        if self.reach is None or rest is None:
+            return Bounds(low, high)
+        reach = self.reach.most * table.times(rest).high[:, None] * (1 + 4 * UNIT)
+        return Bounds(np.fmax(low, -reach), np.fmin(high, reach))
+
+    def reaching(self, table: Table, error: _Array) -> Reach | None:
+        """Return the reach of the same part with more errors of every coordinate."""
+        if self.reach is None:
+            return None
+        more = error * table.times(self.reach.core).high[:, None] * (1 + slack(1))
+        return Reach(self.reach.core, (self.reach.most + more) * (1 + slack(1)))
 
     @property
     def told(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -204,6 +240,7 @@ def part(
     names: tuple[int, ...] = (),
     slopes: _Array | None = None,
     length: _Array = UNKNOWN_LENGTH,
+    reach: Reach | None = None,
 ) -> Part:
     """Return a part; numbers that are too small to compute with become errors, and unknown numbers without a slope go.
 
@@ -219,7 +256,7 @@ def part(
         held, names = held[:, moved], tuple(name for name, kept in zip(names, moved.tolist(), strict=True) if kept)
     if ((np.abs(held) < FINEST) & (held != 0)).any():
         held = np.full_like(held, np.nan)
-    return Part(monomial, known, names, held, error, length)
+    return Part(monomial, known, names, held, error, length, reach)
 
 
 def nothing(width: int) -> _Array:
@@ -244,12 +281,8 @@ class Row:
         """Return bounds of every coordinate, divided by a product of factors."""
         low, high = nothing(self.width), nothing(self.width)
         for group in _by_monomial(self.parts).values():
-            ends = [one.bounds(table) for one in group]
-            least, most = (reduce_sum([getattr(end, side) for end in ends]) for side in ("low", "high"))
-            scale = table.over(group[0].monomial, divisor)
-            below, above = scale.low[:, None], scale.high[:, None]
-            low = low + np.where(least >= 0, least * below, least * above)
-            high = high + np.where(most >= 0, most * above, most * below)
+            ends = [one.over(table, divisor) for one in group]
+            low, high = low + reduce_sum([end.low for end in ends]), high + reduce_sum([end.high for end in ends])
         own = slack(len(self.parts)) * self._size(table, divisor)
         return Bounds(low - own, high + own)
 
@@ -286,6 +319,12 @@ def reduce_sum(arrays: Iterable[_Array]) -> _Array:
     return first
 
 
+def _less(monomial: Monomial, factors: Monomial) -> Monomial | None:
+    """Return what is left of a product without some factors; ``None`` if it does not have them."""
+    left, taken = Counter(monomial), Counter(factors)
+    return None if taken - left else tuple(sorted((left - taken).elements()))
+
+
 def _by_monomial(parts: Sequence[Part]) -> dict[Monomial, list[Part]]:
     found: dict[Monomial, list[Part]] = {}
     for one in parts:
@@ -307,7 +346,21 @@ def _added(group: Sequence[Part], table: Table) -> Part:
         slopes=slopes,
         length=reduce_sum([one.norm(table) for one in group]) * (1 + slack(len(group)))
         + error_length(own, group[0].monomial, table),
+        reach=_joined(group, own, table),
     )
+
+
+def _joined(group: Sequence[Part], own: _Array, table: Table) -> Reach | None:
+    """Return the reach of a sum of parts, of which one at least has one."""
+    reaches = [one.reach for one in group if one.reach is not None]
+    if not reaches:
+        return None
+    core = reaches[0].core
+    scale = table.times(core).high[:, None] * (1 + 4 * UNIT)
+    most = [
+        one.reach.most if one.reach is not None and one.reach.core == core else one.size(table) * scale for one in group
+    ]
+    return Reach(core, (reduce_sum(most) + own * scale) * (1 + slack(len(group))))
 
 
 def error_length(error: _Array, monomial: Monomial, table: Table) -> _Array:
