@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.kernels import Kernels, SumError
@@ -64,22 +64,44 @@ class Sums:
     def linear(self, row: Row, weight: Matrix, bias: Matrix | None) -> Row:
         """Return ``W x + b``."""
         shift = np.zeros(len(weight.values)) if bias is None else bias.column
-        errors, last = self.errors(row, weight, bias)
+        allowed = self._allowed(row, weight, bias)
+        errors, alone = self._before_last(row, weight, bias, allowed)
         found = [self._linear(one, weight.values, error) for one, error in zip(row.parts, errors, strict=True)]
-        found.append(part(ALONE, shift[None], last))
-        return Row(len(shift), tuple(found)).merged(self.table)
+        found.append(part(ALONE, shift[None], alone))
+        return Row(len(shift), tuple(found)).merged(self.table).loosened(self.table, allowed.last)
 
     def errors(self, row: Row, weight: Matrix, bias: Matrix | None) -> tuple[list[_Array], _Array]:
         """Return how far computed ``W x + b`` may be off: the error of each part, and one without factors."""
-        values, moving = weight.values, row.nonzero(self.table)
-        shift = np.zeros(len(values)) if bias is None else bias.column
-        rounds = ~is_power_of_two(values)
-        if bias is not None:
-            rounds = rounds & self.kernels.rounds_products(shift)[:, None]
-        used = (values != 0) & moving
+        allowed = self._allowed(row, weight, bias)
+        errors, alone = self._before_last(row, weight, bias, allowed)
+        heavy = np.abs(weight.values).T
+        sizes = [one.size(self.table) @ heavy for one in row.parts]
+        shift = np.zeros(len(weight.values)) if bias is None else np.abs(bias.column)
+        last = [
+            (error + allowed.last * (size + error)) * (1 + slack(len(heavy)))
+            for size, error in zip([*sizes, shift[None]], [*errors, alone], strict=True)
+        ]
+        return last[:-1], last[-1]
+
+    def _allowed(self, row: Row, weight: Matrix, bias: Matrix | None) -> SumError:
+        """Return the allowances of every sum."""
+        used = (weight.values != 0) & row.nonzero(self.table)
+        shift = np.zeros(len(used)) if bias is None else bias.column
         count = used.sum(axis=1) + (shift != 0)
-        allowed = self.kernels.sums(count.astype(np.float64), ~(used & rounds).any(axis=1))
-        heavy, rounding = np.abs(values).T, np.abs(np.where(rounds, values, 0)).T
+        return self.kernels.sums(count.astype(np.float64), ~(used & self._rounds(weight, bias)).any(axis=1))
+
+    def _rounds(self, weight: Matrix, bias: Matrix | None) -> Bool[np.ndarray, "rows columns"]:
+        """Return which products may round."""
+        rounds = ~is_power_of_two(weight.values)
+        return rounds if bias is None else rounds & self.kernels.rounds_products(bias.column)[:, None]
+
+    def _before_last(
+        self, row: Row, weight: Matrix, bias: Matrix | None, allowed: SumError
+    ) -> tuple[list[_Array], _Array]:
+        """Return the errors before the last operation of every sum."""
+        values = weight.values
+        shift = np.zeros(len(values)) if bias is None else bias.column
+        heavy, rounding = np.abs(values).T, np.abs(np.where(self._rounds(weight, bias), values, 0)).T
         found = []
         for one in row.parts:
             size = one.size(self.table)
@@ -113,10 +135,9 @@ class Sums:
         return Reach(one.reach.core, most * (1 + slack(one.width)))
 
     def _error(self, magnitude: _Array, rounding: _Array, allowed: SumError, count: int) -> _Array:
-        """Return what sums of so many terms are off by, for magnitudes of all and of the products that may round."""
+        """Return what is off before the last of so many operations, for magnitudes of all and of what may round."""
         before = allowed.product * rounding + allowed.partial * magnitude
-        after = allowed.last * (magnitude + before) + slack(count) * magnitude
-        return np.asarray((before + after) * (1 + slack(count)))
+        return np.asarray((before + slack(count) * magnitude) * (1 + slack(count)))
 
     def _magnitude(self, sums: _Array, allowed: SumError) -> _Array:
         """Return the magnitudes that sums may have in any order, with their roundings."""
@@ -131,10 +152,10 @@ class Sums:
         whole = Row(rows[0].width, tuple(parts)).merged(self.table)
         self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
         found = [self._rounded(one, allowed, len(rows)) for one in whole.parts]
-        return self._with_tiny(found, allowed.tiny * (count > 1))
+        return self._with_tiny(found, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
 
     def _rounded(self, one: Part, allowed: SumError, count: int) -> Part:
-        """Return a part of sums of numbers, with its errors."""
+        """Return a part of sums of numbers, with its errors before the last operation."""
         size = one.size(self.table)
         own = self._error(size, size, allowed, count)
         length = one.norm(self.table) + error_length(own, one.monomial, self.table)
@@ -168,7 +189,8 @@ class Sums:
         allowed = self.kernels.sums(count.astype(np.float64), np.full(width, exact))
         whole = Row(width, tuple(weighted)).merged(self.table)
         self.table.note(self._magnitude(whole.magnitude(self.table), allowed))
-        return self._with_tiny([self._rounded(one, allowed, len(rows)) for one in whole.parts], allowed.tiny)
+        found = self._with_tiny([self._rounded(one, allowed, len(rows)) for one in whole.parts], allowed.tiny)
+        return found.loosened(self.table, allowed.last)
 
     def _weighted(self, row: Row, low: _Array, high: _Array) -> list[Part]:
         first = float(low[0])

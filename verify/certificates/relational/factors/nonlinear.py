@@ -122,9 +122,9 @@ class Functions:
             away = np.where(near, 0, away)
             found = list(self._restricted(self.relu(row), ~near).parts)
             found += self._sharing(row, activation, near, (first, ends, apart))
-        found = [self._more_error(one, relative * (1 + relative) * one.size(self.table)) for one in found]
-        more = away * (1 + relative) * (1 + slack(1)) + absolute * (1 + relative)
-        return Row(row.width, (*found, part(ALONE, nothing(row.width), more))).merged(self.table)
+        more = away * (1 + slack(1)) + absolute
+        whole = Row(row.width, (*found, part(ALONE, nothing(row.width), more))).merged(self.table)
+        return whole.loosened(self.table, relative)
 
     def _restricted(self, row: Row, where: Bool[np.ndarray, "cells width"]) -> Row:
         return Row(row.width, tuple(self._kept(one, where) for one in row.parts))
@@ -159,12 +159,13 @@ class Functions:
         shares = [_share(activation, low, high) for low, high in zip(*(end[cells, first] for end in ends), strict=True)]
         shares = [share if some else (1.0, 1.0) for share, some in zip(shares, near.any(axis=1), strict=True)]
         factor = self.table.factor(*np.array(shares).T)
+        factor_bounds = self.table.times(factor)
         found = []
         for one in self._restricted(row, near).parts:
             error = np.where(near, apart, 0) * one.size(self.table)
             monomial = tuple(sorted(one.monomial + factor))
-            # the factor is at most 1
-            found.append(self._more_error(replace(one, monomial=monomial), error))
+            length = one.norm(self.table) * factor_bounds.high * (1 + slack(1))
+            found.append(replace(one, monomial=monomial, length=length).loosened(self.table, error))
         return found
 
     def _ends(self, row: Row) -> Bounds:
@@ -176,10 +177,6 @@ class Functions:
         high = np.where(inner.high >= 0, inner.high * above, inner.high * below)
         own = slack(1) * np.maximum(np.abs(low), np.abs(high))
         return Bounds(np.fmax(ends.low, low - own), np.fmin(ends.high, high + own))
-
-    def _more_error(self, one: Part, error: _Array) -> Part:
-        length = one.norm(self.table) + error_length(error, one.monomial, self.table)
-        return replace(one, error=one.error + error, length=length, reach=one.reaching(self.table, error))
 
     # products --------------------------------------------------------------------------------------------------------
 

@@ -207,6 +207,12 @@ class Part:
         more = error * table.times(self.reach.core).high[:, None] * (1 + slack(1))
         return Reach(self.reach.core, (self.reach.most + more) * (1 + slack(1)))
 
+    def loosened(self, table: Table, error: _Array) -> Part:
+        """Return the part with more errors of every coordinate."""
+        error = error * (1 + slack(1))
+        length = self.norm(table) + error_length(error, self.monomial, table)
+        return replace(self, error=self.error + error, length=length, reach=self.reaching(table, error))
+
     @property
     def told(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """The coordinates of which more is known than an error."""
@@ -300,6 +306,21 @@ class Row:
         for one in self.parts:
             found |= one.nonzero(table)
         return found
+
+    def loosened(self, table: Table, relative: _Array | float) -> Row:
+        """Return the row with every coordinate off by a part of itself.
+
+        That is at most as much of each of its parts. Where parts cancel, with different factors, it is less as a part
+        of the whole over the factors that all of them have.
+        """
+        factor = common(self.parts)
+        low, high = self.hull(table, factor)
+        most = np.maximum(np.abs(low), np.abs(high))
+        sizes = [one.size(table) * table.over(one.monomial, factor).low[:, None] for one in self.parts]
+        whole = most < reduce_sum([nothing(self.width), *sizes])
+        found = [one.loosened(table, np.where(whole, 0, relative * one.size(table))) for one in self.parts]
+        error = np.where(whole, relative * most, 0) * (1 + slack(1))
+        return replace(self, parts=(*found, part(factor, nothing(self.width), error))).merged(table)
 
     def merged(self, table: Table) -> Row:
         """Return the row with one part for each monomial, and none that is 0."""
