@@ -17,6 +17,7 @@ from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.kernels import Kernels, SumError
 from verify.certificates.relational.factors.parts import (
     ALONE,
+    Monomial,
     Part,
     Reach,
     Row,
@@ -65,23 +66,21 @@ class Sums:
         """Return ``W x + b``."""
         shift = np.zeros(len(weight.values)) if bias is None else bias.column
         allowed = self._allowed(row, weight, bias)
-        errors, alone = self._before_last(row, weight, bias, allowed)
-        found = [self._linear(one, weight.values, error) for one, error in zip(row.parts, errors, strict=True)]
-        found.append(part(ALONE, shift[None], alone))
-        return Row(len(shift), tuple(found)).merged(self.table).loosened(self.table, allowed.last)
+        found = [self._linear(one, weight.values) for one in row.parts]
+        found.append(part(ALONE, shift[None], np.abs(shift)[None] * slack(1)))
+        whole = Row(len(shift), tuple(found)).merged(self.table)
+        rounded = whole.with_errors(self._before_last(row, weight, bias, allowed), self.table)
+        return rounded.loosened(self.table, allowed.last)
 
-    def errors(self, row: Row, weight: Matrix, bias: Matrix | None) -> tuple[list[_Array], _Array]:
-        """Return how far computed ``W x + b`` may be off: the error of each part, and one without factors."""
-        allowed = self._allowed(row, weight, bias)
-        errors, alone = self._before_last(row, weight, bias, allowed)
-        heavy = np.abs(weight.values).T
-        sizes = [one.size(self.table) @ heavy for one in row.parts]
-        shift = np.zeros(len(weight.values)) if bias is None else np.abs(bias.column)
-        last = [
-            (error + allowed.last * (size + error)) * (1 + slack(len(heavy)))
-            for size, error in zip([*sizes, shift[None]], [*errors, alone], strict=True)
-        ]
-        return last[:-1], last[-1]
+    def errors(self, row: Row, weight: Matrix, bias: Matrix | None) -> list[tuple[Monomial, _Array]]:
+        """Return how far computed ``W x + b`` may be off, products of factors with an error of each sum."""
+        allowed, heavy = self._allowed(row, weight, bias), np.abs(weight.values).T
+        before = self._before_last(row, weight, bias, allowed)
+        sums = [(monomial, most @ heavy) for monomial, most in row.magnitudes(self.table)]
+        if bias is not None:
+            sums.append((ALONE, np.abs(bias.column)[None]))
+        grown = 1 + slack(len(heavy))
+        return [*before, *((monomial, allowed.last * most * grown) for monomial, most in [*sums, *before])]
 
     def _allowed(self, row: Row, weight: Matrix, bias: Matrix | None) -> SumError:
         """Return the allowances of every sum."""
@@ -97,29 +96,29 @@ class Sums:
 
     def _before_last(
         self, row: Row, weight: Matrix, bias: Matrix | None, allowed: SumError
-    ) -> tuple[list[_Array], _Array]:
+    ) -> list[tuple[Monomial, _Array]]:
         """Return the errors before the last operation of every sum."""
-        values = weight.values
-        shift = np.zeros(len(values)) if bias is None else bias.column
-        heavy, rounding = np.abs(values).T, np.abs(np.where(self._rounds(weight, bias), values, 0)).T
-        found = []
-        for one in row.parts:
-            size = one.size(self.table)
-            found.append(self._error(size @ heavy, size @ rounding, allowed, values.shape[1]))
-        size = np.abs(shift)[None]
-        self.table.note(self._magnitude(row.magnitude(self.table) @ heavy + size, allowed))
-        return found, self._error(size, np.zeros_like(size), allowed, values.shape[1]) + allowed.tiny
+        heavy, rounding = np.abs(weight.values).T, np.abs(np.where(self._rounds(weight, bias), weight.values, 0)).T
+        shift = np.zeros((1, len(weight.values))) if bias is None else np.abs(bias.column)[None]
+        self.table.note(self._magnitude(row.magnitude(self.table) @ heavy + shift, allowed))
+        found = [
+            (monomial, self._error(most @ heavy, most @ rounding, allowed, len(heavy)))
+            for monomial, most in row.magnitudes(self.table)
+        ]
+        return [*found, (ALONE, self._error(shift, np.zeros_like(shift), allowed, len(heavy)) + allowed.tiny)]
 
-    def _linear(self, one: Part, values: _Array, error: _Array) -> Part:
+    def _linear(self, one: Part, values: _Array) -> Part:
+        """Return ``W X``, with own roundings alone."""
         heavy, told = np.abs(values).T, one.told
+        own = slack(len(heavy)) * (one.size(self.table) @ heavy)
         # the largest row sum and column sum bound the largest stretch of a vector; mere errors are another vector
         read = heavy[told]
         stretch = np.sqrt(read.sum(axis=0).max(initial=0) * read.sum(axis=1).max(initial=0)) * (1 + slack(len(heavy)))
-        more = error + one.error[:, ~told] @ heavy[~told] * (1 + slack(len(heavy)))
+        more = own + one.error[:, ~told] @ heavy[~told] * (1 + slack(len(heavy)))
         return part(
             one.monomial,
             one.known @ values.T,
-            one.error @ heavy + error,
+            one.error @ heavy * (1 + slack(len(heavy))) + own,
             names=one.names,
             slopes=values @ one.slopes,
             length=_times(stretch, one.norm(self.table)) + error_length(more, one.monomial, self.table),
@@ -137,7 +136,7 @@ class Sums:
     def _error(self, magnitude: _Array, rounding: _Array, allowed: SumError, count: int) -> _Array:
         """Return what is off before the last of so many operations, for magnitudes of all and of what may round."""
         before = allowed.product * rounding + allowed.partial * magnitude
-        return np.asarray((before + slack(count) * magnitude) * (1 + slack(count)))
+        return np.asarray(before * (1 + slack(count)))
 
     def _magnitude(self, sums: _Array, allowed: SumError) -> _Array:
         """Return the magnitudes that sums may have in any order, with their roundings."""
@@ -157,7 +156,7 @@ class Sums:
     def _rounded(self, one: Part, allowed: SumError, count: int) -> Part:
         """Return a part of sums of numbers, with its errors before the last operation."""
         size = one.size(self.table)
-        own = self._error(size, size, allowed, count)
+        own = self._error(size, size, allowed, count) + slack(count) * size
         length = one.norm(self.table) + error_length(own, one.monomial, self.table)
         reach = one.reaching(self.table, own)
         return part(

@@ -50,15 +50,15 @@ class LogitMargins:
     def lower(self, row: Row, expected: Int[np.ndarray, " cells"]) -> Float[np.ndarray, " cells"]:
         """Return lower bounds of the margins; NaN, or infinite, where a number may not be finite."""
         read = np.flatnonzero((self.weight.values != 0).any(axis=0) & row.nonzero(self.table))
-        parts, alone = Sums(self.table, self.kernels).errors(row, self.weight, self.bias)
+        errors = Sums(self.table, self.kernels).errors(row, self.weight, self.bias)
         lower = np.full(len(expected), np.inf)
         chunk = max(1, BATCH_NUMBERS // (len(self.weight.values) * max(1, len(read))))
         for start in range(0, len(expected), chunk):
             cells = np.arange(len(expected))[start : start + chunk]
             tokens = expected[cells]
-            pieces = [self._raised(tokens, _at(alone, cells))]
-            for one, error in zip(row.parts, parts, strict=True):
-                pieces.append((one.monomial, self._gaps(one, tokens, read, cells, _at(error, cells))))
+            pieces = [self._raised(tokens)]
+            pieces += [(one.monomial, self._gaps(one, tokens, read, cells)) for one in row.parts]
+            pieces += [(monomial, _around(0, self._both(_at(error, cells), tokens))) for monomial, error in errors]
             lower[cells] = self._least(pieces, common(row.parts), tokens, cells)
         return lower
 
@@ -71,19 +71,19 @@ class LogitMargins:
         found = np.where(np.arange(found.shape[1]) == expected[:, None], np.inf, found)
         return np.asarray(found.min(axis=1))
 
-    def _raised(self, expected: _Places, error: _Array) -> _Piece:
-        """Return the differences of biases, with errors that have no factors."""
+    def _raised(self, expected: _Places) -> _Piece:
+        """Return the differences of biases."""
         shift = self.bias.column
         raised, size = shift[expected][:, None] - shift, np.abs(shift[expected])[:, None] + np.abs(shift)
-        return ALONE, _around(raised, slack(1) * size + self._both(error, expected))
+        return ALONE, _around(raised, slack(1) * size)
 
     def _both(self, error: _Array, expected: _Places) -> _Array:
         """Return the error of a logit and that of the promised one."""
         places = np.broadcast_to(error, (len(expected), error.shape[1]))
         return np.asarray((places + places[np.arange(len(expected)), expected][:, None]) * (1 + slack(1)))
 
-    def _gaps(self, one: Part, expected: _Places, read: _Places, cells: _Places, error: _Array) -> Bounds:
-        """Return bounds of ``(W_v - W_w) X`` and its errors for one part, cells x tokens."""
+    def _gaps(self, one: Part, expected: _Places, read: _Places, cells: _Places) -> Bounds:
+        """Return bounds of ``(W_v - W_w) X`` for one part, cells x tokens."""
         weight = self.weight.values[:, read]
         difference = weight[expected][:, None] - weight
         heavy = np.abs(weight[expected])[:, None] + np.abs(weight)
@@ -94,7 +94,7 @@ class LogitMargins:
         wide = (np.abs(difference) * own).sum(axis=2) + (np.abs(slopes) * radius).sum(axis=2)
         count = len(read) + len(one.names)
         wide = wide * (1 + slack(count)) + 2 * slack(count) * (heavy * size).sum(axis=2)
-        return _around(centre, wide + self._both(error, expected))
+        return _around(centre, wide)
 
     def _summed(self, pieces: list[_Piece], divisor: Monomial, cells: _Places) -> _Array:
         """Return lower bounds of the sum, divided by a product of factors."""
@@ -116,5 +116,5 @@ def _at(values: _Array, cells: _Array) -> _Array:
     return values if len(values) == 1 else values[cells]
 
 
-def _around(centre: _Array, wide: _Array) -> Bounds:
+def _around(centre: _Array | int, wide: _Array) -> Bounds:
     return Bounds(centre - wide, centre + wide)

@@ -186,8 +186,8 @@ class Functions:
         moving = left.nonzero(self.table) & right.nonzero(self.table)
         tiny = (self.kernels.tiny * moving)[None]
         whole = Row(left.width, (*found, part(ALONE, nothing(left.width), tiny))).merged(self.table)
-        self.table.note(whole.magnitude(self.table))
-        return whole
+        self.table.note(whole.magnitude(self.table) * (1 + self.kernels.step))
+        return whole.loosened(self.table, self.kernels.step)
 
     def _product(self, left: Part, right: Part) -> Part:
         """Return ``(c + A v + e)(c' + A' v + e')``: what is affine in ``v`` about its middle, and the rest as errors.
@@ -211,7 +211,7 @@ class Functions:
             + (left.error + moves) * (right.error + others)
         )
         count = len(left.names) + len(right.names) + 8
-        error = (error + (slack(count) * 4 + self.kernels.step) * sizes) * (1 + slack(count))
+        error = (error + slack(count) * 4 * sizes) * (1 + slack(count))
         names = (*left.names, *(name for name in right.names if name not in left.names))
         joined = np.zeros((left.width, len(names)))
         joined[:, : len(left.names)] = slopes

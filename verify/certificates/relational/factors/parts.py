@@ -307,20 +307,32 @@ class Row:
             found |= one.nonzero(table)
         return found
 
-    def loosened(self, table: Table, relative: _Array | float) -> Row:
-        """Return the row with every coordinate off by a part of itself.
+    def magnitudes(self, table: Table) -> list[tuple[Monomial, _Array]]:
+        """Return products of factors with numbers, which add up to at least the magnitude of every coordinate.
 
-        That is at most as much of each of its parts. Where parts cancel, with different factors, it is less as a part
-        of the whole over the factors that all of them have.
+        That is the magnitudes of its parts. Where parts cancel, with different factors, the whole is smaller than they
+        are, over the factors that all of them have.
         """
         factor = common(self.parts)
         low, high = self.hull(table, factor)
         most = np.maximum(np.abs(low), np.abs(high))
         sizes = [one.size(table) * table.over(one.monomial, factor).low[:, None] for one in self.parts]
         whole = most < reduce_sum([nothing(self.width), *sizes])
-        found = [one.loosened(table, np.where(whole, 0, relative * one.size(table))) for one in self.parts]
-        error = np.where(whole, relative * most, 0) * (1 + slack(1))
-        return replace(self, parts=(*found, part(factor, nothing(self.width), error))).merged(table)
+        found = [(one.monomial, np.where(whole, 0, one.size(table))) for one in self.parts]
+        return [*found, (factor, np.where(whole, most, 0))]
+
+    def with_errors(self, errors: Sequence[tuple[Monomial, _Array]], table: Table) -> Row:
+        """Return the row with more errors of every coordinate, each with a product of factors."""
+        more = {monomial: nothing(self.width) for monomial, _ in errors}
+        for monomial, error in errors:
+            more[monomial] = more[monomial] + error * (1 + slack(len(errors)))
+        found = [one.loosened(table, more.pop(one.monomial, nothing(self.width))) for one in self.merged(table).parts]
+        found += [part(monomial, nothing(self.width), error) for monomial, error in more.items()]
+        return replace(self, parts=tuple(found)).merged(table)
+
+    def loosened(self, table: Table, relative: _Array | float) -> Row:
+        """Return the row with every coordinate off by a part of itself."""
+        return self.with_errors([(mono, relative * most) for mono, most in self.magnitudes(table)], table)
 
     def merged(self, table: Table) -> Row:
         """Return the row with one part for each monomial, and none that is 0."""
