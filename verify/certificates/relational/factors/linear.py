@@ -32,6 +32,10 @@ from verify.certificates.relational.factors.parts import (
 _Array = Float[np.ndarray, "..."]
 
 
+#: Errors of a part that are kept as unknown numbers, if several sums read them: a limit of the work.
+_NAMED = 8
+
+
 @dataclass(frozen=True)
 class Matrix:
     """A weight, as float64 numbers that are off by at most the own roundings of a number.
@@ -115,15 +119,21 @@ class Sums:
         read = heavy[told]
         stretch = np.sqrt(read.sum(axis=0).max(initial=0) * read.sum(axis=1).max(initial=0)) * (1 + slack(len(heavy)))
         more = own + one.error[:, ~told] @ heavy[~told] * (1 + slack(len(heavy)))
+        named = one.naming(self.table, self._common(one, values))
         return part(
             one.monomial,
             one.known @ values.T,
-            one.error @ heavy * (1 + slack(len(heavy))) + own,
-            names=one.names,
-            slopes=values @ one.slopes,
+            named.error @ heavy * (1 + slack(len(heavy))) + own,
+            names=named.names,
+            slopes=values @ named.slopes,
             length=_times(stretch, one.norm(self.table)) + error_length(more, one.monomial, self.table),
             reach=self._reach(one, heavy, more),
         )
+
+    def _common(self, one: Part, values: _Array) -> list[int]:
+        """Return the coordinates whose errors several sums have in common, the largest ones of many."""
+        several = np.flatnonzero(((values != 0).sum(axis=0) > 1) & (one.error != 0).any(axis=0))
+        return sorted(several[np.argsort(-one.error.max(axis=0)[several], kind="stable")][:_NAMED].tolist())
 
     def _reach(self, one: Part, heavy: _Array, more: _Array) -> Reach | None:
         """Return how far sums of coordinates reach, of which only some are more than errors, and ``more``."""

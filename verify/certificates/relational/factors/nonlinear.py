@@ -50,6 +50,8 @@ from verify.certificates.relational.factors.parts import (
 _Array = Float[np.ndarray, "..."]
 
 
+#: Products of unknown numbers that are kept for each coordinate of a product of rows, on average: a limit of the work.
+_PAIRS = 4
 #: Into how many pieces the range of a coordinate is cut, see :meth:`Functions.normalise`. Any number gives a bound.
 _PIECES = 16
 
@@ -190,7 +192,7 @@ class Functions:
         return whole.loosened(self.table, self.kernels.step)
 
     def _product(self, left: Part, right: Part) -> Part:
-        """Return ``(c + A v + e)(c' + A' v + e')``: what is affine in ``v`` about its middle, and the rest as errors.
+        """Return ``(c + A v + e)(c' + A' v + e')``: what is affine in ``v`` and products of two, and the rest as errors.
 
         Slopes are the same in all cells. A coordinate whose factor of them differs keeps its bounds alone.
         """
@@ -208,15 +210,30 @@ class Functions:
         error = (
             np.abs(d) * (left.error + folded)
             + np.abs(c) * (right.error + refolded)
-            + (left.error + moves) * (right.error + others)
+            + left.error * (right.error + others)
+            + moves * right.error
         )
+        pairs, second = self._pairs(left, right)
+        error = error + (moves * others if pairs is None else 0)
         count = len(left.names) + len(right.names) + 8
         error = (error + slack(count) * 4 * sizes) * (1 + slack(count))
         names = (*left.names, *(name for name in right.names if name not in left.names))
         joined = np.zeros((left.width, len(names)))
         joined[:, : len(left.names)] = slopes
         joined[:, [names.index(name) for name in right.names]] += others_slopes
+        names, joined = (*names, *(pairs or ())), np.concatenate([joined, second], axis=1)
         return part(tuple(sorted(left.monomial + right.monomial)), known, error, names=names, slopes=joined)
+
+    def _pairs(self, left: Part, right: Part) -> tuple[tuple[int, ...] | None, _Array]:
+        """Return the products of unknown numbers, less their middles, and their slopes; ``None`` where too many."""
+        met = np.argwhere((left.slopes != 0).T.astype(np.int64) @ (right.slopes != 0).astype(np.int64))
+        if len(met) > _PAIRS * left.width:
+            return None, np.zeros((left.width, 0))
+        found: dict[int, _Array] = {}
+        for one, other in met.tolist():
+            name = self.table.both(left.names[one], right.names[other])
+            found[name] = found.get(name, 0) + left.slopes[:, one] * right.slopes[:, other]
+        return tuple(found), np.stack([np.zeros(left.width), *found.values()], axis=1)[:, 1:]
 
     # norms -----------------------------------------------------------------------------------------------------------
 

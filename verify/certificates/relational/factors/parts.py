@@ -60,6 +60,7 @@ class Table:
         self._factors: list[Bounds] = []
         self._unknown: list[Bounds] = []
         self._known: dict[Monomial, Bounds] = {ALONE: Bounds(np.ones(1), np.ones(1))}
+        self._pairs: dict[tuple[int, int], int] = {}
         self._computed: dict[Any, Any] = {}
         self.most = 0.0
 
@@ -84,6 +85,15 @@ class Table:
         """Return the number of a new unknown number."""
         self._unknown.append(Bounds(low, high))
         return len(self._unknown) - 1
+
+    def both(self, one: int, other: int) -> int:
+        """Return the unknown number that is the product of two, each less its middle."""
+        key = (min(one, other), max(one, other))
+        if key not in self._pairs:
+            radii = [self.middles((name,))[1][:, 0] for name in key]
+            most = radii[0] * radii[1] * (1 + 4 * UNIT)
+            self._pairs[key] = self.unknown(-most, most)
+        return self._pairs[key]
 
     def tighten(self, monomial: Monomial, bounds: Bounds) -> None:
         """Note bounds of a product of factors that those of its factors do not tell."""
@@ -206,6 +216,19 @@ class Part:
             return None
         more = error * table.times(self.reach.core).high[:, None] * (1 + slack(1))
         return Reach(self.reach.core, (self.reach.most + more) * (1 + slack(1)))
+
+    def naming(self, table: Table, chosen: Sequence[int]) -> Part:
+        """Return the part with the errors of some coordinates as unknown numbers, the same ones each time."""
+        named = [(at, table.once(self, f"error of {at}", lambda table, at=at: self._name(table, at))) for at in chosen]  # type: ignore[misc] # bound at once
+        slopes = np.zeros((self.width, len(named)))
+        slopes[[at for at, _ in named], np.arange(len(named))] = 1
+        error = self.error.copy()
+        error[:, list(chosen)] = 0
+        names = (*self.names, *(name for _, name in named))
+        return replace(self, names=names, slopes=np.concatenate([self.slopes, slopes], axis=1), error=error)
+
+    def _name(self, table: Table, at: int) -> int:
+        return table.unknown(-self.error[:, at], self.error[:, at])
 
     def loosened(self, table: Table, error: _Array) -> Part:
         """Return the part with more errors of every coordinate."""
