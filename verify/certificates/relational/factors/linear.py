@@ -36,6 +36,11 @@ _Array = Float[np.ndarray, "..."]
 _NAMED = 8
 
 
+#: A factor is all but known if it varies by less than this share of itself. The product of two such errors is below the
+#: unit roundoff of float32. What is sound does not depend on it.
+_ALL_BUT_KNOWN = 2.0**-12
+
+
 @dataclass(frozen=True)
 class Matrix:
     """A weight, as float64 numbers that are off by at most the own roundings of a number.
@@ -218,11 +223,30 @@ class Sums:
         return found
 
     def _without_factors(self, one: Part) -> Part:
-        """Return a part of which nothing but errors is known as one without factors."""
-        if one.known.any() or one.slopes.any():
+        """Return a part without factors where these tell little: no sign is known, or the factors are all but known.
+
+        A factor that is all but known is its middle and an unknown number, which the coordinates still share.
+        """
+        low, high = self.table.times(one.monomial)
+        ends = one.bounds(self.table)
+        if not one.known.any() and ((ends.low <= 0) & (ends.high >= 0)).all():
+            most = np.maximum(-ends.low, ends.high) * high[:, None] * (1 + slack(1))
+            return part(ALONE, nothing(one.width), most, length=one.norm(self.table))
+        if one.slopes.any():
             return one
-        most = one.error * self.table.times(one.monomial).high[:, None] * (1 + slack(1))
-        return part(ALONE, nothing(one.width), most, length=one.norm(self.table))
+        if len(one.known) > 1 or not (high - low < _ALL_BUT_KNOWN * low).all():
+            return one
+        middle = low / 2 + high / 2
+        name = self.table.unknown((low - middle) * (1 + slack(1)), (high - middle) * (1 + slack(1)))
+        own = slack(4) * high[:, None] * np.abs(one.known)
+        return part(
+            ALONE,
+            middle[:, None] * one.known,
+            one.error * high[:, None] * (1 + slack(1)) + own,
+            names=(name,),
+            slopes=one.known.T,
+            length=one.norm(self.table),
+        )
 
     def _scaled(self, one: Part, factor: float) -> Part:
         own = slack(1) * abs(factor) * one.size(self.table)

@@ -51,7 +51,7 @@ _Array = Float[np.ndarray, "..."]
 
 
 #: Products of unknown numbers that are kept for each coordinate of a product of rows, on average: a limit of the work.
-_PAIRS = 4
+_PAIRS = 16
 #: Into how many pieces the range of a coordinate is cut, see :meth:`Functions.normalise`. Any number gives a bound.
 _PIECES = 16
 
@@ -192,48 +192,63 @@ class Functions:
         return whole.loosened(self.table, self.kernels.step)
 
     def _product(self, left: Part, right: Part) -> Part:
-        """Return ``(c + A v + e)(c' + A' v + e')``: what is affine in ``v`` and products of two, and the rest as errors.
+        """Return ``(c + A v + e)(c' + A' v' + e')``.
 
-        Slopes are the same in all cells. A coordinate whose factor of them differs keeps its bounds alone.
+        Products ``v v'`` are unknown numbers of their own, unless they are many. Slopes are the same in all cells:
+        where ``c`` is not, a coordinate of ``c A' v'`` keeps its bounds alone.
         """
-        sizes = left.size(self.table) * right.size(self.table)
-        sides = []
-        for own, other in ((left, right), (right, left)):
-            middle, radius = self.table.middles(own.names)
-            centre = other.known + self.table.middles(other.names)[0] @ other.slopes.T
-            alike = (centre == centre[:1]).all(axis=0)
-            moves = radius @ np.abs(own.slopes).T
-            slopes = np.where(alike, centre[0], 0)[:, None] * own.slopes
-            sides.append((own.known + middle @ own.slopes.T, moves, np.where(alike, 0, moves), slopes, middle))
-        (c, moves, folded, slopes, middle), (d, others, refolded, others_slopes, others_middle) = sides
-        known = c * d - middle @ slopes.T - others_middle @ others_slopes.T
+        linear, met = [self._times_known(left.known, right), self._times_known(right.known, left)], self._met(left, right)
+        known = left.known * right.known + linear[0].known + linear[1].known
         error = (
-            np.abs(d) * (left.error + folded)
-            + np.abs(c) * (right.error + refolded)
-            + left.error * (right.error + others)
-            + moves * right.error
+            left.error * right.size(self.table)
+            + left.size(self.table) * right.error
+            + linear[0].error
+            + linear[1].error
         )
-        pairs, second = self._pairs(left, right)
-        error = error + (moves * others if pairs is None else 0)
+        if met is None:
+            low, high = _multiplied(self._moved(left), self._moved(right))
+            known, error = known + (low / 2 + high / 2), error + (high / 2 - low / 2)
         count = len(left.names) + len(right.names) + 8
+        sizes = left.size(self.table) * right.size(self.table)
         error = (error + slack(count) * 4 * sizes) * (1 + slack(count))
-        names = (*left.names, *(name for name in right.names if name not in left.names))
-        joined = np.zeros((left.width, len(names)))
-        joined[:, : len(left.names)] = slopes
-        joined[:, [names.index(name) for name in right.names]] += others_slopes
-        names, joined = (*names, *(pairs or ())), np.concatenate([joined, second], axis=1)
-        return part(tuple(sorted(left.monomial + right.monomial)), known, error, names=names, slopes=joined)
+        parts = [linear[0], linear[1], *([] if met is None else [met])]
+        names = tuple(sorted({name for one in parts for name in one.names}))
+        slopes = np.zeros((left.width, len(names)))
+        for one in parts:
+            slopes[:, [names.index(name) for name in one.names]] += one.slopes
+        return part(tuple(sorted(left.monomial + right.monomial)), known, error, names=names, slopes=slopes)
 
-    def _pairs(self, left: Part, right: Part) -> tuple[tuple[int, ...] | None, _Array]:
-        """Return the products of unknown numbers, less their middles, and their slopes; ``None`` where too many."""
+    def _times_known(self, known: _Array, one: Part) -> Part:
+        """Return ``c A v``, without own roundings."""
+        alike = (known == known[:1]).all(axis=0)
+        middle, radius = self.table.middles(one.names)
+        rest = np.where(alike, 0, known)
+        return part(
+            ALONE,
+            rest * (middle @ one.slopes.T),
+            np.abs(rest) * (radius @ np.abs(one.slopes).T),
+            names=one.names,
+            slopes=np.where(alike, known[0], 0)[:, None] * one.slopes,
+        )
+
+    def _moved(self, one: Part) -> Bounds:
+        """Return bounds of ``A v``, without own roundings."""
+        middle, radius = self.table.middles(one.names)
+        centre, wide = middle @ one.slopes.T, radius @ np.abs(one.slopes).T
+        return Bounds(centre - wide, centre + wide)
+
+    def _met(self, left: Part, right: Part) -> Part | None:
+        """Return the products of the unknown numbers of two parts; ``None`` where they are too many."""
         met = np.argwhere((left.slopes != 0).T.astype(np.int64) @ (right.slopes != 0).astype(np.int64))
         if len(met) > _PAIRS * left.width:
-            return None, np.zeros((left.width, 0))
+            return None
         found: dict[int, _Array] = {}
         for one, other in met.tolist():
             name = self.table.both(left.names[one], right.names[other])
             found[name] = found.get(name, 0) + left.slopes[:, one] * right.slopes[:, other]
-        return tuple(found), np.stack([np.zeros(left.width), *found.values()], axis=1)[:, 1:]
+        slopes = np.stack([np.zeros(left.width), *found.values()], axis=1)[:, 1:]
+        zero = nothing(left.width)
+        return part(ALONE, zero, zero, names=tuple(found), slopes=slopes)
 
     # norms -----------------------------------------------------------------------------------------------------------
 
@@ -332,6 +347,12 @@ class Functions:
             ones = -np.ones((one.width, 1))
             parts.append(part(monomial, nothing(one.width), nothing(one.width), names=(name,), slopes=ones))
         return parts
+
+
+def _multiplied(one: Bounds, other: Bounds) -> Bounds:
+    """Return bounds of a product of two intervals, without own roundings."""
+    corners = [end * another for end in one for another in other]
+    return Bounds(np.minimum.reduce(corners), np.maximum.reduce(corners))
 
 
 def _roots(spread: Spread) -> Bounds:

@@ -87,12 +87,13 @@ class Table:
         return len(self._unknown) - 1
 
     def both(self, one: int, other: int) -> int:
-        """Return the unknown number that is the product of two, each less its middle."""
+        """Return the unknown number that is the product of two."""
         key = (min(one, other), max(one, other))
         if key not in self._pairs:
-            radii = [self.middles((name,))[1][:, 0] for name in key]
-            most = radii[0] * radii[1] * (1 + 4 * UNIT)
-            self._pairs[key] = self.unknown(-most, most)
+            left, right = (self._unknown[name] for name in key)
+            corners = [end * another for end in left for another in right]
+            own = 4 * UNIT * np.maximum.reduce([np.abs(corner) for corner in corners]) + FINEST
+            self._pairs[key] = self.unknown(np.minimum.reduce(corners) - own, np.maximum.reduce(corners) + own)
         return self._pairs[key]
 
     def tighten(self, monomial: Monomial, bounds: Bounds) -> None:
