@@ -72,13 +72,17 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
         return FactoredRows(tuple(operation(row) for row in rows.rows))
 
     def _of_bounds(self, low: _Array, high: _Array) -> FactoredRows:
-        """Return rows of which nothing but bounds is known, cells x rows x width: an unknown number for each of them."""
-        return FactoredRows(tuple(self._row(low[:, at], high[:, at]) for at in range(low.shape[1])))
+        """Return rows of which nothing but bounds is known, cells x rows x width: an unknown number for each of them.
 
-    def _row(self, low: _Array, high: _Array) -> Row:
+        Slopes are the same in all cells, so that products with such numbers keep more than with ones that differ.
+        """
+        return FactoredRows(tuple(self._row(low[:, at], high[:, at], alike=True) for at in range(low.shape[1])))
+
+    def _row(self, low: _Array, high: _Array, *, alike: bool = False) -> Row:
+        """Return a row between bounds; ``alike`` calls numbers that differ from cell to cell unknown, too."""
         if (low == low[:1]).all() and (high == high[:1]).all():
             low, high = low[:1], high[:1]
-        unknown = np.flatnonzero((low != high).any(axis=0))
+        unknown = np.flatnonzero((low != high).any(axis=0) | (alike & (low != low[:1]).any(axis=0)))
         names = tuple(self.table.unknown(low[:, at], high[:, at]) for at in unknown)
         slopes = np.zeros((low.shape[1], len(names)))
         slopes[unknown, np.arange(len(names))] = 1
