@@ -135,7 +135,7 @@ class Activation(ABC):
     ratio_slope: ClassVar[Fraction] = Fraction(0)
 
     def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
-        """Return bounds of ``f(x)/x`` between two positive numbers, for an activation that :meth:`beside_relu` knows."""
+        """Return bounds of ``f(x)/x`` between two positive numbers, where :meth:`beside_relu` knows the activation."""
         raise NotImplementedError
 
     def apply(self, operations: Operations[_WeightT, _RowsT, _ScoresT], rows: _RowsT) -> _RowsT:

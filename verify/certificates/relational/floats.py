@@ -112,7 +112,7 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
     def of_numbers(
         self, low: Float[np.ndarray, "cells rows width"], high: Float[np.ndarray, "cells rows width"]
     ) -> SparseRows:
-        """Return rows of all floats between the bounds: one that is not below a bound is not below its nearest float."""
+        """Return rows of all floats between the bounds: one not below a bound is not below the nearest float."""
         fmt = self.inner.fmt
         below, above = (round_array(part.astype(wide_dtype(fmt)), fmt) for part in (low, high))
         grid = grids_between(below, above, fmt).min(axis=(0, 1), initial=EVERYTHING)

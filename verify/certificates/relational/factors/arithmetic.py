@@ -1,7 +1,7 @@
-"""An arithmetic of bounds that keeps the factors of norms, in floats and in real numbers alike, for many cells at once.
+"""An arithmetic of bounds that keeps the factors of norms, in floats and real numbers, for many cells at once.
 
-See :mod:`verify.certificates.relational.factors.parts` for its rows. Scores, and activations that nothing is known of but
-their bounds, are left to the arithmetic below.
+See :mod:`verify.certificates.relational.factors.parts` for its rows. The arithmetic below computes scores, and
+activations of which it has nothing but bounds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from constructions.operations import ScoresT, WeightT
 from constructions.ratios import Ratios
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.enclosures import Enclosures
+from verify.certificates.relational.factors.activations import Activations
 from verify.certificates.relational.factors.kernels import Kernels
-from verify.certificates.relational.factors.linear import Matrix, Sums, side_by_side
+from verify.certificates.relational.factors.linear import Matrix
 from verify.certificates.relational.factors.margins import LogitMargins
-from verify.certificates.relational.factors.nonlinear import Functions
-from verify.certificates.relational.factors.parts import ALONE, Row, Table, nothing, part, slack
+from verify.certificates.relational.factors.mixing import Mixing, side_by_side
+from verify.certificates.relational.factors.norms import Norms
+from verify.certificates.relational.factors.parts import nothing, part
+from verify.certificates.relational.factors.products import Products
+from verify.certificates.relational.factors.rows import Row
+from verify.certificates.relational.factors.table import ALONE, Table, slack
 from verify.certificates.relational.over import OverArithmetic
 
 _Array = Float[np.ndarray, "..."]
@@ -55,12 +60,16 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
     base: EnclosingArithmetic[WeightT, Any, ScoresT]
 
     def __init__(
-        self, base: EnclosingArithmetic[WeightT, Any, ScoresT], enclosures: Enclosures[WeightT, Any, Any], kernels: Kernels
+        self,
+        base: EnclosingArithmetic[WeightT, Any, ScoresT],
+        enclosures: Enclosures[WeightT, Any, Any],
+        kernels: Kernels,
     ) -> None:
         """Keep factors in rows that ``base`` bounds."""
         super().__init__(base)
         self.table, self.kernels, self._enclosures = Table(), kernels, enclosures
-        self._sums, self._functions = Sums(self.table, kernels), Functions(self.table, kernels)
+        self._sums, self._activations = Mixing(self.table, kernels), Activations(self.table, kernels)
+        self._products, self._norms = Products(self.table, kernels), Norms(self.table, kernels)
 
     def _matrix(self, weight: WeightT) -> Matrix:
         return Matrix(self._enclosures.dense(weight))
@@ -158,7 +167,7 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
 
     def relu(self, rows: FactoredRows) -> FactoredRows:
         """Return ``max(0, .)``."""
-        return self._each(rows, self._functions.relu)
+        return self._each(rows, self._activations.relu)
 
     def total(self, parts: Sequence[FactoredRows]) -> FactoredRows:
         """Return the sum."""
@@ -166,20 +175,20 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
 
     def pointwise(self, rows: FactoredRows, activation: Activation) -> FactoredRows:
         """Return an activation of every coordinate; of one that is not near ReLU, nothing but bounds."""
-        if self._functions.knows(activation):
-            return self._each(rows, lambda row: self._functions.near_relu(row, activation))
+        if self._activations.knows(activation):
+            return self._each(rows, lambda row: self._activations.near_relu(row, activation))
         return self._given(self.base.pointwise(self._bounds(rows), activation))
 
     def multiply(self, left: FactoredRows, right: FactoredRows) -> FactoredRows:
         """Return the products."""
         pairs = zip(left.rows, right.rows, strict=True)
-        return FactoredRows(tuple(self._functions.multiply(one, other) for one, other in pairs))
+        return FactoredRows(tuple(self._products.multiply(one, other) for one, other in pairs))
 
     def normalise(self, rows: FactoredRows, *, centred: bool, mean: bool, eps: Fraction) -> FactoredRows:
         """Return every row over its length, a new factor for each; nothing is shown where a length may be 0."""
         found = []
         for row in rows.rows:
-            made = self._functions.normalise(row, centred=centred, mean=mean, eps=eps)
+            made = self._norms.normalise(row, centred=centred, mean=mean, eps=eps)
             if made is None:
                 self.undefined = True
                 made = Row(row.width, (part(ALONE, nothing(row.width), np.full((1, row.width), np.inf)),))
@@ -200,7 +209,9 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
     def mix(self, attention: ScoresT, values: FactoredRows) -> FactoredRows:
         """Return the weighted sums."""
         weights = self.base.numbers(attention)
-        found = (self._sums.mix(weights[:, at, :, 0], weights[:, at, :, 1], values.rows) for at in range(weights.shape[1]))
+        found = (
+            self._sums.mix(weights[:, at, :, 0], weights[:, at, :, 1], values.rows) for at in range(weights.shape[1])
+        )
         return FactoredRows(tuple(found))
 
     # what comes out --------------------------------------------------------------------------------------------------

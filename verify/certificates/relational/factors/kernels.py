@@ -1,4 +1,4 @@
-"""What a computed number may be off by: the questions that rows with factors put to a kernel, and real numbers' answers.
+"""How far computed numbers may be off: what rows with factors ask of a kernel, and the answers of real numbers.
 
 An allowance is relative to magnitudes, so that the part of a row with each product of factors has one of its own, and
 in absolute terms where numbers are below the normal range.
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from constructions.activations import Activation
 from verify.certificates.floats.spreads import Spread, own_error
-from verify.certificates.relational.factors.parts import UNIT, Bounds
+from verify.certificates.relational.factors.table import UNIT, Bounds
 
 _Array = Float[np.ndarray, "..."]
 

@@ -10,16 +10,9 @@ from jaxtyping import Float, Int
 from verify.certificates.cells import BATCH_NUMBERS
 from verify.certificates.relational.factors.kernels import Kernels
 from verify.certificates.relational.factors.linear import Matrix, Sums
-from verify.certificates.relational.factors.parts import (
-    ALONE,
-    Bounds,
-    Monomial,
-    Part,
-    Row,
-    Table,
-    common,
-    slack,
-)
+from verify.certificates.relational.factors.parts import Part
+from verify.certificates.relational.factors.rows import Row, common
+from verify.certificates.relational.factors.table import ALONE, Bounds, Monomial, Table, slack
 
 _Array = Float[np.ndarray, "..."]
 _Places = Int[np.ndarray, "..."]
@@ -111,7 +104,7 @@ class LogitMargins:
         return np.asarray(total - slack(4 * len(pieces)) * size)
 
 
-def _at(values: _Array, cells: _Array) -> _Array:
+def _at(values: _Array, cells: _Places) -> _Array:
     """Return the values of some cells, of all or of one that stands for all."""
     return values if len(values) == 1 else values[cells]
 

@@ -14,7 +14,7 @@ from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.directed import largest_of, wide_dtype
 from verify.certificates.floats.spreads import Spread
 from verify.certificates.relational.factors.kernels import Kernels, NormError, SumError
-from verify.certificates.relational.factors.parts import UNIT
+from verify.certificates.relational.factors.table import UNIT
 
 _Array = Float[np.ndarray, "..."]
 
