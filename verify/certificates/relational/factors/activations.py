@@ -4,7 +4,8 @@ r"""Activations of rows with factors.
 by bounds of the coordinate, and by bounds of it divided by a factor that all its parts have.
 
 *A smooth activation* that says how far it is from ReLU (gelu, silu) is ReLU and an error of its own, which is largest
-at the bounds that are next to 0. Where that is too far, ``f(x)/x`` is a factor that coordinates of the same number share.
+at the bounds that are next to 0. Where that is too far, ``f(x)/x`` is a factor that coordinates of the same number
+share.
 """
 
 from __future__ import annotations
