@@ -13,7 +13,7 @@ ARCHITECTURES = ("opt", "gpt2", "llama")
 
 
 @pytest.mark.parametrize("which", [1, 2])
-@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "gpt-neox"])
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, pytest.param("gpt-neox", marks=pytest.mark.heavy)])
 def test_every_target_of_a_residual_model(architecture: str, which: int) -> None:
     construction = theorem(which, architecture)
     for arithmetic in (BallArithmetic(), rounded("float32")):
