@@ -33,9 +33,9 @@ class Changed(Construction):
     original: Any
     made: Any
 
-    layout = property(lambda self: self.original.layout)  # type: ignore[assignment]
-    targets = property(lambda self: self.original.targets)  # type: ignore[assignment]
-    transformer = property(lambda self: self.made)  # type: ignore[assignment]
+    layout = property(lambda self: self.original.layout)
+    targets = property(lambda self: self.original.targets)
+    transformer = property(lambda self: self.made)
 
     def encode(self, targets: Any) -> Any:
         return self.original.encode(targets)

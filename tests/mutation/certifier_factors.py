@@ -35,7 +35,8 @@ class _Both:
     def __init__(self, rng: np.random.Generator, fmt: str | None) -> None:
         self.rng, self.fmt = rng, fmt
         base: Any = BallArithmetic() if fmt is None else rounded(fmt).for_cells()
-        self.bounds: Any = factored(base)
+        finer: Any = factored(base)
+        self.bounds = finer
         self.points: Any = BallArithmetic() if fmt is None else DrawnArithmetic(fmt, rng)
         ends = np.sort(rng.integers(-6, 7, (2, _CELLS, _ROWS, _WIDTH)), axis=0)
         ends[1] = np.where(rng.random(ends[1].shape) < 0.6, ends[0], ends[1])
@@ -140,7 +141,7 @@ class _Both:
 
 
 def _floats(members: Array, fmt: str) -> Array:
-    return np.vectorize(lambda value: held(Fraction(int(value), 24), fmt), otypes=[np.float64])(members)
+    return np.asarray(np.vectorize(lambda value: held(Fraction(int(value), 24), fmt), otypes=[np.float64])(members))
 
 
 def _outside(bounds: Array, members: Array) -> bool:
