@@ -164,7 +164,7 @@ def mask_weight(fetched: Fetched) -> int:
 
     Example:
         >>> mask_weight(Fetched(45, 20, 3, Fraction(2), 0, 19, Fraction(1, 10**5), centred=True))
-        7
+        6
 
     """
     return math.ceil(1 + fetched.arriving(fetched.first))
