@@ -48,7 +48,7 @@ def to_peft(
     return made
 
 
-def to_multitask(
+def tomultitask_config(
     construction: Construction, targets: object, *, model: Any = None, name: str = "default", **options: Any
 ) -> Any:
     """Return a stock model under a multitask prompt-tuning adapter of peft: task ``k`` selects target ``k``.
@@ -72,7 +72,7 @@ def to_multitask(
     if len(prompts.shape) != 3 or not prompts.shape[0]:
         raise InvalidArgument(f"targets: expected a batch of targets but got one of shape {prompts.shape[:-2]}")
     virtual = _virtual(construction)
-    made, encoder = _adapted(construction, model, _multitask(prompts.shape[0], virtual), name, options)
+    made, encoder = _adapted(construction, model, multitask_config(prompts.shape[0], virtual), name, options)
     write_tasks(encoder, prompts)
     return made
 
@@ -93,7 +93,7 @@ def write_tasks(encoder: Any, prompts: Ratios) -> None:
     _write(encoder.prefix_task_rows[: prompts.shape[0]], prompts)
 
 
-def _multitask(tasks: int, virtual: int) -> Any:
+def multitask_config(tasks: int, virtual: int) -> Any:
     peft = needed("peft", PURPOSE)
     return peft.MultitaskPromptTuningConfig(
         task_type="CAUSAL_LM",

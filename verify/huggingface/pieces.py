@@ -123,7 +123,8 @@ def _check_tied(decoder: Decoder) -> None:
     bias = decoder.readout.bias
     if embedding != readout or not (bias is None or _is_zero(bias)):
         raise InvalidArgument(
-            f"config: expected tie_word_embeddings=False, as layer {decoder.readout.name} is not the embedding, but got True"
+            f"config: expected tie_word_embeddings=False, as layer {decoder.readout.name} is not the embedding, but got"
+            " True"
         )
 
 
