@@ -12,6 +12,7 @@ from constructions.construction import Layout
 from constructions.expressions import N, UnitRow, V, entries
 from constructions.residual.base import Columns, ResidualConstruction
 from constructions.residual.symbols import FIRST
+from constructions.specification import Reads
 from constructions.targets import TargetSpace
 from constructions.validation import IntArray, TokenArray, reject
 
@@ -58,6 +59,10 @@ class ResidualGeneration(ResidualConstruction):
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
         return targets
+
+    def reads(self, step: int) -> Reads:
+        """Return that a step depends on the target alone."""
+        return Reads(user=())
 
     @property
     def sizes(self) -> Mapping[sp.Symbol, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def to_peft(
     return made
 
 
-def tomultitask_config(
+def to_multitask(
     construction: Construction, targets: object, *, model: Any = None, name: str = "default", **options: Any
 ) -> Any:
     """Return a stock model under a multitask prompt-tuning adapter of peft: task ``k`` selects target ``k``.
@@ -93,6 +94,22 @@ def write_tasks(encoder: Any, prompts: Ratios) -> None:
     _write(encoder.prefix_task_rows[: prompts.shape[0]], prompts)
 
 
+def under_adapter(model: Any, config: Any, name: str = "default") -> Any:
+    """Return a stock model under a new adapter.
+
+    Args:
+        model: the stock model.
+        config: of peft.
+        name: the adapter's.
+
+    """
+    peft = needed("peft", PURPOSE)
+    with warnings.catch_warnings():
+        # peft 0.21 asks transformers 5 for a name that it has renamed
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        return peft.get_peft_model(model, config, adapter_name=name)
+
+
 def multitask_config(tasks: int, virtual: int) -> Any:
     peft = needed("peft", PURPOSE)
     return peft.MultitaskPromptTuningConfig(
@@ -121,7 +138,7 @@ def _adapted(
         made = model
     else:
         family_of(model)
-        made = peft.get_peft_model(model, config, adapter_name=name)
+        made = under_adapter(model, config, name)
     encoder = made.prompt_encoder[name]
     encoder.to(getattr(torch, dtype_of(made.get_base_model()).name))
     return made.eval(), encoder

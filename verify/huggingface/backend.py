@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Literal, cast, final, get_args
@@ -12,12 +13,12 @@ from torch import Tensor
 
 from constructions.ratios import Ratios
 from constructions.specification import Specification
-from constructions.validation import IntArray, InvalidArgument, check_choice
+from constructions.validation import IntArray, InvalidArgument, check_choice, reject
 from verify.backends import Backend, Prepared
 from verify.backends.modules import state_sha256
 from verify.backends.outputs import called, checked_logits, checked_tokens
 from verify.extras import needed
-from verify.huggingface.adapters import multitask_config, write_tasks
+from verify.huggingface.adapters import multitask_config, under_adapter, write_tasks
 from verify.huggingface.classes import PURPOSE, dtype_of, family_of
 from verify.running.respond import Produced
 from verify.running.trace import Trace
@@ -30,22 +31,32 @@ Through = Literal["peft", "inputs_embeds"]
 class HuggingFaceBackend(Backend):
     """A stock model of transformers, held against a promise by its own ``generate(do_sample=False)``.
 
-    Tokens are those that ``generate`` returns, with its cache. Logits, of which margins are made, are those of one
+    Tokens are those that ``generate`` returns. Logits, of which margins are made, are those of one
     forward pass over the whole context, those tokens fed. Each case has its own virtual tokens, by a multitask
     prompt-tuning adapter of peft, or as ``inputs_embeds``.
 
     Attributes:
         model: the stock model.
         through: how virtual tokens reach it.
+        use_cache: whether ``generate`` keeps keys and values.
 
     """
 
-    def __init__(self, model: Any, *, through: Through = "inputs_embeds", name: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        through: Through = "inputs_embeds",
+        use_cache: bool | None = None,
+        name: str | None = None,
+    ) -> None:
         """Run ``model``.
 
         Args:
             model: of a stock class, such as :func:`~verify.huggingface.to_huggingface` makes, in evaluation mode.
             through: ``peft``, or ``inputs_embeds``, which is faster.
+            use_cache: whether ``generate`` keeps keys and values; by default with ``inputs_embeds`` alone, as peft 0.21
+                gives virtual tokens to every step of transformers 5.24, beside those in the cache.
             name: what verdicts call it, by default its class, format, attention and library.
 
         Raises:
@@ -57,6 +68,9 @@ class HuggingFaceBackend(Backend):
             raise InvalidArgument("model: expected one in evaluation mode but got one in training; call model.eval()")
         self.model, self._given_name = model, name
         self.through = cast("Through", check_choice("through", through, get_args(Through)))
+        self.use_cache = through == "inputs_embeds" if use_cache is None else use_cache
+        if not isinstance(self.use_cache, bool):
+            reject("use_cache", "True or False", use_cache)
         if through == "peft":
             needed("peft", PURPOSE)
         self.fmt = dtype_of(model)
@@ -64,9 +78,7 @@ class HuggingFaceBackend(Backend):
         libraries = ("transformers", "peft") if through == "peft" else ("transformers",)
         shown = ", ".join(f"{library} {version(library)}" for library in libraries)
         attention = model.config._attn_implementation  # noqa: SLF001 # it has no public name
-        self.name = (
-            f"{type(model).__name__} {self.fmt.name}, {attention} attention ({shown})" if name is None else name
-        )
+        self.name = f"{type(model).__name__} {self.fmt.name}, {attention} attention ({shown})" if name is None else name
 
     def prepare(self, specification: Specification) -> PreparedHuggingFace:
         """Return the model with its specification.
@@ -90,12 +102,19 @@ class HuggingFaceBackend(Backend):
         return PreparedHuggingFace(self, specification)
 
     def settings(self, specification: Specification) -> Mapping[str, Any]:
-        """Return how virtual tokens reach the model."""
-        return {"through": self.through} if specification.layout.virtual else {}
+        """Return how virtual tokens reach the model, and whether there is a cache."""
+        through = {"through": self.through} if specification.layout.virtual else {}
+        return through if specification.layout.read is not None else {**through, "use_cache": self.use_cache}
 
     def code(self) -> tuple[object, ...]:
         """Return the class, its configuration, and a digest of parameters and buffers."""
-        return (type(self.model), self.model.config.to_json_string(), state_sha256(self.model), self.through)
+        return (
+            type(self.model),
+            self.model.config.to_json_string(),
+            state_sha256(self.model),
+            self.through,
+            self.use_cache,
+        )
 
     def assumptions(self) -> str:
         """Return how tokens and logits come about."""
@@ -124,7 +143,9 @@ class PreparedHuggingFace(Prepared):
         if prompts is None or not layout.virtual:
             prompts = None
         ids = torch.from_numpy(user_inputs.copy()).to(backend.model.device)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # peft says that it drops position ids; the model counts positions itself, the virtual ones included
+            warnings.filterwarnings("ignore", message="Position ids are not supported")
             if layout.read is not None:
                 logits = self._logits(prompts, ids)[:, [layout.virtual + place for place in layout.read]]
                 return Produced(self.specification.reading.produced(logits), logits)
@@ -139,7 +160,12 @@ class PreparedHuggingFace(Prepared):
         model, response = self.backend.model, self.specification.layout.response
         options: dict[str, Any] = {
             "generation_config": needed("transformers", PURPOSE).GenerationConfig(
-                max_new_tokens=response, do_sample=False, bos_token_id=None, eos_token_id=None, pad_token_id=None
+                max_new_tokens=response,
+                do_sample=False,
+                bos_token_id=None,
+                eos_token_id=None,
+                pad_token_id=None,
+                use_cache=self.backend.use_cache,
             )
         }
         if prompts is not None and self.backend.through == "peft":
@@ -184,10 +210,10 @@ class PreparedHuggingFace(Prepared):
 
     def _under_adapter(self, prompts: Ratios) -> Any:
         """Return the model under an adapter that holds virtual tokens: one for as many cases as there were at once."""
-        peft, backend = needed("peft", PURPOSE), self.backend
+        backend = self.backend
         cases, virtual, _ = prompts.shape
         if self._adapted is None or self._adapted[0] < cases:
-            made = peft.get_peft_model(backend.model, multitask_config(cases, virtual)).eval()
+            made = under_adapter(backend.model, multitask_config(cases, virtual)).eval()
             encoder = made.prompt_encoder["default"]
             encoder.to(backend.model.device, next(backend.model.parameters()).dtype)
             self._adapted = (cases, made)

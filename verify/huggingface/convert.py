@@ -44,8 +44,8 @@ def to_huggingface(
 
     Returns:
         A ``GPT2LMHeadModel``, ``OPTForCausalLM``, ``LlamaForCausalLM`` or ``GPTNeoXForCausalLM`` in evaluation mode.
-        Its ``generate`` returns as many new tokens as a response has; where a response begins after a token that does
-        not matter, that is the token 0.
+        Its ``generate`` returns as many new tokens as a response has, and begins with the token 0 where the promise
+        does not depend on the first token. By default it uses no cache, with which peft 0.21 does not get along.
 
     Raises:
         InvalidArgument: a family that there is not, or one that has no place for something in the construction; the
@@ -84,7 +84,14 @@ def generation_of(construction: Construction) -> Any:
     layout = construction.layout
     start = 0 if layout.user == 1 and starts_anywhere(construction) else None
     return transformers.GenerationConfig(
-        max_new_tokens=layout.response, do_sample=False, bos_token_id=start, eos_token_id=None, pad_token_id=None
+        max_new_tokens=layout.response,
+        do_sample=False,
+        bos_token_id=start,
+        eos_token_id=None,
+        pad_token_id=None,
+        # peft 0.21 looks for the cache by a name that transformers 5.24 no longer has: it puts the virtual tokens before
+        # every step's token, beside those in the cache
+        use_cache=False,
     )
 
 
