@@ -29,12 +29,12 @@ ORDER = (
     "verify.certificates",
     "verify.prefixes",
     "verify.reachability",
-    "verify.huggingface",  # stock classes of transformers and peft
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
     "verify.suite",
     "verify.cli",
 )

@@ -111,6 +111,7 @@ def under_adapter(model: Any, config: Any, name: str = "default") -> Any:
 
 
 def multitask_config(tasks: int, virtual: int) -> Any:
+    """Return the configuration of a multitask adapter."""
     peft = needed("peft", PURPOSE)
     return peft.MultitaskPromptTuningConfig(
         task_type="CAUSAL_LM",

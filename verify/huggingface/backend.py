@@ -77,7 +77,7 @@ class HuggingFaceBackend(Backend):
         self.device = str(model.device)
         libraries = ("transformers", "peft") if through == "peft" else ("transformers",)
         shown = ", ".join(f"{library} {version(library)}" for library in libraries)
-        attention = model.config._attn_implementation  # noqa: SLF001 # it has no public name
+        attention = model.config._attn_implementation  # it has no public name
         self.name = f"{type(model).__name__} {self.fmt.name}, {attention} attention ({shown})" if name is None else name
 
     def prepare(self, specification: Specification) -> PreparedHuggingFace:
@@ -107,14 +107,9 @@ class HuggingFaceBackend(Backend):
         return through if specification.layout.read is not None else {**through, "use_cache": self.use_cache}
 
     def code(self) -> tuple[object, ...]:
-        """Return the class, its configuration, and a digest of parameters and buffers."""
-        return (
-            type(self.model),
-            self.model.config.to_json_string(),
-            state_sha256(self.model),
-            self.through,
-            self.use_cache,
-        )
+        """Return the class, its configurations, and a digest of parameters and buffers."""
+        said = self.model.config.to_json_string(), self.model.generation_config.to_json_string()
+        return (type(self.model), *said, state_sha256(self.model), self.through, self.use_cache)
 
     def assumptions(self) -> str:
         """Return how tokens and logits come about."""
@@ -181,8 +176,8 @@ class PreparedHuggingFace(Prepared):
             return made[:, ids.shape[1] :]
         embedded = self._embedded(prompts, ids)
         mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=ids.device)
-        made = model.generate(inputs_embeds=embedded, attention_mask=mask, **options)
-        return made
+        found: Tensor = model.generate(inputs_embeds=embedded, attention_mask=mask, **options)
+        return found
 
     def _logits(self, prompts: Ratios | None, ids: Tensor) -> np.ndarray[Any, Any]:
         """Return the logits at every position, virtual ones included."""

@@ -20,6 +20,10 @@ from verify.huggingface.pieces import expected_tensors
 from verify.huggingface.turning import check_rotary
 
 
+#: Any of these would end a response early, or be left out of it.
+_NO_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+
+
 def to_huggingface(
     construction: Construction,
     family: str | None = None,
@@ -57,9 +61,10 @@ def to_huggingface(
     decoder = decoder_of(construction)
     fitted = _fitted(construction, decoder, family, config, dtype)
     if config is None:
-        config = getattr(transformers, fitted.family.config_class)(**fitted.family.options(fitted.sizes))
+        kind = getattr(transformers, fitted.family.config_class)
+        config = kind(**fitted.family.options(fitted.sizes), **_NO_TOKENS)
     config = copy.deepcopy(config)
-    config.bos_token_id = config.eos_token_id = config.pad_token_id = None
+    config.update(_NO_TOKENS)
     with torch.random.fork_rng():  # weights are drawn before they are written over
         model = transformers.AutoModelForCausalLM.from_config(
             config, dtype=getattr(torch, fmt.name), attn_implementation=attn_implementation
@@ -89,8 +94,8 @@ def generation_of(construction: Construction) -> Any:
         bos_token_id=start,
         eos_token_id=None,
         pad_token_id=None,
-        # peft 0.21 looks for the cache by a name that transformers 5.24 no longer has: it puts the virtual tokens before
-        # every step's token, beside those in the cache
+        # peft 0.21 looks for the cache by a name that transformers 5.24 no longer has, and puts the virtual tokens
+        # before every step's token, beside those in the cache
         use_cache=False,
     )
 
