@@ -24,7 +24,7 @@ from constructions.layers import (
     Unmarked,
 )
 
-WIDTH, HEADS, KEYS, HIDDEN, CONTEXT, VOCAB, BLOCKS = 8, 4, 2, 12, 5, 6, 2
+WIDTH, HEADS, KEYS, HIDDEN, CONTEXT, VOCAB = 8, 4, 2, 12, 5, 6
 #: as configurations hold them
 EPS = 1e-5
 
@@ -32,8 +32,8 @@ EPS = 1e-5
 class Weights:
     """Random dyadic weights by name, of few bits, which every format but the shortest holds."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, seed: int, blocks: int) -> None:
+        self.rng, self.blocks = np.random.default_rng(seed), blocks
 
     def __call__(self, *shape: int, around: float = 0.0) -> Any:
         return np.round(self.rng.normal(0, 0.5, shape) * 64) / 64 + around
@@ -77,7 +77,7 @@ def mlp(w: Weights, at: int, activation: Any) -> tuple[Linear[Any], Linear[Any]]
 
 def sequential(w: Weights, activation: Any) -> list[Any]:
     layers: list[Any] = []
-    for at in range(BLOCKS):
+    for at in range(w.blocks):
         layers += [
             Residual((layer_norm(w, f"norm {at}"), attention(w, f"attention {at}")), f"r {at}"),
             Residual((layer_norm(w, f"norm {at} b"), *mlp(w, at, activation)), f"s {at}"),
@@ -99,13 +99,13 @@ def parallel(w: Weights, rotary: Any) -> list[Any]:
             ),
             f"r {at}",
         )
-        for at in range(BLOCKS)
+        for at in range(w.blocks)
     ]
 
 
 def gated(w: Weights, rotary: Any) -> list[Any]:
     layers: list[Any] = []
-    for at in range(BLOCKS):
+    for at in range(w.blocks):
         both = Gated(
             Linear(w(HIDDEN, WIDTH), None, SILU, f"gate {at}"),
             Linear(w(HIDDEN, WIDTH), None, None, f"up {at}"),
@@ -129,9 +129,9 @@ def built(w: Weights, layers: list[Any], norm: Any, *, learned: bool) -> HandBui
     return replace(HandBuilt.of(transformer, promise), temperature=Softmax(1.0))
 
 
-def random_model(family: str, seed: int, rotary: Any = None) -> HandBuilt:
+def random_model(family: str, seed: int, rotary: Any = None, blocks: int = 2) -> HandBuilt:
     """Return a construction that a family holds."""
-    w = Weights(seed)
+    w = Weights(seed, blocks)
     if family == "gpt2":
         return built(w, sequential(w, TANH_GELU), layer_norm, learned=True)
     if family == "opt":
