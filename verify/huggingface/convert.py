@@ -19,7 +19,6 @@ from verify.huggingface.fitting import Fitted, fitted_to, smallest
 from verify.huggingface.pieces import expected_tensors
 from verify.huggingface.turning import check_rotary
 
-
 #: Any of these would end a response early, or be left out of it.
 _NO_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 

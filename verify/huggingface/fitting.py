@@ -18,6 +18,8 @@ from verify.huggingface.families import Family, Sizes
 from verify.huggingface.families.base import activation_name
 from verify.huggingface.seats import Seat, groups_of, seats_of
 
+_SIDE_BY_SIDE = "family: expected one whose attention and MLP may read the same stream, such as gpt-neox"
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -84,9 +86,7 @@ class Fitted:
             if found < needed:
                 raise InvalidArgument(f"config: expected at least {needed} {what} but got {found}")
         if decoder.parallel and not sizes.parallel:
-            raise InvalidArgument(
-                f"family: expected one whose attention and MLP read the same stream, such as gpt-neox, but got {name}"
-            )
+            raise InvalidArgument(f"{_SIDE_BY_SIDE}, but got {name}")
         self._check_heads()
 
     def _check_heads(self) -> None:
@@ -97,15 +97,11 @@ class Fitted:
                     f"config: expected heads of size {size}, whose scores are scaled as those of {seat.where}, but got"
                     f" {self.sizes.head_size}"
                 )
-            for rotary in seat.turned:
-                if (rotary is not None) != self.family.rotary:
-                    wanted = "one with rotary positions" if rotary else "one that leaves queries and keys as they are"
-                    raise InvalidArgument(f"family: expected {wanted}, for {seat.where}, but got {self.family.name}")
-                if rotary is not None and key_size != size:
-                    raise InvalidArgument(
-                        f"key size: expected {size} in {seat.where}, as its pairs of coordinates are turned, but got"
-                        f" {key_size}"
-                    )
+            if self.family.rotary and key_size != size:
+                raise InvalidArgument(
+                    f"key size: expected {size} in {seat.where}, as its pairs of coordinates are turned, but got"
+                    f" {key_size}"
+                )
 
 
 def fitted_to(decoder: Decoder, family: Family, temperature: Temperatures, config: Any) -> Fitted:
@@ -116,7 +112,7 @@ def fitted_to(decoder: Decoder, family: Family, temperature: Temperatures, confi
 
     """
     family.check(config)
-    check_kinds(decoder, family)
+    check_kinds(decoder, family, temperature)
     found = Fitted(decoder, family, family.sizes(config), temperature)
     found.check()
     return found
@@ -129,7 +125,7 @@ def smallest(decoder: Decoder, family: Family, temperature: Temperatures) -> Fit
         InvalidArgument: the family has no place for something in it.
 
     """
-    check_kinds(decoder, family)
+    check_kinds(decoder, family, temperature)
     exact = decoder.exact
     parallel = family.parallel and decoder.parallel
     first: InvalidArgument | None = None
@@ -148,14 +144,20 @@ def smallest(decoder: Decoder, family: Family, temperature: Temperatures) -> Fit
             parallel=parallel,
         )
         found = Fitted(decoder, family, sizes, temperature)
+        if heads < max(map(len, found.seats), default=0):
+            continue
         try:
             found.check()
         except InvalidArgument as error:
             first = first or error
             continue
         return _grouped(found)
-    assert first is not None, "there is a candidate, one head"
-    raise first
+    if first is not None:
+        raise first
+    raise InvalidArgument(
+        f"family: expected one whose heads may be of any number and size, as no number of heads in"
+        f" {family.name} holds all values of a stream {decoder.width} wide"
+    )
 
 
 def _grouped(found: Fitted) -> Fitted:
@@ -177,8 +179,7 @@ def _heads(decoder: Decoder, family: Family, temperature: Temperatures) -> Itera
     if not family.free_head_size:
         yield from ((heads, decoder.width // heads) for heads in counts)
         return
-    layers = [step.attention.layer for step in decoder.steps if step.attention is not None]
-    seats = [seat for layer in layers for seat in seats_of(layer, decoder.width)]
+    seats = whole_seats(decoder)
     sizes = {seat.head_size(temperature) for seat in seats if seat.scored}
     if not sizes:
         widest = max((len(seat.values) for seat in seats), default=1)
@@ -186,8 +187,8 @@ def _heads(decoder: Decoder, family: Family, temperature: Temperatures) -> Itera
     yield from ((heads, size) for heads in counts for size in sorted(sizes))
 
 
-def check_kinds(decoder: Decoder, family: Family) -> None:
-    """Refuse norms, gates, activations and positions that a family does not have.
+def check_kinds(decoder: Decoder, family: Family, temperature: Temperatures) -> None:
+    """Refuse norms, gates, activations, positions and scores that a family does not have.
 
     Raises:
         InvalidArgument: there is one; the message names the layer.
@@ -207,8 +208,27 @@ def check_kinds(decoder: Decoder, family: Family) -> None:
             )
     if decoder.positions is not None and not family.learned_positions:
         raise InvalidArgument(f"family: expected one with a table of positions but {family.name} has none")
+    if decoder.parallel and not family.parallel:
+        raise InvalidArgument(f"{_SIDE_BY_SIDE}, but got {family.name}")
     activation_of(decoder, family)
     eps_of(decoder, family)
+    for seat in whole_seats(decoder):
+        if seat.scored:
+            seat.head_size(temperature)
+            _check_turned(seat, family)
+
+
+def _check_turned(seat: Seat, family: Family) -> None:
+    for rotary in seat.turned:
+        if (rotary is not None) != family.rotary:
+            wanted = "one that leaves queries and keys as they are" if rotary is None else "one with rotary positions"
+            raise InvalidArgument(f"family: expected {wanted}, for {seat.where}, but got {family.name}")
+
+
+def whole_seats(decoder: Decoder) -> list[Seat]:
+    """Return the heads of all attention layers, each with all of its values that fit the stream."""
+    layers = [step.attention.layer for step in decoder.steps if step.attention is not None]
+    return [seat for layer in layers for seat in seats_of(layer, decoder.width)]
 
 
 def norms_of(decoder: Decoder) -> Iterator[Norm[ExactMatrix]]:
