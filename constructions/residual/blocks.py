@@ -124,8 +124,21 @@ class Parallel(Arrangement):
         yield Residual((Sum(branches, both),), f"add {both}")
 
 
-def uniform_attention(name: str, stream: Stream, value: MatrixExpr | None = None) -> Attention[MatrixExpr]:
-    """Return attention of one head whose every score is 0: it averages the values; without a value it adds nothing."""
-    width = stream.width
-    zero = sp.ZeroMatrix(width, width)
-    return Attention((Head("mean", query=zero, key=zero, value=zero if value is None else value),), name)
+def uniform_attention(
+    name: str, stream: Stream, heads: int = 1, values: Sequence[MatrixExpr] | None = None
+) -> Attention[MatrixExpr]:
+    """Return attention whose every score is 0, so that it averages its values; without values it adds nothing.
+
+    Args:
+        name: of the layer.
+        stream: the residual stream.
+        heads: how many; several are side by side, each with its share of the width.
+        values: of the heads.
+
+    """
+    zero = sp.ZeroMatrix(stream.width / heads, stream.width)
+    made = tuple(
+        Head(f"mean {at}" if at else "mean", query=zero, key=zero, value=zero if values is None else values[at])
+        for at in range(heads)
+    )
+    return Attention(made, name, output=None if heads == 1 else sp.Identity(stream.width))

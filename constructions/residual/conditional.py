@@ -10,8 +10,10 @@ import numpy as np
 import sympy as sp
 
 from constructions.construction import Layout
+from constructions.domain import Domain
 from constructions.expressions import UnitRow, V
-from constructions.residual.base import Columns, ResidualConstruction
+from constructions.residual.base import ResidualConstruction
+from constructions.residual.vocabulary import Columns
 from constructions.targets import TargetSpace
 from constructions.validation import IntArray, TokenArray
 
@@ -40,6 +42,10 @@ class ResidualConditional(ResidualConstruction):
 
     vocab_size: int
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_fit()
+
     @property
     def layout(self) -> Layout:
         """One virtual token, one user token, one answer."""
@@ -47,8 +53,13 @@ class ResidualConditional(ResidualConstruction):
 
     @property
     def targets(self) -> TargetSpace:
-        """All maps ``{0..V-1} -> {0..V-1}``, as tables of values."""
-        return TargetSpace(self.vocab_size, (self.vocab_size,))
+        """All maps of the alphabet, ``{0..V-1} -> {0..V-1}``, as tables of values."""
+        return TargetSpace(self.letters, (self.letters,))
+
+    @property
+    def domain(self) -> Domain | None:
+        """The tokens of the alphabet; ``None`` where they are all."""
+        return None if self.alphabet_size is None else Domain.of(self.letters, 1)
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return ``m(X)``, shape ``(batch, 1)``."""
@@ -57,7 +68,7 @@ class ResidualConditional(ResidualConstruction):
     @property
     def sizes(self) -> Mapping[sp.Symbol, int]:
         """``V``."""
-        return {V: self.vocab_size}
+        return {V: self.letters}
 
     @property
     def counted(self) -> bool:

@@ -10,11 +10,12 @@ import sympy as sp
 
 from constructions.construction import Layout
 from constructions.expressions import N, UnitRow, V, entries
-from constructions.residual.base import Columns, ResidualConstruction
+from constructions.residual.base import ResidualConstruction
 from constructions.residual.symbols import FIRST
+from constructions.residual.vocabulary import Columns
 from constructions.specification import Reads
 from constructions.targets import TargetSpace
-from constructions.validation import IntArray, TokenArray, reject
+from constructions.validation import IntArray, TokenArray, check_flag
 
 
 @final
@@ -43,8 +44,8 @@ class ResidualGeneration(ResidualConstruction):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set_size("context_size", 1)
-        if not isinstance(self.start_token, bool):
-            reject("start_token", "True or False", self.start_token)
+        check_flag("start_token", self.start_token)
+        self._check_fit()
 
     @property
     def layout(self) -> Layout:
@@ -53,8 +54,8 @@ class ResidualGeneration(ResidualConstruction):
 
     @property
     def targets(self) -> TargetSpace:
-        """All sequences of ``N`` tokens."""
-        return TargetSpace(self.vocab_size, (self.context_size,))
+        """All sequences of ``N`` tokens of the alphabet."""
+        return TargetSpace(self.letters, (self.context_size,))
 
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""

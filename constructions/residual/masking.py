@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import final
 
 import sympy as sp
@@ -67,6 +68,10 @@ class Masking(Selector):
                 GAIN: distance_selecting_gain(self.activation, fetched, vocab_size),
             }
         return {MASK: mask_weight(fetched), GAIN: selecting_gain(self.activation, fetched, vocab_size)}
+
+    def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
+        """Return at least ``(gamma f beta)^2``."""
+        return numbers[GAIN] ** 2 * fetched.smallest(fetched.unit_squared)
 
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:
         """Return two linear layers, the first one with the activation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
@@ -48,6 +49,16 @@ class Selector(ABC):
     @abstractmethod
     def numbers(self, fetched: Fetched, vocab_size: int, *, counted: bool) -> Mapping[sp.Symbol, int]:
         """Return the masks and gains of the MLPs."""
+
+    @abstractmethod
+    def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
+        """Return at least the square of ``o``, where the place is not counted.
+
+        Args:
+            fetched: what arrives.
+            numbers: the masks and gains.
+
+        """
 
     @abstractmethod
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:

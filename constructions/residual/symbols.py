@@ -15,3 +15,6 @@ FIRST = sp.Symbol("f", integer=True, nonnegative=True)
 
 #: What a counted token weighs, in units of ``2^-64``.
 COUNTED = sp.Symbol("kappa", integer=True, positive=True)
+
+#: What a tied model writes in units of what an untied one does, beside which a token's own row is small.
+WRITTEN = sp.Symbol("w", integer=True, positive=True)

@@ -155,7 +155,7 @@ def smallest(decoder: Decoder, family: Family, temperature: Temperatures) -> Fit
     if first is not None:
         raise first
     raise InvalidArgument(
-        f"family: expected one whose heads may be of any number and size, as no number of heads in {family.name} holds all"
+        f"family: expected one with heads of any number and size, as no number of them in {family.name} holds all"
         f" values of a stream {decoder.width} wide"
     )
 

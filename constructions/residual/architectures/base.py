@@ -9,7 +9,7 @@ from typing import final
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from constructions.layers import Layer
+from constructions.layers import Attention, Layer
 from constructions.residual.blocks import Arrangement, Mlp, Normed, uniform_attention
 from constructions.residual.selectors import Selector
 from constructions.stream import Stream
@@ -38,21 +38,23 @@ class Architecture:
     multiple: int = 1
 
     def layers(
-        self, stream: Stream, value: MatrixExpr, mlps: Sequence[Mlp], hidden: sp.Expr
+        self, stream: Stream, fetch: Attention[MatrixExpr], mlps: Sequence[Mlp], hidden: sp.Expr, depth: int = 0
     ) -> tuple[Layer[MatrixExpr], ...]:
         """Return the blocks up to the norm before the readout.
 
         Args:
             stream: the residual stream.
-            value: what attention fetches in the first block.
+            fetch: the attention of the first block; the others' adds nothing.
             mlps: what the MLPs do, one after another.
             hidden: the number of hidden rows of an MLP, the same in every block.
+            depth: the number of blocks, where more than those that do something are wanted.
 
         """
+        placed = self.arrangement.placed(mlps)
+        placed += [None] * (depth - len(placed))
         found: list[Layer[MatrixExpr]] = []
-        for at, mlp in enumerate(self.arrangement.placed(mlps)):
-            name, fetched = (f"attention {at}", None) if at else ("fetch", value)
-            attention = uniform_attention(name, stream, fetched)
+        for at, mlp in enumerate(placed):
+            attention = uniform_attention(f"attention {at}", stream, len(fetch.heads)) if at else fetch
             made = self.selector.layers(Mlp(f"mlp {at}") if mlp is None else mlp, stream, hidden)
             found += self.arrangement.block(self.norm, attention, made)
         return (*found, self.norm.before("readout"))
