@@ -53,7 +53,8 @@ class DoubleNorm(torch.nn.Module):
         self.weight, self.eps = norm.weight, norm.variance_epsilon
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.weight * torch.nn.functional.rms_norm(rows, rows.shape[-1:], eps=self.eps)
+        made: torch.Tensor = self.weight * torch.nn.functional.rms_norm(rows, rows.shape[-1:], eps=self.eps)
+        return made
 
 
 def in_float64(model: Any) -> np.ndarray[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import flint
@@ -55,13 +54,18 @@ def exact_logits(construction: Construction, target: Any, user_input: Any) -> tu
     return middles, max(radii)
 
 
-def half_gap(logits: np.ndarray[Any, Any], answer: np.ndarray[Any, Any]) -> float:
-    """Return half of the smallest distance of a promised token's true logit from another."""
-    best = np.take_along_axis(logits, answer[:, None], axis=1)
-    others = np.where(np.arange(logits.shape[1]) == answer[:, None], -np.inf, logits)
-    return float((best[:, 0] - others.max(axis=1)).min()) / 2
+def largest_share(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], answer: np.ndarray[Any, Any]) -> float:
+    """Return by which share of itself a gap is off at most: of a promised token's logit over that of any other.
 
+    Below 1 no token changes, whatever the scale of the logits is.
+    """
+    places = answer[:, None]
 
-def as_fraction(value: float) -> Fraction:
-    """Return a float exactly."""
-    return Fraction(value)
+    def gaps(logits: np.ndarray[Any, Any]) -> Any:
+        made = np.take_along_axis(logits, places, axis=1) - logits
+        others = np.arange(logits.shape[1]) != places
+        return made[others]
+
+    right = gaps(true)
+    assert (right > 0).all()
+    return float((np.abs(gaps(found) - right) / right).max())

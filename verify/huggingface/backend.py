@@ -145,6 +145,11 @@ class PreparedHuggingFace(Prepared):
                 logits = self._logits(prompts, ids)[:, [layout.virtual + place for place in layout.read]]
                 return Produced(self.specification.reading.produced(logits), logits)
             found = called(backend.name, lambda: self._generated(prompts, ids))
+            if found.shape[1:] < (layout.response,):
+                raise InvalidArgument(
+                    f"backend: expected {backend.name} to generate {layout.response} tokens but it ended after"
+                    f" {found.shape[1]}; its eos_token_id is {backend.model.generation_config.eos_token_id}"
+                )
             tokens = checked_tokens(backend.name, found, self.specification, cases)
             fed = torch.cat([ids, torch.from_numpy(tokens[:, :-1]).to(ids.device)], dim=1)
             logits = self._logits(prompts, fed)[:, -layout.response :]

@@ -67,20 +67,16 @@ def _claim(saved: Saved) -> str:
 
 
 def _loading(saved: Saved) -> str:
-    dtype = dtype_of(saved.model).name
-    layout = saved.construction.layout
+    prompted = bool(saved.targets)
     lines = ["import torch", "from transformers import AutoModelForCausalLM"]
-    lines += ["from peft import PeftModel", ""] if saved.targets else [""]
+    lines += ["from peft import PeftModel", ""] if prompted else [""]
     lines.append('model = AutoModelForCausalLM.from_pretrained("DIRECTORY")')
-    if saved.targets:
-        if dtype == "float64":
+    if prompted:
+        if dtype_of(saved.model).name == "float64":
             lines.append("torch.set_default_dtype(torch.float64)  # or peft rounds the virtual token to float32")
         lines.append('model = PeftModel.from_pretrained(model, "DIRECTORY/adapters/0").eval()')
-    if saved.model.generation_config.bos_token_id is not None:
-        lines.append("model.generate(do_sample=False)[0, 1:]  # the target, after one token that does not matter")
-    else:
-        lines.append(f"ids = torch.zeros(1, {layout.user}, dtype=torch.long)  # your tokens")
-        lines.append(f"model.generate(input_ids=ids, do_sample=False)[0, {layout.user}:]")
+    if prompted or not saved.construction.layout.virtual:
+        lines += _call(saved)
     text = "```python\n" + "\n".join(lines) + "\n```"
     if len(saved.targets) > 1:
         text += (
@@ -93,7 +89,21 @@ def _loading(saved: Saved) -> str:
     return text
 
 
+def _call(saved: Saved) -> list[str]:
+    """Return the lines that generate a response."""
+    user = saved.construction.layout.user
+    if saved.model.generation_config.bos_token_id is not None:
+        return ["model.generate(do_sample=False)[0, 1:]  # the target, after one token that does not matter"]
+    tokens = "your tokens" if user else "no token: the response begins at the virtual token"
+    return [
+        f"ids = torch.zeros(1, {user}, dtype=torch.long)  # {tokens}",
+        f"model.generate(input_ids=ids, do_sample=False)[0, {user}:]",
+    ]
+
+
 def _verdicts(saved: Saved) -> str:
+    if not saved.verdicts:
+        return "None was asked for."
     rows = ["| claim | arithmetic | evidence | margin | verdict |", "|---|---|---|---|---|"]
     for verdict in saved.verdicts:
         shown = "" if verdict.margin is None else margin(verdict.margin)
