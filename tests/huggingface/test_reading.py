@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -139,7 +139,7 @@ def test_arguments_are_refused_in_words() -> None:
             lambda: from_huggingface(broken, PROMISE),
             "model: expected weights that are numbers but transformer.wte.weight",
         ),
-        (lambda: from_huggingface(model, None), "specification: expected a Specification but got None"),
+        (lambda: from_huggingface(model, cast("Any", None)), "specification: expected a Specification but got None"),
         (
             lambda: from_huggingface(model, specify(Domain.of(6, 8), lambda x: x[:, -1:])),
             "specification: expected at most 7 positions, those of the model, but got 8",
