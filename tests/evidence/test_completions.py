@@ -109,7 +109,7 @@ def test_a_token_as_a_prompt_is_the_token_bit_for_bit(construction: Construction
 
 
 def test_too_soft_an_attention_is_a_counterexample_and_the_count_goes_on() -> None:
-    made = count_completions(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(5)), RationalArithmetic())
+    made = count_completions(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(Fraction(5))), RationalArithmetic())
     assert made.verdict.holds is False
     assert made.verdict.counterexample is not None
     assert made.verdict.counterexample.target == [0, 1]
@@ -157,7 +157,7 @@ def test_not_finite_logits_of_a_hard_prompt_show_nothing() -> None:
     made = count_completions(_constant_tokens(3, 2), CallableBackend(kernel))
     assert made.hard.not_finite == 1
     assert made.verdict.holds is None
-    assert made.verdict.reason == "a logit is not finite in 1 cases of hard prompts"
+    assert made.verdict.reason == "cases of hard prompts with a logit that is not finite: 1"
 
 
 def test_what_has_no_virtual_token_or_no_tokens_is_refused() -> None:

@@ -240,7 +240,9 @@ def _few(soft: PromptCount) -> str | None:
 
 
 def _not_finite(hard: PromptCount) -> str | None:
-    return f"a logit is not finite in {number(hard.not_finite)} cases of hard prompts" if hard.not_finite else None
+    return (
+        f"cases of hard prompts with a logit that is not finite: {number(hard.not_finite)}" if hard.not_finite else None
+    )
 
 
 def _otherwise(runner: Runner, columns: Ratios, hard: _Seen, tokens: TargetSpace) -> str | None:
