@@ -109,7 +109,9 @@ def test_a_token_as_a_prompt_is_the_token_bit_for_bit(construction: Construction
 
 
 def test_too_soft_an_attention_is_a_counterexample_and_the_count_goes_on() -> None:
-    made = count_completions(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(Fraction(5))), RationalArithmetic())
+    made = count_completions(
+        UnconditionalGeneration(2, 2, temperature=RationalSoftmax(Fraction(5))), RationalArithmetic()
+    )
     assert made.verdict.holds is False
     assert made.verdict.counterexample is not None
     assert made.verdict.counterexample.target == [0, 1]

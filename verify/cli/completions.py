@@ -115,6 +115,7 @@ def _of_model(folder: Path, of_model: ModelOptions, running: options.Running, *,
     from verify.huggingface.completions import Training, hard_completions, soft_completions  # noqa: PLC0415 # torch
     from verify.huggingface.models import load_causal_model  # noqa: PLC0415 # the same
 
+    running.chosen()  # refuses a format or a device that is not there
     output, started = of_model.output, time.perf_counter()
     training = Training(**{name: value for name, value in of_model.given.items() if name in {"steps", "rate", "seed"}})
     if of_model.train is None and (other := {"steps", "rate", "seed"} & set(of_model.given)):

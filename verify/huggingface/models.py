@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from constructions.validation import InvalidArgument, reject
+from constructions.formats import FORMATS
+from constructions.validation import InvalidArgument, check_choice, reject
 from verify.extras import needed
 
 #: Keys of the loading report that name weights which the folder does not have, or has in another shape.
@@ -34,6 +35,7 @@ def load_causal_model(folder: Path, *, dtype: str = "float32", device: str = "cp
             or code of its own that it wants to run.
 
     """
+    check_choice("dtype", dtype, tuple(FORMATS))
     if not Path(folder).is_dir():
         raise InvalidArgument(f"model: expected a folder with a saved model but {folder} is not one")
     transformers = needed("transformers", "model")
@@ -92,7 +94,8 @@ def check_causal(model: Any) -> None:
     masked: its attention weight is 0, and so is every product with it. No tolerance is needed.
 
     Raises:
-        InvalidArgument: it is no model of transformers with token embeddings, or one that looks ahead.
+        InvalidArgument: it is no model of transformers with token embeddings, its logits are not finite, or it looks
+            ahead.
 
     """
     if not hasattr(model, "get_input_embeddings") or not hasattr(model, "config"):
@@ -101,11 +104,12 @@ def check_causal(model: Any) -> None:
     embedded = table[[0, min(1, len(table) - 1)]][None].clone().requires_grad_()
     with frozen(model), torch.enable_grad():
         first = model(inputs_embeds=embedded, use_cache=False).logits[0, 0]
+        if not torch.isfinite(first).all():
+            raise InvalidArgument("model: expected finite logits but those behind token 0 are not")
         (by_embedding,) = torch.autograd.grad(first.float().square().sum() + first.float().sum(), embedded)
     if not (by_embedding[0, 1] == 0).all():  # NaN is refused as well
         raise InvalidArgument(
-            f"model: expected a causal language model but {type(model).__name__} looks at later tokens (or its numbers"
-            " are not finite)"
+            f"model: expected a causal language model but {type(model).__name__} looks at later tokens"
         )
 
 

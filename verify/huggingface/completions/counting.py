@@ -77,8 +77,8 @@ class Counted:
         if self.not_finite:
             lines.append(f"{self.kind}: {number(self.not_finite)} stopped, as their loss was not finite; lower --rate")
         if self.alone.differ:
-            places = ", ".join(map(str, self.alone.differ[:5]))
-            lines.append(f"{self.kind}: another completion alone than in their batch: prompts {places}, ...")
+            places = ", ".join(map(str, self.alone.differ[:5])) + ", ..." * (len(self.alone.differ) > 5)
+            lines.append(f"{self.kind}: another completion alone than in their batch: prompts {places}")
         return lines
 
     def to_json(self) -> dict[str, Any]:

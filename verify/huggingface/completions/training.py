@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from constructions.validation import IntArray, check_finite_positive, check_integer
+from constructions.validation import IntArray, check_finite_positive, check_integer, reject
 from verify.huggingface.completions.generating import greedy
 from verify.huggingface.models import frozen
+
+#: Adam's own defaults, as its authors give them.
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Training:
         return {
             **asdict(self),
             "rate": self.rate_for(model),
-            "optimizer": "Adam, beta 0.9 and 0.999, epsilon 1e-8",
+            "optimizer": f"Adam, betas {_BETAS[0]} and {_BETAS[1]}, epsilon {_EPSILON}",
             "loss": "mean cross-entropy of the target's tokens",
             "start": "the embedding of a random token",
         }
@@ -96,12 +99,19 @@ def train(
         training: the settings.
         stepped: called after every step with how many targets are done.
 
+    Raises:
+        InvalidArgument: a rate that Adam cannot take in this format, or a logit that is not finite while a completion
+            is generated.
+
     """
     dtype, device, (count, length) = start.dtype, start.device, targets.shape
     wanted = torch.from_numpy(np.asarray(targets, dtype=np.int64)).to(device)
     # a format of fewer bits would lose steps that are small beside a coordinate
     virtual = start.detach().to(torch.promote_types(dtype, torch.float32)).clone().requires_grad_()
-    optimizer = torch.optim.Adam([virtual], lr=training.rate_for(model))
+    rate, largest = training.rate_for(model), torch.finfo(virtual.dtype).max
+    if rate > largest * (1 - _BETAS[0]):  # its first step is the rate over 1 - beta
+        reject("rate", f"a number <= {largest * (1 - _BETAS[0]):.3g}, or a step of Adam is beyond all floats", rate)
+    optimizer = torch.optim.Adam([virtual], lr=rate, betas=_BETAS, eps=_EPSILON)
     best, losses, steps = start.detach().clone(), np.full(count, np.inf), np.zeros(count, dtype=np.int64)
     active = torch.arange(count, device=device)
     with frozen(model), torch.enable_grad():
