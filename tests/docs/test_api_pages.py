@@ -22,6 +22,7 @@ PACKAGES = {
     "verify": "verify",
     "verify.certificates": "certificates",
     "verify.frontier": "frontier",
+    "verify.huggingface.completions": "completions",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ pytest.importorskip("safetensors")
 
 import torch  # noqa: E402 # after the libraries that may not be there
 
+from tests.docs.pages import ROOT  # noqa: E402
 from verify.cli.app import run  # noqa: E402
 
 pytestmark = pytest.mark.extras
@@ -113,6 +116,18 @@ def test_bad_input_is_status_2_and_one_line(
     assert message in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_what_the_page_shows_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").symlink_to(folder)
+    text = (ROOT / "docs" / "how-to" / "completions.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```text\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    commands = [line[2:] for line in blocks[0].splitlines() if line.startswith("$ ")]
+    assert len(commands) == 1
+    for command in commands:
+        assert run(shlex.split(command)[1:]) == 0
+    exec(compile(blocks[1].replace('"counts"', '"others"'), "page", "exec"), {})
 
 
 @pytest.mark.heavy
