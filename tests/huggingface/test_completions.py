@@ -111,6 +111,22 @@ def test_completions_are_those_of_generate_without_its_own_settings(name: str) -
     assert np.array_equal(soft.tokens[certain], by_library.numpy()[certain])
 
 
+def test_keys_and_values_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = small("llama"), []
+
+    def hook(_: Any, args: Any, given: dict[str, Any]) -> None:
+        seen.append(tuple((given["input_ids"] if "input_ids" in given else given["inputs_embeds"]).shape[:2]))
+
+    model.register_forward_pre_hook(hook, with_kwargs=True)
+    greedy(model, torch.arange(V), LENGTH)
+    assert seen == [(V, 1)] * LENGTH
+    greedy(model, torch.randn(4, 32, dtype=torch.float64), LENGTH)
+    assert seen[LENGTH:] == [(4, 1)] * LENGTH
+    monkeypatch.setattr(generating, "_CACHES", ())
+    greedy(model, torch.arange(2), LENGTH)
+    assert seen[2 * LENGTH :] == [(2, 1), (2, 2), (2, 3)]
+
+
 def test_an_end_token_ends_nothing() -> None:
     model = small("gpt2")
     before = hard_completions(model, length=LENGTH)
@@ -119,7 +135,7 @@ def test_an_end_token_ends_nothing() -> None:
     assert hard_completions(model, length=LENGTH) == before
 
 
-def test_a_model_that_keeps_no_cache_runs_in_full() -> None:
+def test_a_model_that_knows_no_cache_runs_in_full() -> None:
     model = small("gpt2")
     plain = type(model).forward
 

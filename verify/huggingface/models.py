@@ -13,6 +13,7 @@ import torch
 
 from constructions.formats import FORMATS
 from constructions.validation import InvalidArgument, check_choice, reject
+from verify.backends.modules import state_sha256
 from verify.extras import needed
 
 #: Keys of the loading report that name weights which the folder does not have, or has in another shape.
@@ -130,11 +131,6 @@ def frozen(model: Any) -> Iterator[None]:
 
 def model_sha256(model: Any) -> str:
     """Return a digest of a model: its class, its configuration and every weight, as they are in memory."""
-    digest = hashlib.sha256(type(model).__name__.encode())
     config = {name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"}
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        plain = weight.detach().cpu().contiguous().reshape(-1)  # of any format: as bytes
-        digest.update(plain.view(torch.uint8).numpy())
-    return digest.hexdigest()
+    said = [type(model).__name__, json.dumps(config, sort_keys=True, default=str), state_sha256(model)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()

@@ -13,6 +13,10 @@ import torch
 from constructions.validation import IntArray, InvalidArgument, check_integer
 from verify.running.cases import BATCH_BYTES
 
+#: The argument in which a model takes the keys and values of the positions before, and the name under which it returns
+#: them: since transformers 5.24, and before. A model with neither runs in full at each step.
+_CACHES = ("cache", "past_key_values")
+
 
 @dataclass(frozen=True, eq=False)
 class Completed:
@@ -44,7 +48,8 @@ def greedy(model: Any, prompts: torch.Tensor, length: int) -> Completed:
         InvalidArgument: a logit is not finite.
 
     """
-    keeps = "past_key_values" in inspect.signature(model.forward).parameters
+    known = inspect.signature(model.forward).parameters
+    cached = next((name for name in _CACHES if name in known), None)
     word = "inputs_embeds" if prompts.is_floating_point() else "input_ids"
     first = {word: prompts[:, None]}
     tokens: list[torch.Tensor] = []
@@ -52,11 +57,11 @@ def greedy(model: Any, prompts: torch.Tensor, length: int) -> Completed:
     cache: Any = None
     with torch.inference_mode():
         for step in range(length):
-            if step and keeps:
-                output = model(input_ids=tokens[-1][:, None], past_key_values=cache, use_cache=True)
+            if step and cached is not None:
+                output = model(input_ids=tokens[-1][:, None], **{cached: cache}, use_cache=True)
             else:
-                output = model(**_with(model, first, tokens), use_cache=keeps)
-            cache = output.past_key_values if keeps else None
+                output = model(**_with(model, first, tokens), use_cache=cached is not None)
+            cache = None if cached is None else getattr(output, cached)
             logits = output.logits[:, -1]
             if not torch.isfinite(logits).all():
                 place = int(torch.nonzero(~torch.isfinite(logits).all(dim=1))[0, 0])
