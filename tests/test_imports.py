@@ -31,10 +31,10 @@ ORDER = (
     "verify.reachability",
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
-    "verify.huggingface",
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
     "verify.suite",
     "verify.cli",
 )
