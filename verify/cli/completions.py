@@ -20,7 +20,7 @@ from verify.cli.verdicts import exit_status, show_verdicts
 from verify.evidence.completions import count_completions
 from verify.evidence.verdict import library_versions
 from verify.files.atomic import check_folder
-from verify.report.completions import completions_sentence
+from verify.report.completions import completions_lines
 from verify.report.progress import shown_progress
 
 
@@ -106,7 +106,8 @@ def completions(
     if as_json:
         print_json(made.to_json())
     else:
-        echo(completions_sentence(made))
+        for line in completions_lines(made):
+            echo(line)
         show_verdicts([made.verdict], as_json=False)
     return exit_status([made.verdict])
 

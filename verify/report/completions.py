@@ -6,11 +6,10 @@ from verify.evidence.completions import Completions
 from verify.numbers import number
 
 
-def completions_sentence(made: Completions) -> str:
-    """Return both counts of a construction in one sentence."""
-    parts = []
-    for name, count in (("prompts of tokens", made.hard), ("of virtual tokens", made.soft)):
-        behaviours = f"{number(count.behaviours)} behaviour{'' if count.behaviours == 1 else 's'}"
-        ties = f" ({number(count.tied)} cases by a tie)" if count.tied else ""
-        parts.append(f"{number(count.prompts)} {name} select {behaviours}{ties}")
-    return "; ".join(parts)
+def completions_lines(made: Completions) -> list[str]:
+    """Return both counts of a construction, one line each."""
+    lines = []
+    for name, count in (("hard prompts (tokens)", made.hard), ("soft prompts (virtual tokens)", made.soft)):
+        ties = f", cases decided by a tie: {number(count.tied)}" if count.tied else ""
+        lines.append(f"{name}: {number(count.prompts)}, different behaviours: {number(count.behaviours)}{ties}")
+    return lines
