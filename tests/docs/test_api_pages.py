@@ -23,6 +23,7 @@ PACKAGES = {
     "verify.certificates": "certificates",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
+    "verify.huggingface.completions": "completions",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }
