@@ -23,6 +23,7 @@ PACKAGES = {
     "verify.certificates": "certificates",
     "verify.frontier": "frontier",
     "verify.huggingface.completions": "completions",
+    "verify.lens": "lens",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }
