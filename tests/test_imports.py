@@ -31,7 +31,6 @@ ORDER = (
     "verify.reachability",
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
-    "verify.huggingface",
     "verify.requests",
     "verify.frontier",
     "verify.report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -14,10 +15,22 @@ from verify.cli.app import run
 def test_both_counts_are_told_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completions", "theorem-1", "--vocab", "4", "--context", "3", "--arithmetic", "rational"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "4 prompts of tokens select 1 behaviour; 64 of virtual tokens select 64 behaviours"
-    assert said[2].startswith("theorem-1: completions  V = 4, N = 3, hard 1 of 4, soft 64 of 64, q = 27 (default)")
-    assert "exhausted: 68 of 68 cases" in said[2]
-    assert said[2].endswith("holds")
+    assert said[0] == "hard prompts (tokens): 4, different behaviours: 1"
+    assert said[1] == "soft prompts (virtual tokens): 64, different behaviours: 64"
+    assert said[3].startswith("theorem-1: completions  V = 4, N = 3, hard 1 of 4, soft 64 of 64, q = 27 (default)")
+    assert "exhausted: 68 of 68 cases" in said[3]
+    assert said[3].endswith("holds")
+
+
+def test_a_format_that_is_too_small_is_falsified_and_counted_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    # above 1/2 bfloat16 is spaced by 1/256: two tokens of 300 have the same virtual token, on any machine
+    assert run(["completions", "theorem-1", "--vocab", "300", "--context", "1", "--dtype", "bfloat16"]) == 1
+    first, second, *table = capsys.readouterr().out.splitlines()
+    assert first.startswith("hard prompts (tokens): 300, different behaviours: 1")
+    found = re.match(r"soft prompts \(virtual tokens\): 300, different behaviours: ([0-9]+)", second)
+    assert found is not None
+    assert 1 < int(found[1]) < 300
+    assert any("FALSIFIED" in line for line in table)
 
 
 def test_the_document_has_both_counts_and_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:

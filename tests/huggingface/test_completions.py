@@ -401,6 +401,15 @@ def test_logits_that_are_not_finite_are_refused() -> None:
         hard_completions(model, length=LENGTH)
 
 
+def test_a_model_that_writes_tokens_that_it_does_not_read_is_refused() -> None:
+    model = small("llama")
+    model.lm_head = torch.nn.Linear(32, V + 3, bias=False, dtype=torch.float64)
+    with pytest.raises(InvalidArgument, match="the 53 tokens that it writes but it reads 50"):
+        hard_completions(model, length=LENGTH)
+    model.lm_head = torch.nn.Linear(32, V - 3, bias=False, dtype=torch.float64)
+    assert hard_completions(model, length=LENGTH).prompts == V
+
+
 def test_a_single_output_has_no_margin() -> None:
     config = transformers.GPT2Config(vocab_size=1, n_embd=8, n_layer=1, n_head=1, n_positions=4)
     model = transformers.GPT2LMHeadModel(config)

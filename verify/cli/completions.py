@@ -20,7 +20,7 @@ from verify.cli.verdicts import exit_status, show_verdicts
 from verify.evidence.completions import count_completions
 from verify.evidence.verdict import library_versions
 from verify.files.atomic import check_folder
-from verify.report.completions import completions_sentence, counts_table
+from verify.report.completions import completions_lines
 from verify.report.progress import shown_progress
 
 
@@ -106,13 +106,15 @@ def completions(
     if as_json:
         print_json(made.to_json())
     else:
-        echo(completions_sentence(made))
+        for line in completions_lines(made):
+            echo(line)
         show_verdicts([made.verdict], as_json=False)
     return exit_status([made.verdict])
 
 
 def _of_model(folder: Path, of_model: ModelOptions, running: options.Running, *, as_json: bool) -> int:
     from verify.huggingface.completions import Training, hard_completions, soft_completions  # noqa: PLC0415 # torch
+    from verify.huggingface.completions.table import counts_table  # noqa: PLC0415 # the same
     from verify.huggingface.models import load_causal_model  # noqa: PLC0415 # the same
 
     running.chosen()  # refuses a format or a device that is not there

@@ -115,9 +115,18 @@ class Sizes:
 
     @classmethod
     def of(cls, model: Any) -> Sizes:
-        """Return the sizes of a model."""
+        """Return the sizes of a model.
+
+        Raises:
+            InvalidArgument: it writes tokens that it cannot read, so that not every completion can be fed back.
+
+        """
         table = model.get_input_embeddings().weight
         head = model.get_output_embeddings()
+        if head is not None and len(head.weight) > len(table):
+            raise InvalidArgument(
+                f"model: expected one that reads the {len(head.weight)} tokens that it writes but it reads {len(table)}"
+            )
         return cls(
             tokens=table.shape[0],
             size=table.shape[1],

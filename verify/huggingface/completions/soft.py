@@ -70,8 +70,7 @@ def soft_completions(
     settings = training.to_json(model)
     run = {"prompts": "trained virtual tokens", "count": targets, "length": length, "batch": size, "training": settings}
     kept = JsonLines(folder / RESULTS, "output", run_key(model, sizes, **run))
-    # those that are written can be read back, as they are fed back
-    wanted = TargetSpace(min(sizes.outputs, sizes.tokens), (length,)).sample(targets, seed=training.seed)
+    wanted = TargetSpace(sizes.outputs, (length,)).sample(targets, seed=training.seed)
     starts = np.random.default_rng([training.seed, 1]).integers(sizes.tokens, size=targets)
     results: list[Any] = kept.taken_over(targets)
     for place, result in enumerate(results):
