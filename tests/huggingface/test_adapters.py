@@ -101,20 +101,21 @@ def test_without_the_adapter_the_model_knows_no_target() -> None:
 def test_arguments_are_refused_in_words() -> None:
     made = construction()
     model = to_peft(made, TARGET)
-    for call, said in (
+    cases: list[tuple[Any, str]] = [
         (lambda: to_peft(made, [TARGET, TARGET]), "target: expected a single target but got a batch of shape (2,)"),
         (lambda: to_peft(made, [7, 0, 0, 0, 0]), "target: expected"),
         (lambda: to_multitask(made, TARGET), "targets: expected a batch of targets but got one of shape ()"),
         (lambda: to_multitask(made, np.zeros((0, 5), dtype=np.int64)), "targets: expected a batch of targets but got"),
         (lambda: to_peft(made, TARGET, model=model), "name: expected one that no adapter has but got 'default'"),
         (lambda: to_peft(made, TARGET, model=model, dtype="float64"), "dtype: expected none with a model"),
-        (lambda: to_peft(made, TARGET, model=torch.nn.ReLU()), "model: expected one of GPT2LMHeadModel"),
+        (lambda: to_peft(made, TARGET, model="gpt2"), "model: expected one of GPT2LMHeadModel"),
         (
             lambda: to_peft(made, TARGET, model=to_huggingface(ResidualGeneration(7, 6))),
             "model: expected one whose residual stream is 15 wide, as the virtual tokens are, but got 17",
         ),
         (lambda: to_peft(LongerResponses(2, 2), [[[0, 0]] * 2]), "target: expected"),
-    ):
+    ]
+    for call, said in cases:
         with pytest.raises(InvalidArgument) as raised:
             call()
         assert str(raised.value).startswith(said)

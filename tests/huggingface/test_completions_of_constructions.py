@@ -7,15 +7,15 @@ import pytest
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
-import torch  # noqa: E402 # after the libraries that may not be there
+import torch  # after the libraries that may not be there
 
-from constructions import ResidualConditional  # noqa: E402
-from constructions.formats import FORMATS  # noqa: E402
-from tests.huggingface.theorems import FAMILIES, theorem  # noqa: E402
-from verify import count_completions  # noqa: E402
-from verify.huggingface import HuggingFaceBackend, to_huggingface  # noqa: E402
-from verify.huggingface.completions import hard_completions  # noqa: E402
-from verify.huggingface.completions.generating import greedy  # noqa: E402
+from constructions import ResidualConditional
+from constructions.formats import FORMATS
+from tests.huggingface.theorems import FAMILIES, theorem
+from verify import count_completions
+from verify.huggingface import HuggingFaceBackend, to_huggingface
+from verify.huggingface.completions import hard_completions
+from verify.huggingface.completions.generating import greedy
 
 pytestmark = pytest.mark.extras
 

@@ -10,7 +10,9 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from constructions import Construction
+import transformers
+
+from constructions import Construction, ResidualConditional, ResidualGeneration
 from tests.huggingface.theorems import FAMILIES, asked, exact_logits, largest_share, theorem
 from verify.huggingface import HuggingFaceBackend, different_tensors, to_huggingface
 from verify.running.cases import Runner
@@ -67,6 +69,36 @@ def test_no_user_token_and_no_cache(family: str, attention: str) -> None:
     for through, cached in (("peft", False), ("inputs_embeds", False), ("inputs_embeds", True)):
         backend = HuggingFaceBackend(model, through=through, use_cache=cached)  # type: ignore[arg-type] # they are
         assert not Runner(construction, backend).run(targets, inputs).failures().any()
+
+
+#: what makes a construction of the sizes of an untouched configuration
+UNTOUCHED: dict[str, Any] = {
+    "alphabet_size": 94,
+    "width": 768,
+    "depth": 12,
+    "heads": 12,
+    "hidden_size": 3072,
+    "tied": True,
+}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("construction", "dtype"),
+    [
+        (ResidualGeneration(50257, 20, start_token=True, **UNTOUCHED), "float32"),
+        (ResidualConditional(50257, **UNTOUCHED), "float32"),
+        (ResidualConditional(50257, **UNTOUCHED), "float64"),
+    ],
+)
+def test_an_untouched_configuration_of_gpt2(construction: Construction, dtype: str) -> None:
+    """124 million parameters, 12 blocks, tied embeddings: not one field of the configuration is given."""
+    model = to_huggingface(construction, config=transformers.GPT2Config(), dtype=dtype)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 124_439_808
+    targets = construction.targets.sample(20, seed=0)
+    inputs = np.random.default_rng(0).integers(0, 94, (20, 1))
+    outcome = Runner(construction, HuggingFaceBackend(model, through="peft")).run(targets, inputs)
+    assert not outcome.failures().any()
 
 
 @pytest.mark.heavy

@@ -11,10 +11,10 @@ pytest.importorskip("transformers")
 pytest.importorskip("transformer_lens")
 
 import torch  # after the libraries that may not be there
-from tests.huggingface.theorems import FAMILIES, exact_logits, largest_share, theorem
 
 from constructions import Construction, InvalidArgument, ResidualConditional, ResidualGeneration
 from constructions.formats import FORMATS
+from tests.huggingface.theorems import FAMILIES, exact_logits, largest_share, theorem
 from verify import Trace, check, get_arithmetic
 from verify.huggingface import to_huggingface
 from verify.lens import embedded, to_transformer_lens
@@ -167,7 +167,8 @@ def test_the_input_is_virtual_tokens_and_then_the_embeddings_of_tokens() -> None
         ([0, 0, 0], [0], "target: expected integers from 0 to 3 of shape"),
         ([0, 0, 0, 0], [4], "tokens: expected integers from 0 to 3"),
         ([0, 0, 0, 0], [0.5], "tokens: expected integers from 0 to 3"),
-        ([0, 0, 0, 0], 3, "tokens: expected integers from 0 to 3"),
+        ([0, 0, 0, 0], 3, "tokens: expected integers from 0 to 3 of shape"),
+        ([[0, 0, 0, 0]] * 2, [[0], [1, 2]], "tokens: expected rows of the same number of tokens"),
         ([[0, 0, 0, 0]] * 3, [[0], [1]], "tokens: expected a row for each of 3 targets but got 2"),
     ],
 )

@@ -9,6 +9,7 @@ from verify.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
 from verify.huggingface.convert import different_tensors as different_tensors
 from verify.huggingface.convert import to_huggingface as to_huggingface
 from verify.huggingface.families import FAMILIES as FAMILIES
+from verify.huggingface.reading import from_huggingface as from_huggingface
 from verify.huggingface.saving import save as save
 from verify.huggingface.saving import write_huggingface as write_huggingface
 from verify.huggingface.turning import stock_rotary as stock_rotary

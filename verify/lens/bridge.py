@@ -11,7 +11,7 @@ import torch
 
 from constructions.construction import Construction
 from constructions.formats import get_format
-from constructions.validation import InvalidArgument, check_tokens
+from constructions.validation import InvalidArgument, check_tokens, reject
 from verify.extras import needed
 from verify.huggingface import to_huggingface
 
@@ -56,7 +56,7 @@ def to_transformer_lens(construction: Construction, family: str | None = None, *
     return bridge.eval()
 
 
-def embedded(bridge: Any, construction: Construction, target: object, tokens: object = ()) -> torch.Tensor:
+def embedded(bridge: Any, construction: Construction, target: object, tokens: Any = ()) -> torch.Tensor:
     """Return the input of a bridge that selects a target: its virtual tokens, and tokens behind them.
 
     Args:
@@ -77,9 +77,13 @@ def embedded(bridge: Any, construction: Construction, target: object, tokens: ob
     numbers = ratios.to_float(get_format(str(table.dtype).removeprefix("torch.")))
     virtual = torch.from_numpy(np.ascontiguousarray(numbers)).to(table)
     virtual = virtual[None] if virtual.ndim == 2 else virtual.flatten(0, -3)
-    if not np.size(tokens):  # type: ignore[arg-type] # whatever it is, it is checked next
+    try:
+        shape = np.shape(tokens)
+    except ValueError:  # ragged
+        reject("tokens", "rows of the same number of tokens", tokens)
+    if 0 in shape:
         return virtual
-    count = np.shape(tokens)[-1] if np.ndim(tokens) else 0  # type: ignore[arg-type] # the same
+    count = shape[-1] if shape else 1
     given = check_tokens("tokens", tokens, construction.vocab_size, (count,)).reshape(-1, count)
     if len(given) not in {1, len(virtual)}:
         raise InvalidArgument(f"tokens: expected a row for each of {len(virtual)} targets but got {len(given)}")
