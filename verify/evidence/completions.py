@@ -156,7 +156,7 @@ def count_completions(
             holds, or a format that cannot hold what the weights rely on.
 
     Source:
-        The count for a trained model is in the paper's section 3; for the constructions it is exact.
+        The paper counts completions of a trained model; of a construction they are exhausted.
 
     Example:
         >>> from fractions import Fraction
