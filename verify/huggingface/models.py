@@ -35,6 +35,16 @@ def load_causal_model(folder: Path, *, dtype: str = "float32", device: str = "cp
         InvalidArgument: no such folder, no causal language model in it, weights that are missing, damaged or pickled,
             or code of its own that it wants to run.
 
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from constructions import ResidualGeneration
+        >>> from verify.huggingface import to_huggingface
+        >>> with TemporaryDirectory() as folder:
+        ...     to_huggingface(ResidualGeneration(vocab_size=4, context_size=3)).save_pretrained(folder)
+        ...     model = load_causal_model(Path(folder), dtype="bfloat16")
+        >>> type(model).__name__, model.dtype
+        ('GPT2LMHeadModel', torch.bfloat16)
+
     """
     check_choice("dtype", dtype, tuple(FORMATS))
     if not Path(folder).is_dir():

@@ -45,6 +45,14 @@ def hard_completions(
     Source:
         The paper counts 24,426 completions of LLaMA-7B's 32,000 tokens.
 
+    Example:
+        >>> from constructions import ResidualGeneration
+        >>> from verify.huggingface import to_huggingface
+        >>> model = to_huggingface(ResidualGeneration(vocab_size=4, context_size=3))
+        >>> made = hard_completions(model, length=3)
+        >>> made.prompts, made.unique  # it does not look at its tokens: all of them are one prompt
+        (4, 1)
+
     """
     check_causal(model)
     check_length(model, length)

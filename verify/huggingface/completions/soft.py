@@ -59,6 +59,16 @@ def soft_completions(
         The paper counts 46,812 completions of 48,218 trained virtual tokens of LLaMA-7B. How they were trained is not
         known to us: the settings here are our own.
 
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from constructions import ResidualGeneration
+        >>> from verify.huggingface import to_huggingface
+        >>> model = to_huggingface(ResidualGeneration(vocab_size=4, context_size=3))
+        >>> with TemporaryDirectory() as folder:
+        ...     made = soft_completions(model, Path(folder), targets=5, length=3, training=Training(steps=10))
+        >>> made.prompts, made.targets  # how many of them are reached is a matter of training
+        (5, 5)
+
     """
     check_causal(model)
     check_length(model, length)
