@@ -29,9 +29,9 @@ from verify.prefixes import (
 )
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
-from verify.prefixes.error_bounds import OperationError, _attention, _linear, _scores
 from verify.prefixes.layer import float_gap
 from verify.prefixes.measured import Deviation, deviations
+from verify.prefixes.rounding import OperationError, attended, linear, scored
 
 EXACT = RationalArithmetic()
 EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)
@@ -269,8 +269,8 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
             visible = case.layer.visible(len(passes.content), len(passes.prefix))
             for made, head in zip(passes.heads, case.layer.heads, strict=True):
                 gap = float_gap(case.layer, head)
-                scores = _scores(_linear(passes.content, made.query, OF32), _linear(rows, made.key, OF32), OF32)
-                allowed = _attention(scores, gap, visible, OF32).error
+                scores = scored(linear(passes.content, made.query, OF32), linear(rows, made.key, OF32), OF32)
+                allowed = attended(scores, gap, visible, OF32).error
                 exact = [flint.arb_mat(matrix.tolist()) for matrix in (passes.content, made.query, rows, made.key)]
                 table = (exact[0] * exact[1].transpose() * (exact[2] * exact[3].transpose()).transpose()).tolist()
                 for i, row in enumerate(table):
