@@ -73,46 +73,32 @@ class HeadBounds:
 
 def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> HeadBounds:
     """Steps 1 to 6 for one head; the weights and rows that were held are the exact ones here."""
+    count = len(passes.prefix)
     everything = np.concatenate([passes.prefix, passes.content])
+    visible = passes.layer.visible(len(passes.content), count)
+    scores = scored(linear(passes.content, head.query, of), linear(everything, head.key, of), of)
+    alone = Near(scores.value[:, count:], scores.error[:, count:])
     return head_bounds(
-        linear(passes.content, head.query, of),
-        linear(everything, head.key, of),
+        attended(alone, gap, visible[:, count:], of),
+        attended(scores, gap, visible, of),
         linear(everything, head.value, of),
-        gap=gap,
-        visible=passes.layer.visible(len(passes.content), len(passes.prefix)),
+        visible=visible,
         of=of,
     )
 
 
-def head_bounds(
-    queries: Near,
-    keys: Near,
-    values: Near,
-    *,
-    gap: float,
-    visible: Numbers,
-    of: OperationError,
-    softmax: OperationError | None = None,
-) -> HeadBounds:
-    """Return the bounds of one head from the queries, keys and values of its two passes: steps 2 to 6.
+def head_bounds(attention: Near, joined: Near, values: Near, *, visible: Numbers, of: OperationError) -> HeadBounds:
+    """Return the bounds of one head from its weights and values: steps 5 and 6.
 
     Args:
-        queries: of the content, positions x key size.
-        keys: of the prefix and the content, (prefix + positions) x key size.
-        values: likewise.
-        gap: the factor of a score in the exponent.
-        visible: the keys that each position sees with the prefix, positions x (prefix + positions).
-        of: of the scores and of the sums over values.
-        softmax: of softmax, where it is computed in another format.
+        attention: the weights without the prefix; the values are upper bounds of the exact ones.
+        joined: the weights with it, likewise, positions x (prefix + positions).
+        values: of the prefix and the content.
+        visible: the keys that each position sees with the prefix.
+        of: of the sums over values.
 
     """
     count = visible.shape[1] - visible.shape[0]
-    soft, around = (of, None) if softmax is None else (softmax, of)
-    scores = scored(queries, keys, of)
-    alone = Near(scores.value[:, count:], scores.error[:, count:])
-    attention = attended(alone, gap, visible[:, count:], soft, around)
-    joined = attended(scores, gap, visible, soft, around)
-    # from here on .value is an upper bound of the exact weight
     kept = np.minimum(1, joined.value[:, count:].sum(axis=1, keepdims=True))
     strength = np.minimum(1, joined.value[:, :count].sum(axis=1, keepdims=True))
     strength_error = joined.error[:, :count].sum(axis=1, keepdims=True)

@@ -102,32 +102,53 @@ def scored(queries: Near, keys: Near, of: OperationError) -> Near:
     return Near(value, error)
 
 
-def attended(
-    scores: Near, gap: float, visible: Numbers, of: OperationError, around: OperationError | None = None
-) -> Near:
-    """Steps 3 and 4: attention weights with their errors, 0 where a key is hidden.
+def attended(scores: Near, gap: float, visible: Numbers, of: OperationError) -> Near:
+    """Steps 3 and 4: attention weights with their errors, 0 where a key is hidden."""
+    hidden = ~visible
+    z = Near(np.where(hidden, -np.inf, gap * scores.value), np.where(hidden, 0, abs(gap) * scores.error))
+    size, below = _sizes(z, hidden)
+    return _weights(z, z.error + of.gamma(3) * (size + below) + 3 * of.underflow, visible, of)
+
+
+def attended_as_read(exponents: Near, visible: Numbers, of: OperationError, around: OperationError) -> Near:
+    """Steps 3 and 4 from the exponents that a softmax read: two of the three roundings are behind them.
+
+    An exponent is converted to the format of softmax (an error ``c`` of one rounding, 0 in a format that holds it), and
+    the largest is subtracted: it is off by ``c + u (max z - z + c + max c)``. Each weight that is handed on
+    is rounded once more.
 
     Args:
-        scores: of queries and keys.
-        gap: the factor of the scores in the exponent.
+        exponents: as they were read, with the distance of other passes from them.
         visible: the keys that each query sees.
-        of: of softmax.
-        around: of the scores and of the weights that are handed on, where softmax is computed in another format: the
-            factor and the product are rounded in this one then, and each weight once more at the end. The conversion of
-            a score is one of the three roundings of step 3.
+        of: the errors of softmax.
+        around: those of the format in which exponents come and weights are handed on.
 
     """
     hidden = ~visible
-    z = np.where(hidden, -np.inf, gap * scores.value)
-    z_error = np.where(hidden, 0, abs(gap) * scores.error)
-    largest = z.max(axis=1, keepdims=True)
-    below = np.where(hidden, 0, largest - z + z_error + z_error.max(axis=1, keepdims=True))
-    size = np.where(hidden, 0, np.abs(z)) + z_error
-    tau = z_error + of.gamma(3) * (size + below) + 3 * of.underflow
-    if around is not None:
-        tau = tau + around.gamma(2) * size + 2 * around.underflow
+    z = Near(np.where(hidden, -np.inf, exponents.value), np.where(hidden, 0, exponents.error))
+    size, below = _sizes(z, hidden)
+    converted = of.unit * size if around.unit < of.unit else np.zeros_like(size)
+    tau = z.error + converted + of.gamma(1) * (below + converted + converted.max(axis=1, keepdims=True))
+    made = _weights(z, tau + 2 * of.underflow, visible, of)
+    if around == of:
+        return made
+    with np.errstate(invalid="ignore"):  # inf * 0 where nothing is bounded
+        stored = np.where(hidden, 0, around.unit * (made.value + made.error) + around.underflow)
+    return Near(made.value, made.error + stored)
+
+
+def _sizes(z: Near, hidden: Numbers) -> tuple[_Array, _Array]:
+    """Return the largest magnitudes of exponents, and their largest distances from the largest one."""
+    largest = z.value.max(axis=1, keepdims=True)
+    below = np.where(hidden, 0, largest - z.value + z.error + z.error.max(axis=1, keepdims=True))
+    return np.where(hidden, 0, np.abs(z.value)) + z.error, below
+
+
+def _weights(z: Near, tau: _Array, visible: Numbers, of: OperationError) -> Near:
+    """Step 4: weights of exponents that are off by ``tau`` when they reach ``exp``."""
+    hidden = ~visible
     relative = (1 + EXP_ERROR * of.unit) * np.exp(np.minimum(tau, 709)) - 1  # exp(709) is finite; it bounds nothing
-    factors = np.exp(z - largest)
+    factors = np.exp(z.value - z.value.max(axis=1, keepdims=True))
     weights = factors / factors.sum(axis=1, keepdims=True)
     count = visible.sum(axis=1, keepdims=True)
     division = np.vectorize(of.gamma)(count + 2) + count * of.underflow
@@ -138,8 +159,6 @@ def attended(
     exact = _at_most_one(weights, rho, of, hidden)
     with np.errstate(invalid="ignore"):  # inf * 0 where nothing is bounded
         error = np.where(hidden, 0, np.where(np.isfinite(rho), rho * exact + 4 * of.underflow, np.inf))
-        if around is not None:
-            error = np.where(hidden, 0, error + around.unit * (exact + error) + around.underflow)
     return Near(np.where(hidden, 0, exact), error)
 
 
