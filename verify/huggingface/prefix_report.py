@@ -148,7 +148,7 @@ def prefix_report(
             calls = run_three(found, tokens)
         layers = []
         for index, layer in enumerate(calls):
-            layers.append(measure(index, layer))
+            layers.append(measure(index, layer, fmt))
             progress(index + 1, len(calls))
         name, adapter_name, kind, prefix = type(found.base).__name__, found.adapter, found.kind, found.prefix
     parameters = {

@@ -14,7 +14,7 @@ from verify.arithmetic import torch_arithmetic
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.extras import needed
-from verify.huggingface.attention.known import FAMILIES, Sizes
+from verify.huggingface.attention.known import DESIGNS, Sizes
 from verify.huggingface.attention.measured import assumptions
 from verify.huggingface.attention.opened import quiet
 from verify.huggingface.prefix_report import CLAIMS, PrefixReport, objection_of, prefix_report
@@ -27,23 +27,23 @@ _VOCAB = 16
 _SPREAD = 0.3
 
 
-def draw_model(family: str, seed: int, index: int, *, dtype: str = "float32") -> tuple[Any, list[int]]:
+def draw_model(design: str, seed: int, index: int, *, dtype: str = "float32") -> tuple[Any, list[int]]:
     """Return the ``index``-th small model of a seed, as peft wraps it with its drawn adapter, and its text.
 
     The adapter is one of prefix tuning or of prompt tuning. The draws depend on nothing but the arguments.
 
     Args:
-        family: the design of its attention.
+        design: of its attention.
         seed: the same seed and index give the same model.
         index: the number of the model.
         dtype: the torch type of the weights.
 
     Raises:
-        InvalidArgument: an unknown family.
+        InvalidArgument: an unknown design.
 
     """
-    transformers, peft = needed("transformers", "family"), needed("peft", "family")
-    design = FAMILIES[check_choice("family", family, tuple(FAMILIES))]
+    transformers, peft = needed("transformers", "design"), needed("peft", "design")
+    known = DESIGNS[check_choice("design", design, tuple(DESIGNS))]
     draw = np.random.default_rng((seed, index))
     groups = int(draw.integers(1, 3))
     heads = groups * int(draw.integers(1, MOST_HEADS // 2 + 1))
@@ -51,7 +51,7 @@ def draw_model(family: str, seed: int, index: int, *, dtype: str = "float32") ->
     size = 2 * int(draw.integers(1, MOST_SIZE // 2 + 1))
     layers = int(draw.integers(1, MOST_LAYERS + 1))
     kind = peft.PrefixTuningConfig if draw.integers(2) else peft.PromptTuningConfig
-    model = design.small(transformers, Sizes(_VOCAB, layers, heads, groups, size, prefix + positions))
+    model = known.small(transformers, Sizes(_VOCAB, layers, heads, groups, size, prefix + positions))
     with quiet():
         adapted = peft.get_peft_model(model, kind(task_type="CAUSAL_LM", num_virtual_tokens=prefix))
     with torch.no_grad():
@@ -62,14 +62,14 @@ def draw_model(family: str, seed: int, index: int, *, dtype: str = "float32") ->
     return adapted.eval(), draw.integers(_VOCAB, size=positions).tolist()
 
 
-def drawn_report(family: str, seed: int, index: int, *, dtype: str = "float32") -> PrefixReport:
+def drawn_report(design: str, seed: int, index: int, *, dtype: str = "float32") -> PrefixReport:
     """Return the report on a drawn model; the arguments are those of :func:`draw_model`."""
-    adapted, tokens = draw_model(family, seed, index, dtype=dtype)
-    return prefix_report(adapted, None, tokens, reproduce=_command(family, seed, index, dtype))
+    adapted, tokens = draw_model(design, seed, index, dtype=dtype)
+    return prefix_report(adapted, None, tokens, reproduce=_command(design, seed, index, dtype))
 
 
 def fuzz_attention(
-    family: str,
+    design: str,
     *,
     dtype: str = "float32",
     device: str = "cpu",
@@ -80,7 +80,7 @@ def fuzz_attention(
     """Check both identities on drawn models of a stock class, in every layer and head of each.
 
     Args:
-        family: the design of their attention.
+        design: of their attention.
         dtype: the torch type of their weights.
         device: where they run.
         examples: how many models, each with an adapter and a text of its own.
@@ -88,7 +88,7 @@ def fuzz_attention(
         progress: called with models done and models in all.
 
     Raises:
-        InvalidArgument: an unknown family or type.
+        InvalidArgument: an unknown design or type.
 
     """
     started = time.perf_counter()
@@ -98,8 +98,8 @@ def fuzz_attention(
     assert arithmetic.fmt is not None
     tallies = {claim: Tally() for claim in CLAIMS}
     for index in itertools.count():
-        adapted, tokens = draw_model(family, seed, index, dtype=dtype)
-        command = _command(family, seed, index, dtype)
+        adapted, tokens = draw_model(design, seed, index, dtype=dtype)
+        command = _command(design, seed, index, dtype)
         report = prefix_report(adapted.to(device), None, tokens, reproduce=command)
         for claim, tally in tallies.items():
             tally.broken = tally.broken or objection_of(report.layers, f"drawn {seed}:{index}, ")
@@ -129,5 +129,5 @@ def fuzz_attention(
     )
 
 
-def _command(family: str, seed: int, index: int, dtype: str) -> str:
-    return f"verify.huggingface.drawn_report({family!r}, {seed}, {index}, dtype={dtype!r})"
+def _command(design: str, seed: int, index: int, dtype: str) -> str:
+    return f"verify.huggingface.drawn_report({design!r}, {seed}, {index}, dtype={dtype!r})"

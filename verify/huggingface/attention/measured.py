@@ -93,12 +93,13 @@ def assumptions(fmt: Format) -> str:
     return f"exp is right within {EXP_ULPS} units in the last place{held}"
 
 
-def measure(index: int, calls: LayerCalls) -> LayerReport:
+def measure(index: int, calls: LayerCalls, fmt: Format) -> LayerReport:
     """Hold one layer to both identities.
 
     Args:
         index: the number of the layer.
         calls: what it computed.
+        fmt: the format of the model's numbers.
 
     Raises:
         InvalidArgument: types that are mixed, or for which no bound is derived.
@@ -107,7 +108,8 @@ def measure(index: int, calls: LayerCalls) -> LayerReport:
     joined, alone = calls.joined, calls.alone
     count = alone.query.shape[1]
     heads = tuple(_results(joined, alone, count))
-    of, softmax = _errors(joined, alone)
+    output = _output(joined, count)
+    of, softmax = _errors(joined, alone, fmt)
     rescaling, bias = [], []
     visible = joined.visible[-count:]
     values, exponents = _near(joined.value, alone.value, 1), _near(joined.exponents[:, -count:], alone.exponents, 2)
@@ -129,12 +131,10 @@ def measure(index: int, calls: LayerCalls) -> LayerReport:
         rescaling.append(Deviation(f"A^pt {where}", left, right, bounds.rescaling * inflation(lengths), most=1))
         bound = summed_bias([bounds], of, made.prefix) * inflation(lengths)
         largest = 2 * float(np.abs(made.values).max())
-        bias.append(
-            Deviation(f"t^pt {where}", _output(joined, count)[place], made.kept + made.bias, bound, most=largest)
-        )
+        bias.append(Deviation(f"t^pt {where}", output[place], made.kept + made.bias, bound, most=largest))
     plain = tuple(_results(joined, calls.plain, count))
     off = [np.abs(np.subtract(*made.rescaling_sides())).max() for made in plain]
-    moved = np.array([made.kept + made.bias for made in plain]) - _output(joined, count)
+    moved = np.array([made.kept + made.bias for made in plain]) - output
     return LayerReport(
         index=index,
         attention=type(calls.layer.attention).__name__,
@@ -178,19 +178,14 @@ def _results(joined: Call, alone: Call, count: int) -> list[HeadResults]:
     ]
 
 
-def _errors(joined: Call, alone: Call) -> tuple[OperationError, OperationError]:
+def _errors(joined: Call, alone: Call, fmt: Format) -> tuple[OperationError, OperationError]:
     """Return the errors of the model's format, and those of softmax."""
-    tensors = [
-        getattr(call, part)
-        for call in (joined, alone)
-        for part in ("rows", "query", "key", "value", "exponents", "output")
-    ]
-    types = {tensor.dtype for tensor in tensors}
-    if len(types) != 1 or joined.softmax != alone.softmax:
-        raise InvalidArgument(f"model: expected one type of numbers but got {', '.join(sorted(map(str, types)))}")
-    fmt, soft = format_of(types.pop()), format_of(joined.softmax)
-    of = OperationError.of(fmt, accumulator_of(fmt))
-    return of, OperationError.of(accumulator_of(soft) or soft)
+    parts = ("rows", "query", "key", "value", "exponents", "weights", "output")
+    types = {str(getattr(call, part).dtype) for call in (joined, alone) for part in parts}
+    if types != {f"torch.{fmt.name}"} or joined.softmax != alone.softmax:
+        raise InvalidArgument(f"model: expected numbers of {fmt.name} alone but got {', '.join(sorted(types))}")
+    soft = format_of(joined.softmax)
+    return OperationError.of(fmt, accumulator_of(fmt)), OperationError.of(accumulator_of(soft) or soft)
 
 
 def _objection(calls: LayerCalls, of: OperationError) -> str | None:
@@ -204,9 +199,8 @@ def _objection(calls: LayerCalls, of: OperationError) -> str | None:
             if not (exact | (bounded & (deviation.used() <= 1))).all():
                 return f"{deviation.where} {words} are not those of its weights and rows within rounding errors"
     if calls.held is not None:
-        for words, made, given in zip(
-            ("keys", "values"), (calls.joined.key, calls.joined.value), calls.held, strict=True
-        ):
+        cached = (calls.joined.key, calls.joined.value)
+        for words, made, given in zip(("keys", "values"), cached, calls.held, strict=True):
             if not torch.equal(made[:, : given.shape[1]], given):
                 return f"the {words} of the prefix are not those of the adapter"
     return None

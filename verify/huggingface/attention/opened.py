@@ -88,15 +88,21 @@ def load_model(directory: str | Path, *, dtype: str = "float32", device: str = "
     format_name = check_choice("dtype", dtype, tuple(FORMATS))
     try:
         with quiet():
-            model = transformers.AutoModelForCausalLM.from_pretrained(
+            model, found = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 attn_implementation="eager",  # the only one that gives its weights
                 dtype=getattr(torch, format_name),
                 local_files_only=True,
                 use_safetensors=True,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _unreadable() as error:
         raise InvalidArgument(f"model: expected a causal language model in {folder} but {_said(error)}") from error
+    missing = sorted(found["missing_keys"]) + sorted(map(str, found["mismatched_keys"]))
+    if missing:  # transformers draws them at random, and says so in its log alone
+        raise InvalidArgument(
+            f"model: expected all weights in {folder} but {missing[0]} is missing or of another shape"
+        )
     return model.to(device).eval()
 
 
@@ -132,7 +138,13 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
         if kind is None:
             reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
         layers = _layers(base)
-        _check_modes(base, adapted)
+        _check_mode(adapted)
+        implementation = base.config._attn_implementation  # transformers has no other name for it
+        if implementation != "eager":
+            raise InvalidArgument(
+                f"model: expected attention weights, which {implementation} does not give; load the model with"
+                ' attn_implementation="eager"'
+            )
         yield Opened(base, adapted, shown, kind, int(config.num_virtual_tokens), layers)
 
 
@@ -141,6 +153,7 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
         reject("model", "a causal language model of transformers", model)
     if adapter is None:
         raise InvalidArgument("adapter: expected the folder of an adapter but got none, so that there is no prefix")
+    _check_mode(model)  # peft puts it into evaluation mode, and it is to be left as it was
     folder = _folder("adapter", adapter, "adapter_config.json")
     _folder("adapter", adapter, "adapter_model.safetensors")
     for parameter in model.parameters():  # peft freezes them
@@ -153,7 +166,7 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
         )
     except InvalidArgument:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except _unreadable() as error:
         raise InvalidArgument(f"adapter: expected one of this model in {folder} but {_said(error)}") from error
     return found.eval()
 
@@ -172,7 +185,7 @@ def tokens_of(directory: str | Path, text: str) -> list[int]:
         with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
             tokens: list[int] = tokenizer(text)["input_ids"]
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+    except _unreadable() as error:
         raise InvalidArgument(f"text: expected a tokenizer in {directory} but {_said(error)}") from error
     if not tokens:
         reject("text", "at least one token", text)
@@ -210,14 +223,8 @@ def _layers(base: Any) -> list[Layer]:
     return found
 
 
-def _check_modes(base: Any, adapted: Any) -> None:
-    implementation = base.config._attn_implementation  # transformers has no other name for it
-    if implementation != "eager":
-        raise InvalidArgument(
-            f"model: expected attention weights, which {implementation} does not give; load the model with"
-            ' attn_implementation="eager"'
-        )
-    if base.training or adapted.training:
+def _check_mode(model: Any) -> None:
+    if model.training:
         raise InvalidArgument("model: expected it in evaluation mode, without dropout; call model.eval()")
 
 
@@ -226,6 +233,12 @@ def _folder(name: str, directory: str | Path, file: str) -> Path:
     if not (folder / file).is_file():
         raise InvalidArgument(f"{name}: expected a folder with {file} but got {str(directory)!r}")
     return folder
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what the libraries raise for files that are missing, damaged, or of another kind."""
+    damaged: type[Exception] = needed("safetensors", "model").SafetensorError
+    return (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, damaged)
 
 
 def _said(error: BaseException) -> str:

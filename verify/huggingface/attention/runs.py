@@ -65,12 +65,18 @@ def check_input(input_ids: Any, model: Opened) -> Tensor:
     return torch.from_numpy(tokens)[None].to(model.base.device)
 
 
+def fair_positions(prefix: int, count: int) -> list[int]:
+    """Return the positions of the content where it stands behind a prefix."""
+    return list(range(prefix, prefix + count))
+
+
 def check_positions(position_ids: Any, prefix: int, count: int) -> None:
     """Refuse positions of the content that are not those behind the prefix: the two passes would not be comparable."""
     if position_ids is None:
         return
     given = position_ids.tolist() if hasattr(position_ids, "tolist") else list(position_ids)
-    if given not in ([*range(prefix, prefix + count)], [[*range(prefix, prefix + count)]]):
+    fair = fair_positions(prefix, count)
+    if given not in (fair, [fair]):
         raise InvalidArgument(
             f"position_ids: expected {prefix}..{prefix + count - 1}, where the content stands behind the prefix, as any"
             f" other comparison is unfair, but got {given}"
@@ -86,7 +92,7 @@ def run_three(model: Opened, tokens: Tensor) -> list[LayerCalls]:
 
     """
     count, layers = tokens.shape[1], model.layers
-    positions = torch.arange(model.prefix, model.prefix + count, device=tokens.device)[None]
+    positions = torch.tensor([fair_positions(model.prefix, count)], device=tokens.device)
     with torch.no_grad(), torch.autocast(tokens.device.type, enabled=False):
         with recording(layers) as joined:
             model.adapted(input_ids=tokens)

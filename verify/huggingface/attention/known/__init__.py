@@ -13,13 +13,13 @@ from verify.huggingface.attention.known.gpt_neox import GptNeoxAttention
 from verify.huggingface.attention.known.llama import LlamaAttention
 from verify.huggingface.attention.known.opt import OptAttention
 
-#: Every design by the name of its family. A new one is registered here.
-FAMILIES: dict[str, KnownAttention] = {
-    design.family: design for design in (Gpt2Attention(), OptAttention(), LlamaAttention(), GptNeoxAttention())
+#: Every design by its name. A new one is registered here.
+DESIGNS: dict[str, KnownAttention] = {
+    design.name: design for design in (Gpt2Attention(), OptAttention(), LlamaAttention(), GptNeoxAttention())
 }
 
 #: The design of every class, by the full name of the class in transformers.
-KNOWN: dict[str, KnownAttention] = {name: design for design in FAMILIES.values() for name in design.names}
+KNOWN: dict[str, KnownAttention] = {name: design for design in DESIGNS.values() for name in design.names}
 
 
 def known_attention(module: Any) -> KnownAttention | None:

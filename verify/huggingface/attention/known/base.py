@@ -78,12 +78,12 @@ class KnownAttention(ABC):
     the rotary positions, if there are any, turn the halves of a head's first coordinates (``rotate_half``).
 
     Attributes:
-        family: the name of the design.
+        name: of the design, on a command line and in messages.
         names: full names of the classes in transformers that this describes.
 
     """
 
-    family: ClassVar[str]
+    name: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
 
     @abstractmethod

@@ -10,7 +10,7 @@ from verify.huggingface.attention.known.base import KnownAttention, Projections,
 class Gpt2Attention(KnownAttention):
     """``c_attn`` is a ``Conv1D``, whose weight is the transpose of a linear layer's."""
 
-    family = "gpt2"
+    name = "gpt2"
     names = ("transformers.models.gpt2.modeling_gpt2.GPT2Attention",)
 
     def projections(self, module: Any) -> Projections:

@@ -10,7 +10,7 @@ from verify.huggingface.attention.known.base import KnownAttention, Projection, 
 class GptNeoxAttention(KnownAttention):
     """Rotary positions turn the first ``rotary_ndims`` coordinates of a head alone."""
 
-    family = "gpt-neox"
+    name = "gpt-neox"
     names = ("transformers.models.gpt_neox.modeling_gpt_neox.GPTNeoXAttention",)
 
     def projections(self, module: Any) -> Projections:

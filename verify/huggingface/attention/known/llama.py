@@ -10,7 +10,7 @@ from verify.huggingface.attention.known.base import KnownAttention, Projections,
 class LlamaAttention(KnownAttention):
     """Every key-value head serves a group of heads; Mistral hides keys beyond a window, Qwen2 adds biases."""
 
-    family = "llama"
+    name = "llama"
     names = (
         "transformers.models.llama.modeling_llama.LlamaAttention",
         "transformers.models.mistral.modeling_mistral.MistralAttention",

@@ -10,7 +10,7 @@ from verify.huggingface.attention.known.base import KnownAttention, Projections,
 class OptAttention(KnownAttention):
     """It scales the queries, and scores with a factor of 1."""
 
-    family = "opt"
+    name = "opt"
     names = ("transformers.models.opt.modeling_opt.OPTAttention",)
 
     def projections(self, module: Any) -> Projections:
