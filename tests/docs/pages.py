@@ -6,7 +6,8 @@
   writes the file that it shows; ``echo $?`` shows the exit status of the command before; ``sed`` runs as it is.
 - Other blocks (``sh``, ``text``, ``json``, ...) are only looked at by the reader.
 
-A page that begins with a comment ``slow: ...`` is left to the heavy tests and to ``make docs``.
+A page that begins with a comment ``slow: ...`` is left to the heavy tests and to ``make docs``; one that begins with
+``extras: ...`` needs optional libraries, and is left to the tests of these.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def runs(page: Path) -> bool:
 def is_slow(page: Path) -> bool:
     """Say whether a page is left to the heavy tests."""
     return page.read_text(encoding="utf-8").startswith("<!-- slow:")
+
+
+def needs_extras(page: Path) -> bool:
+    """Say whether a page is left to the tests that need optional libraries."""
+    return page.read_text(encoding="utf-8").startswith("<!-- extras:")
 
 
 def rerun(page: Path) -> str:

@@ -22,6 +22,7 @@ PACKAGES = {
     "verify": "verify",
     "verify.certificates": "certificates",
     "verify.frontier": "frontier",
+    "verify.huggingface": "huggingface",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }
@@ -65,7 +66,17 @@ def _tests(path: Path) -> Iterator[doctest.DocTest]:
     yield from (test for test in doctest.DocTestFinder().find(module, module.__name__) if test.examples)
 
 
-@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path,
+            id=str(path.relative_to(ROOT)),
+            marks=[pytest.mark.extras] if "huggingface" in path.parts else [],  # their examples run its libraries
+        )
+        for path in WITH_EXAMPLES
+    ],
+)
 def test_the_examples_of_a_module_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tests = list(_tests(path))

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, alike, commands, examples_now, is_slow, rerun, runs
+from tests.docs.pages import ROOT, alike, commands, examples_now, is_slow, needs_extras, rerun, runs
 
 DOCS = ROOT / "docs"
 PAGES = [
-    pytest.param(page, id=str(page.relative_to(DOCS)), marks=[pytest.mark.heavy] if is_slow(page) else [])
+    pytest.param(
+        page,
+        id=str(page.relative_to(DOCS)),
+        marks=[pytest.mark.heavy] * is_slow(page) + [pytest.mark.extras] * needs_extras(page),
+    )
     for page in sorted(DOCS.rglob("*.md"))
     if runs(page)
 ]

@@ -32,6 +32,7 @@ from verify.prefixes import passes as passes_module
 from verify.prefixes.layer import float_gap
 from verify.prefixes.measured import Deviation, deviations
 from verify.prefixes.rounding import OperationError, attended, linear, scored
+from verify.prefixes.tally import Tally
 
 EXACT = RationalArithmetic()
 EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)
@@ -241,6 +242,16 @@ def test_at_the_bound_and_just_beyond() -> None:
     exact = np.array([[flint.fmpq(1)]], dtype=object)
     assert Deviation("here", exact, exact, None).used().tolist() == [[0.0]]
     assert Deviation("here", exact + flint.fmpq(1, 10**30), exact, None).used().tolist() == [[np.inf]]
+
+
+def test_a_deviation_as_large_as_its_bound_shows_nothing() -> None:
+    """There is no unused part of the bound left, and a margin of 0 is no evidence."""
+    right, bound = np.array([[0.5]]), np.array([[0.25]])
+    for left, holds in ((np.nextafter(0.75, 0), True), (0.75, None), (np.nextafter(0.75, 1), False)):
+        tally = Tally()
+        tally.add([Deviation("here", np.array([[left]]), right, bound)], "layer", "command")
+        verdict = tally.verdict(RESCALING, NumpyArithmetic(), parameters={}, method="evaluated", started=0.0)
+        assert verdict.holds is holds
 
 
 def test_hidden_keys_have_no_allowance() -> None:

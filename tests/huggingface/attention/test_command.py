@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,10 +14,13 @@ import pytest
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+from tests.docs.pages import ROOT
 from tests.huggingface.attention.small import TEXT, TOKENS, WORDS, saved
 from verify import Verdict
 from verify.cli.app import run
+from verify.huggingface import draw_model
 from verify.huggingface.attention import measured
+from verify.huggingface.attention.opened import quiet
 
 pytestmark = pytest.mark.extras
 
@@ -84,6 +88,27 @@ def test_a_text_is_what_the_tokenizer_makes_of_it(capsys: pytest.CaptureFixture[
         0,
         WORDS.index("content"),
     ]
+
+
+def test_the_guide_shows_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its numbers depend on the processor, so that the page itself is not compared; its words are."""
+    page = (ROOT / "docs" / "how-to" / "attention-of-a-model.md").read_text(encoding="utf-8")
+    shown = page.partition("```text\n$ prefixproof ")[2].partition("```\n")[0]
+    command, _, output = shown.partition("\n")
+    monkeypatch.chdir(tmp_path)
+    made, _ = draw_model("llama", 0, 16)
+    with quiet():
+        made.get_base_model().save_pretrained("model")
+        made.save_pretrained("adapter")
+    assert run(shlex.split(command)) == 0
+    printed = capsys.readouterr().out
+    assert _words(printed) == _words(output)
+
+
+def _words(text: str) -> list[str]:
+    return re.sub(r"[0-9][0-9.e+-]*", "#", text).split()
 
 
 def test_one_claim_one_layer_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,6 +149,15 @@ def test_an_unfair_comparison_is_refused(design: str, kind: str, start: int, mon
         prefix_report(made, None, TOKENS)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prefix_that_never_arrives_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a library drops what another hands it: both identities would hold of nothing."""
+    made = adapted(model("gpt2"), kind, PREFIX)
+    monkeypatch.setattr(made, "forward", lambda input_ids: made.get_base_model()(input_ids=input_ids))
+    with pytest.raises(InvalidArgument, match=r"^adapter: expected transformer\.h\.0\.attn to read 9 keys, 2 of the"):
+        prefix_report(made, None, TOKENS)
+
+
 def test_a_layer_that_sees_other_content_is_refused() -> None:
     calls = calls_of("gpt2", "PrefixTuningConfig")
     visible = calls[1].alone.visible.copy()

@@ -199,6 +199,14 @@ def test_drawn_models_hold(design: str, dtype: str) -> None:
         assert (verdict.holds, verdict.method, verdict.cases, verdict.seed) == (True, "fuzzed", 6, 3)
 
 
+@pytest.mark.gpu
+@EACH
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_drawn_models_hold_on_a_gpu(design: str, dtype: str) -> None:
+    for verdict in fuzz_attention(design, dtype=dtype, device="cuda", examples=20):
+        assert (verdict.holds, verdict.device) == (True, "cuda")
+
+
 @pytest.mark.heavy
 @EACH
 @pytest.mark.parametrize(("dtype", "examples"), [("float64", 340), ("float32", 330), ("bfloat16", 330)])

@@ -41,6 +41,11 @@ def draw_model(design: str, seed: int, index: int, *, dtype: str = "float32") ->
     Raises:
         InvalidArgument: an unknown design.
 
+    Example:
+        >>> adapted, tokens = draw_model("llama", 0, 2)
+        >>> type(adapted.get_base_model()).__name__, len(tokens)
+        ('LlamaForCausalLM', 5)
+
     """
     transformers, peft = needed("transformers", "design"), needed("peft", "design")
     known = DESIGNS[check_choice("design", design, tuple(DESIGNS))]
@@ -63,7 +68,13 @@ def draw_model(design: str, seed: int, index: int, *, dtype: str = "float32") ->
 
 
 def drawn_report(design: str, seed: int, index: int, *, dtype: str = "float32") -> PrefixReport:
-    """Return the report on a drawn model; the arguments are those of :func:`draw_model`."""
+    """Return the report on a drawn model; the arguments are those of :func:`draw_model`.
+
+    Example:
+        >>> drawn_report("gpt-neox", 0, 2).holds
+        True
+
+    """
     adapted, tokens = draw_model(design, seed, index, dtype=dtype)
     return prefix_report(adapted, None, tokens, reproduce=_command(design, seed, index, dtype))
 
@@ -89,6 +100,10 @@ def fuzz_attention(
 
     Raises:
         InvalidArgument: an unknown design or type.
+
+    Example:
+        >>> [verdict.holds for verdict in fuzz_attention("opt", examples=2)]
+        [True, True]
 
     """
     started = time.perf_counter()

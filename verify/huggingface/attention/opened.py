@@ -77,14 +77,16 @@ def load_model(directory: str | Path, *, dtype: str = "float32", device: str = "
         InvalidArgument: no such folder, or no model that can be loaded from it.
 
     Example:
-        >>> load_model("nowhere")
-        Traceback (most recent call last):
-        ...
-        constructions.validation.InvalidArgument: model: expected a folder with config.json but got 'nowhere'
+        >>> import tempfile
+        >>> from verify.huggingface import draw_model
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     draw_model("opt", 0, 0)[0].get_base_model().save_pretrained(folder)
+        ...     type(load_model(folder, dtype="float64")).__name__
+        'OPTForCausalLM'
 
     """
-    transformers = needed("transformers", "model")
     folder = _folder("model", directory, "config.json")
+    transformers = needed("transformers", "model")
     format_name = check_choice("dtype", dtype, tuple(FORMATS))
     try:
         with quiet():

@@ -106,6 +106,7 @@ def run_three(model: Opened, tokens: Tensor) -> list[LayerCalls]:
         LayerCalls(layer, joined[layer.name], alone[layer.name], plain[layer.name], cached)
         for layer, cached in zip(layers, held, strict=True)
     ]
+    check_lengths(found, model.prefix, count)
     check_fair(found)
     return found
 
@@ -115,6 +116,22 @@ def _held(model: Opened) -> Sequence[tuple[Tensor, Tensor] | None]:
         return [None] * len(model.layers)
     cache = model.adapted.get_prompt(batch_size=1)
     return [(layer.keys[0], layer.values[0]) for layer in cache.layers]
+
+
+def check_lengths(calls: list[LayerCalls], prefix: int, count: int) -> None:
+    """Refuse passes in which a layer does not read the prefix and the content, or the content alone.
+
+    Raises:
+        InvalidArgument: with a prefix that never reached the layer both identities would hold of nothing.
+
+    """
+    for layer in calls:
+        for call, wanted in ((layer.joined, prefix + count), (layer.alone, count), (layer.plain, count)):
+            if call.key.shape[1] != wanted or call.value.shape[1] != wanted:
+                raise InvalidArgument(
+                    f"adapter: expected {layer.layer.name} to read {wanted} keys, {prefix} of the prefix and {count} of"
+                    f" the content where there is one, but it reads {call.key.shape[1]}"
+                )
 
 
 def check_fair(calls: list[LayerCalls]) -> None:
