@@ -112,6 +112,17 @@ def test_numbers_that_are_not_finite_show_nothing() -> None:
     assert all("layer 1" in str(verdict.reason) for verdict in report.verdicts)
 
 
+def test_a_layer_whose_values_are_all_zero() -> None:
+    """As in constructions that leave a layer's attention out: it adds nothing, and that is what is found."""
+    made = model("gpt2")
+    with torch.no_grad():
+        made.transformer.h[1].attn.c_attn.weight[:, 2 * SIZES.width :] = 0
+        made.transformer.h[1].attn.c_attn.bias[2 * SIZES.width :] = 0
+    report = prefix_report(adapted(made, "PromptTuningConfig"), None, TOKENS)
+    assert report.holds
+    assert not any(found.left.any() or found.right.any() for found in report.layers[1].bias)
+
+
 @EACH
 @EACH_KIND
 def test_patterns_are_those_of_output_attentions(design: str, kind: str) -> None:

@@ -127,10 +127,10 @@ def measure(index: int, calls: LayerCalls, fmt: Format) -> LayerReport:
             )
         where = f"of layer {index}, head {place}"
         left, right = made.rescaling_sides()
-        # a weight lies in [0, 1], and a mean of values between their extremes
+        # a weight lies in [0, 1], and a mean of values between their extremes; of values that are all 0 any other is seen
         rescaling.append(Deviation(f"A^pt {where}", left, right, bounds.rescaling * inflation(lengths), most=1))
         bound = summed_bias([bounds], of, made.prefix) * inflation(lengths)
-        largest = 2 * float(np.abs(made.values).max())
+        largest = 2 * float(np.abs(made.values).max()) or np.inf
         bias.append(Deviation(f"t^pt {where}", output[place], made.kept + made.bias, bound, most=largest))
     plain = tuple(_results(joined, calls.plain, count))
     off = [np.abs(np.subtract(*made.rescaling_sides())).max() for made in plain]
