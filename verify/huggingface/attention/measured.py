@@ -127,7 +127,7 @@ def measure(index: int, calls: LayerCalls, fmt: Format) -> LayerReport:
             )
         where = f"of layer {index}, head {place}"
         left, right = made.rescaling_sides()
-        # a weight lies in [0, 1], and a mean of values between their extremes; of values that are all 0 any other is seen
+        # a weight lies in [0, 1], and a mean of values between their extremes (all 0: any other output is seen)
         rescaling.append(Deviation(f"A^pt {where}", left, right, bounds.rescaling * inflation(lengths), most=1))
         bound = summed_bias([bounds], of, made.prefix) * inflation(lengths)
         largest = 2 * float(np.abs(made.values).max()) or np.inf

@@ -101,6 +101,21 @@ class KnownAttention(ABC):
         """
 
 
+def options_of(sizes: Sizes) -> dict[str, Any]:
+    """Return what the configurations of all designs share: sizes, eager attention, and no special tokens."""
+    return {
+        "vocab_size": sizes.vocab,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "hidden_size": sizes.width,
+        "max_position_embeddings": sizes.positions,
+        "attn_implementation": "eager",
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+    }
+
+
 def projection(weight: Any, bias: Any, size: int) -> Projection:
     """Return a projection of a weight of output x width, and its bias or ``None``, in heads of a size.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, projection
+from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, options_of, projection
 
 
 class Gpt2Attention(KnownAttention):
@@ -23,15 +23,4 @@ class Gpt2Attention(KnownAttention):
 
     def small(self, transformers: Any, sizes: Sizes) -> Any:
         """Return a small model of this design."""
-        config = transformers.GPT2Config(
-            vocab_size=sizes.vocab,
-            n_layer=sizes.layers,
-            n_head=sizes.heads,
-            n_embd=sizes.width,
-            n_positions=sizes.positions,
-            attn_implementation="eager",
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
-        )
-        return transformers.GPT2LMHeadModel(config)
+        return transformers.GPT2LMHeadModel(transformers.GPT2Config(**options_of(sizes)))

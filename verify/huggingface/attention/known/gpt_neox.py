@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.huggingface.attention.known.base import KnownAttention, Projection, Projections, Sizes, projection
+from verify.huggingface.attention.known.base import (
+    KnownAttention,
+    Projection,
+    Projections,
+    Sizes,
+    options_of,
+    projection,
+)
 
 
 class GptNeoxAttention(KnownAttention):
@@ -25,16 +32,6 @@ class GptNeoxAttention(KnownAttention):
 
     def small(self, transformers: Any, sizes: Sizes) -> Any:
         """Return a small model of this design."""
-        config = transformers.GPTNeoXConfig(
-            vocab_size=sizes.vocab,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            hidden_size=sizes.width,
-            max_position_embeddings=sizes.positions,
-            intermediate_size=sizes.width,
-            attn_implementation="eager",
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
+        return transformers.GPTNeoXForCausalLM(
+            transformers.GPTNeoXConfig(**options_of(sizes), intermediate_size=sizes.width)
         )
-        return transformers.GPTNeoXForCausalLM(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, separate
+from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, options_of, separate
 
 
 class LlamaAttention(KnownAttention):
@@ -23,17 +23,8 @@ class LlamaAttention(KnownAttention):
 
     def small(self, transformers: Any, sizes: Sizes) -> Any:
         """Return a small model of this design."""
-        config = transformers.LlamaConfig(
-            vocab_size=sizes.vocab,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            hidden_size=sizes.width,
-            max_position_embeddings=sizes.positions,
-            num_key_value_heads=sizes.groups,
-            intermediate_size=sizes.width,
-            attn_implementation="eager",
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
+        return transformers.LlamaForCausalLM(
+            transformers.LlamaConfig(
+                **options_of(sizes), num_key_value_heads=sizes.groups, intermediate_size=sizes.width
+            )
         )
-        return transformers.LlamaForCausalLM(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, separate
+from verify.huggingface.attention.known.base import KnownAttention, Projections, Sizes, options_of, separate
 
 
 class OptAttention(KnownAttention):
@@ -19,17 +19,6 @@ class OptAttention(KnownAttention):
 
     def small(self, transformers: Any, sizes: Sizes) -> Any:
         """Return a small model of this design."""
-        config = transformers.OPTConfig(
-            vocab_size=sizes.vocab,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            hidden_size=sizes.width,
-            max_position_embeddings=sizes.positions,
-            word_embed_proj_dim=sizes.width,
-            ffn_dim=sizes.width,
-            attn_implementation="eager",
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
+        return transformers.OPTForCausalLM(
+            transformers.OPTConfig(**options_of(sizes), word_embed_proj_dim=sizes.width, ffn_dim=sizes.width)
         )
-        return transformers.OPTForCausalLM(config)
