@@ -47,13 +47,14 @@ class OperationError:
         """Return a bound of the error of a sum of products, in any order.
 
         An accumulator errs by ``E = gamma_n`` of the magnitude at most, so that it holds at most ``|value| + 2E``: the
-        checker's own sum is off by no more than ``E`` either. Two roundings of that follow: the sum is rounded to the
-        format, and so is what is left when a bias is added to it.
+        checker's own sum is off by no more than ``E`` either. Two roundings follow: the sum is rounded to the format,
+        and so is the result of adding a bias to it.
 
         Args:
             count: how many products, a bias among them.
             magnitude: the sums of their magnitudes.
-            value: the sums as the checker computes them.
+            value: the largest magnitude of what is rounded, as the checker computes it: that of the sum, or of the sum
+                without a bias and the bias, which may cancel.
 
         """
         if self.accumulator is None:

@@ -86,9 +86,9 @@ def projected(call: Call, known: Projections, of: OperationError) -> Iterator[De
 
 
 def _linear(rows: Any, part: Projection, of: OperationError) -> Near:
-    value = rows @ part.weight.transpose(0, 2, 1) + part.bias[:, None]
-    magnitude = np.abs(rows) @ np.abs(part.weight).transpose(0, 2, 1) + np.abs(part.bias)[:, None]
-    return Near(value, of.summed(rows.shape[1] + 1, magnitude, value))
+    products, bias = rows @ part.weight.transpose(0, 2, 1), part.bias[:, None]
+    magnitude = np.abs(rows) @ np.abs(part.weight).transpose(0, 2, 1) + np.abs(bias)
+    return Near(products + bias, of.summed(rows.shape[1] + 1, magnitude, np.abs(products) + np.abs(bias)))
 
 
 def _scaled(near: Near, scale: float, of: OperationError) -> Near:
