@@ -34,6 +34,8 @@ ORDER = (
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
+    "verify.lens",  # and of TransformerLens, over these
     "verify.suite",
     "verify.cli",
 )
