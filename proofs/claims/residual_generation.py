@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constructions import ResidualGeneration
+from constructions.residual import ARCHITECTURES
 from proofs.claims.claim import PAPER, Claim
 from proofs.claims.plan import Step, up_to
 from proofs.residual.obligations import GENERATION, GENERATION_OBLIGATIONS
@@ -31,7 +32,7 @@ CLAIM = Claim(
             Step(
                 "exhausted", "floats", {"vocab_size": 4, "context_size": 3}, {"architecture": name, "start_token": True}
             )
-            for name in ("opt", "llama", "gpt-neox")
+            for name in [*ARCHITECTURES][1:]
         ),
         Step("fuzzed", "floats", {"vocab_size": up_to(94), "context_size": up_to(20)}),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_every_weight_is_rational_and_symbolic(name: ArchitectureName) -> None:
 
 
 def test_the_names_are_those_of_the_architectures() -> None:
-    assert tuple(ARCHITECTURES) == NAMES
+    assert tuple(ARCHITECTURES) == NAMES == get_args(ArchitectureName)
     with pytest.raises(
         InvalidArgument, match=r"architecture: expected one of gpt2, opt, llama, gpt-neox but got 'bert'"
     ):

@@ -11,7 +11,8 @@ import sympy as sp
 
 from constructions import RELU, LayerNorm, Residual, Transformer
 from constructions.activations import GELU
-from proofs import ObligationError
+from constructions.residual import ARCHITECTURES
+from proofs import ObligationError, get_claim
 from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS
 
 OBLIGATIONS = {item.id: item for item in (*GENERATION_OBLIGATIONS, *CONDITIONAL_OBLIGATIONS)}
@@ -40,6 +41,14 @@ def test_an_obligation_is_discharged(name: str) -> None:
     proof = OBLIGATIONS[name].discharge()
     assert proof.holds
     assert all(decision.what and decision.shown for decision in proof.decisions)
+
+
+def test_every_architecture_has_its_obligations() -> None:
+    assert sorted(f"residual-theorem-{n}.{name}" for n in (1, 2) for name in ARCHITECTURES) == SUBJECTS
+    for n in (1, 2):
+        steps = get_claim(f"residual-theorem-{n}").plan or ()
+        exhausted = {step.options.get("architecture", "gpt2") for step in steps if step.evidence == "exhausted"}
+        assert exhausted == set(ARCHITECTURES)
 
 
 def _blocks(matrix: Any) -> Iterator[tuple[int, int]]:
