@@ -160,7 +160,9 @@ PADDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("padding", PADDED)
+@pytest.mark.parametrize(
+    "padding", [pytest.param(name, marks=() if name == "all" else pytest.mark.heavy) for name in PADDED]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_more_room_changes_no_answer(name: ArchitectureName, padding: str) -> None:
     arithmetic, more = torch_arithmetic("float32", "cpu"), PADDED[padding]
