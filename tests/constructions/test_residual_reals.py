@@ -20,7 +20,6 @@ from verify.certificates import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
 from verify.running.model import bind, forward
 
-
 #: In the default tier one with gelu and one with silu.
 SOME = [pytest.param(name, marks=() if name in ("gpt2", "llama") else pytest.mark.heavy) for name in NAMES]
 

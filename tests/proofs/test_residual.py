@@ -19,7 +19,7 @@ OBLIGATIONS = {item.id: item for item in (*GENERATION_OBLIGATIONS, *CONDITIONAL_
 #: The obligations of one architecture in one claim: its layers, its norms, and how it selects.
 SUBJECTS = sorted({name.rpartition("-")[0] for name in OBLIGATIONS if not name.endswith(".bounds")})
 #: In the default tier this one; each takes seconds.
-FIRST = "residual-theorem-1.gpt2"
+FIRST = ("residual-theorem-1.gpt2", "0")
 
 
 def _refused(subject: str, changed: Transformer) -> bool:
@@ -34,13 +34,6 @@ def _refused(subject: str, changed: Transformer) -> bool:
 def _subject(name: str) -> Transformer:
     made: Transformer = OBLIGATIONS[f"{name}-layers"].subject()
     return made
-
-
-@pytest.mark.parametrize("name", OBLIGATIONS)
-def test_an_obligation_is_discharged(name: str) -> None:
-    proof = OBLIGATIONS[name].discharge()
-    assert proof.holds
-    assert all(decision.what and decision.shown for decision in proof.decisions)
 
 
 def test_every_architecture_has_its_obligations() -> None:
@@ -65,23 +58,33 @@ def _changed(matrix: Any, place: tuple[int, int], change: Callable[[Any], Any]) 
     return sp.BlockMatrix(grid)
 
 
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "doubled": lambda part: 2 * part,
+    "0": lambda part: sp.ZeroMatrix(*part.shape),
+}
+
+
 @pytest.mark.parametrize(
-    "subject", [pytest.param(name, marks=() if name == FIRST else pytest.mark.heavy) for name in SUBJECTS]
+    ("subject", "kind"),
+    [
+        pytest.param(name, kind, marks=() if (name, kind) == FIRST else pytest.mark.heavy)
+        for name in SUBJECTS
+        for kind in CHANGES
+    ],
 )
-def test_every_block_of_every_weight_matters(subject: str) -> None:
-    """Each block that is not 0, doubled and left out, fails an obligation."""
+def test_every_block_of_every_weight_matters(subject: str, kind: str) -> None:
+    """Each block that is not 0, doubled or left out, fails an obligation."""
     right, count = _subject(subject), 0
     assert not _refused(subject, right)
     for name, matrix in right.matrices().items():
         for place in _blocks(matrix) if isinstance(matrix, sp.BlockMatrix) else ():
-            for change in (lambda part: 2 * part, lambda part: sp.ZeroMatrix(*part.shape)):
 
-                def at(where: Any, weight: Any, name: str = name, place: Any = place, change: Any = change) -> Any:
-                    return _changed(weight, place, change) if where.name == name else weight
+            def at(where: Any, weight: Any, name: str = name, place: Any = place) -> Any:
+                return _changed(weight, place, CHANGES[kind]) if where.name == name else weight
 
-                assert _refused(subject, right.map(at)), (name, place)
-                count += 1
-    assert count >= 20
+            assert _refused(subject, right.map(at)), (name, place)
+            count += 1
+    assert count >= 10
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
