@@ -34,7 +34,9 @@ ORDER = (
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.conformance",
     "verify.suite",
+    "verify.pytest_plugin",
     "verify.cli",
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -143,7 +143,6 @@ def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     return left.expand(batch, -1, -1), right.expand(batch, -1, -1)
 
 
-@final
 class TorchArithmetic(TorchBase[Tensor, Tensor]):
     """Dense torch tensors of shape batch x rows x width.
 
