@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -140,7 +140,7 @@ def known_answers(
     if isinstance(specification, Construction):
         check_transformer(specification)
         specification.check_format(fmt)
-        exact, allowed, certificate = _bounds(specification, fmt, (targets, inputs, promised), progress)
+        exact, allowed, certificate = _bounds(specification, fmt, _Cases(targets, inputs, promised), progress)
     drawn = None if kind is EXHAUSTED else seed
     return KnownAnswers(specification, fmt, targets, inputs, promised, exact, allowed, certificate, kind, drawn)
 
@@ -178,14 +178,21 @@ def _drawn(specification: Specification, ends: IntArray, cases: int, seed: int) 
         yield targets, users.sample(len(targets), seed=user_seed)
 
 
-_Cases = tuple[IntArray, IntArray, Answers]
+class _Cases(NamedTuple):
+    targets: IntArray
+    inputs: IntArray
+    promised: Answers
+
+    def part(self, chosen: slice) -> _Cases:
+        """Return some of them."""
+        return _Cases(self.targets[chosen], self.inputs[chosen], self.promised[chosen])
 
 
 def _bounds(
     construction: Construction, fmt: Format, cases: _Cases, progress: Progress
 ) -> tuple[Bounds | None, Bounds | None, str]:
     """Return the exact logits, those that a certificate allows, and which one it is or why there is none."""
-    count = len(cases[0])
+    count = len(cases.targets)
     exact, _ = _tried(construction, fmt, certificate_arithmetic("ball"), cases, lambda done: progress(done, 2 * count))
     rounded = certificate_arithmetic("rounded", fmt.name)
     allowed, said = _tried(construction, fmt, rounded, cases, lambda done: progress(count + done, 2 * count))
@@ -223,10 +230,9 @@ def _enclosed(
     with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite bounds nothing
         model = bind(construction.transformer.lowered, arithmetic, temperature, mask=construction.mask)
         check_one_pass(model, construction.layout.response)
-        size, count, parts = batch_size(construction), len(cases[0]), []
+        size, count, parts = batch_size(construction), len(cases.targets), []
         for start in range(0, count, size):
-            part = slice(start, start + size)
-            parts.append(_logits(model, construction, cases[0][part], cases[1][part], cases[2][part]))
+            parts.append(_logits(model, construction, cases.part(slice(start, start + size))))
             done(min(count, start + size))
         if arithmetic.undefined:
             raise InvalidArgument("something in it may be no number at all, such as a row of zeros over its length")
@@ -235,18 +241,14 @@ def _enclosed(
 
 
 def _logits(
-    model: Model[Any, Any, Any, Any],
-    construction: Construction,
-    targets: IntArray,
-    inputs: IntArray,
-    promised: Answers,
-) -> np.ndarray[Any, Any]:
+    model: Model[Any, Any, Any, Any], construction: Construction, cases: _Cases
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return bounds of the logits where the response is read, cases x response x outputs x 2."""
     arithmetic, layout = model.arithmetic, construction.layout
     arithmetic.undefined = False
-    rows, count = arithmetic.prompt(construction.prompts(targets)), layout.virtual + layout.user
+    rows, count = arithmetic.prompt(construction.prompts(cases.targets)), layout.virtual + layout.user
     if layout.user:
-        rows = arithmetic.below(rows, arithmetic.embed(model.embedding, inputs))
+        rows = arithmetic.below(rows, arithmetic.embed(model.embedding, cases.inputs))
     if layout.read is not None:
         whole = arithmetic.numbers(forward(model, rows, count))
         found = whole[:, [layout.virtual + place for place in layout.read]]
@@ -254,9 +256,9 @@ def _logits(
         steps = []
         for step in range(layout.response):
             if step:
-                fed = arithmetic.embed(model.embedding, promised[:, step - 1 : step])
+                fed = arithmetic.embed(model.embedding, cases.promised[:, step - 1 : step])
                 rows, count = arithmetic.below(rows, fed), count + 1
             steps.append(arithmetic.numbers(forward(model, rows, count, last_only=True)))
-        found = np.concatenate([np.broadcast_to(step, (len(targets), *step.shape[1:])) for step in steps], axis=1)
+        found = np.concatenate([np.broadcast_to(step, (len(cases.targets), *step.shape[1:])) for step in steps], axis=1)
     # logits that depend on no input may have been computed once for all cases
-    return np.broadcast_to(found, (len(targets), *found.shape[1:]))
+    return np.broadcast_to(found, (len(cases.targets), *found.shape[1:]))

@@ -64,6 +64,8 @@ def judge(
     """
     claim = type(answers.specification).__name__ if claim is None else claim
     row = Row(claim, backend.name if name is None else name, answers.fmt.name)
+    if backend.exact:
+        return replace(row, missing=f"expected a backend of floats but {backend.name} is exact")
     if backend.fmt is not None and backend.fmt != answers.fmt:
         return replace(row, missing=f"expected it in {answers.fmt.name} but it computes in {backend.fmt.name}")
     try:

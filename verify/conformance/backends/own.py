@@ -42,10 +42,10 @@ class Own(BackendFactory):
         """
         self.name, self.gives, self.batched = where, gives, batched
         module = module_of(where, argument="backend", named="NAME")
-        name = where.rpartition(":")[2]
+        place, _, name = where.rpartition(":")
         self.held = getattr(module, name, None)
         if self.held is None:
-            raise InvalidArgument(f"backend: expected a name of {module.__name__} but it has no {name!r}")
+            raise InvalidArgument(f"backend: expected a name of {place} but it has no {name!r}")
         if inspect.isclass(self.held) or not (callable(self.held) or isinstance(self.held, Backend)):
             reject("backend", "a function, a torch module, or a backend that is made already", self.held)
 
