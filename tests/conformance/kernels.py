@@ -15,7 +15,7 @@ from verify import TorchArithmetic, TorchTransformer, bind_construction, forward
 Kernel = Callable[[Any, Any], Any]
 
 #: Few cases, but more than are drawn, and a response of several tokens.
-CONSTRUCTION = UnconditionalGeneration(5, 4)
+CONSTRUCTION = UnconditionalGeneration(7, 2)
 CASES = 40
 
 
@@ -116,8 +116,8 @@ def narrow(virtual: Any, tokens: Any) -> Any:
 
 def raising(virtual: Any, tokens: Any) -> Any:
     """Fail once a token was fed back."""
-    if tokens.shape[1] == 2:
-        raise ValueError("no kernel for two tokens")
+    if tokens.shape[1] == 1:
+        raise ValueError("no kernel for one token")
     return last(virtual, tokens)
 
 
@@ -159,7 +159,7 @@ def whole(virtual: Any, tokens: Any) -> Any:
 def wrong_whole(virtual: Any, tokens: Any) -> Any:
     """Give another last token."""
     found = whole(virtual, tokens).clone()
-    found[:, -1] = (found[:, -1] + 1) % 5
+    found[:, -1] = (found[:, -1] + 1) % 7
     return found
 
 
@@ -175,4 +175,4 @@ def short_tokens(virtual: Any, tokens: Any) -> Any:
 
 def unknown_tokens(virtual: Any, tokens: Any) -> Any:
     """Give a token that there is not."""
-    return whole(virtual, tokens) * 0 + 5
+    return whole(virtual, tokens) * 0 + 7

@@ -39,7 +39,7 @@ def test_a_right_kernel_passes(answers: KnownAnswers, call: Any, *, batched: boo
     assert row.margin is not None
     assert row.margin > 0
     assert row.deviation is not None
-    assert (row.deviation.compared, row.deviation.missed, row.deviation.outside) == (CASES * 4 * 5, 0, 0)
+    assert (row.deviation.compared, row.deviation.missed, row.deviation.outside) == (CASES * 2 * 7, 0, 0)
     assert row.deviation.largest is not None
     assert row.deviation.allowance is not None
     assert row.deviation.largest <= row.deviation.allowance
@@ -62,8 +62,8 @@ def test_a_module_passes(answers: KnownAnswers) -> None:
         (kernels.shifted, True, False, "must be in ["),
         (kernels.in_half_precision, True, False, "must be in ["),
         (kernels.integers, None, None, "floats of at most 64 bits"),
-        (kernels.narrow, None, None, "of shape 40 x 1 x 5 or 40 x 5 but got an array of float64 of shape 40 x 4"),
-        (kernels.raising, None, None, "raised ValueError: no kernel for two tokens"),
+        (kernels.narrow, None, None, "of shape 40 x 1 x 7 or 40 x 7 but got an array of float64 of shape 40 x 6"),
+        (kernels.raising, None, None, "raised ValueError: no kernel for one token"),
         (kernels.Remembering(), False, False, ""),
         (kernels.Tiring(4), None, None, "was right, and is not when asked again"),
         (kernels.Tiring(13), None, None, "was right, and is not when asked again"),
@@ -87,7 +87,7 @@ def test_the_message_names_target_position_expected_and_produced(answers: KnownA
     row = _asked(answers, kernels.wrong_whole, gives="tokens")
     (line,) = row.failures()
     assert line == (
-        "UnconditionalGeneration(vocab_size=5, context_size=4): target [0, 0, 0, 0] must give 0 at response position 3,"
+        "UnconditionalGeneration(vocab_size=7, context_size=2): target [0, 0] must give 0 at response position 1,"
         " but 1 was produced"
     )
     assert (row.right, row.cases) == (0, CASES)
@@ -111,7 +111,7 @@ def test_tokens_alone_have_no_margins_and_no_logits(answers: KnownAnswers) -> No
     [
         (kernels.float_tokens, "expected tokens from"),
         (kernels.short_tokens, "expected tokens from"),
-        (kernels.unknown_tokens, "in 0..4 but got 5"),
+        (kernels.unknown_tokens, "in 0..6 but got 7"),
     ],
 )
 def test_tokens_of_another_kind_never_pass(answers: KnownAnswers, call: Any, said: str) -> None:
@@ -215,7 +215,7 @@ def test_the_refutation_of_logits_says_how_it_is_shown_again(answers: KnownAnswe
     assert row.logits.refutation is not None
     made = row.logits.refutation.reproduce
     assert made == (
-        "verify.conformance.judge(verify.conformance.known_answers(UnconditionalGeneration(vocab_size=5,"
-        " context_size=4), 'float32', cases=40, seed=3),"
+        "verify.conformance.judge(verify.conformance.known_answers(UnconditionalGeneration(vocab_size=7,"
+        " context_size=2), 'float32', cases=40, seed=3),"
         " backend=verify.CallableBackend('tests.conformance.kernels:shifted', dtype='float32'))"
     )
