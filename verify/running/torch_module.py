@@ -21,6 +21,7 @@ from verify.arithmetic.tensors import TorchArithmetic
 from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
 from verify.running.respond import respond
 from verify.running.trace import Trace
+from verify.running.traced import traced_forward
 
 
 @final
@@ -28,7 +29,9 @@ class TorchTransformer(nn.Module):
     """Dense weights as buffers, named as in ``ExactTransformer.matrices`` with ``__`` for every dot.
 
     ``state_dict``, ``.to(device)`` and an assignment to a buffer work as on any module and take effect on the next
-    call: a mutated weight is what runs.
+    call: a mutated weight is what runs. ``copy.deepcopy``, ``pickle``, ``torch.export.export`` and ``torch.compile``
+    take it, for every batch and length. A call keeps the gradient of virtual tokens that ask for one; generation keeps
+    none.
 
     Attributes:
         construction: what the module was made from.
@@ -97,6 +100,9 @@ class TorchTransformer(nn.Module):
     ) -> Float[Tensor, "batch positions vocab"]:
         """Return the logits at every position, virtual ones included, in one pass.
 
+        Under ``torch.compile`` and ``torch.export`` the values of tokens are not checked, as they are not known, and
+        the precision of float32 products is torch's global setting, as it is of any module, and of a backward pass.
+
         Args:
             virtual_tokens: embedding halves of the first positions, one prompt for each sequence.
             tokens: the visible tokens after them, possibly none.
@@ -104,11 +110,13 @@ class TorchTransformer(nn.Module):
 
         """
         model = self.model()
+        if torch.compiler.is_compiling():  # torch.export too
+            return traced_forward(model, virtual_tokens, tokens)
         seen = check_tokens("tokens", tokens.cpu().numpy(), self.construction.vocab_size, (tokens.shape[-1],))
         rows = virtual_tokens
         if seen.shape[-1]:
             rows = model.arithmetic.below(rows, model.arithmetic.embed(model.embedding, seen))
-        with torch.no_grad(), matmul_precision(self.precision):
+        with matmul_precision(self.precision):
             return forward(model, rows, rows.shape[1], trace=trace)
 
     def prompt(self, targets: object) -> Float[Tensor, "batch virtual embedding"]:
