@@ -94,7 +94,7 @@ class _Judged:
             self._search.settle()
             batches += self._in_other_batches()
         except (InvalidArgument, RuntimeError) as error:  # it raised, or gave what is no answer
-            tally.reason = tally.reason or str(error)
+            tally.reason = tally.reason or " ".join(str(error).split())
         failed = np.concatenate([np.zeros(0, dtype=np.bool_), *(_failed(outcome) for outcome in self._outcomes)])
         tally.cases = len(failed)
         wrong = [batch.how for batch in batches if batch.right < batch.compared]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
+
 from constructions.construction import Construction
+from constructions.validation import InvalidArgument
 from verify.backends import Backend
 from verify.backends.modules import ModuleBackend
 from verify.conformance.backends.base import BackendFactory
@@ -15,7 +18,7 @@ from verify.running.torch_module import to_torch
 class Compiled(BackendFactory):
     """The module of :func:`verify.to_torch` under one backend of ``torch.compile``, as one graph.
 
-    Compiling takes seconds for each new shape of the input, and ``inductor`` needs a C++ compiler.
+    Compiling takes seconds for each new kind of shape, such as a batch of one, and ``inductor`` needs a C++ compiler.
     """
 
     group = "compile"
@@ -27,7 +30,13 @@ class Compiled(BackendFactory):
         self.summary = f"the torch module under torch.compile, backend {compiler}"
 
     def make(self, construction: Construction, dtype: str) -> Backend:
-        """Return the compiled module; it is compiled when it is first called."""
+        """Return the compiled module; it is compiled when it is first called, once for each kind of shape."""
+        torch.compiler.reset()  # torch compiles the code of all modules together at most 8 times
+        try:
+            torch.compile(torch.neg, backend=self.compiler)(torch.ones(1))
+        except (RuntimeError, OSError) as error:  # torch has many errors of its own, all of them RuntimeErrors
+            why = " ".join(str(error).partition("Set TORCHDYNAMO_VERBOSE")[0].split())
+            raise InvalidArgument(f"backend: expected torch.compile to work with {self.compiler} but {why}") from None
         module = to_torch(construction, dtype).eval()
         module.compile(backend=self.compiler, fullgraph=True, dynamic=True)
         return ModuleBackend(module, name=f"under torch.compile, {self.compiler},")
