@@ -34,6 +34,7 @@ ORDER = (
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
     "verify.conformance",
     "verify.suite",
     "verify.pytest_plugin",

@@ -9,6 +9,7 @@ from verify.arithmetic.sdpa import KERNELS
 from verify.conformance.backends.arithmetics import InArithmetic
 from verify.conformance.backends.base import BackendFactory as BackendFactory
 from verify.conformance.backends.compiled import Compiled
+from verify.conformance.backends.huggingface import HuggingFace
 from verify.conformance.backends.sdpa import Sdpa
 
 #: Every backend by its name. A new one is registered here.
@@ -20,6 +21,9 @@ FACTORIES: Registry[BackendFactory] = Registry(
         InArithmetic(STRUCTURED, "torch, block by block instead of dense matrices"),
         *(Sdpa(kernel) for kernel in KERNELS),
         *(Compiled(compiler) for compiler in ("aot_eager", "inductor")),
+        HuggingFace("eager", "eager"),
+        HuggingFace("sdpa", "sdpa"),
+        HuggingFace("peft", "sdpa", through="peft"),
     ),
     name=lambda factory: factory.name,
 )

@@ -1,0 +1,56 @@
+r"""How large masks and gains must be where an MLP tells counted places apart by their distances.
+
+At position ``q`` that MLP writes ``-f_1 |q - q_j|/(q + 1)`` for every place ``q_j``, with the factor ``f_1`` of the
+norm before it. The norm before the next MLP has another factor, ``f_2``, of a row that holds these distances too.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from constructions.activations import Activation
+from constructions.residual.bounds import Fetched, gain, root_above
+
+
+def _largest_factor_squared(fetched: Fetched) -> Fraction:
+    """Return at most ``f_1^2``: the row holds one 1 at least, and zeros in the places and in all that is written later.
+
+    Those are the places, as many as there are numbers, and two coordinates for what is selected, and one that stays 0.
+    """
+    return fetched.width * (1 + Fraction(int(fetched.centred), fetched.numbers + 3))
+
+
+def _squares(fetched: Fetched, position: int) -> Fraction:
+    """Return at most the squares that the row holds beside what was fetched, distances included."""
+    steps = sum((position - place) ** 2 for place in range(fetched.first, fetched.last + 1))
+    return fetched.squares + _largest_factor_squared(fetched) * Fraction(steps, (position + 1) ** 2)
+
+
+def distance_mask(fetched: Fetched) -> int:
+    r"""Return the smallest ``M`` with which every number but one is below 0, by ``f_2 f_1/(q + 1)`` at least.
+
+    Its unit is ``f_2 (beta s_j - M f_1 |q - q_j|/(q + 1))``, with ``|q - q_j| >= 1``.
+    """
+    positions = range(fetched.first, fetched.last + 1)
+    return max(
+        math.ceil(1 + (q + 1) * fetched.arriving(q) * root_above(1 / fetched.factor_squared(q))) for q in positions
+    )
+
+
+def distance_gain(activation: Activation, fetched: Fetched) -> int:
+    """Return the gain of the distances: the smallest one that is not 0 is ``f_1/(q + 1)``."""
+    return gain(activation, fetched.smallest(lambda q: fetched.factor_squared(q) / (q + 1) ** 2))
+
+
+def distance_selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
+    """Return the gain of the MLP that selects: ``f_2 beta/V`` and ``f_2 f_1/(q + 1)`` are the smallest magnitudes."""
+
+    def number(q: int) -> Fraction:
+        return fetched.unit_squared(q, _squares(fetched, q)) / vocab_size**2
+
+    def masked(q: int) -> Fraction:
+        factors = fetched.factor_squared(q, _squares(fetched, q)) * fetched.factor_squared(q)
+        return factors / (q + 1) ** 2
+
+    return gain(activation, min(fetched.smallest(number), fetched.smallest(masked)))
