@@ -21,7 +21,8 @@ from constructions import (
 from constructions.layers.masks import MASKS
 from constructions.temperature import Hardmax, Softmax
 from verify import Runner, TorchArithmetic, exhaust
-from verify.arithmetic.sdpa import KERNELS, SdpaArithmetic
+from verify.arithmetic.sdpa import SdpaArithmetic
+from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.backends import Backend, CallableBackend
 from verify.backends.modules import ModuleBackend
 from verify.conformance import conform

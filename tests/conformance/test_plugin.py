@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,8 @@ import verify.conformance.backends.own  # noqa: F401
 from verify import pytest_plugin
 
 pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
 
 #: Whether every run has the plugin by itself, as the package was installed with it.
 INSTALLED = bool(entry_points(group="pytest11", name="prefixproof"))
@@ -202,9 +207,14 @@ def _others() -> list[str]:
     return [entry.name for entry in entry_points(group="pytest11") if entry.name != "prefixproof"]
 
 
-def test_the_plugin_is_an_entry_point_of_the_package() -> None:
-    import tomllib
-    from pathlib import Path
+def test_the_suite_of_the_guide_passes(pytester: pytest.Pytester) -> None:
+    page = (ROOT / "docs" / "how-to" / "conformance.md").read_text(encoding="utf-8")
+    files = dict(re.findall(r"^```py(?:thon)?\n# (\w+)\.py\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE))
+    pytester.makepyfile(**files)
+    pytester.syspathinsert()
+    _run(pytester, "", "test_kernels.py").assert_outcomes(passed=1 + 10)
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+
+def test_the_plugin_is_an_entry_point_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["entry-points"]["pytest11"] == {"prefixproof": pytest_plugin.__name__}

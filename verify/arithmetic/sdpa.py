@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,23 +16,8 @@ from constructions.temperature import Temperature
 from constructions.validation import InvalidArgument, check_choice
 from verify.arithmetic.base import Visible
 from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.arithmetic.tensors import TorchArithmetic
-
-
-class Kernel(NamedTuple):
-    """A kernel of ``scaled_dot_product_attention``: torch's word for it, and whether processors have it too."""
-
-    backend: SDPBackend
-    on_cpu: bool
-
-
-#: The kernels of torch by their words.
-KERNELS: Mapping[str, Kernel] = {
-    "math": Kernel(SDPBackend.MATH, on_cpu=True),
-    "flash": Kernel(SDPBackend.FLASH_ATTENTION, on_cpu=True),
-    "efficient": Kernel(SDPBackend.EFFICIENT_ATTENTION, on_cpu=False),
-    "cudnn": Kernel(SDPBackend.CUDNN_ATTENTION, on_cpu=False),
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +39,7 @@ class SdpaArithmetic(TorchArithmetic):
     a zero adds nothing to a score, and the columns that it makes are cut off.
 
     Attributes:
-        kernel: one of :data:`KERNELS`.
+        kernel: one of :data:`~verify.arithmetic.sdpa_kernels.KERNELS`.
 
     Example:
         >>> from constructions import UnconditionalGeneration
@@ -131,7 +115,10 @@ class SdpaArithmetic(TorchArithmetic):
         causal = len(visible) > 1 and np.array_equal(visible, np.tri(*visible.shape, dtype=np.bool_))
         mask = None if causal or visible.all() else torch.from_numpy(visible).to(self.torch_device)
         try:
-            with warnings.catch_warnings(record=True) as said, sdpa_kernel(KERNELS[self.kernel].backend):
+            with (
+                warnings.catch_warnings(record=True) as said,
+                sdpa_kernel(getattr(SDPBackend, KERNELS[self.kernel].torch)),
+            ):
                 warnings.simplefilter("always")  # torch says in warnings why a kernel cannot run
                 mixed = scaled_dot_product_attention(
                     queries, keys, held, attn_mask=mask, is_causal=causal, scale=attention.scale

@@ -16,6 +16,9 @@ from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.sizes import FieldOptions, SizeOptions
 from verify.cli.terminal import console, print_json
+from verify.conformance import Row, conform
+from verify.conformance.backends import BackendFactory, chosen, words
+from verify.conformance.report import conformance_table, document, lines, passed
 from verify.report.progress import shown_progress
 from verify.requests import Request, claim_of
 from verify.requests.own import is_own
@@ -42,8 +45,8 @@ def conformance(
         str | None,
         typer.Option(
             "--backend",
-            help="with commas: torch, numpy, structured, sdpa, compile, one kernel such as sdpa-flash, all; or what is"
-            " yours, as module:NAME or path/to/file.py:NAME. By default those that need no compiler and no extra",
+            help=f"with commas: {', '.join(words())}, one of a group, such as sdpa-flash, or all; and what is yours, as"
+            " module:NAME or path/to/file.py:NAME. By default those that need neither a compiler nor an extra",
         ),
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", help=f"formats, with commas: {', '.join(FORMATS)}")] = "float32",
@@ -59,21 +62,18 @@ def conformance(
     as_json: options.Json = False,
 ) -> int:
     """Hold backends against known answers: tokens, logits against a certificate's bounds, and bits in other batches."""
-    from verify.conformance import Row, conform  # noqa: PLC0415 # torch takes seconds to import
-    from verify.conformance.backends import BackendFactory, chosen  # noqa: PLC0415 # the same
-    from verify.conformance.backends.own import Own  # noqa: PLC0415 # the same
-    from verify.conformance.report import conformance_table, document, lines, passed  # noqa: PLC0415 # the same
+    from verify.conformance.backends.own import Own  # noqa: PLC0415 # torch takes seconds to import
 
     check_integer("cases", cases, 1)
     check_integer("seed", seed, 0)
     check_choice("gives", gives, ("logits", "tokens"))
     formats = options.listed("dtype", dtype, tuple(FORMATS))
-    words = [] if backend is None else [part.strip() for part in backend.split(",")]
-    own = [word for word in words if is_own(word)]
+    asked = [] if backend is None else [part.strip() for part in backend.split(",")]
+    own = [word for word in asked if is_own(word)]
     if not own and (gives != "logits" or one_by_one):
         raise InvalidArgument("gives: expected a --backend of yours with --gives and --one-by-one")
     mine: list[BackendFactory] = [Own(word, cast("Gives", gives), batched=not one_by_one) for word in own]
-    known = ",".join(word for word in words if not is_own(word))
+    known = ",".join(word for word in asked if not is_own(word))
     factories = [*(chosen(known or None) if known or not own else []), *mine]
     rows: list[Row] = []
     for request in _requests(claim, sizes, temperature, fields):
@@ -88,7 +88,7 @@ def conformance(
             command=request.command(construction),
             shown=shown_progress,
         )
-    good = passed(rows, required=frozenset(words), bitwise=bitwise)
+    good = passed(rows, required=frozenset(asked), bitwise=bitwise)
     if as_json:
         print_json(document(rows, passed=good))
     else:

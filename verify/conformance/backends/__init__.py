@@ -5,7 +5,7 @@ from __future__ import annotations
 from constructions.registry import Registry
 from constructions.validation import InvalidArgument
 from verify.arithmetic.families import NUMPY, STRUCTURED, TORCH
-from verify.arithmetic.sdpa import KERNELS
+from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.conformance.backends.arithmetics import InArithmetic
 from verify.conformance.backends.base import BackendFactory as BackendFactory
 from verify.conformance.backends.compiled import Compiled
@@ -27,6 +27,11 @@ FACTORIES: Registry[BackendFactory] = Registry(
     ),
     name=lambda factory: factory.name,
 )
+
+
+def words() -> tuple[str, ...]:
+    """Return the groups of backends, as ``--backend`` takes them, in order."""
+    return tuple(dict.fromkeys(factory.group for factory in FACTORIES.values()))
 
 
 def chosen(names: str | None = None) -> list[BackendFactory]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
-
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument
 from verify.backends import Backend
-from verify.backends.modules import ModuleBackend
 from verify.conformance.backends.base import BackendFactory
-from verify.running.torch_module import to_torch
 
 
 @final
@@ -31,6 +27,11 @@ class Compiled(BackendFactory):
 
     def make(self, construction: Construction, dtype: str) -> Backend:
         """Return the compiled module; it is compiled when it is first called, once for each kind of shape."""
+        import torch  # noqa: PLC0415 # torch takes seconds to import
+
+        from verify.backends.modules import ModuleBackend  # noqa: PLC0415 # the same
+        from verify.running.torch_module import to_torch  # noqa: PLC0415 # the same
+
         torch.compiler.reset()  # torch compiles the code of all modules together at most 8 times
         try:
             torch.compile(torch.neg, backend=self.compiler)(torch.ones(1))

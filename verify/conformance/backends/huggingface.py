@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from constructions.construction import Construction
 from verify.backends import Backend
 from verify.conformance.backends.base import BackendFactory
 from verify.extras import needed
-from verify.huggingface import HuggingFaceBackend, to_huggingface
-from verify.huggingface.backend import Through
+
+if TYPE_CHECKING:
+    from verify.huggingface.backend import Through
 
 
 @final
@@ -26,6 +27,8 @@ class HuggingFace(BackendFactory):
 
     def make(self, construction: Construction, dtype: str) -> Backend:
         """Return the stock model with the construction's weights."""
+        from verify.huggingface import HuggingFaceBackend, to_huggingface  # noqa: PLC0415 # torch takes seconds
+
         needed("transformers", "backend")
         model = to_huggingface(construction, dtype=dtype, attn_implementation=self.attention)
         return HuggingFaceBackend(model, through=self.through)

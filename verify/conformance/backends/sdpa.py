@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from constructions.construction import Construction
-from verify.arithmetic.sdpa import KERNELS, SdpaArithmetic
+from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.backends import Backend, as_backend
 from verify.conformance.backends.base import BackendFactory
 
@@ -24,4 +24,6 @@ class Sdpa(BackendFactory):
 
     def make(self, construction: Construction, dtype: str) -> Backend:
         """Return the construction's transformer in the arithmetic that attends so."""
+        from verify.arithmetic.sdpa import SdpaArithmetic  # noqa: PLC0415 # torch takes seconds to import
+
         return as_backend(SdpaArithmetic(dtype, self.kernel))
