@@ -31,6 +31,7 @@ ORDER = (
     "verify.reachability",
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
+    "verify.export",
     "verify.requests",
     "verify.frontier",
     "verify.report",

@@ -75,7 +75,7 @@ class TorchTransformer(nn.Module):
         self.arithmetic = TorchArithmetic(dtype, device)
         model = bind_construction(construction, self.arithmetic)
         self.temperature = model.temperature
-        held = {name: _buffer(name) for name in model.transformer.matrices()}
+        held = {name: buffer_name(name) for name in model.transformer.matrices()}
         # torch lets the later of two buffers of one name take the place of the earlier
         check_distinct("buffers, named as the matrices with __ for every dot", list(held.values()))
         for name, weight in model.transformer.matrices().items():
@@ -84,7 +84,7 @@ class TorchTransformer(nn.Module):
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.construction.transformer.lowered
-        weights = {name: self.get_buffer(_buffer(name)) for name in exact.matrices()}
+        weights = {name: self.get_buffer(buffer_name(name)) for name in exact.matrices()}
         held = weights["embedding"]
         arithmetic = self.arithmetic
         dtype = str(held.dtype).removeprefix("torch.")
@@ -180,7 +180,8 @@ class TorchTransformer(nn.Module):
         return inputs
 
 
-def _buffer(name: str) -> str:
+def buffer_name(name: str) -> str:
+    """Return the name of the buffer of a matrix: torch takes no dots."""
     return name.replace(".", "__")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
@@ -91,7 +90,9 @@ def traced_forward(
         tokens: those after them, possibly none.
 
     """
-    rows = torch.cat([virtual_tokens, embedding(tokens, model.embedding.T)], dim=1)
+    # picked by an operation that refuses what is no token, and whose name in an exported graph is no weight's
+    columns = model.embedding.T.index_select(0, tokens.reshape(-1))
+    rows = torch.cat([virtual_tokens, columns.reshape(*tokens.shape, model.embedding.shape[0])], dim=1)
     size = model.transformer.context_size
     run = TracedPass(
         model.arithmetic, 0, rows.shape[1], model.mask, model.temperature, None, lambda *_: None, context_size=size
