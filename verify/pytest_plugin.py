@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _MARKER = "known_answers"
 _SYNTAX = (
-    f"{_MARKER}(claim, *, dtype='float32', cases=200, seed=0, **sizes): the known answers of a claim or construction"
-    " for the fixtures known_answer (one case each), known_answers (all) and conformance (checks a kernel)"
+    f"{_MARKER}(claim, *, dtype='float32', cases=200, seed=0, **sizes): the known answers of a claim or construction, or"
+    " with bundle='folder' of a bundle beside the test, for the fixtures known_answer (one case each), known_answers"
+    " (all) and conformance (checks a kernel)"
 )
 #: Whether the test itself passed, before its fixtures end.
 _passed = pytest.StashKey[bool]()
@@ -44,7 +45,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             " or conformance: without them it checks nothing"
         )
     if "known_answer" in asked:
-        cases = [(mark, place) for mark in marks for place in range(_count(mark))]
+        folder = metafunc.definition.path.parent
+        cases = [(mark, place) for mark in marks for place in range(_count(metafunc.config, mark, folder))]
         names = [f"{_said(mark)}-{place}" for mark, place in cases]
         metafunc.parametrize("known_answer", cases, ids=names, indirect=True)
     if "known_answers" in asked:
@@ -66,13 +68,13 @@ def known_answer(request: pytest.FixtureRequest) -> KnownCase:
     from verify.conformance import case_of  # noqa: PLC0415 # nothing is imported before a marked test runs
 
     mark, place = _param(request)
-    return case_of(_answers(request.config, mark), place)
+    return case_of(_answers(request, mark), place)
 
 
 @pytest.fixture
 def known_answers(request: pytest.FixtureRequest) -> KnownAnswers:
     """All cases of the marker."""
-    return _answers(request.config, _param(request))
+    return _answers(request, _param(request))
 
 
 class Conformance:
@@ -137,8 +139,8 @@ def _said(mark: pytest.Mark) -> str:
     return "-".join([*words, *(f"{name}={value}" for name, value in mark.kwargs.items())]) or _MARKER
 
 
-def _specified(mark: pytest.Mark) -> tuple[Specification, dict[str, Any]]:
-    """Return the construction that a marker asks for, and the settings beside it.
+def _asked(mark: pytest.Mark) -> tuple[Specification | None, dict[str, Any]]:
+    """Return the construction that a marker asks for, if there is one, and the settings beside it.
 
     Raises:
         InvalidArgument: another number of arguments, an unknown claim, or sizes that it does not have.
@@ -148,8 +150,12 @@ def _specified(mark: pytest.Mark) -> tuple[Specification, dict[str, Any]]:
     from constructions.validation import reject  # noqa: PLC0415 # the same
     from verify.requests import claim_of  # noqa: PLC0415 # the same
 
-    settings = {name: mark.kwargs[name] for name in ("dtype", "cases", "seed") if name in mark.kwargs}
+    settings = {name: mark.kwargs[name] for name in ("dtype", "cases", "seed", "bundle") if name in mark.kwargs}
     fields = {name: value for name, value in mark.kwargs.items() if name not in settings}
+    if "bundle" in settings and (len(settings) > 1 or fields):
+        reject(_MARKER, "no sizes, dtype, cases or seed beside a bundle, which has its own", dict(mark.kwargs))
+    if not mark.args and "bundle" in settings:
+        return None, settings
     if len(mark.args) != 1:
         reject(_MARKER, "one claim, such as 'theorem-1', or one construction", mark.args)
     given = mark.args[0]
@@ -164,34 +170,50 @@ def _specified(mark: pytest.Mark) -> tuple[Specification, dict[str, Any]]:
     return claim.build(sizes, {name: value for name, value in fields.items() if name not in sizes}), settings
 
 
-def _count(mark: pytest.Mark) -> int:
+def _count(config: pytest.Config, mark: pytest.Mark, folder: Path) -> int:
     """Return how many cases a marker asks for."""
     from constructions.validation import InvalidArgument  # noqa: PLC0415 # as above
     from verify.conformance.answers import count_of  # noqa: PLC0415 # the same
 
     try:
-        specification, settings = _specified(mark)
+        specification, settings = _asked(mark)
+        if specification is None or "bundle" in settings:
+            return len(_made(config, mark, folder))
         return count_of(specification, settings.get("cases", 200))
-    except InvalidArgument as error:
+    except (InvalidArgument, OSError) as error:
         raise pytest.Collector.CollectError(str(error)) from None
 
 
-def _answers(config: pytest.Config, mark: pytest.Mark) -> KnownAnswers:
-    """Return the known answers of a marker, made once for all tests that ask for the same."""
+def _answers(request: pytest.FixtureRequest, mark: pytest.Mark) -> KnownAnswers:
+    """Return the known answers of a marker; fail the test where there are none."""
     from constructions.validation import InvalidArgument  # noqa: PLC0415 # as above
+
+    try:
+        return _made(request.config, mark, request.path.parent)
+    except (InvalidArgument, OSError) as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _made(config: pytest.Config, mark: pytest.Mark, folder: Path) -> KnownAnswers:
+    """Return the known answers of a marker, made once for all tests that ask for the same."""
+    from verify.conformance import answers_of_bundle  # noqa: PLC0415 # as above
     from verify.conformance import known_answers as made  # noqa: PLC0415 # the same
 
-    key = _key(mark)
-    held = config.stash[_held]
+    key, held = _key(mark, folder), config.stash[_held]
     if key not in held:
-        try:
-            specification, settings = _specified(mark)
+        specification, settings = _asked(mark)
+        bundle = settings.pop("bundle", None)
+        if bundle is not None:
+            given: Any = specification
+            held[key] = answers_of_bundle(folder / bundle, given)
+        else:
+            assert specification is not None, "without a bundle there is one"
             held[key] = made(specification, **settings)
-        except InvalidArgument as error:
-            pytest.fail(str(error), pytrace=False)
     return held[key]
 
 
-def _key(mark: pytest.Mark) -> Any:
-    plain = all(isinstance(value, (str, int, float, Path)) for value in (*mark.args, *mark.kwargs.values()))
-    return (mark.args, tuple(sorted(mark.kwargs.items()))) if plain else id(mark)
+def _key(mark: pytest.Mark, folder: Path) -> Any:
+    values = (*mark.args, *mark.kwargs.values())
+    if all(isinstance(value, (str, int, float, Path)) for value in values):
+        return (folder if "bundle" in mark.kwargs else None, mark.args, tuple(sorted(mark.kwargs.items())))
+    return id(mark)

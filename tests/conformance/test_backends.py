@@ -25,10 +25,13 @@ from verify.arithmetic.sdpa import SdpaArithmetic
 from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.backends import Backend, CallableBackend
 from verify.backends.modules import ModuleBackend
-from verify.conformance import conform
+from verify.conformance import conform, judge, known_answers
 from verify.conformance.backends import FACTORIES, BackendFactory, chosen
+from verify.conformance.backends.compiled import Compiled
+from verify.conformance.backends.exported import ONNX_LEVELS, Exported
 from verify.conformance.backends.own import Own
 from verify.conformance.report import passed
+from verify.export.formats.onnx_file import LEVELS
 
 FORMATS = ("float64", "float32", "bfloat16", "float16")
 
@@ -265,20 +268,42 @@ def test_a_function_is_given_numbers_of_its_format() -> None:
         CallableBackend(call, dtype="half")
 
 
-# compilers ------------------------------------------------------------------------------------------------------------
+# compilers and exports ------------------------------------------------------------------------------------------------
 
 
-def test_a_compiler_that_fails_is_told_and_never_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    factory = FACTORIES["compile-inductor"]
-    backend = factory.backend(UnconditionalGeneration(3, 2), "float32")
-    assert isinstance(backend, ModuleBackend)
+class _Failing(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("held", torch.zeros(1))
 
-    def broken(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("no compiler g++")
+    def forward(self, *_: Any) -> Any:
+        raise RuntimeError("no\nkernel image")
 
-    monkeypatch.setattr(type(backend.module), "forward", broken)
-    monkeypatch.setattr(backend.module, "_compiled_call_impl", None)
-    monkeypatch.setattr(type(factory), "make", lambda self, construction, dtype: backend)
-    (row,) = conform(UnconditionalGeneration(3, 2), [factory])
+
+def test_a_compiler_that_is_not_here_is_told_and_never_passes() -> None:
+    (row,) = conform(UnconditionalGeneration(3, 2), [Compiled("nothing")])
+    assert not row.ran
+    assert str(row.missing).startswith("backend: expected torch.compile to work with nothing but")
+
+
+def test_a_backend_that_fails_when_it_runs_never_passes() -> None:
+    row = judge(known_answers(UnconditionalGeneration(3, 2)), ModuleBackend(_Failing().eval()))
+    assert row.ran
     assert not row.passed
-    assert "no compiler g++" in row.failures()[0]
+    assert row.failures()[0].endswith("raised RuntimeError: no kernel image")
+
+
+def test_an_exported_program_conforms() -> None:
+    made = UnconditionalGeneration(4, 2)
+    rows = list(conform(made, chosen("torch-export"), ["float32", "bfloat16"], cases=10))
+    assert [row.passed for row in rows] == [True, True]
+
+
+def test_what_an_export_cannot_hold_does_not_run() -> None:
+    (row,) = conform(UnconditionalGeneration(3, 2), [Exported("onnxruntime", "onnx", "all")], ["bfloat16"])
+    assert row.missing == "dtype of onnx: expected one of float32, float64 but got 'bfloat16' (type str)"
+
+
+def test_the_levels_of_onnxruntime_are_those_of_the_export() -> None:
+    assert tuple(LEVELS) == ONNX_LEVELS
+    assert all(f"onnxruntime-{level}" in FACTORIES for level in ONNX_LEVELS)

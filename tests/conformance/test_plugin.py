@@ -14,7 +14,9 @@ import pytest
 # a run within this process forgets what it imports: what is here already is one and the same in all of them
 import tests.conformance.kernels  # noqa: F401
 import verify.conformance.backends.own  # noqa: F401
+from tests.conformance.kernels import CONSTRUCTION
 from verify import pytest_plugin
+from verify.export import write_export
 
 pytest_plugins = ["pytester"]
 
@@ -139,6 +141,58 @@ def test_blunt(known_answers):
     assert known_answers.specification == UnconditionalGeneration(3, 2, temperature=1.0)
 """
     _run(pytester, body).assert_outcomes(passed=3)
+
+
+def test_a_bundle_in_the_place_of_a_claim(pytester: pytest.Pytester) -> None:
+    write_export(CONSTRUCTION, pytester.path / "known", "bundle", sample=6, claim="theorem-1")
+    write_export(CONSTRUCTION, pytester.path / "own", "bundle", sample=6)
+    body = """
+@pytest.mark.known_answers(bundle="known")
+def test_known(conformance, known_answers):
+    assert len(known_answers) == 6
+    conformance(kernels.last)
+
+@pytest.mark.known_answers(bundle="known")
+def test_shifted(conformance):
+    conformance(kernels.shifted)
+
+@pytest.mark.known_answers(bundle="known")
+def test_case(known_answer):
+    known_answer.check_tokens(known_answer.promised)
+
+@pytest.mark.known_answers(kernels.CONSTRUCTION, bundle="own")
+def test_own(conformance):
+    conformance(kernels.whole, gives="tokens")
+
+@pytest.mark.known_answers(bundle="own")
+def test_nobody_knows_whose(conformance):
+    conformance(kernels.last)
+
+@pytest.mark.known_answers(bundle="nowhere")
+def test_nowhere(conformance):
+    conformance(kernels.last)
+
+@pytest.mark.known_answers("theorem-1", vocab=7, context=2, bundle="known")
+def test_both(conformance):
+    conformance(kernels.last)
+"""
+    result = _run(pytester, body)
+    result.assert_outcomes(passed=1 + 6 + 1, failed=1, errors=3)
+    for line in (
+        "*bundle: expected one of a registered claim, or its construction beside it*",
+        "*bundle nowhere: expected a folder*",
+        "*known_answers: expected no sizes, dtype, cases or seed beside a bundle*",
+    ):
+        result.stdout.fnmatch_lines([line])
+
+
+def test_a_bundle_that_was_changed_is_refused(pytester: pytest.Pytester) -> None:
+    write_export(CONSTRUCTION, pytester.path / "known", "bundle", sample=6, claim="theorem-1")
+    file = pytester.path / "known" / "cases.json"
+    file.write_text(file.read_text().replace("1", "2", 1))
+    result = _run(pytester, '@pytest.mark.known_answers(bundle="known")\ndef test_it(known_answer):\n    pass\n')
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*bundle known: expected cases.json as the manifest has it but it was changed"])
 
 
 def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:

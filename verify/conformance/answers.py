@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ from verify.certificates import certificate_arithmetic
 from verify.certificates.all_targets import check_one_pass
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.enclosing import EnclosingArithmetic
-from verify.evidence.kinds import EXHAUSTED, FUZZED, Evidence
+from verify.evidence.kinds import EVALUATED, EXHAUSTED, FUZZED, Evidence
 from verify.evidence.tally import Progress, no_progress
 from verify.running.batches import enumerated, spaces
 from verify.running.cases import batch_size
@@ -74,7 +74,7 @@ class KnownAnswers:
             known.
         allowed: bounds of what a kernel may give; ``None`` where no certificate bounds it.
         certificate: which one that is, with its assumptions; or why there is none.
-        kind: the evidence that these cases are: all of them, or some that were drawn.
+        kind: the evidence that these cases are: all of them, some that were drawn, or some that were given.
         seed: of what was drawn.
 
     """
@@ -87,8 +87,8 @@ class KnownAnswers:
     exact: Bounds | None
     allowed: Bounds | None
     certificate: str
-    kind: Evidence
-    seed: int | None
+    kind: Evidence = EVALUATED
+    seed: int | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -131,18 +131,40 @@ def known_answers(
         True
 
     """
-    fmt = get_format(dtype)
     check_integer("cases", cases, 1)
     check_integer("seed", seed, 0)
+    get_format(dtype)
     targets, inputs, kind = _chosen(specification, cases, seed)
+    found = answers_for(specification, dtype, targets, inputs, progress=progress)
+    return replace(found, kind=kind, seed=None if kind is EXHAUSTED else seed)
+
+
+def answers_for(
+    specification: Specification,
+    dtype: str,
+    targets: IntArray,
+    inputs: IntArray,
+    *,
+    progress: Progress = no_progress,
+) -> KnownAnswers:
+    """Return the known answers of given cases; see :func:`known_answers`.
+
+    Args:
+        specification: whose cases they are.
+        dtype: the format that the kernel computes in.
+        targets: int64, cases x the axes of a target.
+        inputs: int64, cases x user.
+        progress: called with cases done and cases in all.
+
+    """
+    fmt = get_format(dtype)
     promised = specification.response(targets, inputs)
     exact, allowed, certificate = None, None, "its specification has no weights, so that no logits are known"
     if isinstance(specification, Construction):
         check_transformer(specification)
         specification.check_format(fmt)
         exact, allowed, certificate = _bounds(specification, fmt, _Cases(targets, inputs, promised), progress)
-    drawn = None if kind is EXHAUSTED else seed
-    return KnownAnswers(specification, fmt, targets, inputs, promised, exact, allowed, certificate, kind, drawn)
+    return KnownAnswers(specification, fmt, targets, inputs, promised, exact, allowed, certificate)
 
 
 def count_of(specification: Specification, cases: int) -> int:

@@ -9,6 +9,7 @@ from verify.arithmetic.sdpa_kernels import KERNELS
 from verify.conformance.backends.arithmetics import InArithmetic
 from verify.conformance.backends.base import BackendFactory as BackendFactory
 from verify.conformance.backends.compiled import Compiled
+from verify.conformance.backends.exported import ONNX_LEVELS, Exported
 from verify.conformance.backends.huggingface import HuggingFace
 from verify.conformance.backends.sdpa import Sdpa
 
@@ -21,6 +22,8 @@ FACTORIES: Registry[BackendFactory] = Registry(
         InArithmetic(STRUCTURED, "torch, block by block instead of dense matrices"),
         *(Sdpa(kernel) for kernel in KERNELS),
         *(Compiled(compiler) for compiler in ("aot_eager", "inductor")),
+        Exported("torch-export", "torch-export"),
+        *(Exported("onnxruntime", "onnx", level) for level in ONNX_LEVELS),
         HuggingFace("eager", "eager"),
         HuggingFace("sdpa", "sdpa"),
         HuggingFace("peft", "sdpa", through="peft"),
