@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _MARKER = "known_answers"
 _SYNTAX = (
-    f"{_MARKER}(claim, *, dtype='float32', cases=200, seed=0, **sizes): the known answers of a claim or construction, or"
-    " with bundle='folder' of a bundle beside the test, for the fixtures known_answer (one case each), known_answers"
+    f"{_MARKER}(claim, *, dtype='float32', cases=200, seed=0, **sizes): the known answers of a claim or construction,"
+    " or with bundle='folder' of a bundle beside the test, for the fixtures known_answer (one case each), known_answers"
     " (all) and conformance (checks a kernel)"
 )
 #: Whether the test itself passed, before its fixtures end.
