@@ -21,6 +21,7 @@ PACKAGES = {
     "proofs": "proofs",
     "verify": "verify",
     "verify.certificates": "certificates",
+    "verify.conformance": "conformance",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
     "verify.huggingface.completions": "completions",
