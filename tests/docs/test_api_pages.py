@@ -21,6 +21,7 @@ PACKAGES = {
     "proofs": "proofs",
     "verify": "verify",
     "verify.certificates": "certificates",
+    "verify.export": "verify",
     "verify.frontier": "frontier",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
