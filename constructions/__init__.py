@@ -52,6 +52,8 @@ from constructions.longer_inputs import LongerInputs as LongerInputs
 from constructions.longer_responses import LongerResponses as LongerResponses
 from constructions.lowering import lower as lower
 from constructions.ratios import Ratios as Ratios
+from constructions.residual import ResidualConditional as ResidualConditional
+from constructions.residual import ResidualGeneration as ResidualGeneration
 from constructions.selecting import SelectingConstruction as SelectingConstruction
 from constructions.selection import selection_mlp as selection_mlp
 from constructions.specification import Reads as Reads

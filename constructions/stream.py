@@ -61,6 +61,17 @@ class Stream:
                 return size
         raise InvalidArgument(f"block: expected one of {', '.join(self.names)} but got {name!r} (type str)")
 
+    def before(self, name: str) -> sp.Expr:
+        """Return the number of coordinates before the block ``name``; an unknown name is an :class:`InvalidArgument`.
+
+        Example:
+            >>> Stream.of(embedding=2, position=3).before("position")
+            2
+
+        """
+        _ = self[name]
+        return sp.Add(*(size for _, size in self.blocks[: self.names.index(name)]))
+
     def reads(self, source: Stream, parts: Mapping[tuple[str, str], MatrixExpr]) -> MatrixExpr:
         """Return the matrix from ``source`` to this stream that is ``parts`` and zero elsewhere.
 

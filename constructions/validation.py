@@ -66,6 +66,22 @@ def _number(value: int) -> str:
         return f"a number of {value.bit_length()} bits"
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is ``True`` or ``False``.
+
+    Args:
+        name: the argument as the caller knows it.
+        value: anything.
+
+    Raises:
+        InvalidArgument: anything else.
+
+    """
+    if not isinstance(value, bool):
+        reject(name, "True or False", value)
+    return value
+
+
 def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """Return ``value`` as an ``int`` within bounds; booleans and integral floats are refused.
 

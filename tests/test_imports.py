@@ -35,6 +35,7 @@ ORDER = (
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
     "verify.suite",
     "verify.cli",
 )

@@ -1,0 +1,65 @@
+"""How an MLP selects one number of the virtual token; a kind of MLP is one file beside this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from constructions.activations import Activation
+from constructions.layers import Layer
+from constructions.residual.blocks import Mlp
+from constructions.residual.bounds import Fetched
+from constructions.stream import Stream
+
+
+@dataclass(frozen=True)
+class Selector(ABC):
+    """A kind of MLP, and how one of its kind, or a few, select a number of the virtual token.
+
+    The number to select is told by the place that is 1 in a block ``place`` of the stream, or by a ``count``, the share
+    of the positions so far that are behind the virtual token. ``z`` of the block ``selected`` and ``o`` of the block
+    ``scale`` are then the number and 1, times one positive factor.
+
+    Attributes:
+        activation: of the MLP, of its gates if it has some.
+
+    """
+
+    activation: Activation
+
+    @abstractmethod
+    def blocks(self, size: sp.Expr, *, counted: bool) -> Mapping[str, sp.Expr | int]:
+        """Return the blocks of the stream that selecting reads or writes, beside the numbers and the 1 beside them.
+
+        Args:
+            size: how many numbers there are.
+            counted: whether the place is told by a count.
+
+        """
+
+    @abstractmethod
+    def mlps(self, size: sp.Expr, *, counted: bool) -> Sequence[Mlp]:
+        """Return the MLPs that select, one after another."""
+
+    @abstractmethod
+    def numbers(self, fetched: Fetched, vocab_size: int, *, counted: bool) -> Mapping[sp.Symbol, int]:
+        """Return the masks and gains of the MLPs."""
+
+    @abstractmethod
+    def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
+        """Return at least the square of ``o``, where the place is not counted.
+
+        Args:
+            fetched: what arrives.
+            numbers: the masks and gains.
+
+        """
+
+    @abstractmethod
+    def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:
+        """Return the layers of an MLP of this kind, with ``width`` hidden rows."""

@@ -1,0 +1,15 @@
+"""Stock classes of Hugging Face's transformers and peft: constructions in them, as files, and under evidence.
+
+Everything here needs the extra ``huggingface``; it is imported when it is first used.
+"""
+
+from verify.huggingface.adapters import to_multitask as to_multitask
+from verify.huggingface.adapters import to_peft as to_peft
+from verify.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
+from verify.huggingface.convert import different_tensors as different_tensors
+from verify.huggingface.convert import to_huggingface as to_huggingface
+from verify.huggingface.families import FAMILIES as FAMILIES
+from verify.huggingface.reading import from_huggingface as from_huggingface
+from verify.huggingface.saving import save as save
+from verify.huggingface.saving import write_huggingface as write_huggingface
+from verify.huggingface.turning import stock_rotary as stock_rotary
