@@ -31,11 +31,11 @@ ORDER = (
     "verify.reachability",
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
-    "verify.export",
     "verify.requests",
     "verify.frontier",
     "verify.report",
     "verify.huggingface",  # stock classes of transformers and peft
+    "verify.export",
     "verify.suite",
     "verify.cli",
 )
