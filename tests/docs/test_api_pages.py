@@ -22,6 +22,7 @@ PACKAGES = {
     "verify": "verify",
     "verify.certificates": "certificates",
     "verify.conformance": "conformance",
+    "verify.export": "verify",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
     "verify.huggingface.completions": "completions",
