@@ -14,9 +14,9 @@ CLAIM = Claim(
         "For all V >= 1 there are language models of the architectures of GPT-2, OPT, Llama and GPT-NeoX, with their"
         " default norms (weights of 1, biases of 0) and uniform attention of one head, that answer every token X with"
         " m(X), for ANY map m of the vocabulary, when their context starts with one virtual token that holds"
-        " (m(0)/V, ..., m(V-1)/V). Their widths are 2V + 5, and 2V + 3 for Llama (to a multiple of 2, and of 8 for"
-        " GPT-NeoX). They have one block, GPT-NeoX two. Every factor of a norm is common to what the readout compares,"
-        " and no argmax sees it."
+        " (m(0)/V, ..., m(V-1)/V). Their widths are 2V + 5 for GPT-2 and OPT, 2V + 3 for Llama, 2V + 5 for GPT-NeoX,"
+        " the last two rounded up to a multiple of 2 and of 8. They have one block, GPT-NeoX two. Every factor of a norm"
+        " is common to the numbers that the readout compares, and no argmax sees it."
     ),
     latex=(
         r"\forall V \ge 1\ \exists\, \text{language model}\ \forall m: \{0..V-1\} \to \{0..V-1\}\ \forall X:\quad"

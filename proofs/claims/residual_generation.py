@@ -14,9 +14,9 @@ CLAIM = Claim(
         "For all V, N >= 1 there are language models of the architectures of GPT-2, OPT, Llama and GPT-NeoX, with their"
         " default norms (weights of 1, biases of 0) and uniform attention of one head, that generate ANY sequence"
         " (y_0, ..., y_{N-1}) when their context starts with one virtual token that holds (y_0/V, ...,"
-        " y_{N-1}/V). Their widths are 2N + 5 for GPT-2 and OPT, N + 5 for Llama, 2N + 6 for GPT-NeoX (to a multiple of"
-        " 2 and of 8). They have one block, GPT-NeoX three. Every factor of a norm is common to what the readout"
-        " compares, and no argmax sees it."
+        " y_{N-1}/V). Their widths are 2N + 5 for GPT-2 and OPT, N + 5 for Llama, 2N + 6 for GPT-NeoX, the last two"
+        " rounded up to a multiple of 2 and of 8. They have one block, GPT-NeoX three. Every factor of a norm is common"
+        " to the numbers that the readout compares, and no argmax sees it."
     ),
     latex=(
         r"\forall V, N \ge 1\ \exists\, \text{language model}\ \forall y \in \{0..V-1\}^N:\quad"
