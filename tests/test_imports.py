@@ -35,6 +35,7 @@ ORDER = (
     "verify.frontier",
     "verify.report",
     "verify.huggingface",  # stock classes of transformers and peft
+    "verify.lens",  # and of TransformerLens, over these
     "verify.suite",
     "verify.cli",
 )

@@ -23,12 +23,14 @@ PACKAGES = {
     "verify.certificates": "certificates",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
+    "verify.huggingface.completions": "completions",
+    "verify.lens": "lens",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
 #: Packages whose examples need the libraries of an extra.
-OF_EXTRAS = {"verify/huggingface": "huggingface"}
+OF_EXTRAS = {"verify/huggingface": "huggingface", "verify/lens": "lens"}
 
 
 def _extra(path: Path) -> str | None:
