@@ -1,9 +1,9 @@
 r"""How large a mask and a gain must be, for all targets and every position: exact rational bounds.
 
-A row of ``d`` coordinates that went through a norm has a squared length of at most ``d``. Everything here follows from
-that, from what a row is known to hold, and from the numbers of a virtual token being between 0 and 1. Factors of norms
-are called ``f0`` (of the virtual token's row) and ``f`` (of a row where the response is read); the virtual token's
-numbers and its 1 arrive there as ``beta (s, 1)``.
+A norm gives a row of ``d`` coordinates a squared length of at most ``d``, measured from its mean where the norm takes
+it off. Everything here follows from that, from what a row is known to hold, and from the numbers of a virtual token
+being between 0 and 1. Factors of norms are called ``f0`` (of the virtual token's row) and ``f`` (of a row where the
+response is read); the virtual token's numbers and its 1 arrive there as ``beta (s, 1)``.
 """
 
 from __future__ import annotations
@@ -106,15 +106,30 @@ class Fetched:
         return int(self.first == 0)
 
     @property
-    def largest_squared(self) -> Fraction:
-        r"""At most ``(f0 s_j)^2``: ``d (1/a + 1/b)`` with ``a = ones + 1`` and ``b`` coordinates that are 0.
+    def zeros(self) -> int:
+        """How many coordinates of the virtual token's row are 0, whatever its numbers are."""
+        return self.width - self.numbers - self.ones
 
-        For a given ratio of a number to the ones, ``f0 s_j`` is largest where the number is 1 like them. Whatever the
-        mean ``m`` is, the squares of these alone sum to ``a (1-m)^2 + b m^2 >= ab/(a+b)``, and with ``f0^2`` to at most
-        ``d``. Without a mean they sum to ``a``. It is nearly attained: by one number near 1, the others near the mean.
+    def largest_squared(self, ones: int) -> Fraction:
+        r"""Return at most ``f0^2`` where ``a`` coordinates are 1 and ``b`` are 0: ``d (1/a + 1/b)``.
+
+        Whatever the mean ``m`` is, the squares of these alone sum to ``a (1-m)^2 + b m^2 >= ab/(a+b)``, and with
+        ``f0^2`` to at most ``d``. Without a mean they sum to ``a``.
+
+        Args:
+            ones: ``a``.
+
         """
-        ones, zeros = self.ones + 1, self.width - self.numbers - self.ones
-        return self.width * (Fraction(1, ones) + (Fraction(1, zeros) if self.centred else 0))
+        return self.width * (Fraction(1, ones) + (Fraction(1, self.zeros) if self.centred else 0))
+
+    @property
+    def length_squared(self) -> Fraction:
+        r"""At most ``f0^2 (|s|^2 + 1)``: ``d`` without a mean, ``d^2/b`` with one, and ``b`` coordinates that are 0.
+
+        The sum ``S`` of the other ``d - b`` coordinates has ``S^2 <= (d - b) Q`` with the sum ``Q`` of their squares
+        (Cauchy, Schwarz), so that taking off the mean leaves ``Q - S^2/d >= Q b/d``. It is attained if all are equal.
+        """
+        return Fraction(self.width**2, self.zeros) if self.centred else Fraction(self.width)
 
     @property
     def smallest_squared(self) -> Fraction:
@@ -122,9 +137,18 @@ class Fetched:
         return Fraction(self.width) / (self.numbers + self.ones + self.width * self.eps)
 
     def arriving(self, position: int) -> Fraction:
-        """Return at most ``beta s_j`` at a position: the mean of what was fetched, and the row's own if it is there."""
+        """Return at most ``beta s_j`` at a position: the mean of what was fetched, and the row's own if it is there.
+
+        For a given ratio of a number to the ones, ``f0 s_j`` is largest where the number is 1 as they are: one more 1.
+        It is nearly attained by one number near 1, and all others at the mean.
+        """
         own = self.own if position == 0 else 0
-        return own + root_above(self.largest_squared) / (position + 1)
+        return own + root_above(self.largest_squared(self.ones + 1)) / (position + 1)
+
+    @property
+    def largest_share(self) -> Fraction:
+        """At most ``beta``, at every position."""
+        return self.own + root_above(self.largest_squared(self.ones)) / (self.first + 1)
 
     def share_squared(self, position: int) -> Fraction:
         """Return at least ``beta^2`` at a position: attention is uniform, over that position and those before it."""
@@ -133,14 +157,14 @@ class Fetched:
     def factor_squared(self, position: int, squares: Fraction | None = None) -> Fraction:
         """Return at least ``f^2``, the factor of the norm where the response is read: it rises with the position.
 
-        ``beta |(s, 1)|`` is at most ``sqrt(d)/(position + 1)``, a share of a row of a norm, and ``sqrt(n + 1)`` of the
-        row's own if it is the virtual token's; a square of a sum is at most twice the sum of the squares.
+        ``beta |(s, 1)|`` is a share of the root of :attr:`length_squared`, and ``sqrt(n + 1)`` of the row's own if that
+        is the virtual token's; the square of a sum is at most twice the sum of the squares.
         """
         held = self.squares if squares is None else squares
         if self.own and position == 0:
-            arriving = Fraction(2 * (self.numbers + 1 + self.width))
+            arriving = 2 * (self.numbers + 1 + self.length_squared)
         else:
-            arriving = Fraction(self.width, (position + 1) ** 2)
+            arriving = self.length_squared / (position + 1) ** 2
         return self.width / (held + arriving + self.width * self.eps)
 
     def unit_squared(self, position: int, squares: Fraction | None = None) -> Fraction:
@@ -151,7 +175,7 @@ class Fetched:
         held = self.squares if squares is None else squares
         return self.width / ((held + self.width * self.eps) / self.share_squared(position) + self.numbers + 1)
 
-    def leaking_squared(self, most: Fraction | int, vocab_size: int) -> Fraction:
+    def leaking_squared(self, most: Fraction, vocab_size: int) -> Fraction:
         """Return the square of a magnitude ``most``, for each number and the 1, in units of ``beta/V``."""
         return ((self.numbers + 1) * most * vocab_size) ** 2 / self.share_squared(self.last)
 
@@ -173,7 +197,7 @@ def mask_weight(fetched: Fetched) -> int:
 def selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
     """Return the gain of the MLP that selects by masks: ``f beta/V`` is the smallest number, ``-f`` the largest masked.
 
-    No number is larger in magnitude than ``f M``.
+    No number is larger in magnitude than ``f M``, and the 1 not than ``f beta``.
 
     Args:
         activation: of the MLP.
@@ -182,7 +206,7 @@ def selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) ->
 
     """
     number = fetched.unit_squared(fetched.last) / vocab_size**2
-    leaking = fetched.leaking_squared(mask_weight(fetched), vocab_size)
+    leaking = fetched.leaking_squared(max(Fraction(mask_weight(fetched)), fetched.largest_share), vocab_size)
     return gain(activation, min(number, fetched.factor_squared(fetched.first)), leaking)
 
 

@@ -45,8 +45,8 @@ def distance_mask(fetched: Fetched) -> int:
 
 def _leaking_squared(fetched: Fetched, vocab_size: int) -> Fraction:
     """Return the sum of all magnitudes, as :func:`gain` takes it: a distance is at most ``f_1 N``, twice, masked."""
-    masked = 2 * distance_mask(fetched) * fetched.numbers
-    return fetched.leaking_squared(masked, vocab_size) * _largest_factor_squared(fetched)
+    masked = 2 * distance_mask(fetched) * fetched.numbers * root_above(_largest_factor_squared(fetched))
+    return fetched.leaking_squared(max(masked, fetched.largest_share), vocab_size)
 
 
 def distance_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:

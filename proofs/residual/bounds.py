@@ -33,6 +33,14 @@ def bounds(_: Any) -> Iterator[Decision]:
     yield prove_equal("f^2 beta^2 = d/((K + d eps)/beta^2 + |s|^2 + 1)", read, width / (others / share + numbers))
     rise = width / (others / (share + more) + numbers) - width / (others / share + numbers)
     yield prove_nonnegative("it does not fall when beta rises", sp.factor(sp.together(rise)))
+    total, room = positive("Q"), nonnegative("e")  # S^2 <= k Q (Cauchy, Schwarz): it is k Q - e
+    spread = total - (ones * total - room) / (ones + zeros)
+    yield prove_equal(
+        "without their mean, the squares Q of k coordinates with the sum S, and b zeros, are Q b/(k+b) and a rest",
+        spread,
+        total * zeros / (ones + zeros) + room / (ones + zeros),
+    )
+    yield prove_nonnegative("and that rest is not negative", room / (ones + zeros))
     left, right = (nonnegative(name) for name in ("x", "y"))
     yield prove_nonnegative("(x + y)^2 <= 2 (x^2 + y^2)", sp.factor(2 * (left**2 + right**2) - (left + right) ** 2))
     x = sp.Dummy("x", real=True)

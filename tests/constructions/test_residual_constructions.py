@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from constructions import Added, InvalidArgument, LayerNorm, ResidualConditional, ResidualGeneration, RMSNorm, Unmarked
+from constructions import Added, InvalidArgument, ResidualConditional, ResidualGeneration, Unmarked
 from constructions.residual import ARCHITECTURES, ResidualConstruction
 from constructions.residual.architectures import ArchitectureName
 from constructions.temperature import Hardmax, Softmax
@@ -83,13 +83,14 @@ def test_the_names_are_those_of_the_architectures() -> None:
 
 def test_what_an_architecture_is() -> None:
     kinds = {
-        name: (made.norm.kind, made.norm.eps, made.selector.activation.name) for name, made in ARCHITECTURES.items()
+        name: (made.norm.kind.__name__, float(made.norm.eps), made.selector.activation.name)
+        for name, made in ARCHITECTURES.items()
     }
     assert kinds == {
-        "gpt2": (LayerNorm, 1e-5, "gelu with tanh"),
-        "opt": (LayerNorm, 1e-5, "relu"),
-        "llama": (RMSNorm, 1e-6, "silu"),
-        "gpt-neox": (LayerNorm, 1e-5, "gelu"),
+        "gpt2": ("LayerNorm", 1e-5, "gelu with tanh"),
+        "opt": ("LayerNorm", 1e-5, "relu"),
+        "llama": ("RMSNorm", 1e-6, "silu"),
+        "gpt-neox": ("LayerNorm", 1e-5, "gelu"),
     }
     for name, architecture in ARCHITECTURES.items():
         positions = ResidualConditional(3, architecture=name).transformer.positions  # type: ignore[arg-type] # a name

@@ -88,8 +88,8 @@ def test_other_layers_are_refused(subject: str) -> None:
     norm = rest[-2]
     assert _refused(subject, with_layers(first, *rest[:-2], readout))  # no norm before the readout
     assert _refused(subject, with_layers(*rest))  # no attention
-    assert _refused(subject, with_layers(first, *rest[:-1], replace(readout, activation=RELU)))
-    assert _refused(subject, with_layers(first, *rest[:-2], replace(norm, weight=sp.OneMatrix(2, 1)), readout))
+    assert _refused(subject, with_layers(first, *rest[:-1], readout.changed(activation=RELU)))
+    assert _refused(subject, with_layers(first, *rest[:-2], norm.changed(weight=sp.OneMatrix(2, 1)), readout))
     bare = first.changed(layers=first.layers[1:]) if len(first.layers) > 1 else first.changed(name="another")
     changed = with_layers(bare, *rest)
     assert _refused(subject, changed) is (len(first.layers) > 1)  # a name of a residual says nothing
@@ -100,6 +100,6 @@ def test_another_activation_is_refused() -> None:
     fetch, block, *rest = right.layers
     assert isinstance(block, Residual)
     norm, select, write = block.layers
-    changed = block.changed(layers=(norm, replace(select, activation=GELU), write))
+    changed = block.changed(layers=(norm, select.changed(activation=GELU), write))
     assert _refused("residual-theorem-1.gpt2", replace(right, layers=(fetch, changed, *rest)))
     assert isinstance(norm, LayerNorm)
