@@ -21,6 +21,8 @@ PACKAGES = {
     "proofs": "proofs",
     "verify": "verify",
     "verify.certificates": "certificates",
+    "verify.conformance": "conformance",
+    "verify.export": "verify",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
     "verify.huggingface.completions": "completions",

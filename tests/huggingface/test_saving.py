@@ -72,8 +72,9 @@ def test_the_code_on_the_card_returns_the_target_without_this_package(tmp_path: 
         for family in FAMILIES
         for dtype in ("float32", "float64")
     ]
+    at_once = save(ResidualGeneration(3, 2), tmp_path / "no token", targets=[[2, 0]], examples=5)
     a_map = write_huggingface(ResidualConditional(3), tmp_path / "map", [[2, 0, 1]], "float32")
-    assert run_cards(*folders, a_map) == [*[TARGETS[0]] * len(folders), [2]]
+    assert run_cards(*folders, at_once, a_map) == [*[TARGETS[0]] * len(folders), [2, 0], [2]]
 
 
 def test_the_files_are_numbers_and_configurations_alone(tmp_path: Path) -> None:

@@ -170,12 +170,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~umask())  # mkstemp keeps others out
         temporary.replace(path)
     except OSError as error:
         raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
         _temporaries.discard(temporary)
+
+
+def umask() -> int:
+    """Return which rights new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def remove_temporaries() -> None:

@@ -65,10 +65,16 @@ def to_huggingface(
         config = kind(**fitted.family.options(fitted.sizes), **_NO_TOKENS)
     config = copy.deepcopy(config)
     config.update(_NO_TOKENS)
-    with torch.random.fork_rng():  # weights are drawn before they are written over
-        model = transformers.AutoModelForCausalLM.from_config(
-            config, dtype=getattr(torch, fmt.name), attn_implementation=attn_implementation
-        ).eval()
+    try:
+        with torch.random.fork_rng():  # weights are drawn before they are written over
+            model = transformers.AutoModelForCausalLM.from_config(
+                config, dtype=getattr(torch, fmt.name), attn_implementation=attn_implementation
+            ).eval()
+    except (ValueError, ImportError) as error:  # of the configuration, or of an attention that is not installed
+        raise InvalidArgument(
+            f"config: expected one that transformers takes with {attn_implementation} attention but"
+            f" {str(error).strip().splitlines()[0]}"
+        ) from error
     check_rotary(fitted, model)
     held = _tensors(model)
     with torch.no_grad():

@@ -90,7 +90,7 @@ def save(
         made[str(index)] = (to_peft, target)
     if len(targets) > 1:
         made[ALL_TARGETS] = (to_multitask, list(targets))
-    with new_folder(path, "directory") as folder, _without_bars():
+    with new_folder(path, "directory") as folder, without_bars():
         model.save_pretrained(folder)
         for name, (adapt, chosen) in made.items():
             _save_adapter(adapt(construction, chosen, model=model, name=name), name, folder)
@@ -113,7 +113,7 @@ def write_huggingface(
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Keep transformers from drawing progress bars over a millisecond's work."""
     logging = needed("transformers", PURPOSE).utils.logging
     shown = logging.is_progress_bar_enabled()
