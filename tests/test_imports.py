@@ -31,11 +31,12 @@ ORDER = (
     "verify.reachability",
     "verify.evidence.float_counterexamples",  # refutations of named false claims, by all of the above
     "verify.evidence.counterexamples",
-    "verify.export",
     "verify.requests",
     "verify.frontier",
     "verify.report",
     "verify.huggingface",  # stock classes of transformers and peft
+    "verify.export",
+    "verify.lens",  # and of TransformerLens, over these
     "verify.conformance",
     "verify.suite",
     "verify.pytest_plugin",

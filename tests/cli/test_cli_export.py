@@ -76,7 +76,7 @@ def test_a_construction_of_ones_own(
         ("export theorem-1 --vocab 3 --context 2", "export: expected CLAIM --format NAME --out PATH, or --verify PATH"),
         (
             "export theorem-1 --vocab 3 --context 2 --format nothing --out x",
-            "format: expected one of safetensors, onnx, torch-export, bundle",
+            "format: expected one of safetensors, onnx, torch-export, huggingface, bundle",
         ),
         (
             "export theorem-1 --vocab 3 --context 2 --format onnx --out x.pt2",

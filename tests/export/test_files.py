@@ -304,7 +304,7 @@ def test_other_files_in_a_bundle(tmp_path: Path) -> None:
     (path / "cases.json").unlink()
     (path / "cases.json").symlink_to(tmp_path / "elsewhere")
     assert outcome(path).startswith("bundle model: expected a regular file")
-    with pytest.raises(InvalidArgument, match=r"^out: expected a folder that is not there yet"):
+    with pytest.raises(InvalidArgument, match=r"^out: expected an empty folder, or a place where nothing is"):
         write_export(SMALL, path, "bundle")
 
 

@@ -17,6 +17,7 @@ from constructions import Construction
 from tests.huggingface.bounds import bounds, strays, widest
 from tests.huggingface.models import CONTEXT, EPS, HEADS, VOCAB, WIDTH, random_model
 from verify.huggingface import FAMILIES, different_tensors, stock_rotary, to_huggingface
+from verify.huggingface.families.gpt_neox import _share
 
 pytestmark = pytest.mark.extras
 
@@ -207,3 +208,9 @@ def test_keys_are_repeated_where_a_configuration_does_not_share_them() -> None:
     model = to_huggingface(model_of("llama"), config=config, dtype="float64")
     assert model.model.layers[0].self_attn.k_proj.weight.shape == (8, WIDTH)
     assert strays(bounds_of("llama", "float64"), in_float64(model)) == 0
+
+
+def test_any_part_of_a_head_may_be_turned() -> None:
+    for head_size in range(1, 130):
+        for turned in range(1, head_size + 1):
+            assert int(head_size * _share(turned, head_size)) == turned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -84,8 +84,18 @@ def drawn(config: Any, seed: int = 0) -> Any:
 def test_a_drawn_stock_model_is_read_with_all_its_weights(name: str) -> None:
     model = drawn(CONFIGS[name]())
     made = from_huggingface(model, PROMISE)
-    assert strays(bounds(made, TOKENS, "float64"), in_float64(model)) == 0
     assert different_tensors(made, model) == ()  # and there and back again nothing changes
+    assert strays(bounds(made, TOKENS, "float64"), in_float64(model)) == 0
+
+
+def test_a_readout_that_is_no_longer_the_embedding_is_read_as_it_is() -> None:
+    model = drawn(CONFIGS["gpt2"]())
+    tied = from_huggingface(model, PROMISE)
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().flip(0).contiguous())
+    made = from_huggingface(model, PROMISE)
+    assert strays(bounds(made, TOKENS, "float64"), in_float64(model)) == 0
+    assert strays(bounds(tied, TOKENS, "float64"), in_float64(model)) > 0
+    assert different_tensors(tied, model) == ("lm_head.weight",)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -139,7 +149,7 @@ def test_arguments_are_refused_in_words() -> None:
             lambda: from_huggingface(broken, PROMISE),
             "model: expected weights that are numbers but transformer.wte.weight",
         ),
-        (lambda: from_huggingface(model, None), "specification: expected a Specification but got None"),
+        (lambda: from_huggingface(model, cast("Any", None)), "specification: expected a Specification but got None"),
         (
             lambda: from_huggingface(model, specify(Domain.of(6, 8), lambda x: x[:, -1:])),
             "specification: expected at most 7 positions, those of the model, but got 8",
@@ -147,6 +157,66 @@ def test_arguments_are_refused_in_words() -> None:
         (lambda: from_huggingface(drawn(odd), PROMISE), "config: expected an activation that this package has"),
     ]
     for call, said in cases:
+        with pytest.raises(InvalidArgument) as raised:
+            call()
+        assert str(raised.value).startswith(said)
+
+
+def _causal_no_more(model: Any) -> None:
+    model.config.is_causal = False
+
+
+def _scores_scaled(model: Any) -> None:
+    model.transformer.h[1].attn.scaling *= 2
+
+
+def _eps_of_a_norm(model: Any) -> None:
+    model.transformer.h[0].ln_2.eps = 0.5
+
+
+def _seeing_ahead(model: Any) -> None:
+    model.transformer.h[0].attn.is_causal = False
+
+
+def _another_activation(model: Any) -> None:
+    model.transformer.h[0].mlp.act = torch.nn.ReLU()
+
+
+def _hooked(model: Any) -> None:
+    model.transformer.h[0].register_forward_hook(lambda module, given, made: 2 * made)
+
+
+def _patched(model: Any) -> None:
+    model.transformer.ln_f.forward = lambda rows: rows
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_causal_no_more, "is_causal of config: expected True but got False"),
+        (
+            _scores_scaled,
+            "model: expected scaling 0.5 in module transformer.h.1.attn, as its configuration has it, but",
+        ),
+        (
+            _eps_of_a_norm,
+            "model: expected eps 1e-05 in module transformer.h.0.ln_2, as its configuration has it, but got",
+        ),
+        (_seeing_ahead, "model: expected is_causal True in module transformer.h.0.attn"),
+        (
+            _another_activation,
+            "model: expected the modules that its configuration makes but module transformer.h.0.mlp.act",
+        ),
+        (_hooked, "model: expected no code of its own but module transformer.h.0 has some"),
+        (_patched, "model: expected no code of its own but module transformer.ln_f has some"),
+    ],
+)
+def test_a_model_that_computes_something_else_is_refused(change: Any, said: str) -> None:
+    """Its weights are the same: what is certified would not be what runs."""
+    model = drawn(CONFIGS["gpt2"]())
+    made = from_huggingface(model, PROMISE)
+    change(model)
+    for call in (lambda: from_huggingface(model, PROMISE), lambda: different_tensors(made, model)):
         with pytest.raises(InvalidArgument) as raised:
             call()
         assert str(raised.value).startswith(said)

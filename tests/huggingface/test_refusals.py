@@ -274,6 +274,10 @@ def test_arguments_are_refused_in_words() -> None:
         (lambda: to_huggingface(made, "bert"), "family: expected one of gpt2, opt, llama, gpt-neox but got 'bert'"),
         (lambda: to_huggingface(made, dtype="float8"), "dtype: expected one of float64"),
         (
+            lambda: to_huggingface(made, attn_implementation="quick"),
+            "config: expected one that transformers takes with quick attention but",
+        ),
+        (
             lambda: to_huggingface(made, "opt", config=transformers.GPT2Config()),
             "family: expected 'gpt2', that of the configuration, but got 'opt'",
         ),

@@ -21,6 +21,7 @@ from constructions import (
     RationalSoftmax,
     ResidualConditional,
     ResidualGeneration,
+    Softmax,
     UnconditionalGeneration,
 )
 from tests.huggingface.test_families import model_of
@@ -71,8 +72,9 @@ def test_the_code_on_the_card_returns_the_target_without_this_package(tmp_path: 
         for family in FAMILIES
         for dtype in ("float32", "float64")
     ]
+    at_once = save(ResidualGeneration(3, 2), tmp_path / "no token", targets=[[2, 0]], examples=5)
     a_map = write_huggingface(ResidualConditional(3), tmp_path / "map", [[2, 0, 1]], "float32")
-    assert run_cards(*folders, a_map) == [*[TARGETS[0]] * len(folders), [2]]
+    assert run_cards(*folders, at_once, a_map) == [*[TARGETS[0]] * len(folders), [2, 0], [2]]
 
 
 def test_the_files_are_numbers_and_configurations_alone(tmp_path: Path) -> None:
@@ -130,15 +132,24 @@ def test_a_false_claim_is_saved_as_one(tmp_path: Path) -> None:
 def test_verdicts_about_something_else_are_refused(tmp_path: Path) -> None:
     made = construction()
     other = exhaust(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(Fraction(100))), RationalArithmetic())
-    for verdicts, said in (
+    wider = exhaust(ResidualGeneration(2, 2, width=16), get_arithmetic("torch", dtype="float32"))
+    hotter = exhaust(ResidualGeneration(2, 2, temperature=Softmax(2.0)), get_arithmetic("torch", dtype="float32"))
+    about = "verdicts: expected verdicts about ResidualGeneration(vocab_size="
+    cases: list[tuple[Any, Any, str]] = [
+        (made, other, about + "7, context_size=4, start_token=True) but one of UnconditionalGeneration says 2"),
+        (ResidualGeneration(2, 2), other, about + "2, context_size=2) but one of UnconditionalGeneration says nothing"),
+        (ResidualGeneration(2, 2), wider, about + "2, context_size=2) but one of ResidualGeneration says 16 for width"),
+        (ResidualGeneration(2, 2), hotter, about + "2, context_size=2) but one of ResidualGeneration says T = 2"),
+        (made, "holds", "verdicts: expected verdicts, such as verify.exhaust returns, but got 'holds'"),
         (
-            [other],
-            "verdicts: expected verdicts about ResidualGeneration(vocab_size=7, context_size=4, start_token=True)",
+            model_of("gpt2"),
+            other,
+            "verdicts: expected None, as no verdict says what the given_transformer of HandBuilt",
         ),
-        (["holds"], "verdicts: expected verdicts, such as verify.exhaust returns, but got 'holds'"),
-    ):
+    ]
+    for construction_, verdict, said in cases:
         with pytest.raises(InvalidArgument) as raised:
-            save(made, tmp_path / "saved", verdicts=verdicts)  # type: ignore[arg-type] # the wrong ones
+            save(construction_, tmp_path / "saved", verdicts=[verdict])
         assert str(raised.value).startswith(said)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from constructions.validation import InvalidArgument
 from verify.cli import certifying as cli_certify
+from verify.cli import completions as cli_completions
 from verify.cli import conformance as cli_conformance
 from verify.cli import evidence as cli_evidence
 from verify.cli import exporting as cli_export
@@ -38,6 +39,7 @@ for _module in (
     cli_text,
     cli_show,
     cli_limits,
+    cli_completions,
     cli_export,
 ):
     _module.register(app)

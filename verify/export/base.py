@@ -102,7 +102,7 @@ class Held:
     Attributes:
         record: what it says of itself.
         sha256: the digest of the file; of its manifest, where it is a folder.
-        weights: every weight by its name.
+        weights: every weight by its name; ``None`` where they have other names, and the format's own check compares.
         engines: gives the ways to run it; for the construction, where the file holds weights alone.
         more: of what else the format's own check looks at.
 
@@ -110,7 +110,7 @@ class Held:
 
     record: Record
     sha256: str
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor] | None
     engines: Callable[[Construction], Iterator[Engine]]
     more: Any = None
 

@@ -135,7 +135,8 @@ class Verification:
         """Return what of the export is not the construction's."""
         record, weights, exact = self.held.record, self.held.weights, known.transformer.lowered
         shapes = {name: matrix.shape for name, matrix in exact.matrices().items()}
-        for name in sorted({*shapes, *weights}):
+        for name in sorted(() if weights is None else {*shapes, *weights}):
+            assert weights is not None, "there are some"
             found = tuple(weights[name].shape) if name in weights else "missing"
             if found != shapes.get(name):
                 return self._refutation(f"the shape of weight {name}", shapes.get(name, "no weight"), found)
@@ -144,7 +145,8 @@ class Verification:
         words = known.temperature_for(get_format(self.dtype)).words
         if words != dict(record.temperature):
             return self._refutation("the temperature", words, dict(record.temperature))
-        for name, weight in weights_of(to_torch(known, self.dtype)).items():
+        for name, weight in ({} if weights is None else weights_of(to_torch(known, self.dtype))).items():
+            assert weights is not None, "there are some"
             differing = (weight != weights[name]).nonzero()  # NaN, which no construction holds, differs from all
             if len(differing):
                 row, column = differing[0].tolist()

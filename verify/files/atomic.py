@@ -154,11 +154,11 @@ def check_folder(path: Path, name: str) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file through a temporary one beside it, so that readers see the old file or the new one.
+    """Write ``content`` to ``path`` through a temporary file beside it: readers see the old file or the new one.
 
     Args:
         path: where; its folder is made when it is not there.
-        content: the whole of it; text is written as UTF-8.
+        content: all of it; text is written as UTF-8.
 
     Raises:
         OSError: it cannot be written; the error names ``path``, not the temporary file.
@@ -167,15 +167,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     handle, temporary = _temporary(path)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~umask())  # mkstemp keeps others out
         temporary.replace(path)
     except OSError as error:
         raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
         _temporaries.discard(temporary)
+
+
+def umask() -> int:
+    """Return which rights new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def remove_temporaries() -> None:

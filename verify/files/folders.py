@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from constructions.validation import InvalidArgument
-from verify.files.atomic import check_folder
+from verify.files.atomic import check_folder, umask
 
 #: Bytes that are read of a file at once for its digest.
 _BLOCK = 1 << 20
@@ -39,16 +38,10 @@ def new_folder(path: Path, name: str) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=".prefixproof."))
     try:
         yield made
-        made.chmod(0o777 & ~_umask())  # mkdtemp keeps others out
+        made.chmod(0o777 & ~umask())  # mkdtemp keeps others out
         made.replace(path)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def file_sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from verify.huggingface.classes import PURPOSE, dtype_of, family_of, family_of_c
 from verify.huggingface.families import FAMILIES
 from verify.huggingface.fitting import Fitted, fitted_to, smallest
 from verify.huggingface.pieces import expected_tensors
+from verify.huggingface.stock import check_stock
 from verify.huggingface.turning import check_rotary
 
 #: Any of these would end a response early, or be left out of it.
@@ -64,10 +65,16 @@ def to_huggingface(
         config = kind(**fitted.family.options(fitted.sizes), **_NO_TOKENS)
     config = copy.deepcopy(config)
     config.update(_NO_TOKENS)
-    with torch.random.fork_rng():  # weights are drawn before they are written over
-        model = transformers.AutoModelForCausalLM.from_config(
-            config, dtype=getattr(torch, fmt.name), attn_implementation=attn_implementation
-        ).eval()
+    try:
+        with torch.random.fork_rng():  # weights are drawn before they are written over
+            model = transformers.AutoModelForCausalLM.from_config(
+                config, dtype=getattr(torch, fmt.name), attn_implementation=attn_implementation
+            ).eval()
+    except (ValueError, ImportError) as error:  # of the configuration, or of an attention that is not installed
+        raise InvalidArgument(
+            f"config: expected one that transformers takes with {attn_implementation} attention but"
+            f" {str(error).strip().splitlines()[0]}"
+        ) from error
     check_rotary(fitted, model)
     held = _tensors(model)
     with torch.no_grad():
@@ -116,10 +123,11 @@ def different_tensors(construction: Construction, model: Any) -> tuple[str, ...]
         Their names in the state dict; none where the model is the construction.
 
     Raises:
-        InvalidArgument: no stock class, or sizes that do not fit.
+        InvalidArgument: no stock class, one that was changed, or sizes that do not fit.
 
     """
     family = family_of(model)
+    check_stock(model)
     held = _tensors(model)
     fmt = dtype_of(model)
     fitted = fitted_to(decoder_of(construction), family, construction.temperature_for(fmt), model.config)

@@ -35,6 +35,7 @@ from constructions.transformer import Transformer
 from constructions.validation import InvalidArgument, reject
 from verify.huggingface.classes import dtype_of, family_of
 from verify.huggingface.families import Family, Sizes, Slot
+from verify.huggingface.stock import check_stock
 from verify.huggingface.turning import tables
 
 
@@ -50,8 +51,8 @@ def from_huggingface(model: Any, specification: Specification) -> HandBuilt:
         specification: with a single target and no virtual tokens, such as ``specify`` makes, of the model's tokens.
 
     Raises:
-        InvalidArgument: no stock class; an activation, or a field of the configuration, that this package does not
-            have; a weight that is no number; more positions in the promise than the model has.
+        InvalidArgument: no stock class, or one that was changed; an activation, or a field of the configuration, that
+            this package does not have; a weight that is no number; more positions in the promise than the model has.
 
     Example:
         >>> import torch, transformers
@@ -65,6 +66,7 @@ def from_huggingface(model: Any, specification: Specification) -> HandBuilt:
     """
     family = family_of(model)
     family.check(model.config)
+    check_stock(model)
     dtype_of(model)
     sizes = family.sizes(model.config)
     if sizes.activation is None:
@@ -112,7 +114,7 @@ class _Read:
         if self.family.learned_positions:
             positions = Added(self.matrix("positions", sizes.width, sizes.positions))
         layers = [layer for block in range(sizes.blocks) for layer in self.block(block)]
-        if sizes.tied:
+        if self.model.get_output_embeddings().weight is self.model.get_input_embeddings().weight:
             readout = self.cut(replace(self.family.slot("embedding", "weight", sizes), transposed=False), None, None)
         else:
             readout = self.matrix("readout", sizes.vocab, sizes.width)

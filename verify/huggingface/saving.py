@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import hypothesis.strategies as st
 import torch
 
 from constructions.construction import Construction
-from constructions.formats import get_format
+from constructions.formats import FORMATS, Format, get_format
 from constructions.validation import InvalidArgument, check_integer, reject
 from verify.evidence.enumeration import exhaust
 from verify.evidence.fuzzing import fuzz
@@ -24,6 +25,7 @@ from verify.huggingface.card import Saved, card
 from verify.huggingface.classes import PURPOSE
 from verify.huggingface.convert import different_tensors, to_huggingface
 from verify.running.cases import parameters_of, spaces
+from verify.running.temperatures import temperature_setting
 
 #: The folder of adapters, and the name of the one that holds several targets.
 ADAPTERS, ALL_TARGETS = "adapters", "all"
@@ -88,7 +90,7 @@ def save(
         made[str(index)] = (to_peft, target)
     if len(targets) > 1:
         made[ALL_TARGETS] = (to_multitask, list(targets))
-    with new_folder(path, "directory") as folder, _without_bars():
+    with new_folder(path, "directory") as folder, without_bars():
         model.save_pretrained(folder)
         for name, (adapt, chosen) in made.items():
             _save_adapter(adapt(construction, chosen, model=model, name=name), name, folder)
@@ -111,7 +113,7 @@ def write_huggingface(
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Keep transformers from drawing progress bars over a millisecond's work."""
     logging = needed("transformers", PURPOSE).utils.logging
     shown = logging.is_progress_bar_enabled()
@@ -152,8 +154,12 @@ def _check_adapter(construction: Construction, folder: Path, chosen: object, dty
     safetensors = needed("safetensors.torch", PURPOSE)
     held: Mapping[str, torch.Tensor] = safetensors.load_file(folder / "adapter_model.safetensors")
     rounded = torch.from_numpy(construction.virtual_tokens(chosen).to_float(get_format(dtype)).copy())
-    rows = held.get("prefix_task_rows", held["prompt_embeddings"])
-    if rows.dtype != getattr(torch, dtype) or not torch.equal(rows.double(), rounded):
+    prompts = held["prompt_embeddings"]
+    if "prefix_task_rows" in held:  # the prompt of a task is the shared one times columns times rows
+        prompts = prompts.double() * (held["prefix_task_cols"].double() @ held["prefix_task_rows"].double())
+    if {tensor.dtype for tensor in held.values()} != {getattr(torch, dtype)} or not torch.equal(
+        prompts.double(), rounded
+    ):
         raise InvalidArgument(f"directory: expected the exact virtual tokens in {folder.name} but they differ")
 
 
@@ -175,17 +181,31 @@ def _check_about(verdict: Verdict, construction: Construction) -> None:
     """Refuse a verdict that does not say that it is about this construction.
 
     Raises:
-        InvalidArgument: it does not.
+        InvalidArgument: it does not, or nothing could say so, as not every field is one of a verdict's parameters.
 
     """
     if not isinstance(verdict, Verdict):
         reject("verdicts", "verdicts, such as verify.exhaust returns,", verdict)
-    for name, value in parameters_of(construction).items():
-        if name not in verdict.parameters or verdict.parameters[name] != value:
-            found = verdict.parameters.get(name, "nothing")
+    hidden = [item.name for item in fields(construction) if item.init and not item.repr]
+    if hidden:
+        raise InvalidArgument(
+            f"verdicts: expected None, as no verdict says what the {hidden[0]} of {construction!r} is"
+        )
+    mine = parameters_of(construction)
+    for item in fields(construction):
+        said = verdict.parameters.get(item.name)
+        if item.name != "temperature" and said != mine.get(item.name):
             raise InvalidArgument(
-                f"verdicts: expected verdicts about {construction!r} but one of {verdict.claim} says {found} for {name}"
+                f"verdicts: expected verdicts about {construction!r} but one of {verdict.claim} says"
+                f" {'nothing' if said is None else said} for {item.name}"
             )
+    formats: tuple[Format | None, ...] = (None, *FORMATS.values())
+    known = {temperature_setting(construction, fmt)["temperature"] for fmt in formats}
+    if verdict.parameters.get("temperature", next(iter(known))) not in known:
+        raise InvalidArgument(
+            f"verdicts: expected verdicts about {construction!r} but one of {verdict.claim} says"
+            f" {verdict.parameters['temperature']}"
+        )
 
 
 def _check_files(folder: Path) -> None:

@@ -14,9 +14,9 @@ from constructions.layers import Rotary
 from constructions.layers.positions import counted
 from constructions.lowering import lower
 from constructions.validation import InvalidArgument
-from verify.extras import needed
-from verify.huggingface.classes import PURPOSE, family_of_config
+from verify.huggingface.classes import family_of_config
 from verify.huggingface.fitting import Fitted
+from verify.huggingface.stock import fresh
 
 
 def stock_rotary(config: Any, context_size: int) -> Rotary[Any]:
@@ -36,11 +36,7 @@ def stock_rotary(config: Any, context_size: int) -> Rotary[Any]:
     family = family_of_config(config)
     if not family.rotary:
         raise InvalidArgument(f"config: expected one of a class with rotary positions but {family.name} has none")
-    transformers = needed("transformers", PURPOSE)
-    small = copy.deepcopy(config)
-    with torch.device("meta"):
-        shell = transformers.AutoModelForCausalLM.from_config(small)
-    module = type(family.rotary_module(shell))(config=small)
+    module = type(family.rotary_module(fresh(config)))(config=copy.deepcopy(config))
     return tables(module, family.sizes(config).head_size, context_size)
 
 

@@ -27,6 +27,7 @@ from verify.export.enclosing import enclosed
 from verify.export.formats.safetensors_file import read_weights, weights_file
 from verify.export.record import ranks_of
 from verify.files.atomic import write_atomically
+from verify.files.folders import new_folder
 from verify.files.strict import canonical, read_canonical
 from verify.files.tensors import read_tensors, write_tensors
 from verify.running.model import bind_construction, forward
@@ -65,19 +66,15 @@ class Bundle(ExportFormat):
         return RationalSoftmax(max(exact.q, Fraction(math.floor(math.exp(gap)))))
 
     def write(self, export: Export, path: Path) -> None:
-        """Write the folder, the manifest last: without it, it is no bundle.
+        """Write the folder, whole or not at all.
 
         Raises:
             InvalidArgument: something is there already.
 
         """
-        if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-            raise InvalidArgument(f"out: expected a folder that is not there yet, or an empty one, but got {path}")
         files: dict[str, bytes] = {WEIGHTS: weights_file(export, self)}
         said = _cases(export.construction, export.dtype, export.targets, export.user_inputs)
         files |= said.files
-        for name, content in files.items():
-            write_atomically(path / name, content)
         document = {
             "schema": SCHEMA,
             "claim": export.claim,
@@ -85,7 +82,10 @@ class Bundle(ExportFormat):
             "files": {name: _described(content) for name, content in files.items()},
             **said.words,
         }
-        write_atomically(path / MANIFEST, canonical({**document, "sha256": _sha256(canonical(document).encode())}))
+        manifest = canonical({**document, "sha256": _sha256(canonical(document).encode())})
+        with new_folder(path, "out") as folder:
+            for name, content in {**files, MANIFEST: manifest.encode()}.items():
+                write_atomically(folder / name, content)
 
     def read(self, path: Path) -> Held:
         """Return what the folder holds, once its files are those of the manifest."""

@@ -138,6 +138,8 @@ class Family(ABC):
         for field, meant in self.fixed.items():
             if getattr(config, field) != meant:
                 reject(f"{field} of config", repr(meant), getattr(config, field))
+        if not getattr(config, "is_causal", True):
+            reject("is_causal of config", "True", config.is_causal)
         rope = getattr(config, "rope_parameters", None) or {}
         if rope.get("rope_type", "default") != "default":
             reject("rope_type of config", "'default'", rope["rope_type"])

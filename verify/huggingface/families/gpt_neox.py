@@ -35,7 +35,7 @@ class GptNeox(Family):
 
     def options(self, sizes: Sizes) -> dict[str, Any]:
         """Return them; the part of a head that is turned is left alone where no head asks for one."""
-        turned = {"rotary_pct": sizes.turned / sizes.head_size} if sizes.turned else {}
+        turned = {"rotary_pct": _share(sizes.turned, sizes.head_size)} if sizes.turned else {}
         return {
             "vocab_size": sizes.vocab,
             "hidden_size": sizes.width,
@@ -77,3 +77,9 @@ class GptNeox(Family):
     def rotary_module(self, model: Any) -> Any:
         """Return the module that all blocks share."""
         return model.gpt_neox.rotary_emb
+
+
+def _share(turned: int, head_size: int) -> float:
+    """Return a share of a head of which the class, which rounds down, makes this number of coordinates."""
+    share = turned / head_size
+    return share if int(head_size * share) == turned else (turned + 0.5) / head_size
