@@ -1,7 +1,8 @@
 """The fields of a construction's class: which are sizes to choose, which are options, and how they are described.
 
-A field is a size if it is a whole number; a field of named choices, or of a whole number that may be ``None``, is an
-option. The words come from the ``Attributes`` of the class' own documentation, so that nothing is described twice.
+A field is a size if it is a whole number; a field of named choices, of a whole number that may be ``None``, or that is
+``False`` by default, is an option. The words come from the ``Attributes`` of the class' own documentation, so that
+nothing is described twice.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _is_size(item: Field[Any]) -> bool:
 
 
 def options_of_class(construction: type[Construction]) -> dict[str, type]:
-    """Return the fields that are options, each with ``int``, or with ``str`` where it is one of named choices.
+    """Return the fields that are options, each with ``int``, ``bool``, or ``str`` where it is one of named choices.
 
     The temperature is not among them: it is written in several ways, see :mod:`constructions.temperature`.
     """
@@ -108,6 +109,8 @@ def options_of_class(construction: type[Construction]) -> dict[str, type]:
             found[item.name] = str
         elif get_origin(hint) in {Union, types.UnionType} and set(get_args(hint)) == {int, type(None)}:
             found[item.name] = int
+        elif hint is bool and item.default is False:
+            found[item.name] = bool
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -21,8 +21,13 @@ WeightT = TypeVar("WeightT", default=Any)
 RowsT = TypeVar("RowsT", default=Any)
 ScoresT = TypeVar("ScoresT", default=Any)
 
-#: ``visible[i, j]``: whether the i-th new position sees position j.
-Visible = Bool[np.ndarray, "rows keys"]
+if TYPE_CHECKING:
+    #: ``visible[i, j]``: whether the i-th new position sees position j.
+    Visible = Bool[np.ndarray, "rows keys"]
+    #: The same for the keys that a softmax is taken over, which may be more than the positions.
+    Attended = Bool[np.ndarray, "rows attended"]
+else:  # a tracer of torch, whose sizes are symbols, has tensors here
+    Visible, Attended = Bool[Any, "rows keys"], Bool[Any, "rows attended"]
 
 
 class Operations(ABC, Generic[WeightT, RowsT, ScoresT]):

@@ -34,7 +34,12 @@ ORDER = (
     "verify.requests",
     "verify.frontier",
     "verify.report",
+    "verify.huggingface",  # stock classes of transformers and peft
+    "verify.export",
+    "verify.lens",  # and of TransformerLens, over these
+    "verify.conformance",
     "verify.suite",
+    "verify.pytest_plugin",
     "verify.cli",
 )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verify.backends import CallableBackend as CallableBackend
     from verify.backends import TransformerBackend as TransformerBackend
     from verify.backends.modules import ModuleBackend as ModuleBackend
+    from verify.evidence.completions import count_completions as count_completions
     from verify.evidence.enumeration import exhaust as exhaust
     from verify.evidence.evaluation import check as check
     from verify.evidence.fuzzing import fuzz as fuzz
@@ -53,6 +54,7 @@ _HOMES = {
     "batch_dependence": "verify.running.batches",
     "Outcome": "verify.running.cases",
     "Runner": "verify.running.cases",
+    "count_completions": "verify.evidence.completions",
     "exhaust": "verify.evidence.enumeration",
     "check": "verify.evidence.evaluation",
     "fuzz": "verify.evidence.fuzzing",

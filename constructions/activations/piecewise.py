@@ -243,7 +243,7 @@ class ClippedRelu(Rising):
 
     def torch(self, values: torch.Tensor) -> torch.Tensor:
         """Return ``torch.clamp`` at the ceiling rounded to the format."""
-        return values.clamp(0, self._held(str(values.dtype).removeprefix("torch.")))
+        return values.clamp(0.0, self._held(str(values.dtype).removeprefix("torch.")))
 
     def _held(self, dtype: Any) -> float:
         fmt = FORMATS[dtype]

@@ -6,9 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Bool
-
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.base import Layer
 from constructions.layers.head import Head
@@ -17,7 +14,7 @@ from constructions.layers.passes import Pass
 from constructions.layers.weighted import check_name, held, inner, tuple_of
 from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
-from constructions.operations import RowsT, ScoresT, Visible, WeightT
+from constructions.operations import Attended, RowsT, ScoresT, Visible, WeightT
 from constructions.validation import InvalidArgument, reject
 
 
@@ -128,7 +125,7 @@ class Attention(Layer[WeightT]):
 
     def attended(
         self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], keys: RowsT, values: RowsT, visible: Visible
-    ) -> tuple[RowsT, RowsT, Bool[np.ndarray, "rows attended"]]:
+    ) -> tuple[RowsT, RowsT, Attended]:
         """Return the keys and values that a head's softmax is taken over, and which of them each query sees.
 
         Variants of attention override this, for keys that are at no position.

@@ -114,9 +114,9 @@ def narrowed(
 
     The last of them that mixes positions is the last to need any position but the last one.
     """
-    mixing = max((index for index, layer in enumerate(layers) if layer.mixes), default=None)
-    if last_only and mixing is None:
+    mixing = [index for index, layer in enumerate(layers) if layer.mixes]
+    if last_only and not mixing:
         rows = run.operations.last(rows)
     for index, layer in enumerate(layers):
-        rows = layer.apply(run, rows, last_only=last_only and index == mixing)
+        rows = layer.apply(run, rows, last_only=last_only and [index] == mixing[-1:])
     return rows

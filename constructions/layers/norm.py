@@ -62,7 +62,10 @@ class Norm(Layer[WeightT]):
         operations = run.operations
         if last_only:
             rows = operations.last(rows)
-        found = operations.normalise(rows, centred=self.centred, mean=self.mean, eps=Fraction(self.eps))
+        eps = (
+            self.eps if isinstance(self.eps, Fraction) else Fraction(self.eps)
+        )  # a tracer keeps an object that is there
+        found = operations.normalise(rows, centred=self.centred, mean=self.mean, eps=eps)
         if self.weight is not None or self.bias is not None:
             found = operations.affine(found, self.weight, self.bias)
         run.record(self.name, found)

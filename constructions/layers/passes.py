@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from constructions.layers.masks import Mask
-from constructions.operations import Operations, RowsT, ScoresT, Visible, WeightT
+from constructions.operations import Attended, Operations, RowsT, ScoresT, Visible, WeightT
 from constructions.temperature import Temperature, Temperatures, head_temperature
 
 
@@ -52,6 +52,10 @@ class Pass(Generic[WeightT, RowsT, ScoresT]):
     def visible(self, mask: Mask | None) -> Visible:
         """Return the keys that each new position sees under a layer's own mask, or the one of the pass."""
         return (self.mask if mask is None else mask).seen(self.start, self.count)
+
+    def seen_first(self, visible: Visible) -> Attended:
+        """Return what each new position sees with one more key in front, which all of them see."""
+        return np.concatenate([np.ones((len(visible), 1), dtype=np.bool_), visible], axis=1)
 
     def table(self, held: WeightT, *, last_only: bool = False) -> RowsT:
         """Return the columns of a table of positions, one row for each new position."""

@@ -7,13 +7,12 @@ from typing import final
 
 import numpy as np
 import sympy as sp
-from jaxtyping import Bool
 
 from constructions.layers.attention import Attention
 from constructions.layers.head import Head
 from constructions.layers.passes import Pass
 from constructions.layers.weighted import Weighted, held, inner
-from constructions.operations import RowsT, ScoresT, Visible, WeightT
+from constructions.operations import Attended, RowsT, ScoresT, Visible, WeightT
 from constructions.validation import InvalidArgument
 
 
@@ -69,16 +68,15 @@ class Softmax1Attention(Attention[WeightT]):
 
     def attended(
         self, head: Head[WeightT], run: Pass[WeightT, RowsT, ScoresT], keys: RowsT, values: RowsT, visible: Visible
-    ) -> tuple[RowsT, RowsT, Bool[np.ndarray, "rows attended"]]:
+    ) -> tuple[RowsT, RowsT, Attended]:
         """Return the keys and values with those of the sink in front, which every query sees."""
         operations = run.operations
         sink = next(sink for sink in self.sinks if sink.name == head.name)
         first = np.zeros((1, 1) if operations.batched else 1, dtype=np.int64)
-        everywhere = np.ones((len(visible), 1), dtype=np.bool_)
         return (
             operations.below(operations.embed(sink.key, first), keys),
             operations.below(operations.embed(sink.value, first), values),
-            np.concatenate([everywhere, visible], axis=1),
+            run.seen_first(visible),
         )
 
 

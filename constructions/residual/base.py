@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from constructions.construction import Construction
+from constructions.construction import LARGEST_SIZE, Construction
 from constructions.expressions import V
 from constructions.formats import Format
 from constructions.layers import Added, Linear, Positions, Unmarked
@@ -29,6 +29,9 @@ from constructions.stream import Stream
 from constructions.temperature import Softmax, Temperature
 from constructions.transformer import Transformer
 from constructions.validation import InvalidArgument, TokenArray, check_choice, check_flag, check_integer, reject
+
+#: Twice the numbers of a construction of the largest size, and what comes beside them, is below it.
+_LARGEST_WIDTH = 4 * LARGEST_SIZE
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -83,7 +86,7 @@ class ResidualConstruction(Construction):
         least = self._at_sizes(Stream.of(**self._blocks).width)
         least += -least % self.design.multiple
         if self.width is not None:
-            check_integer("width", self.width, least)
+            check_integer("width", self.width, least, _LARGEST_WIDTH)
         if self.heads is not None:
             check_integer("heads", self.heads, 1)
         if self.fetched.width % (self.heads or 1):

@@ -21,9 +21,14 @@ def _largest_factor_squared(fetched: Fetched) -> Fraction:
     return fetched.width * (1 + Fraction(int(fetched.centred), fetched.numbers + 3))
 
 
+def _positions(fetched: Fetched) -> range:
+    return range(fetched.first, fetched.last + 1)
+
+
 def _squares(fetched: Fetched, position: int) -> Fraction:
     """Return at most the squares that the row holds beside what was fetched, distances included."""
-    steps = sum((position - place) ** 2 for place in range(fetched.first, fetched.last + 1))
+    before, after = position - fetched.first, fetched.last - position
+    steps = sum(count * (count + 1) * (2 * count + 1) // 6 for count in (before, after))  # 1 + 4 + 9 + ... on each side
     return fetched.squares + _largest_factor_squared(fetched) * Fraction(steps, (position + 1) ** 2)
 
 
@@ -32,15 +37,22 @@ def distance_mask(fetched: Fetched) -> int:
 
     Its unit is ``f_2 (beta s_j - M f_1 |q - q_j|/(q + 1))``, with ``|q - q_j| >= 1``.
     """
-    positions = range(fetched.first, fetched.last + 1)
     return max(
-        math.ceil(1 + (q + 1) * fetched.arriving(q) * root_above(1 / fetched.factor_squared(q))) for q in positions
+        math.ceil(1 + (q + 1) * fetched.arriving(q) * root_above(1 / fetched.factor_squared(q)))
+        for q in _positions(fetched)
     )
 
 
-def distance_gain(activation: Activation, fetched: Fetched) -> int:
+def _leaking_squared(fetched: Fetched, vocab_size: int) -> Fraction:
+    """Return the sum of all magnitudes, as :func:`gain` takes it: a distance is at most ``f_1 N``, twice, masked."""
+    masked = 2 * distance_mask(fetched) * fetched.numbers * root_above(_largest_factor_squared(fetched))
+    return fetched.leaking_squared(max(masked, fetched.largest_share), vocab_size)
+
+
+def distance_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
     """Return the gain of the distances: the smallest one that is not 0 is ``f_1/(q + 1)``."""
-    return gain(activation, fetched.smallest(lambda q: fetched.factor_squared(q) / (q + 1) ** 2))
+    least = min(fetched.factor_squared(q) / (q + 1) ** 2 for q in _positions(fetched))
+    return gain(activation, least, _leaking_squared(fetched, vocab_size))
 
 
 def distance_selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
@@ -53,4 +65,5 @@ def distance_selecting_gain(activation: Activation, fetched: Fetched, vocab_size
         factors = fetched.factor_squared(q, _squares(fetched, q)) * fetched.factor_squared(q)
         return factors / (q + 1) ** 2
 
-    return gain(activation, min(fetched.smallest(number), fetched.smallest(masked)))
+    least = min(min(number(q), masked(q)) for q in _positions(fetched))
+    return gain(activation, least, _leaking_squared(fetched, vocab_size))

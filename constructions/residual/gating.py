@@ -44,11 +44,11 @@ class Gating(Selector):
 
     def numbers(self, fetched: Fetched, vocab_size: int, *, counted: bool) -> Mapping[sp.Symbol, int]:
         """Return the gain of steps; places need none."""
-        return {GAIN: stepping_gain(self.activation, fetched)} if counted else {}
+        return {GAIN: stepping_gain(self.activation, fetched, vocab_size)} if counted else {}
 
     def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
         """Return at least ``(act(f) f beta)^2``: ``act(x) >= x/2`` for a positive ``x``, see :func:`saturated_from`."""
-        return fetched.smallest(lambda at: fetched.factor_squared(at) * fetched.unit_squared(at)) / 4
+        return fetched.factor_squared(fetched.first) * fetched.unit_squared(fetched.last) / 4
 
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:
         """Return a product of two linear layers, and a third one after it."""

@@ -13,6 +13,7 @@ from constructions.expressions import N, UnitRow, V, entries
 from constructions.residual.base import ResidualConstruction
 from constructions.residual.symbols import FIRST
 from constructions.residual.vocabulary import Columns
+from constructions.specification import Reads
 from constructions.targets import TargetSpace
 from constructions.validation import IntArray, TokenArray, check_flag
 
@@ -59,6 +60,10 @@ class ResidualGeneration(ResidualConstruction):
     def answer(self, targets: TokenArray, user_inputs: IntArray) -> TokenArray:
         """Return the target itself."""
         return targets
+
+    def reads(self, step: int) -> Reads:
+        """Return that a step depends on the target alone."""
+        return Reads(user=())
 
     @property
     def sizes(self) -> Mapping[sp.Symbol, int]:

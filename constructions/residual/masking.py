@@ -64,14 +64,14 @@ class Masking(Selector):
         if counted:
             return {
                 MASK: distance_mask(fetched),
-                PLACE_GAIN: distance_gain(self.activation, fetched),
+                PLACE_GAIN: distance_gain(self.activation, fetched, vocab_size),
                 GAIN: distance_selecting_gain(self.activation, fetched, vocab_size),
             }
         return {MASK: mask_weight(fetched), GAIN: selecting_gain(self.activation, fetched, vocab_size)}
 
     def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
         """Return at least ``(gamma f beta)^2``."""
-        return numbers[GAIN] ** 2 * fetched.smallest(fetched.unit_squared)
+        return numbers[GAIN] ** 2 * fetched.unit_squared(fetched.last)
 
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:
         """Return two linear layers, the first one with the activation."""

@@ -13,7 +13,7 @@ PLACE_GAIN = sp.Symbol("gamma_p", integer=True, positive=True)
 #: The position at which the response is read first: 0 at the virtual token itself, 1 at the user's one token.
 FIRST = sp.Symbol("f", integer=True, nonnegative=True)
 
-#: What a counted token weighs, in units of ``2^-64``.
+#: What a counted token weighs, in units of ``2^-128``.
 COUNTED = sp.Symbol("kappa", integer=True, positive=True)
 
 #: What a tied model writes in units of what an untied one does, beside which a token's own row is small.

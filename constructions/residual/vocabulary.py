@@ -78,7 +78,7 @@ def fetching(stream: Stream, heads: int, at_sizes: Callable[[sp.Expr], int]) -> 
     r"""Return attention that averages the numbers, the 1 beside them, and a 1 for each content row.
 
     The count reads ``g - c``, which is 0 in the virtual token's row, that has both. A content row holds ``g`` alone, so
-    that the factor of its norm is known, and ``kappa/2^64`` is its reciprocal: the average is ``q/(q+1)``.
+    that the factor of its norm is known, and ``kappa/2^128`` is its reciprocal: the average is ``q/(q+1)``.
 
     Args:
         stream: the residual stream.

@@ -58,7 +58,8 @@ def test_a_range_of_a_users_size_is_one(own: str, capsys: pytest.CaptureFixture[
     ("more", "said"),
     [
         (["--shift", "1", "--shift", "2"], "shift: expected it once but got it twice"),
-        (["--width", "1"], "width: expected one of the sizes of"),
+        (["--height", "1"], "height: expected one of the sizes of"),
+        (["--width", "1"], "width: expected no --width for Shifted"),
         (["--shift", "many"], "No such option: --shift"),
         (["--nonsense"], "No such option: --nonsense"),
         (["--", "--shift", "1"], "unexpected extra argument"),
@@ -109,7 +110,8 @@ def test_the_help_says_whose_each_option_is(capsys: pytest.CaptureFixture[str]) 
     assert "--vocab, --vocab-size V the number of tokens --context" in shown  # every claim has it
     assert "--digits m the number of digits per token, at least 1 (digits)" in shown
     assert "--lift <str> add (the paper) or mask" in shown
-    assert "(all but digits)" in shown
+    assert "(all but digits, residual-theorem-1, residual-theorem-2)" in shown
+    assert "--start-token whether one user's token, any, comes before" in shown
 
 
 def test_every_field_that_is_an_option_is_described() -> None:
@@ -134,7 +136,9 @@ def test_fields_of_a_class() -> None:
 
 def test_a_claim_about_layers_is_none_of_a_construction() -> None:
     assert claim_of("attention-bias").construction is None
-    with pytest.raises(ValueError, match=r"claim: expected one of theorem-1, .*, digits but got 'attention-bias'"):
+    with pytest.raises(
+        ValueError, match=r"claim: expected one of theorem-1, .*, residual-theorem-2 but got 'attention-bias'"
+    ):
         claim_of("attention-bias", built=True)
 
 

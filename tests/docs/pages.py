@@ -6,7 +6,8 @@
   writes the file that it shows; ``echo $?`` shows the exit status of the command before; ``sed`` runs as it is.
 - Other blocks (``sh``, ``text``, ``json``, ...) are only looked at by the reader.
 
-A page that begins with a comment ``slow: ...`` is left to the heavy tests and to ``make docs``.
+A page that begins with a comment ``slow: ...`` is left to the heavy tests and to ``make docs``; one that begins with
+``extra: NAME`` needs the libraries of an extra, and is left to the tests of extras.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from verify.cli.app import run
+from verify.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent.parent
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+_EXTRA = re.compile(r"<!-- extra: ([\w-]+)")
 _FILE = re.compile(r"# ([\w-]+\.\w+)\n")
 _SECONDS = re.compile(r"\b\d[\d,]*\.\d s\b")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
@@ -45,6 +48,19 @@ def runs(page: Path) -> bool:
 def is_slow(page: Path) -> bool:
     """Say whether a page is left to the heavy tests."""
     return page.read_text(encoding="utf-8").startswith("<!-- slow:")
+
+
+def extra_of(page: Path) -> str | None:
+    """Return the extra whose libraries a page needs, ``None`` where it needs none."""
+    found = _EXTRA.match(page.read_text(encoding="utf-8"))
+    return None if found is None else found[1]
+
+
+def libraries_of(extra: str) -> list[str]:
+    """Return the libraries that an extra installs."""
+    found = [library for library, known in EXTRAS.items() if known == extra]
+    assert found, f"there is no extra {extra}"
+    return found
 
 
 def rerun(page: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, libraries_of
 
 #: The packages whose names are public, and the pages that document them.
 PACKAGES = {
@@ -21,12 +21,30 @@ PACKAGES = {
     "proofs": "proofs",
     "verify": "verify",
     "verify.certificates": "certificates",
+    "verify.conformance": "conformance",
+    "verify.export": "verify",
     "verify.frontier": "frontier",
+    "verify.huggingface": "huggingface",
+    "verify.huggingface.completions": "completions",
+    "verify.lens": "lens",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
-WITH_EXAMPLES = [path for path in SOURCES if ">>> " in path.read_text(encoding="utf-8")]
+#: Packages whose examples need the libraries of an extra.
+OF_EXTRAS = {"verify/huggingface": "huggingface", "verify/lens": "lens"}
+
+
+def _extra(path: Path) -> str | None:
+    packages = [package for package in OF_EXTRAS if path.is_relative_to(ROOT / package)]
+    return OF_EXTRAS[packages[0]] if packages else None
+
+
+WITH_EXAMPLES = [
+    pytest.param(path, marks=[] if _extra(path) is None else [pytest.mark.extras])
+    for path in SOURCES
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
 def _exported(package: str) -> list[str]:
@@ -67,6 +85,9 @@ def _tests(path: Path) -> Iterator[doctest.DocTest]:
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_examples_of_a_module_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (extra := _extra(path)) is not None:
+        for library in libraries_of(extra):
+            pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     tests = list(_tests(path))
     prompts = re.findall(r"^ *>>> ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)

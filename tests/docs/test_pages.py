@@ -6,18 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, alike, commands, examples_now, is_slow, rerun, runs
+from tests.docs.pages import ROOT, alike, commands, examples_now, extra_of, is_slow, libraries_of, rerun, runs
 
 DOCS = ROOT / "docs"
+
+
+def _marks(page: Path) -> list[pytest.MarkDecorator]:
+    slow = [pytest.mark.heavy] if is_slow(page) else []
+    return slow if extra_of(page) is None else [*slow, pytest.mark.extras]
+
+
 PAGES = [
-    pytest.param(page, id=str(page.relative_to(DOCS)), marks=[pytest.mark.heavy] if is_slow(page) else [])
+    pytest.param(page, id=str(page.relative_to(DOCS)), marks=_marks(page))
     for page in sorted(DOCS.rglob("*.md"))
     if runs(page)
 ]
 
 
+# peft says so of every prompt, whether a model counts its positions itself or not; and it uses an old name
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+@pytest.mark.filterwarnings("ignore:Position ids are not supported")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (extra := extra_of(page)) is not None:
+        for library in libraries_of(extra):
+            pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     assert rerun(page) == page.read_text(encoding="utf-8")
 

@@ -31,7 +31,7 @@ def test_the_order_is_proof_certificate_enumeration_and_then_cases() -> None:
 
 def test_every_kind_counts_its_cases_in_a_few_words() -> None:
     told = {
-        name: kind.sentence(replace(VERDICT, method=name, seed=3, parameters={"family": "8"}))
+        name: kind.sentence(replace(VERDICT, method=name, seed=3, parameters={"family": "8", "sha256": "0"}))
         for name, kind in KINDS.items()
     }
     known = {
@@ -41,6 +41,7 @@ def test_every_kind_counts_its_cases_in_a_few_words() -> None:
         "swept": "swept: 8 cases, every V",
         "fuzzed": "fuzzed: 8 distinct cases, seed 3",
         "evaluated": "evaluated: 8 cases",
+        "exported": "exported: 8 cases from a file",
     }
     assert told | known == told
     assert all(sentence.startswith(f"{name}: ") and "8" in sentence for name, sentence in told.items())

@@ -142,3 +142,41 @@ def test_a_terminal_gets_a_bar_and_the_estimate(monkeypatch: pytest.MonkeyPatch)
         clock.now += 2
         report(10, 1000)
     assert "work: about 3 minutes for the 990 that are left" in stream.getvalue()
+
+
+def test_the_rate_is_told_where_it_is_asked_for() -> None:
+    clock, lines = Clock(), list[str]()
+    meter = Meter("work", lines.append, clock, rate=True)
+    meter.report(100, 1000)
+    meter.tick()
+    clock.now += 0.5
+    meter.report(120, 1000)
+    lines.clear()
+    meter.tick()
+    assert lines == ["work: 120 of 1,000 (12 %), 40 a second, about 22 s left"]
+    clock.now += 199.5
+    meter.report(220, 1000)
+    meter.tick()
+    assert lines[-1] == "work: 220 of 1,000 (22 %), 36 a minute, about 22 minutes left"
+
+
+@pytest.mark.parametrize(
+    ("each_second", "said"),
+    [(12.345, "12.3 a second"), (123456.0, "123,456 a second"), (1.0, "1 a second"), (0.25, "15 a minute")],
+)
+def test_a_rate_in_words(each_second: float, said: str) -> None:
+    assert progress.speed(each_second) == said
+
+
+def test_a_terminal_shows_the_rate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    with shown_progress("work", rate=True) as report:
+        report(0, 10)
+        report(5, 10)
+    assert "work" in shown.getvalue()

@@ -149,12 +149,6 @@ def test_a_trace_comes_along() -> None:
     assert last.steps["readout"].shape == (1, 1, 3)
 
 
-def test_no_gradient_is_kept() -> None:
-    module = to_torch(UnconditionalGeneration(3, 2))
-    prompts = module.prompt([[1, 2]]).requires_grad_()
-    assert not module(prompts, torch.zeros((1, 0), dtype=torch.int64)).requires_grad
-
-
 @pytest.fixture
 def lowered_precision() -> Iterator[None]:
     """Another library has lowered torch's global setting."""

@@ -39,6 +39,8 @@ def test_ten_thousand_cases_of_theorem_1(dtype: str) -> None:
         ("longer-responses", 1_000, {"vocab": 60, "response": 16}),
         ("longer-inputs", 600, {"vocab": 13, "input": 4}),
         ("digits", 1_000, {"vocab": 300, "context": 16, "digits": 3}),
+        ("residual-theorem-1", 1_000, {"vocab": 94, "context": 20}),
+        ("residual-theorem-2", 1_000, {"vocab": 94}),
     ],
 )
 def test_cases_of_the_other_claims(claim: str, distinct: int, bounds: dict[str, int], dtype: str) -> None:

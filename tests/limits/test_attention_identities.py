@@ -29,9 +29,10 @@ from verify.prefixes import (
 )
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
-from verify.prefixes.error_bounds import OperationError, _attention, _linear, _scores
 from verify.prefixes.layer import float_gap
 from verify.prefixes.measured import Deviation, deviations
+from verify.prefixes.rounding import OperationError, attended, linear, scored
+from verify.prefixes.tally import Tally
 
 EXACT = RationalArithmetic()
 EACH_CLAIM = pytest.mark.parametrize("claim", IDENTITIES)
@@ -243,6 +244,16 @@ def test_at_the_bound_and_just_beyond() -> None:
     assert Deviation("here", exact + flint.fmpq(1, 10**30), exact, None).used().tolist() == [[np.inf]]
 
 
+def test_a_deviation_as_large_as_its_bound_shows_nothing() -> None:
+    """There is no unused part of the bound left, and a margin of 0 is no evidence."""
+    right, bound = np.array([[0.5]]), np.array([[0.25]])
+    for left, holds in ((np.nextafter(0.75, 0), True), (0.75, None), (np.nextafter(0.75, 1), False)):
+        tally = Tally()
+        tally.add([Deviation("here", np.array([[left]]), right, bound)], "layer", "command")
+        verdict = tally.verdict(RESCALING, NumpyArithmetic(), parameters={}, method="evaluated", started=0.0)
+        assert verdict.holds is holds
+
+
 def test_hidden_keys_have_no_allowance() -> None:
     layer = AttentionLayer(small_layer().heads, Softmax(1.0))
     (first, _) = deviations(RESCALING, attend(layer, CONTENT, PREFIX, NumpyArithmetic("float64")))
@@ -269,8 +280,8 @@ def test_float32_weights_are_within_their_part_of_the_bound() -> None:
             visible = case.layer.visible(len(passes.content), len(passes.prefix))
             for made, head in zip(passes.heads, case.layer.heads, strict=True):
                 gap = float_gap(case.layer, head)
-                scores = _scores(_linear(passes.content, made.query, OF32), _linear(rows, made.key, OF32), OF32)
-                allowed = _attention(scores, gap, visible, OF32).error
+                scores = scored(linear(passes.content, made.query, OF32), linear(rows, made.key, OF32), OF32)
+                allowed = attended(scores, gap, visible, OF32).error
                 exact = [flint.arb_mat(matrix.tolist()) for matrix in (passes.content, made.query, rows, made.key)]
                 table = (exact[0] * exact[1].transpose() * (exact[2] * exact[3].transpose()).transpose()).tolist()
                 for i, row in enumerate(table):

@@ -16,7 +16,7 @@ PATH = Path(__file__).parents[2] / "proofs" / "MUTANTS.md"
 INTRODUCTION = """# What the verifier rejects
 
 Systematic mutants of the weights, of the meaning and of the verifier itself, and the answer of each method of evidence.
-This file is made by `python -m tests.mutation.document`; `make test-heavy` (for longer inputs and the certifier `make
+This file is made by `python -m tests.mutation.document`; `make test-heavy` (for the tables that take minutes `make
 test-long`) makes every table again and compares it, and `make test` compares the count below with the tables.
 
 {count}

@@ -98,7 +98,7 @@ def test_networks_that_are_built_for_balls_fail_in_real_arithmetic() -> None:
         assert violation.margin < 0
 
 
-@pytest.mark.heavy
+@pytest.mark.long
 def test_the_certifier_as_it_is_meets_every_killer() -> None:
     found = outcomes([f"none:{name}" for name in by_name()])
     assert {name: killers for name, killers in found.items() if any(each["found"] for each in killers.values())} == {}

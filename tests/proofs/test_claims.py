@@ -18,6 +18,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "longer-responses": {"vocab": 3, "response": 2},
     "longer-inputs": {"vocab": 2, "input": 3},
     "digits": {"vocab": 5, "context": 2, "digits": 2},
+    "residual-theorem-1": {"vocab": 3, "context": 4},
+    "residual-theorem-2": {"vocab": 3},
 }
 
 
@@ -29,6 +31,7 @@ def message(claim: Claim, **sizes: Any) -> str:
 
 def test_the_ids_are_those_of_the_command_line() -> None:
     built = ["theorem-1", "theorem-2", "longer-responses", "longer-inputs", "digits"]
+    built += ["residual-theorem-1", "residual-theorem-2"]
     assert list(CLAIMS) == [*built, "attention-rescaling", "attention-bias", "second-layer-attention"]
     assert [claim.id for claim in CLAIMS.values()] == list(CLAIMS)
     assert [claim.id for claim in ALL] == built

@@ -31,8 +31,8 @@ Mutation = Callable[[Transformer], Transformer]
 OBLIGATIONS = {obligation.id: obligation for claim in CLAIMS.values() for obligation in claim.obligations}
 #: Those whose mutants are in test_softmax_mutants.py.
 OTHERS = (theorem_1_heads, theorem_2_heads, longer_inputs_softmax)
-#: Claims whose mutants are in test_digits.py and in tests/limits.
-OTHER_CLAIMS = ("digits", RESCALING, BIAS, SECOND_LAYER)
+#: Claims whose mutants are in test_digits.py, test_residual.py and in tests/limits.
+OTHER_CLAIMS = ("digits", "residual-theorem-1", "residual-theorem-2", RESCALING, BIAS, SECOND_LAYER)
 ELSEWHERE = {item.id for module in OTHERS for item in module.OBLIGATIONS}
 OF_OTHER_CLAIMS = {item.id for name in OTHER_CLAIMS for item in CLAIMS[name].obligations}
 

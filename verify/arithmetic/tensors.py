@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,9 +25,8 @@ from constructions.validation import InvalidArgument, check_choice, reject
 from verify.arithmetic.base import Arithmetic, RowsT, Visible, WeightT
 from verify.arithmetic.emulated import MatmulPrecision, fused_multiply_add, matmul_precision, to_tf32
 from verify.arithmetic.families import TF32_REFUSED, TORCH
-from verify.arithmetic.gaps import score_gap
 from verify.arithmetic.spec import Family, Setting, Spec
-from verify.arithmetic.tensor_layers import hidden_off, normalised, shifted_softmax
+from verify.arithmetic.tensor_layers import hidden_off, normalised, scaled, shifted_softmax
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
@@ -107,9 +106,9 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.torch_device, self.torch_dtype)
 
     def _codes(self, context_size: int, start: int, stop: int) -> Tensor:
-        codes = torch.zeros(1, stop - start, context_size, dtype=self.torch_dtype, device=self.torch_device)
-        codes[0, :, start:stop].fill_diagonal_(1)
-        return codes
+        places = torch.arange(start, stop, device=self.torch_device)
+        codes = places[:, None] == torch.arange(context_size, device=self.torch_device)
+        return codes.to(self.torch_dtype)[None]
 
     def attention(self, scores: Tensor, visible: Visible, temperature: Temperature, *, key_size: int) -> Tensor:
         """Return the weights: torch's softmax of the scaled scores, or a uniform choice among the largest."""
@@ -117,8 +116,7 @@ class TorchBase(Arithmetic[WeightT, RowsT, Tensor]):
         if isinstance(temperature, Hardmax):
             largest = (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
             return largest / largest.sum(-1, keepdim=True)
-        gap = score_gap(temperature, key_size=key_size, length=visible.shape[1])
-        return torch.softmax(scores * gap, dim=-1)
+        return torch.softmax(scaled(scores, temperature, key_size=key_size, length=visible.shape[1]), dim=-1)
 
     def shifted(self, scores: Tensor, shift: Tensor) -> Tensor:
         """Return the sum."""
@@ -139,11 +137,11 @@ def _running(precision: MatmulPrecision) -> Iterator[None]:
 
 def same_batch(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Return both with one batch axis; what is the same for all sequences has a batch axis of 1."""
-    batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]  # not the larger: a batch may be empty
+    alone = isinstance(left.shape[0], int) and left.shape[0] == 1  # a symbol is not asked: its batch may be 1 some day
+    batch = right.shape[0] if alone else left.shape[0]  # not the larger: a batch may be empty
     return left.expand(batch, -1, -1), right.expand(batch, -1, -1)
 
 
-@final
 class TorchArithmetic(TorchBase[Tensor, Tensor]):
     """Dense torch tensors of shape batch x rows x width.
 
@@ -275,7 +273,8 @@ class TorchArithmetic(TorchBase[Tensor, Tensor]):
 
     def score_table(self, table: Tensor, start: int, stop: int) -> Tensor:
         """Return a part of the table, the same for the whole batch."""
-        return table[None, start:stop, :stop]
+        rows, columns = (torch.arange(first, stop, device=table.device) for first in (start, 0))
+        return table.index_select(0, rows).index_select(1, columns)[None]
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the inner products."""

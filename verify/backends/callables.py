@@ -26,11 +26,11 @@ Gives = Literal["logits", "tokens"]
 class CallableBackend(Backend):
     """Any callable from virtual tokens and user tokens to logits, or to the whole response.
 
-    It is called with the virtual tokens as float64 (cases x virtual x embedding size, each number correctly rounded;
-    ``None`` where there are none) and with tokens as int64. If it gives logits, these tokens are the user's and those
-    that were fed back, and it returns floats of shape cases x outputs (at the last position) or cases x positions x
-    outputs, virtual positions included. If it gives tokens, they are the user's, and it returns integers of shape cases
-    x response. Arrays are numpy's; torch tensors are taken as well.
+    It is called with the virtual tokens as float64 (cases x virtual x embedding size, each number correctly rounded, to
+    ``dtype`` where that is given; ``None`` where there are none) and with tokens as int64. If it gives logits, these
+    tokens are the user's and those that were fed back, and it returns floats of shape cases x outputs (at the last
+    position) or cases x positions x outputs, virtual positions included. If it gives tokens, they are the user's, and
+    it returns integers of shape cases x response. Arrays are numpy's; torch tensors are taken as well.
 
     Example:
         A kernel that says the last token of its input again, held against that promise::
@@ -53,6 +53,7 @@ class CallableBackend(Backend):
         name: str | None = None,
         device: str = "cpu",
         batched: bool = True,
+        dtype: str | None = None,
     ) -> None:
         """Run ``call``.
 
@@ -62,9 +63,10 @@ class CallableBackend(Backend):
             name: what verdicts call it, by default its own name.
             device: where it runs, as verdicts say.
             batched: whether it takes several cases at once; otherwise it is called with one, in a batch of one.
+            dtype: the format that it computes in, which virtual tokens are rounded to; verdicts name it.
 
         Raises:
-            InvalidArgument: nothing that can be called.
+            InvalidArgument: nothing that can be called, or an unknown format.
 
         """
         self.call = _imported(call) if isinstance(call, str) else call
@@ -72,7 +74,8 @@ class CallableBackend(Backend):
             reject("call", "a function of virtual tokens and tokens, or where it is, as module:function", call)
         self.gives = cast("Gives", check_choice("gives", gives, get_args(Gives)))
         own = getattr(self.call, "__qualname__", type(self.call).__qualname__)
-        self.name = f"callable {own if name is None else name}"
+        self.fmt = None if dtype is None else get_format(dtype)
+        self.name = f"callable {own if name is None else name}{'' if dtype is None else f' {dtype}'}"
         self.device, self.batched, self.gives_logits = device, batched, gives == "logits"
         self._where = call if isinstance(call, str) else _where(self.call)
 
@@ -82,7 +85,7 @@ class CallableBackend(Backend):
 
     def code(self) -> tuple[object, ...]:
         """Return the callable."""
-        return (self.call, self.gives)
+        return (self.call, self.gives, self.fmt)
 
     def assumptions(self) -> str:
         """Return that nothing is known of it but what it gave."""
@@ -96,6 +99,7 @@ class CallableBackend(Backend):
             return super().arguments()
         options = "" if self.gives_logits else ", gives='tokens'"
         options += "" if self.batched else ", batched=False"
+        options += "" if self.fmt is None else f", dtype={self.fmt.name!r}"
         return (f"backend=verify.CallableBackend({self._where!r}{options})",)
 
 
@@ -111,7 +115,7 @@ class PreparedCallable(Prepared):
         """Return what the callable gives, called with arrays that it may do with as it likes."""
         virtual = None
         if prompts is not None and self.specification.layout.virtual:
-            virtual = prompts.to_float(get_format("float64"))
+            virtual = prompts.to_float(self.backend.fmt or get_format("float64"))
         backend, specification = self.backend, self.specification
 
         def asked(tokens: IntArray, *, part: slice = slice(None)) -> Any:

@@ -11,7 +11,10 @@ from typer.main import get_command
 
 from constructions.validation import InvalidArgument
 from verify.cli import certifying as cli_certify
+from verify.cli import completions as cli_completions
+from verify.cli import conformance as cli_conformance
 from verify.cli import evidence as cli_evidence
+from verify.cli import exporting as cli_export
 from verify.cli import frontier as cli_frontier
 from verify.cli import limits as cli_limits
 from verify.cli import show as cli_show
@@ -27,7 +30,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _module in (cli_verify, cli_evidence, cli_certify, cli_frontier, cli_text, cli_show, cli_limits):
+for _module in (
+    cli_verify,
+    cli_evidence,
+    cli_certify,
+    cli_conformance,
+    cli_frontier,
+    cli_text,
+    cli_show,
+    cli_limits,
+    cli_completions,
+    cli_export,
+):
     _module.register(app)
 
 

@@ -121,8 +121,8 @@ def check(
     batches: list[InBatch] | None = [] if batch else None
     verdict = check_case(
         construction,
-        rank=_natural("rank", rank),
-        user_input=[_natural("user", token) for token in user.split(",")] if user else [],
+        rank=natural("rank", rank),
+        user_input=[natural("user", token) for token in user.split(",")] if user else [],
         arithmetic=request.arithmetic,
         claim=request.claim.id,
         command=request.command(construction),
@@ -152,7 +152,13 @@ def _plain(value: object) -> str:
     return json.dumps(value, default=str)
 
 
-def _natural(name: str, text: str) -> int:
+def natural(name: str, text: str) -> int:
+    """Return a natural number of any length, written in decimal digits.
+
+    Raises:
+        InvalidArgument: anything else.
+
+    """
     if not re.fullmatch(r"\s*[0-9]+\s*", text):
         reject(name, "a natural number", text)
     return int(flint.fmpz(text.strip()))  # int() refuses more than 4,300 digits

@@ -8,7 +8,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from constructions.fields import short
-from constructions.validation import InvalidArgument, check_choice
+from constructions.validation import InvalidArgument
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.sizes import FieldOptions, OtherSizes
@@ -56,8 +56,8 @@ def frontier(
     from verify.frontier.family import Family  # noqa: PLC0415 # the same
     from verify.frontier.report import explanation, frontier_table  # noqa: PLC0415 # the same
 
-    formats = _listed("dtype", dtype, _FORMATS)
-    kernels = [cast("Bias", kernel) for kernel in _listed("bias", bias, get_args(Bias))]
+    formats = options.listed("dtype", dtype, _FORMATS)
+    kernels = [cast("Bias", kernel) for kernel in options.listed("bias", bias, get_args(Bias))]
     if checkpoint is not None and len(formats) > 1:
         raise InvalidArgument(f"checkpoint: expected one format with --checkpoint but got {', '.join(formats)}")
     if seconds is not None and not seconds > 0:
@@ -97,12 +97,3 @@ def frontier(
             for line in explanation(part):
                 echo(line)
     return 0 if all(part.found for part in found) else 1
-
-
-def _listed(name: str, text: str, allowed: tuple[str, ...]) -> list[str]:
-    parts = [part.strip() for part in text.split(",")]
-    for part in parts:
-        check_choice(name, part, allowed)
-    if len(set(parts)) < len(parts):
-        raise InvalidArgument(f"{name}: expected each one once but got {text!r}")
-    return parts

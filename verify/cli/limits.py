@@ -16,6 +16,7 @@ from proofs import CLAIMS
 from proofs.attention import SECOND_LAYER
 from verify.cli import options
 from verify.cli.groups import register as register_commands
+from verify.cli.language_model import LanguageModel
 from verify.cli.terminal import echo, print_json
 from verify.cli.verdicts import exit_status, finished, show_verdicts
 from verify.evidence.counterexamples import refute
@@ -54,15 +55,20 @@ def attention(
     ] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="draw attention before and after")] = None,
     head: Annotated[int, typer.Option("--head", help="the head that the picture shows")] = 0,
+    language: LanguageModel,
     running: options.Running,
     as_json: options.Json = False,
 ) -> int:
-    """Check the identities of attention under a prefix on a layer of your own."""
+    """Check the identities of attention under a prefix on a layer of your own, or on all layers of a language model."""
     kind = running.chosen()
     if picture is not None:
         check_picture(picture)
+    if language.given:
+        if file is not None or drawn is not None:
+            raise InvalidArgument("model: expected neither a FILE nor --drawn with it")
+        return language.run(running, claims=claim, picture=picture, head=head, as_json=as_json)
     if (file is None) == (drawn is None):
-        raise InvalidArgument("layer: expected either a FILE or --drawn SEED:INDEX")
+        raise InvalidArgument("layer: expected either a FILE or --drawn SEED:INDEX, or --model DIR")
     if file is not None:
         given = read_layer(file)
         given.needs("prefix")

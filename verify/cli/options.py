@@ -27,6 +27,21 @@ def _one_of(words: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
+def listed(name: str, text: str, allowed: tuple[str, ...]) -> list[str]:
+    """Return words that were given with commas, each of them once.
+
+    Raises:
+        InvalidArgument: a word that is not allowed, or one twice.
+
+    """
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        check_choice(name, part, allowed)
+    if len(set(parts)) < len(parts):
+        raise InvalidArgument(f"{name}: expected each one once but got {text!r}")
+    return parts
+
+
 ClaimId = Annotated[
     str,
     typer.Argument(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.markup import escape
 
 from verify.cli.terminal import console, print_json
@@ -21,6 +23,11 @@ def finished(verdict: Verdict, *, as_json: bool) -> int:
     return exit_status([verdict])
 
 
+def verdicts_json(verdicts: list[Verdict]) -> dict[str, Any]:
+    """Return the JSON document of several verdicts."""
+    return {"verdicts": [verdict.to_json() for verdict in verdicts], "strongest": strongest_json(verdicts)}
+
+
 def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False, statement: str | None = None) -> None:
     """Print verdicts: as JSON, one document, or as a table with explanations below it.
 
@@ -32,8 +39,7 @@ def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False,
 
     """
     if as_json:
-        records = [verdict.to_json() for verdict in verdicts]
-        print_json({"verdicts": records, "strongest": strongest_json(verdicts)} if many else records[0])
+        print_json(verdicts_json(verdicts) if many else verdicts[0].to_json())
         return
     screen = console()
     if statement is not None:

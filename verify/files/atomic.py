@@ -153,12 +153,12 @@ def check_folder(path: Path, name: str) -> None:
         _cannot_write(path, name, error)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` through a temporary file beside it, so that readers see the old file or the new one.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write ``content`` to ``path`` through a temporary file beside it: readers see the old file or the new one.
 
     Args:
         path: where; its folder is made when it is not there.
-        text: the whole content, written as UTF-8.
+        content: all of it; text is written as UTF-8.
 
     Raises:
         OSError: it cannot be written; the error names ``path``, not the temporary file.
@@ -166,16 +166,24 @@ def write_atomically(path: Path, text: str) -> None:
     """
     handle, temporary = _temporary(path)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~umask())  # mkstemp keeps others out
         temporary.replace(path)
     except OSError as error:
         raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
         _temporaries.discard(temporary)
+
+
+def umask() -> int:
+    """Return which rights new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def remove_temporaries() -> None:

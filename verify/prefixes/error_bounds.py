@@ -43,143 +43,71 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from constructions.formats import FORMATS, Format
+from constructions.formats import Format
 from constructions.layers import Head
 from constructions.validation import InvalidArgument
-from verify.certificates.floats.kernel import EXP_ULPS
 from verify.prefixes.layer import Numbers, float_gap
 from verify.prefixes.passes import HeadPasses, Passes
+from verify.prefixes.rounding import CHECKER, Near, OperationError, attended, linear, mixed, scored
 
 _Array = Float[np.ndarray, "..."]
 
-#: ``exp`` is assumed right within this many units of roundoff, two for each unit in the last place.
-EXP_ERROR = 2 * EXP_ULPS
-
 
 @dataclass(frozen=True)
-class OperationError:
-    """The largest error of one operation in a format."""
+class HeadBounds:
+    """The parts of the bounds of one head.
 
-    unit: float
-    underflow: float
+    Attributes:
+        rescaling: of ``|A^pt - (1 - alpha) A|``, positions x positions, all but the last step.
+        bias: of the head's part of the bias identity, positions x output width.
+        magnitude: the largest magnitudes of its output.
+        checker: those of the numbers that the checker adds up.
 
-    @classmethod
-    def of(cls, fmt: Format) -> OperationError:
-        """Return the unit roundoff and the smallest normal number of a format."""
-        return cls(float(fmt.unit_roundoff), 2.0**fmt.min_exponent)
+    """
 
-    def gamma(self, count: int) -> float:
-        """Return ``gamma_n``; infinite, no bound at all, where ``n u >= 1``."""
-        return count * self.unit / (1 - count * self.unit) if count * self.unit < 1 else np.inf
-
-
-#: The checker's own arithmetic.
-_CHECKER = OperationError.of(FORMATS["float64"])
-
-
-@dataclass(frozen=True)
-class _Near:
-    """A computed array, and a bound of both its own and the kernel's distance from the exact one."""
-
-    value: _Array
-    error: _Array
-
-    @property
-    def exact(self) -> _Array:
-        """The largest magnitude that the exact array can have."""
-        return np.asarray(np.abs(self.value) + self.error)
-
-    @property
-    def computed(self) -> _Array:
-        """The largest magnitude that the kernel's array can have."""
-        return np.asarray(np.abs(self.value) + 2 * self.error)
-
-
-def _linear(rows: _Array, weight: _Array, of: OperationError) -> _Near:
-    """Step 1: ``W x`` for every row."""
-    width = weight.shape[1]
-    return _Near(rows @ weight.T, of.gamma(width) * (np.abs(rows) @ np.abs(weight).T) + width * of.underflow)
-
-
-def _scores(queries: _Near, keys: _Near, of: OperationError) -> _Near:
-    """Step 2: the inner products of queries and keys."""
-    size = queries.value.shape[1]
-    error = (
-        queries.exact @ keys.error.T
-        + queries.error @ keys.exact.T
-        + queries.error @ keys.error.T
-        + of.gamma(size) * (queries.computed @ keys.computed.T)
-        + size * of.underflow
-    )
-    return _Near(queries.value @ keys.value.T, error)
-
-
-def _attention(scores: _Near, gap: float, visible: Numbers, of: OperationError) -> _Near:
-    """Steps 3 and 4: attention weights with their errors, 0 where a key is hidden."""
-    hidden = ~visible
-    z = np.where(hidden, -np.inf, gap * scores.value)
-    z_error = np.where(hidden, 0, abs(gap) * scores.error)
-    largest = z.max(axis=1, keepdims=True)
-    below = np.where(hidden, 0, largest - z + z_error + z_error.max(axis=1, keepdims=True))
-    size = np.where(hidden, 0, np.abs(z)) + z_error
-    tau = z_error + of.gamma(3) * (size + below) + 3 * of.underflow
-    relative = (1 + EXP_ERROR * of.unit) * np.exp(np.minimum(tau, 709)) - 1  # exp(709) is finite; it bounds nothing
-    factors = np.exp(z - largest)
-    weights = factors / factors.sum(axis=1, keepdims=True)
-    count = visible.sum(axis=1, keepdims=True)
-    division = np.vectorize(of.gamma)(count + 2) + count * of.underflow
-    worst = np.where(hidden, 0, relative).max(axis=1, keepdims=True)
-    largest_rho = _quotient(worst, division, worst)
-    mean = (_at_most_one(weights, largest_rho, of, hidden) * relative).sum(axis=1, keepdims=True)
-    rho = _quotient(relative, division, np.minimum(mean, worst))
-    exact = _at_most_one(weights, rho, of, hidden)
-    with np.errstate(invalid="ignore"):  # inf * 0 where nothing is bounded
-        error = np.where(hidden, 0, np.where(np.isfinite(rho), rho * exact + 4 * of.underflow, np.inf))
-    return _Near(np.where(hidden, 0, exact), error)
-
-
-def _quotient(relative: _Array, division: _Array, mean: _Array) -> _Array:
-    room = 1 - mean
-    return np.where(room > 0, (1 + relative) * (1 + division) / np.where(room > 0, room, 1) - 1, np.inf)
-
-
-def _at_most_one(weights: _Array, rho: _Array, of: OperationError, hidden: Numbers) -> _Array:
-    """Return upper bounds of exact weights, given computed ones that are off by ``rho`` of the exact."""
-    room = 1 - rho
-    known = (weights + 4 * of.underflow) / np.where(room > 0, room, 1)
-    return np.where(hidden, 0, np.minimum(1, np.where(room > 0, known, 1)))
-
-
-@dataclass(frozen=True)
-class _HeadBounds:
     rescaling: _Array
     bias: _Array
     magnitude: _Array
     checker: _Array
 
 
-def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> _HeadBounds:
+def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> HeadBounds:
     """Steps 1 to 6 for one head; the weights and rows that were held are the exact ones here."""
-    content, prefix = passes.content, passes.prefix
-    positions, count = len(content), len(prefix)
-    everything = np.concatenate([prefix, content])
-    queries = _linear(content, head.query, of)
-    keys = _linear(everything, head.key, of)
-    values = _linear(everything, head.value, of)
-    scores = _scores(queries, keys, of)
-    alone = _Near(scores.value[:, count:], scores.error[:, count:])
-    attention = _attention(alone, gap, passes.layer.visible(positions), of)
-    joined = _attention(scores, gap, passes.layer.visible(positions, count), of)
-    # from here on .value is an upper bound of the exact weight
+    count = len(passes.prefix)
+    everything = np.concatenate([passes.prefix, passes.content])
+    visible = passes.layer.visible(len(passes.content), count)
+    scores = scored(linear(passes.content, head.query, of), linear(everything, head.key, of), of)
+    alone = Near(scores.value[:, count:], scores.error[:, count:])
+    return head_bounds(
+        attended(alone, gap, visible[:, count:], of),
+        attended(scores, gap, visible, of),
+        linear(everything, head.value, of),
+        visible=visible,
+        of=of,
+    )
+
+
+def head_bounds(attention: Near, joined: Near, values: Near, *, visible: Numbers, of: OperationError) -> HeadBounds:
+    """Return the bounds of one head from its weights and values: steps 5 and 6.
+
+    Args:
+        attention: the weights without the prefix; the values are upper bounds of the exact ones.
+        joined: the weights with it, likewise, positions x (prefix + positions).
+        values: of the prefix and the content.
+        visible: the keys that each position sees with the prefix.
+        of: of the sums over values.
+
+    """
+    count = visible.shape[1] - visible.shape[0]
     kept = np.minimum(1, joined.value[:, count:].sum(axis=1, keepdims=True))
     strength = np.minimum(1, joined.value[:, :count].sum(axis=1, keepdims=True))
     strength_error = joined.error[:, :count].sum(axis=1, keepdims=True)
     computed, joined_computed = attention.value + attention.error, joined.value + joined.error
-    evaluated = _CHECKER.gamma(count + 3) * (joined_computed[:, count:] + 2 * computed) + 4 * _CHECKER.underflow
+    evaluated = CHECKER.gamma(count + 3) * (joined_computed[:, count:] + 2 * computed) + 4 * CHECKER.underflow
     rescaling = joined.error[:, count:] + kept * attention.error + strength_error * computed + evaluated
-    rescaling = np.where(passes.layer.visible(positions), rescaling, 0)
-    own = _Near(values.value[count:], values.error[count:])
-    output, output_joined = _mixed(attention, own, of), _mixed(joined, values, of)
+    rescaling = np.where(visible[:, count:], rescaling, 0)
+    own = Near(values.value[count:], values.error[count:])
+    output, output_joined = mixed(attention, own, of), mixed(joined, values, of)
     largest_output = attention.value @ own.exact
     bias = (
         output_joined
@@ -190,18 +118,7 @@ def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> _
     )
     magnitude = joined_computed @ values.computed
     checker = 2 * (strength + strength_error + 1) * (largest_output + output) + magnitude
-    return _HeadBounds(rescaling, bias, magnitude, checker)
-
-
-def _mixed(attention: _Near, values: _Near, of: OperationError) -> _Array:
-    """Step 6: the error of ``sum_j A_ij v_j``; ``attention.value`` is an upper bound of the exact weights."""
-    keys = values.value.shape[0]
-    return np.asarray(
-        attention.error @ values.computed
-        + attention.value @ values.error
-        + of.gamma(keys) * ((attention.value + attention.error) @ values.computed)
-        + keys * of.underflow
-    )
+    return HeadBounds(rescaling, bias, magnitude, checker)
 
 
 def _format(passes: Passes) -> Format:
@@ -217,8 +134,15 @@ def _inflation(passes: Passes, further: int = 0) -> float:
     layer = passes.layer
     keys = len(passes.prefix) + len(passes.content)
     key_size = max(head.key_size for head in layer.heads)
-    # three products and the sums over the width, the key size and the keys (twice), at most 16 steps beside each
-    return 1 + _CHECKER.gamma(16 * (layer.width + key_size + 2 * keys + len(layer.heads) + further))
+    return inflation(layer.width + key_size + 2 * keys + len(layer.heads) + further)
+
+
+def inflation(lengths: int) -> float:
+    """Return ``1 + gamma_K`` for a bound whose sums over width, key size, keys (twice) and heads are this long in all.
+
+    Three products stand beside each of the sums, at most 16 steps for each of their terms.
+    """
+    return 1 + CHECKER.gamma(16 * lengths)
 
 
 def rescaling_bounds(passes: Passes) -> list[_Array]:
@@ -254,16 +178,21 @@ def bias_bound(passes: Passes) -> _Array:
 
     """
     of, heads = OperationError.of(_format(passes)), _all_heads(passes)
-    nothing = np.zeros_like(passes.output)
-    steps = len(passes.prefix) + len(heads) + 4
+    return summed_bias(heads, of, len(passes.prefix)) * _inflation(passes)
+
+
+def summed_bias(heads: list[HeadBounds], of: OperationError, prefix: int) -> _Array:
+    """Return the bound of the bias identity for the sum of some heads, at least one, before it is inflated."""
+    nothing = np.zeros_like(heads[0].bias)
+    steps = prefix + len(heads) + 4
     with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
         total = sum((bounds.bias for bounds in heads), nothing)
         summed = of.gamma(len(heads) - 1) * sum((bounds.magnitude for bounds in heads), nothing)
-        checker = _CHECKER.gamma(steps) * sum((bounds.checker for bounds in heads), nothing)
-        return np.asarray((total + summed + checker + steps * _CHECKER.underflow) * _inflation(passes))
+        checker = CHECKER.gamma(steps) * sum((bounds.checker for bounds in heads), nothing)
+        return np.asarray(total + summed + checker + steps * CHECKER.underflow)
 
 
-def _all_heads(passes: Passes) -> list[_HeadBounds]:
+def _all_heads(passes: Passes) -> list[HeadBounds]:
     of = OperationError.of(_format(passes))
     with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
         return [
@@ -287,10 +216,10 @@ def second_layer_bound(passes: Passes, head: Head[Numbers], query: Numbers, key:
     width = passes.layer.output_width
     kept, bias = passes.parts()
     with np.errstate(all="ignore"):
-        kernel = _scores(_linear(passes.output, query, of), _linear(passes.output, key, of), of).error
+        kernel = scored(linear(passes.output, query, of), linear(passes.output, key, of), of).error
         size = np.abs(kept) + np.abs(bias)
         heavy = np.abs(query).T @ np.abs(key)
         moved = off @ heavy @ size.T + size @ heavy @ off.T + off @ heavy @ off.T
         steps = 2 * width + head.key_size + 6
-        checker = _CHECKER.gamma(steps) * (size @ heavy @ size.T) + steps * _CHECKER.underflow
+        checker = CHECKER.gamma(steps) * (size @ heavy @ size.T) + steps * CHECKER.underflow
         return np.asarray((kernel + moved + checker) * _inflation(passes, further=2 * width + head.key_size))

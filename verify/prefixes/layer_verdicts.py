@@ -5,82 +5,18 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
-
-import numpy as np
 
 from constructions.layers import Head
 from constructions.validation import check_choice, check_integer
 from verify.evidence.tally import Progress, no_progress
-from verify.evidence.verdict import Method, Refutation, Verdict
+from verify.evidence.verdict import Verdict
 from verify.prefixes.draw import MOST_HEADS, MOST_POSITIONS, MOST_PREFIX, draw_case
 from verify.prefixes.layer import AttentionLayer, check_float_temperature
-from verify.prefixes.measured import IDENTITIES, Deviation, deviations
+from verify.prefixes.measured import IDENTITIES, deviations
 from verify.prefixes.passes import AnyArithmetic, attend
+from verify.prefixes.tally import Tally
 from verify.running.cases import show_temperature
-
-
-@dataclass
-class _Tally:
-    """The findings so far.
-
-    Attributes:
-        cases: layers on which the identity was held to a meaningful bound.
-        skipped: layers whose bound is vacuous: infinite, or at least 1 for an attention weight.
-        used: the largest part of a bound that a deviation used.
-        vacuous: the first skipped layer, in words.
-        broken: the first layer with a result that is not finite, in words.
-        found: the first violation.
-
-    """
-
-    cases: int = 0
-    skipped: int = 0
-    used: float = 0.0
-    vacuous: str | None = None
-    broken: str | None = None
-    found: Refutation | None = None
-
-    def add(self, found: Sequence[Deviation], subject: str, reproduce: str) -> None:
-        """Count one layer."""
-        for deviation in found:
-            if deviation.bound is None:
-                continue
-            if not (np.isfinite(deviation.left).all() and np.isfinite(deviation.right).all()):
-                self.broken = self.broken or f"{subject}: {deviation.where} is not finite"
-                return
-            if deviation.says_nothing():
-                self.vacuous = self.vacuous or f"{subject}: the bound of {deviation.where} says nothing in this format"
-                self.skipped += 1
-                return
-        self.cases += 1
-        for deviation in found:
-            used = deviation.used()
-            self.used = max(self.used, float(used.max()))
-            if self.found is None and (used > 1).any():
-                place = tuple(int(axis) for axis in np.argwhere(used > 1)[0])
-                self.found = _refutation(deviation, place, subject, reproduce)
-
-
-def _refutation(deviation: Deviation, place: tuple[int, ...], subject: str, reproduce: str) -> Refutation:
-    left, right = deviation.left[place], deviation.right[place]
-    if deviation.bound is None:
-        margin: Fraction | float = -Fraction(str(abs(left - right)))
-        within = ""
-    else:
-        margin = float(deviation.bound[place] - abs(left - right))
-        within = f" within {deviation.bound[place]:.3g}"
-    return Refutation(
-        subject=subject,
-        place=f"{deviation.where} at [{', '.join(map(str, place))}]",
-        expected=f"{right}{within}",
-        produced=str(left),
-        margin=margin,
-        reproduce=reproduce,
-    )
 
 
 def describe(layer: AttentionLayer, positions: int, prefix: int) -> str:
@@ -136,7 +72,7 @@ def check_layer(
         check_float_temperature(layer)
     passes = attend(layer, content, prefix, arithmetic)
     subject = describe(layer, len(passes.content), len(passes.prefix))
-    tally = _Tally()
+    tally = Tally()
     shown_by = reproduce or f"verify.prefixes.check_layer({claim!r}, layer, content, prefix)"
     tally.add(list(deviations(claim, passes, next_head)), subject, shown_by)
     parameters = {
@@ -145,7 +81,7 @@ def check_layer(
         "prefix_vectors": len(passes.prefix),
         "temperature": show_temperature(layer.temperature),
     }
-    return _verdict(claim, arithmetic, tally, parameters=parameters, method="evaluated", started=started)
+    return tally.verdict(claim, arithmetic, parameters=parameters, method="evaluated", started=started)
 
 
 def fuzz_layers(
@@ -177,7 +113,7 @@ def fuzz_layers(
     check_integer("examples", examples, 1)
     arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     check_integer("seed", seed, 0)
-    tally = _Tally()
+    tally = Tally()
     seen: set[str] = set()
     for index in itertools.count():
         case = draw_case(seed, index, fmt=arithmetic.fmt)
@@ -197,43 +133,9 @@ def fuzz_layers(
         "positions": f"1..{MOST_POSITIONS}",
         "prefix_vectors": f"1..{MOST_PREFIX}",
     }
-    return _verdict(claim, arithmetic, tally, parameters=parameters, method="fuzzed", started=started, seed=seed)
+    return tally.verdict(claim, arithmetic, parameters=parameters, method="fuzzed", started=started, seed=seed)
 
 
 def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:
     words = ["prefixproof", "attention", "--claim", claim, "--drawn", f"{seed}:{index}", *(arithmetic.words() or ())]
     return shlex.join(words)
-
-
-def _verdict(
-    claim: str,
-    arithmetic: AnyArithmetic,
-    tally: _Tally,
-    *,
-    parameters: dict[str, Any],
-    method: Method,
-    started: float,
-    seed: int | None = None,
-) -> Verdict:
-    shown = tally.cases > 0 and tally.broken is None
-    holds = False if tally.found is not None else True if shown else None
-    exact = arithmetic.fmt is None
-    reason = None if holds else tally.broken or tally.vacuous
-    if holds and not exact:
-        reason = f"the worst deviation uses {tally.used:.3g} of the bound computed for its layer"
-        if tally.skipped:
-            reason += f"; {tally.skipped} more layers do not count: their bound says nothing in this format"
-    return Verdict(
-        claim=claim,
-        parameters=parameters,
-        method=method,
-        arithmetic=arithmetic.name,
-        device=arithmetic.device,
-        holds=holds,
-        cases=tally.cases,
-        margin=tally.found.margin if tally.found else None if exact or holds is None else 1 - tally.used,
-        refutation=tally.found,
-        seed=seed,
-        seconds=time.perf_counter() - started,
-        reason=reason,
-    )

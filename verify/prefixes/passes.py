@@ -25,30 +25,23 @@ from constructions.layers.weighted import Weighted
 from constructions.validation import InvalidArgument
 from verify.arithmetic import Arithmetic
 from verify.prefixes.layer import AttentionLayer, Numbers, as_plain, hold
+from verify.prefixes.results import HeadResults
 
 AnyArithmetic = Arithmetic[Any, Any, Any]
 _PartT = TypeVar("_PartT", bound=Weighted[Any])
 
 
-@dataclass(frozen=True)
-class HeadPasses:
-    """The results of one head: arrays of float64 (which holds every format), or of exact rationals as objects.
+@dataclass(frozen=True, eq=False)
+class HeadPasses(HeadResults):
+    """The results of one head, and its weights.
 
     Attributes:
-        attention: without a prefix, positions x positions.
-        with_prefix: with it, positions x (prefix + positions).
-        values: ``W_V`` of the prefix and of the content, (prefix + positions) x output width.
-        output: without a prefix, positions x output width.
         query: ``W_Q`` as the arithmetic held it.
         key: ``W_K``, likewise.
         value: ``W_V``, likewise.
 
     """
 
-    attention: Numbers
-    with_prefix: Numbers
-    values: Numbers
-    output: Numbers
     query: Numbers
     key: Numbers
     value: Numbers
@@ -89,23 +82,12 @@ class Passes:
 
     def strengths(self) -> list[Numbers]:
         """Return ``alpha_i`` of every head."""
-        count = len(self.prefix)
-        return [head.with_prefix[:, :count].sum(axis=1) for head in self.heads]
+        return [head.strength for head in self.heads]
 
     def parts(self) -> tuple[Numbers, Numbers]:
         """Return the two parts ``c`` and ``b`` of the right side of the bias identity, positions x output width."""
-        count = len(self.prefix)
-        kept = sum(
-            (
-                (1 - strength)[:, None] * head.output
-                for head, strength in zip(self.heads, self.strengths(), strict=True)
-            ),
-            np.zeros_like(self.output),
-        )
-        bias = sum(
-            (head.with_prefix[:, :count] @ head.values[:count] for head in self.heads), np.zeros_like(self.output)
-        )
-        return kept, bias
+        nothing = np.zeros_like(self.output)
+        return sum((head.kept for head in self.heads), nothing), sum((head.bias for head in self.heads), nothing)
 
 
 def attend(layer: AttentionLayer, content: Any, prefix: Any, arithmetic: AnyArithmetic) -> Passes:
@@ -226,11 +208,7 @@ def numbers(arithmetic: AnyArithmetic, held: Any) -> Numbers:
 
 def rescaling_sides(passes: Passes) -> list[tuple[Numbers, Numbers]]:
     """Return for every head ``A^pt`` over the content, and ``(1 - alpha) A``; both positions x positions."""
-    count = len(passes.prefix)
-    return [
-        (head.with_prefix[:, count:], (1 - strength)[:, None] * head.attention)
-        for head, strength in zip(passes.heads, passes.strengths(), strict=True)
-    ]
+    return [head.rescaling_sides() for head in passes.heads]
 
 
 def bias_sides(passes: Passes) -> tuple[Numbers, Numbers]:

@@ -13,6 +13,7 @@ from verify.extras import needed
 from verify.prefixes.layer import AttentionLayer
 from verify.prefixes.measured import deviations
 from verify.prefixes.passes import AnyArithmetic, attend
+from verify.prefixes.results import HeadResults, floats
 
 #: The most positions that are numbered; of more, every second, third, ... is.
 _MOST_NUMBERS = 12
@@ -41,17 +42,27 @@ def draw_attention(
     check_integer("head", head, 0, len(layer.heads) - 1)
     passes = attend(layer, content, prefix, arithmetic)
     found = list(deviations(RESCALING, passes))[head]
-    caption = _caption(found.left, found.right, found.bound, arithmetic.name)
+    caption = caption_of(found.left, found.right, found.bound, arithmetic.name)
+    draw_results(path, passes.heads[head], caption)
+    return caption
+
+
+def draw_results(path: Path, made: HeadResults, caption: str) -> None:
+    """Draw the three panels of one head's results.
+
+    Args:
+        path: the picture's file; its ending chooses the format.
+        made: the results.
+        caption: the line below.
+
+    """
     needed("matplotlib.backends.backend_agg", "picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # optional: the extra plot
     from matplotlib.figure import Figure  # noqa: PLC0415 # the same
 
-    made, count = passes.heads[head], len(passes.prefix)
-    joined = _floats(made.with_prefix)
-    shares = joined[:, count:].sum(axis=1, keepdims=True)
-    renormalised = np.divide(joined[:, count:], shares, out=np.zeros_like(joined[:, count:]), where=shares > 0)
+    count, joined, renormalised = made.prefix, floats(made.with_prefix), made.renormalised()
     panels = (
-        ("without a prefix\n$A$", _floats(made.attention), 0),
+        ("without a prefix\n$A$", floats(made.attention), 0),
         ("with a prefix\n$A^{pt}$", joined, count),
         ("content renormalised\n$A^{pt} / (1 - \\alpha)$", renormalised, 0),
     )
@@ -73,10 +84,10 @@ def draw_attention(
     figure.supxlabel(caption, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=200, metadata={"Software": None} if path.suffix == ".png" else None)
-    return caption
 
 
-def _caption(left: Any, right: Any, bound: Any, arithmetic: str) -> str:
+def caption_of(left: Any, right: Any, bound: Any, arithmetic: str) -> str:
+    """Return the line below a picture: the largest deviation, and the bound computed there."""
     off = np.abs(left - right)
     if bound is None:
         largest = max(off.reshape(-1).tolist())
@@ -86,9 +97,3 @@ def _caption(left: Any, right: Any, bound: Any, arithmetic: str) -> str:
         f"A^pt = (1 - alpha) A: the largest deviation is {off[place]:.2e} in {arithmetic}; the computed bound there is"
         f" {bound[place]:.2e}"
     )
-
-
-def _floats(values: Any) -> Any:
-    if values.dtype != object:
-        return values
-    return np.array([[float(entry.p) / float(entry.q) for entry in row] for row in values.tolist()])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from rich import progress as bars
 from rich.console import Console
+from rich.text import Text
 
 from verify.report.tables import number
 
@@ -32,16 +33,24 @@ class Meter:
     seconds of work are done, the time that the rest takes is estimated, and said if it is longer than :data:`EVERY`.
     """
 
-    def __init__(self, label: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        label: str,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rate: bool = False,
+    ) -> None:
         """Start the clock.
 
         Args:
             label: what the work is.
             say: takes a line.
             clock: seconds that only grow.
+            rate: whether lines say how much is done in a second.
 
         """
-        self._label, self._say, self._clock = label, say, clock
+        self._label, self._say, self._clock, self._rate = label, say, clock, rate
         self._started = clock()
         self._first: tuple[int, float] | None = None
         self._done, self._total = 0, 0
@@ -69,8 +78,14 @@ class Meter:
             return
         left = self._left(now)
         percent = f"{100 * self._done // self._total} %"
-        rest = "" if left is None else f", about {duration(left)} left"
+        rest = "" if left is None else f"{self._speed(now)}, about {duration(left)} left"
         self._say(f"{self._label}: {number(self._done)} of {number(self._total)} ({percent}){rest}")
+
+    def _speed(self, now: float) -> str:
+        """Return how much was done in a second since the first report, in words, where that is asked for."""
+        if not self._rate or self._first is None or now <= self._first[1]:
+            return ""
+        return f", {speed((self._done - self._first[0]) / (now - self._first[1]))}"
 
     def _left(self, now: float) -> float | None:
         if self._first is None or self._done <= self._first[0]:
@@ -92,17 +107,40 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def speed(each_second: float) -> str:
+    """Return a rate in words: ``12.3 a second``, or ``5.10 a minute`` where it is below one a second."""
+    count, span = (each_second, "second") if each_second >= 1 else (60 * each_second, "minute")
+    return f"{count:.3g} a {span}" if count < 1000 else f"{count:,.0f} a {span}"
+
+
+class _Speed(bars.ProgressColumn):
+    """The rate of the work, as the bar measures it."""
+
+    def render(self, task: bars.Task) -> Text:
+        """Return it in words, nothing before it is known."""
+        return Text("" if not task.speed else speed(task.speed))
+
+
 @contextlib.contextmanager
-def shown_progress(label: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[int, int], None]]:
+def shown_progress(
+    label: str, clock: Callable[[], float] = time.monotonic, *, rate: bool = False
+) -> Iterator[Callable[[int, int], None]]:
     """Show on standard error how far the work is; yield what reports done and total.
 
     A terminal gets a bar, anything else a line every :data:`EVERY` seconds, from a thread, as one step may take longer.
+
+    Args:
+        label: what the work is.
+        clock: seconds that only grow.
+        rate: whether to say how much is done in a second.
+
     """
     if sys.stderr.isatty():
         columns = (
             bars.TextColumn("{task.description}"),
             bars.BarColumn(),
             bars.MofNCompleteColumn(),
+            *([_Speed()] if rate else []),
             bars.TimeRemainingColumn(),
         )
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -115,7 +153,7 @@ def shown_progress(label: str, clock: Callable[[], float] = time.monotonic) -> I
 
             yield report
         return
-    meter, finished = Meter(label, _to_stderr, clock), threading.Event()
+    meter, finished = Meter(label, _to_stderr, clock, rate=rate), threading.Event()
 
     def repeat() -> None:
         while not finished.wait(EVERY):

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument, check_choice, reject
@@ -43,7 +43,7 @@ def claim_of(claim: str, *, built: bool = False) -> Claim:
         known = tuple(name for name, made in CLAIMS.items() if made.construction is not None or not built)
         return CLAIMS[check_choice("claim", claim, known)]
     where, _, name = claim.rpartition(":")
-    module = _module(claim, where)
+    module = module_of(claim)
     found: Any = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, Construction)):
         there = [
@@ -69,17 +69,38 @@ def _title(found: type[Construction]) -> str:
     return lines[0] if lines and not lines[0].startswith(generated) else found.__name__
 
 
-def _module(claim: str, where: str) -> ModuleType:
+def module_of(given: str, *, argument: str = "claim", named: str = "Class") -> ModuleType:
+    """Return the module of the user's that a command names, imported.
+
+    Args:
+        given: ``module:NAME`` with the module in the current folder or installed, or ``path/to/file.py:NAME``.
+        argument: the argument of the command, which opens messages.
+        named: what NAME is, as messages say it.
+
+    Raises:
+        InvalidArgument: it is not there, or cannot be imported; the message says where.
+
+    """
+    where, _, _ = given.rpartition(":")
+    asked = _Asked(argument, named, given)
     path = Path(where)
     if path.suffix == ".py":
         if not path.is_file():
-            raise InvalidArgument(f"claim: expected path/to/file.py:Class but there is no file {where}")
-        with _importing(claim, str(path.resolve()), path.resolve().parent):
+            raise InvalidArgument(f"{argument}: expected path/to/file.py:{named} but there is no file {where}")
+        with _importing(asked, str(path.resolve()), path.resolve().parent):
             return _from_file(path.resolve())
     if not re.fullmatch(r"\w+(\.\w+)*", where):
-        reject("claim", "module:Class or path/to/file.py:Class", claim)
-    with _importing(claim, where, Path.cwd()):
+        reject(argument, f"module:{named} or path/to/file.py:{named}", given)
+    with _importing(asked, where, Path.cwd()):
         return importlib.import_module(where)
+
+
+class _Asked(NamedTuple):
+    """What a command asks for: by which argument, what it names there, and how it was given."""
+
+    argument: str
+    named: str
+    given: str
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -102,7 +123,7 @@ def _from_file(path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _importing(claim: str, where: str, folder: Path) -> Iterator[None]:
+def _importing(asked: _Asked, where: str, folder: Path) -> Iterator[None]:
     """Put a folder first on the path, as Python does for a script, and tell what goes wrong as the user's own."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -114,16 +135,21 @@ def _importing(claim: str, where: str, folder: Path) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is not None and (where == error.name or where.startswith(f"{error.name}.")):
             raise InvalidArgument(
-                f"claim: expected module:Class that can be imported but {claim}: there is no module {error.name!r} in"
-                f" {folder} or among the installed ones"
+                f"{asked.argument}: expected module:{asked.named} that can be imported but {asked.given}: there is no"
+                f" module {error.name!r} in {folder} or among the installed ones"
             ) from None
-        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
+        raise InvalidArgument(
+            f"{asked.argument}: expected a module that can be imported but {_place(error, where)}"
+        ) from error
     except SyntaxError as error:
         raise InvalidArgument(
-            f"claim: expected a module that can be imported but {error.filename}, line {error.lineno}: {error.msg}"
+            f"{asked.argument}: expected a module that can be imported but {error.filename}, line {error.lineno}:"
+            f" {error.msg}"
         ) from error
     except (Exception, SystemExit) as error:  # the user's module may raise anything
-        raise InvalidArgument(f"claim: expected a module that can be imported but {_place(error, where)}") from error
+        raise InvalidArgument(
+            f"{asked.argument}: expected a module that can be imported but {_place(error, where)}"
+        ) from error
 
 
 def author_mistake(error: BaseException) -> str | None:

@@ -18,7 +18,7 @@ class FieldOption:
 
     Attributes:
         field: the field.
-        kind: ``int`` or ``str``.
+        kind: ``int``, ``str``, or ``bool`` for an option without a value.
         letter: its letter in the documentation, such as ``V``; ``None`` where it has none.
         words: its description in the documentation.
         claims: the ids of the claims whose constructions have it.
@@ -65,7 +65,7 @@ def field_named(option: str) -> str:
 
 
 def command_for(claim: str, construction: Construction) -> dict[str, str] | None:
-    """Return the words that build a construction on the command line: the claim, then option -> value.
+    """Return the words that build a construction: the claim, then option -> value, empty for one without a value.
 
     ``None`` when the command line cannot build it, as it has no option for a field that was given, such as an
     embedding.
@@ -96,7 +96,7 @@ def command_for(claim: str, construction: Construction) -> dict[str, str] | None
         elif value != item.default:
             if option is None or type(value) is not option.kind:
                 return None
-            options[f"--{option.name}"] = str(value)
+            options[f"--{option.name}"] = "" if value is True else str(value)
     given = construction.temperature
     temperature = {} if given is None else as_temperature(given).words
     return {

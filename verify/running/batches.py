@@ -15,7 +15,9 @@ from typing import Any
 import flint
 import numpy as np
 
+from constructions.domain import Domain
 from constructions.specification import Specification
+from constructions.targets import TargetSpace
 from constructions.validation import IntArray, InvalidArgument, check_integer, reject
 from verify.numbers import decimal
 from verify.running.cases import Outcome, Runner, batch_size
@@ -58,7 +60,11 @@ class Batch:
 
 def enumerated(construction: Specification, start: int, stop: int) -> Batch:
     """Return cases ``start..stop-1`` of the product space; the user input varies fastest."""
-    targets, users = spaces(construction)
+    return product(*spaces(construction), start, stop)
+
+
+def product(targets: TargetSpace, users: Domain, start: int, stop: int) -> Batch:
+    """Return places ``start..stop-1`` of targets with user inputs; the user input varies fastest."""
     first, last = start // users.size, (stop - 1) // users.size
     chosen = targets.unrank_range(first, last + 1)
     name = f"{decimal(start)}..{decimal(stop - 1)}"

@@ -22,7 +22,7 @@ from verify.running.temperatures import show_temperature as show_temperature
 from verify.running.trace import Trace
 
 #: Memory that one batch may take in its largest intermediates.
-_BATCH_BYTES = 2**26
+BATCH_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ def _outcome(expected: Answers, produced: Answers, logits: np.ndarray[Any, Any] 
 
 
 def batch_size(construction: Specification) -> int:
-    """Return how many cases fit :data:`_BATCH_BYTES` in the largest intermediate, as 8-byte numbers; at least 1.
+    """Return how many cases fit :data:`BATCH_BYTES` in the largest intermediate, as 8-byte numbers; at least 1.
 
     Of a specification without weights the largest intermediate that is known is its logits, at every position.
     """
     layout = construction.layout
     widest = construction.transformer.lowered.widest if isinstance(construction, Construction) else 1
     numbers = max(widest, construction.vocab_size, construction.output_vocab_size)
-    return max(1, _BATCH_BYTES // (8 * numbers * max(layout.context_size, layout.response)))
+    return max(1, BATCH_BYTES // (8 * numbers * max(layout.context_size, layout.response)))
 
 
 def parameters_of(construction: Specification, runs: Runs | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from verify.arithmetic.tensors import TorchArithmetic
 from verify.running.model import Generation, Model, bind, bind_construction, forward, generate
 from verify.running.respond import respond
 from verify.running.trace import Trace
+from verify.running.traced import traced_forward
 
 
 @final
@@ -28,7 +29,9 @@ class TorchTransformer(nn.Module):
     """Dense weights as buffers, named as in ``ExactTransformer.matrices`` with ``__`` for every dot.
 
     ``state_dict``, ``.to(device)`` and an assignment to a buffer work as on any module and take effect on the next
-    call: a mutated weight is what runs.
+    call: a mutated weight is what runs. ``copy.deepcopy``, ``pickle``, ``torch.export.export`` and ``torch.compile``
+    take it, for every batch and length. A call keeps the gradient of virtual tokens that ask for one; generation keeps
+    none.
 
     Attributes:
         construction: what the module was made from.
@@ -72,7 +75,7 @@ class TorchTransformer(nn.Module):
         self.arithmetic = TorchArithmetic(dtype, device)
         model = bind_construction(construction, self.arithmetic)
         self.temperature = model.temperature
-        held = {name: _buffer(name) for name in model.transformer.matrices()}
+        held = {name: buffer_name(name) for name in model.transformer.matrices()}
         # torch lets the later of two buffers of one name take the place of the earlier
         check_distinct("buffers, named as the matrices with __ for every dot", list(held.values()))
         for name, weight in model.transformer.matrices().items():
@@ -81,7 +84,7 @@ class TorchTransformer(nn.Module):
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.construction.transformer.lowered
-        weights = {name: self.get_buffer(_buffer(name)) for name in exact.matrices()}
+        weights = {name: self.get_buffer(buffer_name(name)) for name in exact.matrices()}
         held = weights["embedding"]
         arithmetic = self.arithmetic
         dtype = str(held.dtype).removeprefix("torch.")
@@ -97,6 +100,9 @@ class TorchTransformer(nn.Module):
     ) -> Float[Tensor, "batch positions vocab"]:
         """Return the logits at every position, virtual ones included, in one pass.
 
+        Under ``torch.compile`` and ``torch.export`` the values of tokens are not checked, as they are not known, and
+        the precision of float32 products is torch's global setting, as it is of any module, and of a backward pass.
+
         Args:
             virtual_tokens: embedding halves of the first positions, one prompt for each sequence.
             tokens: the visible tokens after them, possibly none.
@@ -104,11 +110,13 @@ class TorchTransformer(nn.Module):
 
         """
         model = self.model()
+        if torch.compiler.is_compiling():  # torch.export too
+            return traced_forward(model, virtual_tokens, tokens)
         seen = check_tokens("tokens", tokens.cpu().numpy(), self.construction.vocab_size, (tokens.shape[-1],))
         rows = virtual_tokens
         if seen.shape[-1]:
             rows = model.arithmetic.below(rows, model.arithmetic.embed(model.embedding, seen))
-        with torch.no_grad(), matmul_precision(self.precision):
+        with matmul_precision(self.precision):
             return forward(model, rows, rows.shape[1], trace=trace)
 
     def prompt(self, targets: object) -> Float[Tensor, "batch virtual embedding"]:
@@ -172,7 +180,8 @@ class TorchTransformer(nn.Module):
         return inputs
 
 
-def _buffer(name: str) -> str:
+def buffer_name(name: str) -> str:
+    """Return the name of the buffer of a matrix: torch takes no dots."""
     return name.replace(".", "__")
 
 

@@ -11,18 +11,19 @@ from verify.evidence.kinds.base import Strength as Strength
 from verify.evidence.kinds.certified import Certified
 from verify.evidence.kinds.evaluated import Evaluated
 from verify.evidence.kinds.exhausted import Exhausted
+from verify.evidence.kinds.exported import Exported
 from verify.evidence.kinds.fuzzed import Fuzzed
 from verify.evidence.kinds.paired import PAIRED as PAIRED
 from verify.evidence.kinds.proved import Proved
 from verify.evidence.kinds.swept import Swept
 
 PROVED, CERTIFIED, EXHAUSTED = Proved(), Certified(), Exhausted()
-SWEPT, FUZZED, EVALUATED = Swept(), Fuzzed(), Evaluated()
+SWEPT, FUZZED, EVALUATED, EXPORTED = Swept(), Fuzzed(), Evaluated(), Exported()
 
 #: Every kind by its name, the strongest first. A new kind is registered here.
 KINDS: Registry[Evidence] = Registry(
     "evidence",
-    (PROVED, CERTIFIED, EXHAUSTED, SWEPT, PAIRED, FUZZED, EVALUATED),
+    (PROVED, CERTIFIED, EXHAUSTED, SWEPT, PAIRED, FUZZED, EVALUATED, EXPORTED),
     name=lambda kind: kind.name,
     order=lambda kind: kind.strength,
 )

@@ -85,7 +85,7 @@ class Evidence(ABC):
         words = ["prefixproof", self.subcommand, built["claim"]]
         for name, value in built.items():
             if name != "claim":
-                words += [name, value]
+                words += [name, value] if value else [name]
         return shlex.join([*words, *more, *arithmetic])
 
     def __repr__(self) -> str:

@@ -1,0 +1,1 @@
+"""Obligations about the theorems in a residual stream: no scale matters, and one number is selected."""

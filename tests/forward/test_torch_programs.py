@@ -1,0 +1,232 @@
+"""The construction as a torch module: exported for any batch and length, copied, pickled, compiled, differentiated."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.export import Dim, export
+
+from constructions import (
+    ConditionalGeneration,
+    Construction,
+    Hardmax,
+    InvalidArgument,
+    LongerInputs,
+    LongerResponses,
+    Ratios,
+    Softmax,
+    UnconditionalGeneration,
+)
+from constructions.layers import Mask
+from tests.forward.test_torch_layers import Tree
+from tests.forward.trees import MODELS
+from verify.arithmetic import RationalArithmetic
+from verify.running.model import bind_construction, forward
+from verify.running.torch_module import TorchTransformer, to_torch
+from verify.running.traced import whole_mask
+
+CONSTRUCTIONS: list[Construction] = [
+    UnconditionalGeneration(4, 3),
+    ConditionalGeneration(4),
+    LongerResponses(4, 2),
+    LongerInputs(2, 2),
+]
+EACH = pytest.mark.parametrize("construction", CONSTRUCTIONS, ids=repr)
+FEW = ("rotary neighbours", "alibi after scaling", "table", "layer norm of anything")
+
+
+def _exported(module: TorchTransformer) -> Any:
+    """Export for every batch and length; sizes of 0 and 1 in the example would be taken for constants."""
+    construction = module.construction
+    prompts = module.prompt(construction.targets.sample(3, seed=0))
+    room = construction.transformer.lowered.context_size - prompts.shape[1]
+    batch, length = Dim("batch"), Dim("length", min=0, max=max(2, room))
+    example = (prompts, torch.zeros((3, 2), dtype=torch.int64))
+    return export(module, example, dynamic_shapes=({0: batch}, {0: batch, 1: length}), strict=False).module()
+
+
+def _each_length(module: TorchTransformer) -> Any:
+    construction = module.construction
+    room = construction.transformer.lowered.context_size - construction.layout.virtual
+    draw = np.random.default_rng(3)
+    for batch in (1, 4):
+        prompts = module.prompt(construction.targets.sample(batch, seed=batch))
+        for length in range(room + 1):
+            yield prompts, torch.from_numpy(draw.integers(0, construction.vocab_size, (batch, length)))
+
+
+def _check_program(construction: Construction, dtype: str) -> None:
+    module = to_torch(construction, dtype)
+    program = _exported(module)
+    for prompts, tokens in _each_length(module):
+        made, again = module(prompts, tokens), program(prompts, tokens)
+        assert made.dtype == again.dtype
+        assert made.shape == again.shape
+        # the same operations of torch on the same numbers, so that not even a kernel differs
+        assert torch.equal(made, again)
+
+
+@EACH
+def test_an_exported_program_takes_any_batch_and_length(construction: Construction) -> None:
+    _check_program(construction, "float32")
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_an_exported_program_of_any_layers(name: str) -> None:
+    _check_program(Tree(model=name, temperature=Softmax(1.5, "length")), "float64")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("temperature", [Softmax(1.5), Softmax(1.5, "length"), Hardmax()], ids=repr)
+@pytest.mark.parametrize("name", MODELS)
+def test_an_exported_program_of_every_layer(name: str, temperature: Any) -> None:
+    if name == "alibi after scaling" and isinstance(temperature, Hardmax):
+        pytest.skip("its bias is added to exponents, which hardmax does not have")
+    _check_program(Tree(model=name, temperature=temperature), "float64")
+
+
+def test_an_exported_program_holds_the_weights_by_name() -> None:
+    module = to_torch(UnconditionalGeneration(4, 3))
+    program = _exported(module)
+    state = program.state_dict()
+    assert list(module.state_dict()) == list(state)
+    assert all(torch.equal(state[name], weight) for name, weight in module.state_dict().items())
+
+
+def test_an_exported_program_refuses_what_the_context_does_not_hold() -> None:
+    module = to_torch(ConditionalGeneration(3))
+    prompts = module.prompt([[0, 1, 2]])
+    with pytest.raises(IndexError):
+        _exported(module)(prompts, torch.zeros((1, 2), dtype=torch.int64))
+
+
+@dataclass(frozen=True)
+class Shrinking(Mask):
+    """A mask of its own whose first position sees less the longer the sequence is."""
+
+    name = "shrinking"
+    causal = False
+
+    def visible(self, start: int, count: int) -> Any:
+        seen = np.ones((count, start + count), dtype=np.bool_)
+        seen[0, 1:] = start + count < 3
+        return seen
+
+
+def test_a_mask_that_changes_with_the_length_is_refused() -> None:
+    assert whole_mask(Shrinking(), 2).tolist() == [[True, True], [True, True]]
+    with pytest.raises(InvalidArgument, match=r"^mask shrinking: expected one .* at length 2$"):
+        whole_mask(Shrinking(), 3)
+
+
+@EACH
+def test_a_copy_is_a_module_of_its_own(construction: Construction) -> None:
+    module = to_torch(construction)
+    targets, inputs = construction.targets.sample(4, seed=1), construction.user_inputs.sample(4, seed=2)
+    promised = construction.response(targets, inputs)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert np.array_equal(other.generate(other.prompt(targets), inputs).numpy(), promised)
+        for weight in other.buffers():
+            weight.zero_()
+        assert not torch.any(torch.cat([weight.reshape(-1) for weight in other.buffers()]))
+    assert np.array_equal(module.generate(module.prompt(targets), inputs).numpy(), promised)
+
+
+_COMPILED = """
+import torch
+from constructions import *
+from tests.forward.test_torch_layers import Tree
+from verify import to_torch
+
+for construction in ({constructions}):
+    module = to_torch(construction, "float64")
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    prompts = module.prompt(construction.targets.sample(3, seed=1))
+    tokens = torch.zeros((3, construction.layout.user), dtype=torch.int64)
+    assert torch.equal(compiled(prompts, tokens), module(prompts, tokens)), construction
+    torch.compiler.reset()
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "constructions",
+    [
+        "UnconditionalGeneration(4, 4), ConditionalGeneration(4), LongerInputs(2, 3)",
+        "*(Tree(model=name, temperature=Softmax(1.5)) for name in ('swiglu', 'table', 'biases', 'rotary')),",
+    ],
+)
+def test_a_compiled_module_is_one_graph(constructions: str) -> None:
+    """In a process of its own: a compiler cannot read the checks of shapes that the tests add to every function."""
+    script = [sys.executable, "-W", "error", "-c", _COMPILED.format(constructions=constructions)]
+    subprocess.run(script, check=True, cwd=Path(__file__).parents[2])
+
+
+def _exact_slope(construction: Construction, target: Any, tokens: Any, token: int) -> list[Fraction]:
+    """Return how the last position's logit of a token changes with each number of the first virtual token.
+
+    At hardmax, with scores that read no virtual token, logits are piecewise linear in it: between two kinks a
+    difference quotient is the derivative, without an error.
+    """
+    arithmetic, step = RationalArithmetic(), Fraction(1, 1024)
+    model, ratios = bind_construction(construction, arithmetic), construction.virtual_tokens(target)
+    numbers = np.array(ratios.to_fractions(), dtype=object)
+
+    def logit(changed: Any) -> Fraction:
+        denominator = 1024 * ratios.denominator
+        rows = arithmetic.prompt(Ratios(np.vectorize(int, otypes=[object])(changed * denominator), denominator))
+        count = len(numbers) + len(tokens)
+        rows = arithmetic.below(rows, arithmetic.embed(model.embedding, tokens)) if len(tokens) else rows
+        found: Fraction = arithmetic.numbers(forward(model, rows, count))[-1][token]
+        return found
+
+    slopes = []
+    for column in range(numbers.shape[1]):
+        up, down = numbers.copy(), numbers.copy()
+        up[0, column] += step
+        down[0, column] -= step
+        slopes.append((logit(up) - logit(down)) / (2 * step))
+    return slopes
+
+
+@pytest.mark.parametrize(
+    ("construction", "target", "tokens"),
+    [
+        (UnconditionalGeneration(4, 3, temperature=Hardmax()), [3, 1, 2], [3, 1]),
+        (ConditionalGeneration(4, temperature=Hardmax()), [3, 1, 2, 2], [2]),
+        (LongerResponses(4, 2, temperature=Hardmax()), [[3, 1, 2, 2], [1, 1, 3, 2]], [1]),
+    ],
+    ids=repr,
+)
+def test_gradients_reach_the_virtual_token(construction: Construction, target: Any, tokens: Any) -> None:
+    """V is a power of two, so that every number here, and every gradient, is a float64 and nothing rounds."""
+    module = to_torch(construction, "float64")
+    prompts = module.prompt([target]).requires_grad_()
+    seen = np.array(tokens, dtype=np.int64)
+    slopes = []
+    for token in range(construction.vocab_size):
+        logits = module(prompts, torch.from_numpy(seen[None]))[0, -1]
+        (found,) = torch.autograd.grad(logits[token], prompts)
+        exact = _exact_slope(construction, target, seen, token)
+        assert [Fraction(value) for value in found[0, 0].tolist()] == exact
+        slopes += exact
+    assert any(slopes)
+    assert all(not weight.requires_grad for weight in module.buffers())
+
+
+def test_generation_keeps_no_gradient() -> None:
+    module = to_torch(UnconditionalGeneration(3, 2))
+    prompts = module.prompt([[1, 2]]).requires_grad_()
+    assert not module.generation(prompts).logits[-1].requires_grad
+    assert module(prompts, torch.zeros((1, 0), dtype=torch.int64)).requires_grad
+    assert not module(prompts.detach(), torch.zeros((1, 0), dtype=torch.int64)).requires_grad

@@ -1,0 +1,288 @@
+"""Known answers for whoever tests a kernel: weights, prompts, promised tokens and exact logits, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from constructions.construction import Construction
+from constructions.formats import get_format, round_to_format
+from constructions.temperature import RationalSoftmax, Softmax, Temperatures
+from constructions.validation import IntArray, InvalidArgument
+from verify.arithmetic import RationalArithmetic
+from verify.arithmetic.gaps import score_gap
+from verify.arithmetic.tensors import TorchArithmetic
+from verify.certificates.balls.arithmetic import BallArithmetic
+from verify.certificates.floats.arithmetic import RoundedArithmetic
+from verify.evidence.verdict import margin_to_json
+from verify.export.base import Export, ExportFormat, Held, forced, of_weights, read_bytes, read_words
+from verify.export.enclosing import enclosed
+from verify.export.formats.safetensors_file import read_weights, weights_file
+from verify.export.record import ranks_of
+from verify.files.atomic import write_atomically
+from verify.files.folders import new_folder
+from verify.files.strict import canonical, read_canonical
+from verify.files.tensors import read_tensors, write_tensors
+from verify.running.model import bind_construction, forward
+
+#: The number of this layout of files; a reader refuses any other.
+SCHEMA = 1
+
+MANIFEST = "manifest.json"
+WEIGHTS, ARRAYS, EXACT = "weights.safetensors", "cases.safetensors", "cases.json"
+
+
+@final
+class Bundle(ExportFormat):
+    """A folder: weights, cases as arrays, cases as exact numbers, and a manifest with the digest of each file."""
+
+    name: ClassVar[str] = "bundle"
+    ending: ClassVar[str] = ""
+    holds: ClassVar[str] = "weights, prompts, promised tokens, and logits as exact numbers and as floats"
+    verified: ClassVar[str] = "every number is computed again, and the weights run as those of a torch module"
+
+    def temperature(self, construction: Construction, dtype: str) -> Temperatures:
+        """Return the temperature given, or an exact ``q`` about as sharp as the default of the number format.
+
+        Logits at an exact ``q`` are rational numbers. The ``q`` of exact arithmetic's own default is no larger than
+        margins need, and floats need more: it is the whole number below ``exp(T / sqrt(k))`` for the default ``T`` of
+        the format and the largest key size ``k``, unless that is the smaller one.
+        """
+        exact, held = construction.temperature_for(None), construction.temperature_for(get_format(dtype))
+        if construction.temperature is not None or not isinstance(exact, RationalSoftmax):
+            return exact
+        lowered = construction.transformer.lowered
+        sizes = [head.key_size for layer in lowered.attentions for head in layer.heads]
+        if not isinstance(held, Softmax) or not sizes:
+            return exact
+        gap = min(score_gap(held, key_size=size, length=lowered.context_size) for size in sizes)
+        return RationalSoftmax(max(exact.q, Fraction(math.floor(math.exp(gap)))))
+
+    def write(self, export: Export, path: Path) -> None:
+        """Write the folder, whole or not at all.
+
+        Raises:
+            InvalidArgument: something is there already.
+
+        """
+        files: dict[str, bytes] = {WEIGHTS: weights_file(export, self)}
+        said = _cases(export.construction, export.dtype, export.targets, export.user_inputs)
+        files |= said.files
+        document = {
+            "schema": SCHEMA,
+            "claim": export.claim,
+            "dtype": export.dtype,
+            "files": {name: _described(content) for name, content in files.items()},
+            **said.words,
+        }
+        manifest = canonical({**document, "sha256": _sha256(canonical(document).encode())})
+        with new_folder(path, "out") as folder:
+            for name, content in {**files, MANIFEST: manifest.encode()}.items():
+                write_atomically(folder / name, content)
+
+    def read(self, path: Path) -> Held:
+        """Return what the folder holds, once its files are those of the manifest."""
+        name = f"bundle {path.name}"
+        if not path.is_dir():
+            raise InvalidArgument(f"{name}: expected a folder but {path} is none")
+        text = read_words(path / MANIFEST, name)
+        document = read_canonical(text, name)
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise InvalidArgument(f"{name}: expected a manifest of schema {SCHEMA}, the one that this version reads")
+        if document.pop("sha256", None) != _sha256(canonical(document).encode()):
+            raise InvalidArgument(f"{name}: expected the manifest as it was written but its digest is of another")
+        there = {entry.name for entry in path.iterdir()}
+        known = {WEIGHTS, ARRAYS, EXACT}
+        listed = document.get("files")
+        # names are compared, and never opened: a manifest names no file that would be read elsewhere
+        if not isinstance(listed, dict) or set(listed) != known or there != {*known, MANIFEST}:
+            raise InvalidArgument(f"{name}: expected the files {', '.join(sorted(known))} and {MANIFEST}, and no other")
+        files = {each: read_bytes(path / each, name) for each in sorted(known)}
+        for each, content in files.items():
+            if listed[each] != _described(content):
+                raise InvalidArgument(f"{name}: expected {each} as the manifest has it but it was changed")
+        record, weights = read_weights(files[WEIGHTS], f"{name}: {WEIGHTS}", self.name)
+        read_tensors(files[ARRAYS], f"{name}: {ARRAYS}")
+        held = Held(record, _sha256(text.encode()), weights, of_weights(record, weights), (files, document))
+        if (record.claim, record.dtype) != (document.get("claim"), document.get("dtype")):
+            raise InvalidArgument(f"{name}: expected the claim and the dtype of its weights in the manifest")
+        return held
+
+    def recognises(self, path: Path) -> bool:
+        """Say whether a path is a folder with a manifest."""
+        return (path / MANIFEST).exists()
+
+    def check(self, held: Held, construction: Construction) -> str | None:
+        """Compute every case again, and return which file is not as it must be."""
+        files, document = held.more
+        targets, inputs = held.record.cases(construction)
+        again = _cases(construction, held.record.dtype, targets, inputs)
+        for name, content in again.files.items():
+            if files[name] != content:
+                return f"other numbers in {name}"
+        said = {key: document.get(key) for key in again.words}
+        return None if said == again.words and set(document) == _KEYS | set(again.words) else f"others in {MANIFEST}"
+
+
+_KEYS = {"schema", "claim", "dtype", "files"}
+
+
+class _Said:
+    """The files of the cases, and what the manifest says of them."""
+
+    def __init__(self, files: dict[str, bytes], words: dict[str, Any]) -> None:
+        self.files, self.words = files, words
+
+
+def _cases(construction: Construction, dtype: str, targets: IntArray, user_inputs: IntArray) -> _Said:
+    tokens = forced(construction, targets, user_inputs)
+    places = _places(construction)
+    low, high, numbers = _logits(construction, targets, tokens, places)
+    promised = construction.response(targets, user_inputs)
+    margins = _margins(construction, promised, low, high)
+    prompts = construction.virtual_tokens(targets)
+    kernel = RoundedArithmetic.of(dtype)
+    bounds = enclosed(construction, kernel, targets, tokens)[:, places]
+    floats, undecided = _rounded(low, high, dtype)
+    tensors: dict[str, Tensor] = {
+        "virtual_tokens": TorchArithmetic(dtype).prompt(prompts),
+        "tokens": torch.from_numpy(tokens),
+        "places": torch.tensor(places, dtype=torch.int64),
+        "targets": torch.from_numpy(targets),
+        "user_inputs": torch.from_numpy(user_inputs),
+        "logits": torch.from_numpy(floats).to(getattr(torch, dtype)),
+        "logits_low": torch.from_numpy(np.ascontiguousarray(bounds[..., 0])),
+        "logits_high": torch.from_numpy(np.ascontiguousarray(bounds[..., 1])),
+    }
+    if construction.reading.gives_tokens:
+        tensors["promised"] = torch.from_numpy(np.asarray(promised, dtype=np.int64))
+    exact = [
+        {
+            "rank": rank,
+            "target": targets[case].tolist(),
+            "user_input": user_inputs[case].tolist(),
+            "virtual_tokens": [[_text(value) for value in row] for row in prompts[case].to_fractions()],
+            "promised": [value if isinstance(value, int) else _text(value) for value in promised[case].tolist()],
+            **_shown("logits", low[case], high[case]),
+            "margins": [_text(value) for value in margins[case]],
+        }
+        for case, rank in enumerate(ranks_of(construction, targets))
+    ]
+    words = {
+        "numbers": numbers,
+        "temperature": construction.temperature_for(get_format(dtype)).sentence,
+        "margin": _text(min(value for row in margins for value in row)),
+        "cases": str(len(targets)),
+        "undecided_roundings": str(undecided),
+        "bounds": kernel.assumptions(),
+    }
+    return _Said({ARRAYS: write_tensors(tensors, {}), EXACT: canonical(exact).encode()}, words)
+
+
+def _places(construction: Construction) -> list[int]:
+    """Return the positions at which the response is read, virtual ones counted."""
+    layout = construction.layout
+    if layout.read is not None:
+        return [layout.virtual + place for place in layout.read]
+    return [layout.virtual + layout.user - 1 + step for step in range(layout.response)]
+
+
+def _logits(
+    construction: Construction, targets: IntArray, tokens: IntArray, places: list[int]
+) -> tuple[list[Any], list[Any], str]:
+    """Return bounds of the true logits at some positions, as fractions, and the arithmetic that they are from.
+
+    They are the same numbers where rational arithmetic can compute them.
+    """
+    try:
+        arithmetic = RationalArithmetic()
+        model = bind_construction(construction, arithmetic)
+        found = []
+        for target, row in zip(targets, tokens, strict=True):
+            rows = arithmetic.prompt(construction.virtual_tokens(target))
+            rows = arithmetic.below(rows, arithmetic.embed(model.embedding, row)) if len(row) else rows
+            numbers = arithmetic.numbers(forward(model, rows, construction.layout.virtual + len(row)))
+            found.append([[Fraction(value) for value in numbers[place]] for place in places])
+    except InvalidArgument:  # an irrational temperature, activation or norm
+        bounds = enclosed(construction, BallArithmetic(), targets, tokens)[:, places]
+        if not np.isfinite(bounds).all():
+            raise InvalidArgument("bundle: expected logits that balls enclose, but some are not bounded") from None
+        low, high = (
+            [[[Fraction(value) for value in row] for row in case] for case in bounds[..., end].tolist()]
+            for end in (0, 1)
+        )
+        return low, high, "balls: the true logits lie between two floats"
+    return found, found, "rational: the logits are exact"
+
+
+def _margins(construction: Construction, promised: Any, low: list[Any], high: list[Any]) -> list[list[Fraction]]:
+    """Return a lower bound of the margin of each response position, the exact one where the logits are."""
+    found = []
+    for case, rows in enumerate(low):
+        if construction.reading.takes_largest:
+            found.append(
+                [
+                    row[token]
+                    - max(
+                        (value for other, value in enumerate(high[case][step]) if other != token),
+                        default=row[token] - 1,
+                    )
+                    for step, (row, token) in enumerate(zip(rows, promised[case].tolist(), strict=True))
+                ]
+            )
+        else:
+            if low is not high:
+                raise InvalidArgument("bundle: expected exact logits of a response that is not the largest of them")
+            numbers = np.array(rows, dtype=object)[None]
+            found.append(
+                [Fraction(value) for value in construction.reading.margins(promised[case : case + 1], numbers)[0]]
+            )
+    return found
+
+
+def _rounded(low: list[Any], high: list[Any], dtype: str) -> tuple[np.ndarray[Any, Any], int]:
+    """Return the logits rounded once, and how many of them have bounds that round to two numbers.
+
+    Those are rounded from the middle of their bounds.
+    """
+    fmt, undecided = get_format(dtype), 0
+    flat: list[float] = []
+    shape = np.array(low, dtype=object).shape
+    for first, last in zip(
+        np.array(low, dtype=object).reshape(-1), np.array(high, dtype=object).reshape(-1), strict=True
+    ):
+        try:
+            ends = round_to_format(first, fmt), round_to_format(last, fmt)
+            undecided += ends[0] != ends[1]
+            flat.append(ends[0] if ends[0] == ends[1] else round_to_format((first + last) / 2, fmt))
+        except OverflowError as error:
+            raise InvalidArgument(f"dtype: {error}") from None
+    return np.array(flat).reshape(shape), undecided
+
+
+def _shown(name: str, low: Any, high: Any) -> dict[str, Any]:
+    if low is high or low == high:
+        return {name: [[_text(value) for value in row] for row in low]}
+    return {
+        f"{name}_above": [[_text(value) for value in row] for row in low],
+        f"{name}_below": [[_text(value) for value in row] for row in high],
+    }
+
+
+def _text(value: Fraction) -> str:
+    return str(margin_to_json(Fraction(value)))
+
+
+def _described(content: bytes) -> dict[str, str]:
+    return {"bytes": str(len(content)), "sha256": _sha256(content)}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

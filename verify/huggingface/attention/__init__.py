@@ -1,0 +1,1 @@
+"""Attention of language models under a prefix: what they compute is recorded, and held to computed bounds."""

@@ -1,0 +1,247 @@
+"""A model and an adapter from folders or at hand: opened, looked over, and put back as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from constructions.formats import FORMATS
+from constructions.validation import InvalidArgument, check_choice, reject
+from verify.extras import needed
+from verify.huggingface.attention.known import known_attention, known_names
+from verify.huggingface.attention.recording import Layer
+
+#: How an adapter's virtual tokens enter, by the type that peft gives it: as rows of keys and values in the cache, or
+#: as rows in front of the input.
+CACHED, EMBEDDED = "prefix tuning", "prompt tuning"
+_ENTERS = {"PREFIX_TUNING": CACHED, "PROMPT_TUNING": EMBEDDED, "P_TUNING": EMBEDDED}
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model with one adapter at work.
+
+    Attributes:
+        base: the language model itself.
+        adapted: the model with the adapter, as peft wraps it.
+        adapter: the adapter's name, or its folder.
+        kind: :data:`CACHED` or :data:`EMBEDDED`.
+        prefix: how many virtual tokens it has.
+        layers: where attention is, in order.
+
+    """
+
+    base: Any
+    adapted: Any
+    adapter: str
+    kind: str
+    prefix: int
+    layers: list[Layer]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers' progress bars, its log, and the notices that tell peft, not its user, of new names."""
+    log = needed("transformers.utils.logging", "model")
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            for notice in ("`is_gradient_checkpointing` is deprecated", "`past_key_values` is deprecated"):
+                warnings.filterwarnings("ignore", message=notice, category=FutureWarning)
+            yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
+
+
+def load_model(directory: str | Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
+    """Return the causal language model in a folder, ready for a report on its attention.
+
+    Nothing is fetched and no code of the folder runs; weights are read from safetensors alone.
+
+    Args:
+        directory: the folder that ``save_pretrained`` wrote.
+        dtype: the torch type of the weights.
+        device: where it is to run.
+
+    Raises:
+        InvalidArgument: no such folder, or no model that can be loaded from it.
+
+    Example:
+        >>> import tempfile
+        >>> from verify.huggingface import draw_model
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     draw_model("opt", 0, 0)[0].get_base_model().save_pretrained(folder)
+        ...     type(load_model(folder, dtype="float64")).__name__
+        'OPTForCausalLM'
+
+    """
+    folder = _folder("model", directory, "config.json")
+    transformers = needed("transformers", "model")
+    format_name = check_choice("dtype", dtype, tuple(FORMATS))
+    try:
+        with quiet():
+            model, found = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                attn_implementation="eager",  # the only one that gives its weights
+                dtype=getattr(torch, format_name),
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except _unreadable() as error:
+        raise InvalidArgument(f"model: expected a causal language model in {folder} but {_said(error)}") from error
+    missing = sorted(found["missing_keys"]) + sorted(map(str, found["mismatched_keys"]))
+    if missing:  # transformers draws them at random, and says so in its log alone
+        raise InvalidArgument(
+            f"model: expected all weights in {folder} but {missing[0]} is missing or of another shape"
+        )
+    return model.to(device).eval()
+
+
+@contextlib.contextmanager
+def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
+    """Open a model with an adapter, and leave it as it was.
+
+    Args:
+        model: a causal language model of transformers, or one that peft wraps.
+        adapter: the folder of an adapter; of a model that peft wraps, the name of one of its adapters, or ``None`` for
+            the active one.
+
+    Raises:
+        InvalidArgument: an unknown kind of attention or of adapter, an adapter of another model, or a model that does
+            not give its attention.
+
+    """
+    peft = needed("peft", "adapter")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet())
+        if isinstance(model, peft.PeftModel):
+            adapted = model
+            active, names = model.active_adapter, tuple(model.peft_config)
+            name = active if adapter is None else check_choice("adapter", adapter, names)
+            if name != active:
+                stack.callback(model.set_adapter, active)
+                model.set_adapter(name)
+        else:
+            adapted, name = _loaded(peft, model, adapter, stack), "default"
+        config, base = adapted.peft_config[name], adapted.get_base_model()
+        shown = name if adapted is model else str(adapter)
+        kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
+        if kind is None:
+            reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
+        layers = _layers(base)
+        _check_mode(adapted)
+        implementation = base.config._attn_implementation  # transformers has no other name for it
+        if implementation != "eager":
+            raise InvalidArgument(
+                f"model: expected attention weights, which {implementation} does not give; load the model with"
+                ' attn_implementation="eager"'
+            )
+        yield Opened(base, adapted, shown, kind, int(config.num_virtual_tokens), layers)
+
+
+def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> Any:
+    if not hasattr(model, "named_modules") or not hasattr(model, "config"):
+        reject("model", "a causal language model of transformers", model)
+    if adapter is None:
+        raise InvalidArgument("adapter: expected the folder of an adapter but got none, so that there is no prefix")
+    _check_mode(model)  # peft puts it into evaluation mode, and it is to be left as it was
+    folder = _folder("adapter", adapter, "adapter_config.json")
+    _folder("adapter", adapter, "adapter_model.safetensors")
+    for parameter in model.parameters():  # peft freezes them
+        stack.callback(parameter.requires_grad_, parameter.requires_grad)
+    try:
+        config = peft.PeftConfig.from_pretrained(str(folder), local_files_only=True)
+        _check_sizes(config, model.config.get_text_config())
+        found = peft.PeftModel.from_pretrained(
+            model, str(folder), config=config, torch_device=str(model.device), local_files_only=True
+        )
+    except InvalidArgument:
+        raise
+    except _unreadable() as error:
+        raise InvalidArgument(f"adapter: expected one of this model in {folder} but {_said(error)}") from error
+    return found.eval()
+
+
+def tokens_of(directory: str | Path, text: str) -> list[int]:
+    """Return a text as the tokens of the tokenizer in a model's folder.
+
+    Raises:
+        InvalidArgument: there is no tokenizer, or the text has no tokens.
+
+    """
+    transformers = needed("transformers", "text")
+    if not any((Path(directory) / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
+        raise InvalidArgument(f"text: expected a tokenizer in {directory}, which has none; give tokens instead")
+    try:
+        with quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+            tokens: list[int] = tokenizer(text)["input_ids"]
+    except _unreadable() as error:
+        raise InvalidArgument(f"text: expected a tokenizer in {directory} but {_said(error)}") from error
+    if not tokens:
+        reject("text", "at least one token", text)
+    return tokens
+
+
+def _check_sizes(config: Any, model: Any) -> None:
+    """Refuse an adapter whose sizes are not the model's; peft finds some of them only when it runs."""
+    kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
+    heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
+    size = getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads
+    width = heads * size if kind == CACHED else model.hidden_size
+    wanted = {"num_layers": model.num_hidden_layers, "token_dim": width}
+    if kind == CACHED:
+        wanted["num_attention_heads"] = heads
+    for name, value in wanted.items():
+        given = getattr(config, name, None)
+        if given is not None and given != value:
+            raise InvalidArgument(f"adapter: expected one of this model, with {name} {value}, but got {name} {given}")
+
+
+def _layers(base: Any) -> list[Layer]:
+    modules = dict(base.named_modules())
+    found = [
+        Layer(name, module, modules[name.rpartition(".")[0]])
+        for name, module in modules.items()
+        if known_attention(module) is not None
+    ]
+    depth = base.config.get_text_config().num_hidden_layers
+    if len(found) != depth:
+        raise InvalidArgument(
+            f"model: expected attention of a known class ({known_names()}) in each of {depth} layers of"
+            f" {type(base).__name__} but found it in {len(found)}"
+        )
+    return found
+
+
+def _check_mode(model: Any) -> None:
+    if model.training:
+        raise InvalidArgument("model: expected it in evaluation mode, without dropout; call model.eval()")
+
+
+def _folder(name: str, directory: str | Path, file: str) -> Path:
+    folder = Path(directory)
+    if not (folder / file).is_file():
+        raise InvalidArgument(f"{name}: expected a folder with {file} but got {str(directory)!r}")
+    return folder
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what the libraries raise for files that are missing, damaged, or of another kind."""
+    damaged: type[Exception] = needed("safetensors", "model").SafetensorError
+    return (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, damaged)
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
