@@ -75,6 +75,7 @@ FACTORS: tuple[Mutant, ...] = (
     _mixing(
         "a weight is its least value", "self.table.factor(low, high)", "self.table.factor(low, low)", _REAL, _FLOATS
     ),
+    _mixing("no largest value", "np.maximum(-ends.low, ends.high)", "np.maximum(-ends.low, ends.low)", _REAL),
     _norms("the mean is that of no error", "one.error.mean(axis=1) + slack", "slack", _REAL, _FLOATS),
     _norms(
         "the mean is not off",
