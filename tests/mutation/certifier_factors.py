@@ -169,6 +169,8 @@ def factors(*formats: str | None, rounds: int = 40) -> Callable[[], list[str]]:
                     else:
                         if both.above():
                             found.append(f"{fmt}, seed {seed}: a margin is below its bound")
+                    if found:
+                        return found
         return found
 
     return run

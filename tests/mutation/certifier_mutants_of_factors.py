@@ -5,19 +5,12 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _HOME = "verify.certificates.relational.factors"
-_table = of("tables of factors", f"{_HOME}.table")
-_parts = of("parts with factors", f"{_HOME}.parts")
-_rows = of("rows with factors", f"{_HOME}.rows")
-_sums = of("sums with factors", f"{_HOME}.linear")
-_mixing = of("attention with factors", f"{_HOME}.mixing")
-_norms = of("norms with factors", f"{_HOME}.norms")
-_kernels = of("kernels of factors", f"{_HOME}.kernels")
-_rounded = of("float kernels of factors", f"{_HOME}.rounded")
-_smooth = of("activations with factors", f"{_HOME}.activations")
-_products = of("products with factors", f"{_HOME}.products")
-_margins = of("margins with factors", f"{_HOME}.margins")
+_ROWS, _OPERATIONS = "rows with factors", "operations with factors"
+_table, _parts, _rows = (of(_ROWS, f"{_HOME}.{name}") for name in ("table", "parts", "rows"))
+_sums, _mixing, _norms = (of(_OPERATIONS, f"{_HOME}.{name}") for name in ("linear", "mixing", "norms"))
+_kernels = of("factors of norms", f"{_HOME}.kernels")
 
-_REAL, _FLOATS, _MODELS = "factors, real", "factors, floats", "factors, models"
+_REAL, _FLOATS = "factors, real", "factors, floats"
 
 FACTORS: tuple[Mutant, ...] = (
     _table("one factor for two rows", "return (len(self._factors) - 1,)", "return (0,)", _REAL),
@@ -41,7 +34,7 @@ FACTORS: tuple[Mutant, ...] = (
         _REAL,
     ),
     _rows(
-        "the least factor for all bounds",
+        "nothing lowers a bound",
         "low, high = low + reduce_sum([end.low for end in ends]), high",
         "low, high = low, high",
         _REAL,
@@ -51,7 +44,6 @@ FACTORS: tuple[Mutant, ...] = (
         "more[monomial] = more[monomial] + error",
         "more[monomial] = error",
         _FLOATS,
-        _MODELS,
     ),
     _sums(
         "nothing rounds before the last operation",
@@ -59,79 +51,15 @@ FACTORS: tuple[Mutant, ...] = (
         "rounded = whole",
         _FLOATS,
     ),
-    _sums(
-        "the last operation rounds nothing",
-        "return rounded.loosened(self.table, allowed.last)",
-        "return rounded",
-        _FLOATS,
-        _MODELS,
-    ),
-    _sums(
-        "sums of rows round nothing",
-        "allowed.tiny * (count > 1)).loosened(self.table, allowed.last)",
-        "allowed.tiny * (count > 1))",
-        _FLOATS,
-    ),
     _mixing(
         "a weight is its least value", "self.table.factor(low, high)", "self.table.factor(low, low)", _REAL, _FLOATS
     ),
-    _mixing("no largest value", "np.maximum(-ends.low, ends.high)", "np.maximum(-ends.low, ends.low)", _REAL),
     _norms("the mean is that of no error", "one.error.mean(axis=1) + slack", "slack", _REAL, _FLOATS),
-    _norms(
-        "the mean is not off",
-        "off = self.table.unknown(-errors.mean, errors.mean)",
-        "off = self.table.unknown(0 * errors.mean, 0 * errors.mean)",
-        _FLOATS,
-    ),
-    _norms(
-        "coordinates round nothing", "own = step * (size + average)", "own = 0 * (size + average)", _FLOATS, _MODELS
-    ),
-    _norms(
-        "every coordinate is a part of the mean",
-        "share = 1 - int(np.sum(nonzero)) / row.width if centred else 1.0",
-        "share = 1.0",
-        _REAL,
-    ),
-    _norms("the largest factor is that of the first piece", "_PIECES + 1 if largest > least else 2)", "3)[:2]", _REAL),
     _kernels("the factor is its least", "return Bounds(low, high)", "return Bounds(low, low)", _REAL, _FLOATS),
     _kernels(
-        "nothing under the root", "least = np.maximum(roots.low - apart, 0) ** 2", "least = roots.high ** 2", _REAL
-    ),
-    _rounded("a single rounding of a centred coordinate", "steps = 2 if centred else 1", "steps = 0", _FLOATS),
-    _rounded(
-        "activations are exact",
-        "return 2 * error.ulps * float(fmt.unit_roundoff), absolute",
-        "return 0.0, 0 * absolute",
-        _FLOATS,
-    ),
-    _smooth("gelu is relu", "more = away * (1 + slack(1)) + absolute", "more = 0 * away + absolute", _REAL),
-    _smooth(
-        "every number rises",
-        "rises = np.asarray((ends.low >= 0) | (inner.low >= 0))",
-        "rises = np.asarray((ends.high >= 0) | (inner.low >= 0))",
+        "the largest square is the least",
+        "least = np.maximum(roots.low - apart, 0) ** 2",
+        "least = roots.high**2",
         _REAL,
-    ),
-    _smooth(
-        "all numbers are near the first",
-        "near = np.asarray(far & (apart * size < away))",
-        "near, apart = far, 0 * apart",
-        _REAL,
-    ),
-    _products(
-        "products round nothing", "return whole.loosened(self.table, self.kernels.step)", "return whole", _FLOATS
-    ),
-    _products("products of unknown numbers are left out", "[] if met is None else [met]", "[]", _REAL),
-    _margins(
-        "logits are exact",
-        "pieces += [(monomial, _around(0, self._both(",
-        "pieces += [(monomial, _around(0, 0 * self._both(",
-        _FLOATS,
-    ),
-    _margins(
-        "the largest factor for every margin",
-        "taken = np.where(inner > 0, inner * low, inner * high)",
-        "taken = inner * high",
-        _REAL,
-        _FLOATS,
     ),
 )
