@@ -131,11 +131,11 @@ class Activation(ABC):
         """
         return None
 
-    #: of an activation that :meth:`beside_relu` knows of: how fast ``ln(f(x)/x)`` rises at most, for positive ``x``
-    ratio_slope: ClassVar[Fraction] = Fraction(0)
+    #: how fast ``ln(f(x)/x)`` rises or falls at most, for positive ``x``; ``None`` where unknown, or without :meth:`ratio`
+    ratio_slope: ClassVar[Fraction | None] = None
 
     def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
-        """Return bounds of ``f(x)/x`` between two positive numbers, where :meth:`beside_relu` knows the activation."""
+        """Return bounds of ``f(x)/x`` between two positive numbers; asked only where ``ratio_slope`` is known."""
         raise NotImplementedError
 
     def apply(self, operations: Operations[_WeightT, _RowsT, _ScoresT], rows: _RowsT) -> _RowsT:

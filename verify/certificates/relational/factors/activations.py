@@ -86,9 +86,10 @@ class Activations:
         away = _distances(activation, ends)
         found = list(self.relu(row).parts)
         far = (ends.low > 0) & (away > UNIT * size)
-        if far.any():
+        slope = activation.ratio_slope
+        if slope is not None and far.any():
             first = far.argmax(axis=1)
-            apart = np.expm1(float(activation.ratio_slope) * self._apart(row, first)) * (1 + slack(1))
+            apart = np.expm1(float(slope) * self._apart(row, first)) * (1 + slack(1))
             near = np.asarray(far & (apart * size < away))
             away = np.where(near, 0, away)
             found = list(self._restricted(self.relu(row), ~near).parts)

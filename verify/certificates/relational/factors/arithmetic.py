@@ -28,7 +28,7 @@ from verify.certificates.relational.factors.norms import Norms
 from verify.certificates.relational.factors.parts import nothing, part
 from verify.certificates.relational.factors.products import Products
 from verify.certificates.relational.factors.rows import Row
-from verify.certificates.relational.factors.table import ALONE, Table, slack
+from verify.certificates.relational.factors.table import ALONE, FINEST, Table, slack
 from verify.certificates.relational.over import OverArithmetic
 
 _Array = Float[np.ndarray, "..."]
@@ -72,7 +72,9 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
         self._products, self._norms = Products(self.table, kernels), Norms(self.table, kernels)
 
     def _matrix(self, weight: WeightT) -> Matrix:
-        return Matrix(self._enclosures.dense(weight))
+        """Return a weight; an entry whose products may underflow is no number here, which decides nothing."""
+        values = self._enclosures.dense(weight)
+        return Matrix(np.where(self._enclosures.reads(weight) & (np.abs(values) < FINEST), np.nan, values))
 
     def _optional(self, weight: WeightT | None) -> Matrix | None:
         return None if weight is None else self._matrix(weight)

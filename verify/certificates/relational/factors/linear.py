@@ -149,19 +149,14 @@ class Sums:
         count = np.sum(moving, axis=0)
         allowed = self.kernels.sums(count.astype(np.float64), np.ones(len(count), dtype=np.bool_))
         whole = Row(rows[0].width, tuple(parts)).merged(self.table)
-        self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
-        found = [self._rounded(one, allowed, len(rows)) for one in whole.parts]
-        return self._with_tiny(found, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
+        found = whole.with_errors(self._swallowed(rows, allowed), self.table)
+        return self._with_tiny(found.parts, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
 
-    def _rounded(self, one: Part, allowed: SumError, count: int) -> Part:
-        """Return a part of sums of numbers, with its errors before the last operation."""
-        size = one.size(self.table)
-        own = self._error(size, size, allowed, count) + slack(count) * size
-        length = one.norm(self.table) + error_length(own, one.monomial, self.table)
-        reach = one.reaching(self.table, own)
-        return part(
-            one.monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length, reach=reach
-        )
+    def _swallowed(self, rows: Sequence[Row], allowed: SumError) -> list[tuple[Monomial, _Array]]:
+        """Return the errors before the last operation of a sum of rows, relative to the rows, which may cancel in it."""
+        self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
+        pieces = [piece for row in rows for piece in row.magnitudes(self.table)]
+        return [(monomial, self._error(most, most, allowed, len(rows))) for monomial, most in pieces]
 
     def _with_tiny(self, parts: Sequence[Part], tiny: _Array) -> Row:
         found = Row(len(tiny), (*parts, part(ALONE, nothing(len(tiny)), tiny[None])))

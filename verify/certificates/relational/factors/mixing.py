@@ -13,7 +13,7 @@ from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.linear import Sums
 from verify.certificates.relational.factors.parts import Part, Reach, error_length, nothing, part
 from verify.certificates.relational.factors.rows import Row
-from verify.certificates.relational.factors.table import ALONE, Table, slack
+from verify.certificates.relational.factors.table import ALONE, FINEST, Table, slack
 
 _Array = Float[np.ndarray, "..."]
 
@@ -31,13 +31,13 @@ class Mixing(Sums):
 
         A weight that is not a known number is a factor of all coordinates; one that may be 0 leaves an error alone.
         """
-        weighted, moving = [], []
+        weighted, moving = [], []  # rows times their weights, and where they are not 0
         for at, row in enumerate(rows):
             least, most = low[:, at], high[:, at]
             if (least == 0).all() and (most == 0).all():
                 continue
             moving.append(row.nonzero(self.table))
-            weighted += self._weighted(row, least, most)
+            weighted.append(Row(row.width, tuple(self._weighted(row, least, most))))
         width = rows[0].width
         if not weighted:
             return Row(width, ())
@@ -45,14 +45,13 @@ class Mixing(Sums):
         known = all((low[:, at] == low[0, at]).all() and (high[:, at] == low[0, at]).all() for at in range(len(rows)))
         exact = known and bool(is_power_of_two(low[0]).all())
         allowed = self.kernels.sums(count.astype(np.float64), np.full(width, exact))
-        whole = Row(width, tuple(weighted)).merged(self.table)
-        self.table.note(self._magnitude(whole.magnitude(self.table), allowed))
-        found = self._with_tiny([self._rounded(one, allowed, len(rows)) for one in whole.parts], allowed.tiny)
-        return found.loosened(self.table, allowed.last)
+        whole = Row(width, tuple(one for row in weighted for one in row.parts)).merged(self.table)
+        found = whole.with_errors(self._swallowed(weighted, allowed), self.table)
+        return self._with_tiny(found.parts, allowed.tiny).loosened(self.table, allowed.last)
 
     def _weighted(self, row: Row, low: _Array, high: _Array) -> list[Part]:
         first = float(low[0])
-        if (low == first).all() and (high == first).all():
+        if abs(first) >= FINEST and (low == first).all() and (high == first).all():
             return [self._scaled(one, first) for one in row.parts]
         if not (low > 0).all():
             most = np.maximum(np.abs(low), np.abs(high))[:, None] * row.magnitude(self.table)

@@ -73,8 +73,8 @@ class Table:
         return (len(self._factors) - 1,)
 
     def unknown(self, low: _Array, high: _Array) -> int:
-        """Return the number of a new unknown number."""
-        self._unknown.append(Bounds(low, high))
+        """Return the number of a new unknown number; ends that are not 0 move outward, so that nothing underflows."""
+        self._unknown.append(Bounds(np.where(low == 0, 0, low - FINEST), np.where(high == 0, 0, high + FINEST)))
         return len(self._unknown) - 1
 
     def both(self, one: int, other: int) -> int:
