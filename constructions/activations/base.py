@@ -131,7 +131,7 @@ class Activation(ABC):
         """
         return None
 
-    #: how fast ``ln(f(x)/x)`` rises or falls at most, for positive ``x``; ``None`` where unknown, or without :meth:`ratio`
+    #: how fast ``ln(f(x)/x)`` changes at most, for positive ``x``; ``None`` where unknown, or without :meth:`ratio`
     ratio_slope: ClassVar[Fraction | None] = None
 
     def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:

@@ -153,7 +153,7 @@ class Sums:
         return self._with_tiny(found.parts, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
 
     def _swallowed(self, rows: Sequence[Row], allowed: SumError) -> list[tuple[Monomial, _Array]]:
-        """Return the errors before the last operation of a sum of rows, relative to the rows, which may cancel in it."""
+        """Return the errors before the last operation of a sum, relative to its rows, which may cancel in it."""
         self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
         pieces = [piece for row in rows for piece in row.magnitudes(self.table)]
         return [(monomial, self._error(most, most, allowed, len(rows))) for monomial, most in pieces]
