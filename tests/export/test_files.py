@@ -29,7 +29,9 @@ from constructions import (
     UnconditionalGeneration,
 )
 from tests.export.exports import SMALL, flipped, never_holds, outcome, resealed, with_record, written
+from verify.certificates import RoundedArithmetic
 from verify.export import EXPORTS, verify_export, write_export
+from verify.export.enclosing import enclosed, recorded
 from verify.export.formats.torch_program import traced_program
 from verify.files.tensors import read_tensors, write_tensors
 from verify.running.torch_module import to_torch
@@ -272,6 +274,44 @@ def test_a_bundle_whose_digests_fit_but_whose_numbers_do_not(tmp_path: Path) -> 
     assert outcome(path) == "holds"
     _reseal_bundle(path, "cases.json", text.encode(), margin="1")
     assert outcome(path) == "falsified: what it says"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_bounds_of_another_processor(dtype: str, tmp_path: Path) -> None:
+    """Another exp and another order of sums move the last digits; no bound may be narrower than the certified one."""
+    path = written(tmp_path, "bundle", dtype=dtype)
+    tensors, _ = read_tensors((path / "cases.safetensors").read_bytes(), "test")
+    fmt, targets, inputs = FORMATS[dtype], tensors["targets"].numpy(), tensors["tokens"].numpy()
+    fixed = EXPORTS["bundle"].fixed(SMALL, dtype)
+    found = enclosed(fixed, RoundedArithmetic.of(dtype), targets, inputs)[:, tensors["places"].numpy()]
+    low, high = found[..., 0], found[..., 1]
+    width = float((high - low).max()) + float(np.spacing(np.abs(found).max()))
+
+    def with_bounds(below: Any, above: Any) -> str:
+        held = {**tensors, "logits_low": torch.from_numpy(below), "logits_high": torch.from_numpy(above)}
+        _reseal_bundle(path, "cases.safetensors", write_tensors(held, {}))
+        return outcome(path)
+
+    for down, up in ((-1, 1), (1, 1), (-1, -1)):
+        # what a processor records whose own bounds are as far from these as its roundings can take them
+        room = (high - low) * 2.0 ** (fmt.precision - 53)
+        other = np.stack([low + down * room, high + up * room], axis=-1)
+        assert not np.array_equal(other, found)
+        there = recorded(other, fmt)
+        assert with_bounds(there[..., 0].copy(), there[..., 1].copy()) == "holds"
+    assert with_bounds(low.copy(), high.copy()) == "holds"
+    inside = low.copy()
+    inside[0, 0, 1] = np.nextafter(low[0, 0, 1], np.inf)
+    outside = high.copy()
+    outside[-1, 0, 0] += 8 * width
+    no_number = low.copy()
+    no_number[0, 0, 0] = np.nan
+    for below, above in ((inside, high), (low, outside), (no_number, high), (low - np.inf, high), (high, low)):
+        assert with_bounds(below.copy(), above.copy()) == "falsified: what it says"
+    for name in ("logits_low", "logits"):
+        held = {**tensors, name: tensors[name][..., :1].contiguous()}
+        _reseal_bundle(path, "cases.safetensors", write_tensors(held, {}))
+        assert outcome(path) == "falsified: what it says"
 
 
 @pytest.mark.parametrize(
