@@ -33,6 +33,7 @@ from verify.certificates import RoundedArithmetic
 from verify.export import EXPORTS, verify_export, write_export
 from verify.export.enclosing import enclosed, recorded
 from verify.export.formats.torch_program import traced_program
+from verify.export.verifying import Verification
 from verify.files.tensors import read_tensors, write_tensors
 from verify.running.torch_module import to_torch
 
@@ -175,6 +176,33 @@ def test_a_record_that_lies(change: dict[str, Any], said: str, tmp_path: Path) -
     path = written(tmp_path, "safetensors")
     with_record(path, lambda record: record.update(change))
     assert outcome(path).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"claim": "theorem-1"}, "the claim"),
+        ({"claim": "lemma-7"}, "the claim"),
+        ({"construction": "UnconditionalGeneration"}, "the construction"),
+        ({"fields": {"vocab_size": 4}}, "the fields"),
+        ({"fields": {}}, "the fields"),
+        ({"layout": {"virtual": 0}}, "the layout"),
+    ],
+    ids=str,
+)
+def test_a_record_that_lies_about_a_construction_that_is_given(
+    change: dict[str, Any], place: str, tmp_path: Path
+) -> None:
+    """The verdict takes its claim from the record: the file must not choose the theorem that it proves."""
+    path = written(tmp_path, "safetensors")
+    with_record(path, lambda record: record.update(change))
+    assert outcome(path, SMALL) == f"falsified: {place}"
+
+
+def test_a_record_whose_layout_lies(tmp_path: Path) -> None:
+    path = written(tmp_path, "safetensors")
+    with_record(path, lambda record: record["layout"].update(context=99))
+    assert outcome(path) == "falsified: the layout"
 
 
 def test_a_foreign_file(tmp_path: Path) -> None:
@@ -369,6 +397,25 @@ def test_a_program_of_torch(program: Path) -> None:
     assert torch.equal(loaded(prompts, tokens), module(prompts, tokens))
 
 
+def test_a_program_that_knows_the_cases_of_its_record_alone(program: Path) -> None:
+    """The weights are there and are not used: the answers come from a table."""
+    form = EXPORTS["torch-export"]
+    held = form.read(program)
+    [engine] = held.engines(SMALL)
+    known = to_torch(SMALL).prompt(held.record.cases(SMALL)[0])
+
+    def table(virtual: torch.Tensor, tokens: torch.Tensor) -> Any:
+        listed = (virtual[:, None] == known[None]).flatten(2).all(-1).any(-1)
+        return engine.call(virtual, tokens) * listed[:, None, None]
+
+    lying = replace(held, engines=lambda construction: iter([replace(engine, call=table)]))
+    [verdict] = Verification(form, lying, program, SMALL).verdicts()
+    assert verdict.holds is False
+    [verdict] = Verification(form, held, program, SMALL).verdicts()
+    assert verdict.holds
+    assert verdict.cases > len(held.record.ranks)
+
+
 def test_nothing_in_a_program_is_a_pickle_or_a_path(program: Path) -> None:
     with zipfile.ZipFile(program) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
@@ -417,6 +464,7 @@ def test_a_program_of_a_context_of_one_position() -> None:
         ("a.safetensors", {"targets": np.zeros((0, 3), dtype=np.int64)}, "targets: expected at least one"),
         ("a.safetensors", {"targets": [[0, 1, 2]], "user_inputs": [[3]]}, "user_inputs: expected integers from 0 to 2"),
         ("a.safetensors", {"targets": [[0, 1, 2]], "user_inputs": [[0], [1]]}, "user_inputs: expected 1 inputs"),
+        ("a.safetensors", {"claim": "theorem-1"}, "claim: expected one of ConditionalGeneration, theorem-2 for"),
         ("a.safetensors", {"sample": 0}, "sample: expected an integer >= 1"),
     ],
 )

@@ -60,7 +60,7 @@ def recorded(bounds: np.ndarray[Any, Any], fmt: Format) -> np.ndarray[Any, Any]:
 def unlike(
     held: np.ndarray[Any, Any], found: np.ndarray[Any, Any], fmt: Format
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return which bounds that :func:`recorded` gave elsewhere are too narrow, and which too wide, for those found here.
+    """Return which bounds that :func:`recorded` gave elsewhere are too narrow, and which too wide, for those of here.
 
     Both processors enclose what the same kernels give, but by an ``exp``, an order of sums and a longest float of their
     own, so that two right enclosures may differ in their last digits. None is too narrow that encloses the bounds found
@@ -90,9 +90,9 @@ def unlike(
 def _room(bounds: np.ndarray[Any, Any], fmt: Format) -> np.ndarray[Any, Any]:
     """Return by how much two processors' bounds of the same logits may differ.
 
-    The width of the bounds is what the kernel's own roundings amount to, each a half unit of its format, and those of an
-    ``exp``. The bounds come from the same operations with roundings of float64 at most, so that what these amount to is
-    the share of the width that a unit of float64 is of one of the format.
+    The width of the bounds is what the roundings of the kernel and of its ``exp`` amount to, counted in units of its
+    format. The bounds come from the same operations, rounded to float64 at the coarsest: what those roundings amount to
+    is the share of the width that a unit of float64 is of one of the format.
     """
     width = bounds[..., 1] - bounds[..., 0]
     return np.asarray(width * 2.0 ** (fmt.precision - get_format("float64").precision))

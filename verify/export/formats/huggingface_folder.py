@@ -38,6 +38,7 @@ class HuggingFace(ExportFormat):
     extra: ClassVar[str | None] = "huggingface"
     holds: ClassVar[str] = "a stock model of transformers, with an adapter of peft for each case"
     verified: ClassVar[str] = "transformers loads and runs the model; each adapter has the exact virtual tokens"
+    program: ClassVar[bool] = True
 
     def write(self, export: Export, path: Path) -> None:
         """Write the folder, and the record of it into it.

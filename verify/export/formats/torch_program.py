@@ -80,6 +80,7 @@ class TorchExport(ExportFormat):
     ending: ClassVar[str] = ".pt2"
     holds: ClassVar[str] = "the forward pass and its weights, for torch.export.load"
     verified: ClassVar[str] = "torch runs the program"
+    program: ClassVar[bool] = True
 
     def write(self, export: Export, path: Path) -> None:
         """Write the archive, its digest at its end."""
