@@ -313,3 +313,12 @@ def test_what_an_export_cannot_hold_does_not_run() -> None:
 def test_the_levels_of_onnxruntime_are_those_of_the_export() -> None:
     assert tuple(LEVELS) == ONNX_LEVELS
     assert all(f"onnxruntime-{level}" in FACTORIES for level in ONNX_LEVELS)
+
+
+def test_a_compiler_that_is_switched_off_is_no_row_that_passes() -> None:
+    """Such as by TORCHDYNAMO_DISABLE: torch then runs the module as it is, and says nothing."""
+    with torch.compiler.set_stance("force_eager"):
+        [row] = conform(UnconditionalGeneration(3, 2), chosen("compile-aot-eager"), cases=2)
+    assert not row.ran
+    assert not row.passed
+    assert "runs everything as it is" in row.failures()[0]

@@ -7,6 +7,7 @@ import json
 import struct
 import sys
 import zipfile
+from copy import copy
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -441,6 +442,22 @@ def test_a_program_with_members_of_other_kinds_is_not_loaded(name: str, program:
         after.comment = b"0" * 64
     path.write_bytes(_resealed(path.read_bytes()))
     assert "is there" in outcome(path)
+
+
+def test_a_program_whose_members_overlap_is_not_loaded(tmp_path: Path) -> None:
+    """A zip bomb without compression: the directory lists one large part of the file under many names."""
+    path = tmp_path / "model.pt2"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("archive/data/weights/weight_0", bytes(10**5))
+        made.writestr("archive/extra/prefixproof.json", b"{}")
+        for number in range(1, 100):
+            member = copy(made.infolist()[0])
+            member.filename = member.orig_filename = f"archive/data/weights/weight_{number}"
+            made.filelist.append(member)
+            made.NameToInfo[member.filename] = member
+        made.comment = b"0" * 64
+    path.write_bytes(_resealed(path.read_bytes()))
+    assert outcome(path) == "torch-export model.pt2: expected the members that torch writes, but they overlap"
 
 
 def test_a_program_of_a_context_of_one_position() -> None:
