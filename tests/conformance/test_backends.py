@@ -37,7 +37,11 @@ from verify.export.formats.onnx_file import LEVELS
 FORMATS = ("float64", "float32", "bfloat16", "float16")
 
 
-@pytest.mark.parametrize("construction", [UnconditionalGeneration(4, 3), ConditionalGeneration(4)], ids=repr)
+@pytest.mark.parametrize(
+    "construction",
+    [pytest.param(UnconditionalGeneration(4, 3), marks=pytest.mark.heavy), ConditionalGeneration(3)],
+    ids=repr,
+)
 def test_everything_that_is_quick_conforms_in_every_format(construction: Construction) -> None:
     rows = list(conform(construction, chosen(), FORMATS, cases=12))
     assert len(rows) == 4 * 5
@@ -299,10 +303,11 @@ def test_a_backend_that_fails_when_it_runs_never_passes() -> None:
     assert row.failures()[0].endswith("raised RuntimeError: no kernel image")
 
 
+@pytest.mark.heavy
 def test_an_exported_program_conforms() -> None:
-    made = UnconditionalGeneration(4, 2)
-    rows = list(conform(made, chosen("torch-export"), ["float32", "bfloat16"], cases=10))
-    assert [row.passed for row in rows] == [True, True]
+    made = UnconditionalGeneration(3, 2)
+    rows = list(conform(made, chosen("torch-export"), ["float32"], cases=10))
+    assert [row.passed for row in rows] == [True]
 
 
 def test_what_an_export_cannot_hold_does_not_run() -> None:
