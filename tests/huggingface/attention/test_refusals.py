@@ -57,6 +57,21 @@ def test_a_model_in_training(folder: Path) -> None:
     refused("model: expected it in evaluation mode", adapted(model("gpt2")).train(), None, TOKENS)
 
 
+def test_one_layer_in_training() -> None:
+    """Its dropout would draw the weights anew in each pass."""
+    made = adapted(model("gpt2"))
+    made.get_base_model().transformer.h[1].attn.train()
+    refused("model: expected it in evaluation mode", made, None, TOKENS)
+
+
+def test_an_adapter_without_virtual_tokens() -> None:
+    made = adapted(model("gpt2"), PROMPT, 1)
+    made.peft_config["default"].num_virtual_tokens = 0
+    made.prompt_encoder["default"].embedding = torch.nn.Embedding(0, made.config.hidden_size)
+    made.prompt_tokens["default"] = torch.arange(0)
+    refused("num_virtual_tokens: expected an integer >= 1 but got 0", made, None, TOKENS)
+
+
 @pytest.mark.parametrize("kind", [PREFIX, PROMPT])
 def test_an_adapter_of_another_model(folder: Path, kind: str) -> None:
     deep = model("gpt2", sizes=Sizes(16, 4, 4, 4, 8, 16))

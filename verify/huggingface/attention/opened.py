@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from constructions.formats import FORMATS
-from constructions.validation import InvalidArgument, check_choice, reject
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.extras import needed
 from verify.huggingface.attention.known import known_attention, known_names
 from verify.huggingface.attention.recording import Layer
@@ -139,6 +139,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
         kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
         if kind is None:
             reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
+        prefix = check_integer("num_virtual_tokens", config.num_virtual_tokens, 1)
         layers = _layers(base)
         _check_mode(adapted)
         implementation = base.config._attn_implementation  # transformers has no other name for it
@@ -147,7 +148,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
                 f"model: expected attention weights, which {implementation} does not give; load the model with"
                 ' attn_implementation="eager"'
             )
-        yield Opened(base, adapted, shown, kind, int(config.num_virtual_tokens), layers)
+        yield Opened(base, adapted, shown, kind, prefix, layers)
 
 
 def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> Any:
@@ -226,7 +227,8 @@ def _layers(base: Any) -> list[Layer]:
 
 
 def _check_mode(model: Any) -> None:
-    if model.training:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if model.training or any(module.training for module in base.modules()):
         raise InvalidArgument("model: expected it in evaluation mode, without dropout; call model.eval()")
 
 

@@ -122,7 +122,8 @@ def check_lengths(calls: list[LayerCalls], prefix: int, count: int) -> None:
     """Refuse passes in which a layer does not read the prefix and the content, or the content alone.
 
     Raises:
-        InvalidArgument: with a prefix that never reached the layer both identities would hold of nothing.
+        InvalidArgument: with a prefix that never reached the layer, or is hidden from all of the content, both
+            identities would hold of nothing.
 
     """
     for layer in calls:
@@ -132,6 +133,11 @@ def check_lengths(calls: list[LayerCalls], prefix: int, count: int) -> None:
                     f"adapter: expected {layer.layer.name} to read {wanted} keys, {prefix} of the prefix and {count} of"
                     f" the content where there is one, but it reads {call.key.shape[1]}"
                 )
+        if not layer.joined.visible[-count:, :prefix].any():
+            raise InvalidArgument(
+                f"adapter: expected {layer.layer.name} to see the prefix from some position of the content, but it"
+                " sees it from none"
+            )
 
 
 def check_fair(calls: list[LayerCalls]) -> None:
