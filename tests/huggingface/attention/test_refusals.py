@@ -83,6 +83,27 @@ def test_an_adapter_of_another_model(folder: Path, kind: str) -> None:
         refused("adapter: expected one of this model, with num_attention_heads 2", headed, folder / kind, TOKENS)
 
 
+def test_embeddings_that_are_narrower_than_the_layers(tmp_path: Path) -> None:
+    """Virtual tokens of a prompt are as wide as embeddings; peft takes the layers' width where it is not told."""
+    import peft
+    import transformers
+
+    sizes = {"vocab_size": 16, "hidden_size": 32, "ffn_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.OPTConfig(
+        **sizes, word_embed_proj_dim=16, do_layer_norm_before=False, attn_implementation="eager"
+    )
+    made = transformers.OPTForCausalLM(config).eval()
+    told = "adapter: expected one of this model, with token_dim 16, but got token_dim 32"
+    refused(told, adapted(made, PROMPT), None, TOKENS)
+    with quiet():
+        right = peft.get_peft_model(
+            made, peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2, token_dim=16)
+        )
+        right.save_pretrained(tmp_path)
+    assert prefix_report(right.eval(), None, TOKENS).holds
+    assert prefix_report(made, tmp_path, TOKENS).holds
+
+
 def test_no_prefix_and_no_adapter(folder: Path, tmp_path: Path) -> None:
     made = model("gpt2")
     refused("adapter: expected the folder of an adapter but got none, so that there is no prefix", made, None, TOKENS)
