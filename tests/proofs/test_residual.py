@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from constructions import RELU, LayerNorm, Residual, Transformer
+from constructions import RELU, LayerNorm, Residual, ResidualConditional, ResidualGeneration, Transformer
 from constructions.activations import GELU
 from constructions.residual import ARCHITECTURES
 from proofs import ObligationError, get_claim
-from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS
+from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS, _subjects
 
 OBLIGATIONS = {item.id: item for item in (*GENERATION_OBLIGATIONS, *CONDITIONAL_OBLIGATIONS)}
 #: The obligations of one architecture in one claim: its layers, its norms, and how it selects.
@@ -87,7 +87,9 @@ def test_every_block_of_every_weight_matters(subject: str, kind: str) -> None:
     assert count >= 10
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize(
+    "subject", [pytest.param(name, marks=() if "theorem-1" in name else pytest.mark.heavy) for name in SUBJECTS]
+)
 def test_other_layers_are_refused(subject: str) -> None:
     right = _subject(subject)
     first, *rest = right.layers
@@ -105,6 +107,24 @@ def test_other_layers_are_refused(subject: str) -> None:
     bare = first.changed(layers=first.layers[1:]) if len(first.layers) > 1 else first.changed(name="another")
     changed = with_layers(bare, *rest)
     assert _refused(subject, changed) is (len(first.layers) > 1)  # a name of a residual says nothing
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("theorem", "sizes", "spares"),
+    [
+        (ResidualGeneration, (3, 2), {"llama": 1, "gpt-neox": 6}),
+        (ResidualConditional, (2,), {"llama": 1, "gpt-neox": 7}),
+    ],
+)
+def test_zeros_that_make_up_a_width_change_no_obligation(
+    theorem: Any, sizes: tuple[int, ...], spares: dict[str, int]
+) -> None:
+    for subject in _subjects(theorem, *sizes, counted=theorem is ResidualGeneration):
+        name, stream = subject.construction.architecture, subject.construction.stream
+        if name in spares:
+            assert stream["spare"] == spares[name]
+            assert all(item.discharge().holds for item in subject.obligations("here"))
 
 
 def test_another_activation_is_refused() -> None:
