@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 import sympy as sp
 
-from constructions import RELU, LayerNorm, Residual, ResidualConditional, ResidualGeneration, Transformer
+from constructions import (
+    RELU,
+    Attention,
+    LayerNorm,
+    Linear,
+    Residual,
+    ResidualConditional,
+    ResidualGeneration,
+    Sum,
+    Transformer,
+)
 from constructions.activations import GELU
 from constructions.residual import ARCHITECTURES
 from proofs import ObligationError, get_claim
@@ -125,6 +135,25 @@ def test_zeros_that_make_up_a_width_change_no_obligation(
         if name in spares:
             assert stream["spare"] == spares[name]
             assert all(item.discharge().holds for item in subject.obligations("here"))
+
+
+def test_a_class_made_from_a_known_one_is_refused() -> None:
+    """It may compute anything, as a layer whose weights are 0 and that adds a number beside them."""
+    right = _subject("residual-theorem-1.gpt-neox")
+    for name, kind in (("mlp 0", Linear), ("attention 1", Attention), ("norm before readout", LayerNorm)):
+        made = type(kind.__name__, (kind,), {})
+
+        def other(layer: Any, name: str = name, made: type = made) -> Any:
+            if layer.name == name:
+                return made(**{item.name: getattr(layer, item.name) for item in fields(layer) if item.init})
+            held = "branches" if isinstance(layer, Sum) else "layers"
+            inner = tuple(map(other, getattr(layer, held, ())))
+            return layer.changed(**{held: inner}) if inner else layer
+
+        changed = replace(right, layers=tuple(map(other, right.layers)))
+        assert any(type(layer) is made for layer in changed.leaves)
+        with pytest.raises(ObligationError):
+            OBLIGATIONS["residual-theorem-1.gpt-neox-layers"].discharge(changed)
 
 
 def test_another_activation_is_refused() -> None:
