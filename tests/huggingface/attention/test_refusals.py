@@ -83,6 +83,26 @@ def test_an_adapter_of_another_model(folder: Path, kind: str) -> None:
         refused("adapter: expected one of this model, with num_attention_heads 2", headed, folder / kind, TOKENS)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_prefix_that_is_not_finite_shows_nothing(number: float) -> None:
+    made = adapted(model("llama"))
+    with torch.no_grad():
+        made.prompt_encoder["default"].embedding.weight[0] = number
+    report = prefix_report(made, None, TOKENS)
+    assert [verdict.holds for verdict in report.verdicts] == [None, None]
+    assert report.layers[0].objection == "the scores with the prefix are not finite"
+
+
+@pytest.mark.parametrize("given", [5, "x", [[2, 3], [2, 3]], (0, 1, 2, 3, 4, 5, 6), 2.5])
+def test_positions_that_are_no_fair_ones(given: Any) -> None:
+    refused("position_ids: expected 2..8, where the content", adapted(model("gpt2")), None, TOKENS, position_ids=given)
+
+
+@pytest.mark.parametrize("given", [range(2, 9), tuple(range(2, 9)), [list(range(2, 9))], torch.arange(2, 9)])
+def test_fair_positions_in_any_form(given: Any) -> None:
+    assert prefix_report(adapted(model("gpt2")), None, TOKENS, position_ids=given).holds
+
+
 def test_embeddings_that_are_narrower_than_the_layers(tmp_path: Path) -> None:
     """Virtual tokens of a prompt are as wide as embeddings; peft takes the layers' width where it is not told."""
     import peft

@@ -198,6 +198,8 @@ def _objection(calls: LayerCalls, of: OperationError) -> str | None:
     projections = known.projections(calls.layer.attention)
     for words, call in (("with the prefix", calls.joined), ("without it", calls.alone)):
         for deviation in (*projected(call, projections, of), scores_read(call, of)):
+            if not np.isfinite(deviation.left).all():
+                return f"{deviation.where} {words} are not finite"
             exact, bounded = deviation.left == deviation.right, np.isfinite(np.asarray(deviation.bound))
             if not (exact | (bounded & (deviation.used() <= 1))).all():
                 return f"{deviation.where} {words} are not those of its weights and rows within rounding errors"

@@ -74,7 +74,8 @@ def check_positions(position_ids: Any, prefix: int, count: int) -> None:
     """Refuse positions of the content that are not those behind the prefix: the two passes would not be comparable."""
     if position_ids is None:
         return
-    given = position_ids.tolist() if hasattr(position_ids, "tolist") else list(position_ids)
+    given = list(position_ids) if isinstance(position_ids, (range, tuple)) else position_ids
+    given = given.tolist() if hasattr(given, "tolist") else given
     fair = fair_positions(prefix, count)
     if given not in (fair, [fair]):
         raise InvalidArgument(
