@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from constructions.formats import FORMATS
-from constructions.validation import InvalidArgument, check_choice, reject
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.extras import needed
 from verify.huggingface.attention.known import known_attention, known_names
 from verify.huggingface.attention.recording import Layer
@@ -129,6 +129,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
             adapted = model
             active, names = model.active_adapter, tuple(model.peft_config)
             name = active if adapter is None else check_choice("adapter", adapter, names)
+            _check_sizes(model.peft_config[name], model.get_base_model())
             if name != active:
                 stack.callback(model.set_adapter, active)
                 model.set_adapter(name)
@@ -139,6 +140,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
         kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
         if kind is None:
             reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
+        prefix = check_integer("num_virtual_tokens", config.num_virtual_tokens, 1)
         layers = _layers(base)
         _check_mode(adapted)
         implementation = base.config._attn_implementation  # transformers has no other name for it
@@ -147,7 +149,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
                 f"model: expected attention weights, which {implementation} does not give; load the model with"
                 ' attn_implementation="eager"'
             )
-        yield Opened(base, adapted, shown, kind, int(config.num_virtual_tokens), layers)
+        yield Opened(base, adapted, shown, kind, prefix, layers)
 
 
 def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> Any:
@@ -162,7 +164,7 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
         stack.callback(parameter.requires_grad_, parameter.requires_grad)
     try:
         config = peft.PeftConfig.from_pretrained(str(folder), local_files_only=True)
-        _check_sizes(config, model.config.get_text_config())
+        _check_sizes(config, model)
         found = peft.PeftModel.from_pretrained(
             model, str(folder), config=config, torch_device=str(model.device), local_files_only=True
         )
@@ -194,12 +196,14 @@ def tokens_of(directory: str | Path, text: str) -> list[int]:
     return tokens
 
 
-def _check_sizes(config: Any, model: Any) -> None:
+def _check_sizes(config: Any, base: Any) -> None:
     """Refuse an adapter whose sizes are not the model's; peft finds some of them only when it runs."""
+    model = base.config.get_text_config()
     kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
     heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
     size = getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads
-    width = heads * size if kind == CACHED else model.hidden_size
+    # embeddings may be narrower than the layers, as in OPT of 350 million parameters
+    width = heads * size if kind == CACHED else base.get_input_embeddings().weight.shape[1]
     wanted = {"num_layers": model.num_hidden_layers, "token_dim": width}
     if kind == CACHED:
         wanted["num_attention_heads"] = heads
@@ -226,7 +230,8 @@ def _layers(base: Any) -> list[Layer]:
 
 
 def _check_mode(model: Any) -> None:
-    if model.training:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if model.training or any(module.training for module in base.modules()):
         raise InvalidArgument("model: expected it in evaluation mode, without dropout; call model.eval()")
 
 
