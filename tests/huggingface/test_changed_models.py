@@ -18,7 +18,14 @@ from tests.huggingface.bounds import bounds, strays
 from tests.huggingface.test_families import TOKENS, in_float64
 from tests.huggingface.test_reading import CONFIGS, PROMISE, drawn
 from verify import exhaust
-from verify.huggingface import HuggingFaceBackend, different_tensors, from_huggingface, to_huggingface
+from verify.huggingface import (
+    HuggingFaceBackend,
+    different_tensors,
+    from_huggingface,
+    to_huggingface,
+    to_multitask,
+    to_peft,
+)
 
 pytestmark = [pytest.mark.extras, pytest.mark.filterwarnings("ignore:Position ids are not supported")]
 
@@ -238,3 +245,22 @@ def test_reduced_products_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = to_huggingface(ResidualGeneration(3, 2))
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
     assert HuggingFaceBackend(model).name.startswith("GPT2LMHeadModel float32 at precision high, sdpa attention")
+
+
+def test_a_model_of_other_weights_gets_no_adapter() -> None:
+    """Its stream is as wide: the adapter would select something, but nothing that is promised."""
+    pytest.importorskip("peft")
+    construction = ResidualGeneration(5, 5)
+    model = to_huggingface(construction)
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] += 1
+    for call in (to_peft, to_multitask):
+        target: Any = [1, 2, 3, 4, 0] if call is to_peft else [[1, 2, 3, 4, 0]]
+        with pytest.raises(
+            InvalidArgument, match=r"model: expected the exact weights of .* but lm_head\.weight differs"
+        ):
+            call(construction, target, model=model)
+        with pytest.raises(InvalidArgument, match=r"model: expected one of .* but it is another: config: expected"):
+            call(construction, target, model=to_huggingface(ResidualGeneration(4, 5, width=15)))
+        with pytest.raises(InvalidArgument, match="construction: expected a Construction but got a int"):
+            call(3, target)  # type: ignore[arg-type]
