@@ -69,6 +69,8 @@ def test_defaults_of_the_model_that_change_its_tokens_are_seen() -> None:
     model.generation_config.suppress_tokens = [1]
     verdict = exhaust(construction, HuggingFaceBackend(model))
     assert verdict.holds is False
+    assert verdict.parameters["generation_config"] == {"suppress_tokens": [1]}
+    assert "generation_config" not in exhaust(construction, HuggingFaceBackend(to_huggingface(construction))).parameters
     ended = to_huggingface(construction)
     ended.generation_config.eos_token_id = 2
     ended.generation_config.pad_token_id = 2

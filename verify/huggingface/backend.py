@@ -27,6 +27,9 @@ from verify.running.trace import Trace
 #: How virtual tokens reach the model: an adapter of peft, or the argument ``inputs_embeds``.
 Through = Literal["peft", "inputs_embeds"]
 
+#: Fields of a generation configuration that a run gives itself, or that say nothing of tokens.
+_GIVEN = frozenset({"max_new_tokens", "do_sample", "use_cache", "transformers_version"})
+
 
 @final
 class HuggingFaceBackend(Backend):
@@ -121,9 +124,13 @@ class HuggingFaceBackend(Backend):
         return f"{' on '.join(self._described)} is now {' on '.join(now._described)}"
 
     def settings(self, specification: Specification) -> Mapping[str, Any]:
-        """Return how virtual tokens reach the model, and whether there is a cache."""
+        """Return how virtual tokens reach the model, whether there is a cache, and what changes what is generated."""
         through = {"through": self.through} if specification.layout.virtual else {}
-        return through if specification.layout.read is not None else {**through, "use_cache": self.use_cache}
+        if specification.layout.read is not None:
+            return through
+        own = self.model.generation_config.to_diff_dict()
+        changed = {name: value for name, value in own.items() if name[0] != "_" and name not in _GIVEN}
+        return {**through, "use_cache": self.use_cache, **({"generation_config": changed} if changed else {})}
 
     def code(self) -> tuple[object, ...]:
         """Return the class, its configurations, and a digest of parameters and buffers."""

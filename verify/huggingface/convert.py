@@ -57,6 +57,8 @@ def to_huggingface(
     """
     transformers = needed("transformers", PURPOSE)
     fmt = get_format(dtype)
+    if not isinstance(attn_implementation, str):
+        reject("attn_implementation", "a name, such as 'eager' or 'sdpa'", attn_implementation)
     decoder = decoder_of(construction)
     fitted = _fitted(construction, decoder, family, config, dtype)
     if config is None:
