@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constructions import ResidualConditional
+from constructions.residual import ARCHITECTURES
 from proofs.claims.claim import PAPER, Claim
 from proofs.claims.plan import Step, up_to
 from proofs.residual.obligations import CONDITIONAL, CONDITIONAL_OBLIGATIONS
@@ -15,8 +16,8 @@ CLAIM = Claim(
         " default norms (weights of 1, biases of 0) and uniform attention of one head, that answer every token X with"
         " m(X), for ANY map m of the vocabulary, when their context starts with one virtual token that holds"
         " (m(0)/V, ..., m(V-1)/V). Their widths are 2V + 5 for GPT-2 and OPT, 2V + 3 for Llama, 2V + 5 for GPT-NeoX,"
-        " the last two rounded up to a multiple of 2 and of 8. They have one block, GPT-NeoX two. Every factor of a norm"
-        " is common to the numbers that the readout compares, and no argmax sees it."
+        " the last two rounded up to a multiple of 2 and of 8. They have one block, GPT-NeoX two. Every factor of a"
+        " norm is common to the numbers that the readout compares, and no argmax sees it."
     ),
     latex=(
         r"\forall V \ge 1\ \exists\, \text{language model}\ \forall m: \{0..V-1\} \to \{0..V-1\}\ \forall X:\quad"
@@ -27,10 +28,9 @@ CLAIM = Claim(
     obligations=CONDITIONAL_OBLIGATIONS,
     plan=(
         Step("exhausted", "floats", {"vocab_size": 4}),
-        *(
-            Step("exhausted", "floats", {"vocab_size": 4}, {"architecture": name})
-            for name in ("opt", "llama", "gpt-neox")
-        ),
+        *(Step("exhausted", "floats", {"vocab_size": 4}, {"architecture": name}) for name in [*ARCHITECTURES][1:]),
+        *(Step("certified", "floats", {"vocab_size": 16}, {"architecture": name}) for name in ARCHITECTURES),
+        Step("certified", "real", {"vocab_size": 16}),
         Step("fuzzed", "floats", {"vocab_size": up_to(94)}),
     ),
     caveat=(

@@ -9,21 +9,40 @@ import numpy as np
 import pytest
 
 from constructions import (
+    Argmin,
     ConditionalGeneration,
     Domain,
+    HandBuilt,
     Hardmax,
     InvalidArgument,
+    Linear,
     LongerInputs,
     LongerResponses,
     RationalSoftmax,
     Softmax,
+    Transformer,
     UnconditionalGeneration,
     specify,
 )
+from tests.evidence.hand_built import InductionHead, TwoDigitAdder
 from verify import RationalArithmetic, Runner, get_arithmetic
 from verify.conformance import case_of, known_answers
 from verify.conformance.answers import count_of
 from verify.evidence.kinds import EXHAUSTED, FUZZED
+
+HEAVY, OTHERS = pytest.mark.heavy, ("float64", "float16")
+
+
+class Smallest(HandBuilt):
+    """Read at both positions, by the smallest logit, without virtual tokens."""
+
+    specification = specify(Domain.of(3, 2), lambda x: x, read=(0, 1), decoding=Argmin())
+    transformer = Transformer(
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        (Linear([[-1, 0, 0, 0, 0], [0, -1, 0, 0, 0], [0, 0, -1, 0, 0]], activation=None, name="readout"),),
+        2,
+    )
+
 
 CONSTRUCTIONS = [
     UnconditionalGeneration(6, 5),
@@ -33,13 +52,16 @@ CONSTRUCTIONS = [
     UnconditionalGeneration(4, 4, mask="none"),
     UnconditionalGeneration(4, 4, temperature=Softmax(60, "length")),
     UnconditionalGeneration(4, 4, temperature=Hardmax()),
+    InductionHead(3, 4),
+    TwoDigitAdder(),
+    Smallest(),
 ]
 
 
 @pytest.mark.parametrize("construction", CONSTRUCTIONS, ids=repr)
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", *(pytest.param(name, marks=HEAVY) for name in OTHERS)])
 def test_the_bounds_hold_what_kernels_give(construction: Any, dtype: str) -> None:
-    answers = known_answers(construction, dtype, cases=30)
+    answers = known_answers(construction, dtype, cases=15)
     assert answers.allowed is not None
     assert answers.exact is not None
     kinds = ["torch", "structured"] + (["numpy"] if dtype != "bfloat16" else [])
@@ -50,10 +72,16 @@ def test_the_bounds_hold_what_kernels_give(construction: Any, dtype: str) -> Non
         inside = (outcome.logits >= answers.allowed.low) & (outcome.logits <= answers.allowed.high)
         assert inside[right].all()
         assert right.any()
-    # and nothing that differs from the exact logit by much more than the roundings of a few operations
-    unit = float(answers.fmt.unit_roundoff)
-    largest = np.abs(answers.exact.high).max()
-    assert (answers.allowed.high - answers.allowed.low).max() < 64 * unit * max(1, largest)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_the_bounds_hold_little_else(dtype: str) -> None:
+    """They are a few roundings wide, of logits whose terms are below 1."""
+    for construction in (UnconditionalGeneration(6, 5), ConditionalGeneration(7)):
+        answers = known_answers(construction, dtype, cases=10)
+        assert answers.allowed is not None
+        unit = float(answers.fmt.unit_roundoff)
+        assert (answers.allowed.high - answers.allowed.low).max() < 16 * unit
 
 
 @pytest.mark.parametrize(

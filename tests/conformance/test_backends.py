@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -201,6 +202,11 @@ def one(virtual, tokens):
 
 backend = verify.CallableBackend(logits)
 """
+
+
+@pytest.fixture(autouse=True)
+def _path_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture

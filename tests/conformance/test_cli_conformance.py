@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from verify import Verdict
 from verify.cli.app import run
 
 T1 = ["conformance", "theorem-1", "--vocab", "3", "--context", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _path_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 def _json(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -56,7 +55,6 @@ def _held_mask(mask: Mask, context_size: int) -> Tensor:
     return torch.from_numpy(whole_mask(mask, context_size))
 
 
-@lru_cache(maxsize=64)
 def whole_mask(mask: Mask, context_size: int) -> Bool[np.ndarray, "context context"]:
     """Return what each position of a full context sees, where shorter sequences see the corner of it.
 
