@@ -17,7 +17,7 @@ from constructions import InvalidArgument
 from tests.huggingface.attention.small import SIZES, TOKENS, adapted, model, saved
 from verify.huggingface import draw_model, drawn_report, fuzz_attention, load_model, prefix_report
 from verify.huggingface.attention.known import DESIGNS, Sizes
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 
 pytestmark = pytest.mark.extras
 
