@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import flint
 import numpy as np
@@ -120,6 +120,23 @@ class Activation(ABC):
     def pieces(self) -> Pieces | None:
         """Return the points where the slope changes, and the slopes; ``None`` where it is affine nowhere."""
         return None
+
+    def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb | None:
+        """Return an upper bound of ``|f(x) - max(0, x)|`` for ``nearest <= |x| <= farthest``; ``None`` where unknown.
+
+        Args:
+            nearest: not below 0.
+            farthest: not below ``nearest``.
+
+        """
+        return None
+
+    #: of an activation that :meth:`beside_relu` knows of: how fast ``ln(f(x)/x)`` rises at most, for positive ``x``
+    ratio_slope: ClassVar[Fraction] = Fraction(0)
+
+    def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
+        """Return bounds of ``f(x)/x`` between two positive numbers, where :meth:`beside_relu` knows the activation."""
+        raise NotImplementedError
 
     def apply(self, operations: Operations[_WeightT, _RowsT, _ScoresT], rows: _RowsT) -> _RowsT:
         """Return the function of every coordinate of rows, in an arithmetic."""

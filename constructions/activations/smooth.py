@@ -57,6 +57,18 @@ class AtZero(Activation):
         return Fraction(0) if value == 0 else None
 
 
+class NearRelu(AtZero, Valley):
+    """``x s(x)`` with ``s`` rising and ``s(x) + s(-x) = 1``: beside ReLU it is ``f(-|x|)``, on both sides of 0."""
+
+    def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb | None:
+        """Return the largest ``-f(-|x|)``: right of 0, ``x - f(x) = x s(-x) = -f(-x)``."""
+        return -self.enclosure(-farthest, -nearest)[0].lower()
+
+    def ratio(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
+        """Return ``s`` at both ends."""
+        return self.ball(low) / low, self.ball(high) / high
+
+
 def _overflown(fmt: Format) -> Fraction:
     """Return ``1/max``: where ``exp(-x)`` overflows, a kernel returns 0 for a sigmoid of less than about this."""
     return 1 / held_as(fmt).largest
@@ -133,7 +145,7 @@ class Tanh(AtZero, Rising):
 
 
 @final
-class Silu(AtZero, Valley):
+class Silu(NearRelu):
     """``x/(1 + e^-x)``, also called swish: its slope is ``s(x) (1 + x s(-x))`` with the sigmoid ``s``.
 
     Right of 0 the second factor is positive. At ``x = -t`` it is ``1 - t s(t)``, and ``t s(t)`` rises: one change of
@@ -141,6 +153,7 @@ class Silu(AtZero, Valley):
     """
 
     name = "silu"
+    ratio_slope = Fraction(1, 2)  # of ln s at x: s(-x)
 
     def latex(self, argument: str) -> str:
         """Return LaTeX."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.masks import Mask
@@ -28,6 +28,8 @@ class Layer(Weighted[WeightT]):
     Subclasses have a field ``name``, and may have fields ``bindings`` and ``family``.
     """
 
+    #: whether it divides a row by a length of its own, which bounds of each coordinate forget
+    rescales: ClassVar[bool] = False
     #: layers of one family have the same expressions and differ in their bindings; empty for a layer of its own
     family = ""
 

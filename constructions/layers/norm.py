@@ -32,6 +32,7 @@ class Norm(Layer[WeightT]):
     bias: WeightT | None = held("b", optional=True)
     name: str = "norm"
 
+    rescales: ClassVar[bool] = True
     #: whether the mean of the coordinates is taken off first, and whether squares are averaged or added up
     centred: ClassVar[bool] = False
     mean: ClassVar[bool] = True

@@ -29,6 +29,8 @@ CLAIM = Claim(
     plan=(
         Step("exhausted", "floats", {"vocab_size": 4}),
         *(Step("exhausted", "floats", {"vocab_size": 4}, {"architecture": name}) for name in [*ARCHITECTURES][1:]),
+        *(Step("certified", "floats", {"vocab_size": 16}, {"architecture": name}) for name in ARCHITECTURES),
+        Step("certified", "real", {"vocab_size": 16}),
         Step("fuzzed", "floats", {"vocab_size": up_to(94)}),
     ),
     caveat=(

@@ -48,7 +48,8 @@ def final_norm(norm: Norm) -> Given:
 def test_one_norm_before_the_readout(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = certify(final_norm(norm), BallArithmetic())
     assert verdict.holds is True
-    monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
+    for finer in ("relational", "factored"):
+        monkeypatch.setattr(all_targets, finer, lambda arithmetic: None)
     assert certify(final_norm(norm), BallArithmetic()).holds is None
 
 
@@ -57,7 +58,8 @@ def test_one_norm_before_the_readout(norm: Norm, monkeypatch: pytest.MonkeyPatch
 def test_one_norm_before_the_readout_in_floats(norm: Norm, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = certify(final_norm(norm), rounded(dtype), points=1)
     assert verdict.holds is True
-    monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
+    for finer in ("relational", "factored"):
+        monkeypatch.setattr(all_targets, finer, lambda arithmetic: None)
     assert certify(final_norm(norm), rounded(dtype), points=1).holds is None
 
 
@@ -132,7 +134,8 @@ def pre_norm() -> Given:
 def test_a_pre_norm_model_of_theorem_1(monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = certify(pre_norm(), BallArithmetic())
     assert verdict.holds is True, verdict.reason
-    monkeypatch.setattr(all_targets, "relational", lambda arithmetic: None)
+    for finer in ("relational", "factored"):
+        monkeypatch.setattr(all_targets, finer, lambda arithmetic: None)
     assert certify(pre_norm(), BallArithmetic()).holds is None
 
 

@@ -51,11 +51,9 @@ def test_targets_that_are_given(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert [case["target"] for case in json.loads(a)] == [[3, 0], [1, 2]]
 
 
-def test_a_construction_of_ones_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("own_folder")
+def test_a_construction_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     """Promised is a shift that is not made: its export is falsified, and one without the shift holds."""
-    monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(SOURCE)
     words = ("export", "own.py:Shifted", "--vocab", "3")
     write = ("--format", "safetensors", "--out", "m.safetensors")

@@ -180,6 +180,7 @@ def _scores(rng: np.random.Generator, shape: tuple[int, ...], fmt: str, kind: st
 def by_name() -> Mapping[str, Method]:
     """Return every killer; made when asked, as the modules under test must be those of the mutant."""
     from tests.mutation import certifier_activations as activations
+    from tests.mutation import certifier_factors as factored
     from tests.mutation import certifier_layers as layers
     from tests.mutation import certifier_liars as liars
     from tests.mutation import certifier_networks as nets
@@ -213,6 +214,9 @@ def by_name() -> Mapping[str, Method]:
             "lines, floats": relations.floats_along_lines("bfloat16"),
             "lines, balls": relations.balls_along_lines(),
             "symbols": symbolic.symbols,
+            "factors, real": factored.factors(None),
+            "factors, floats": factored.factors("bfloat16", "float32"),
+            "factors, models": factored.models,
             "norms, floats": symbolic.scaled("bfloat16", "float32"),
             "operations": single.operations(*FORMATS),
             "absorption": single.absorption,

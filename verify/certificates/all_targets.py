@@ -8,6 +8,7 @@ induction. Nothing here knows a construction's closed form.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Generic
@@ -27,7 +28,7 @@ from verify.arithmetic.spec import Setting
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
-from verify.certificates.relational import relational
+from verify.certificates.relational import factored, relational
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -111,8 +112,9 @@ def certify(
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_one_pass(bound.model, construction.layout.response)
+            ways = _Ways(bound, points)
             for batch in cells(construction, budget=budget):
-                _certify_batch(construction, bound, batch, found, points)
+                _certify_batch(construction, ways.margins(batch), batch, found)
                 progress(batch.step, construction.layout.response)
                 if found.reason is not None:
                     break
@@ -220,16 +222,46 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
     return forward(bound.model, rows, count, last_only=True, trace=trace)
 
 
-def related(bound: Bound[WeightT, RowsT, ScoresT]) -> Bound[Any, Any, Any] | None:
-    """Return the construction in an arithmetic that keeps relations between coordinates, which bounds of each forget.
+class _Ways:
+    """Margins of batches, in arithmetics that keep more and more relations between coordinates.
 
-    That takes longer, and is of use where bounds alone decide nothing. ``None`` where no relations are known.
+    Bounds of each coordinate come first, and whatever takes longer where they decide nothing. Factors of norms, which
+    such bounds forget, come first in the batches after one that they decide.
     """
-    arithmetic = relational(bound.arithmetic)
-    if arithmetic is None:
-        return None
-    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-    return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+
+    def __init__(self, bound: Bound[Any, Any, Any], points: int) -> None:
+        """Start from bounds of each coordinate."""
+        self._bound, self._points, self._factors_first = bound, points, False
+        self._normed = any(layer.rescales for layer in bound.model.transformer.leaves)
+
+    def _in(self, arithmetic: EnclosingArithmetic[Any, Any, Any] | None) -> Bound[Any, Any, Any] | None:
+        if arithmetic is None:
+            return None
+        bound = self._bound
+        model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+        return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+
+    def _bounds(self) -> Iterator[tuple[bool, Bound[Any, Any, Any] | None]]:
+        """Yield the construction in one arithmetic after the other, each made when it is asked for."""
+        first = self._factors_first
+        if first:
+            yield True, self._in(factored(self._bound.arithmetic))
+        yield False, self._bound
+        if self._normed and not first:
+            yield True, self._in(factored(self._bound.arithmetic))
+        yield False, self._in(relational(self._bound.arithmetic))
+
+    def margins(self, batch: Cells) -> Margins:
+        """Return lower bounds of the margins; whichever arithmetic they come from holds by itself."""
+        lower = np.full(len(batch.expected), np.nan)
+        for by_factors, bound in self._bounds():
+            if bound is None:
+                continue
+            lower = np.fmax(lower, _margins(bound, batch, self._points).lower)  # the other one for NaN
+            if Margins(lower).certain.all():
+                self._factors_first = by_factors
+                break
+        return Margins(lower)
 
 
 def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
@@ -239,13 +271,7 @@ def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
 
 
-def _certify_batch(
-    construction: Construction, bound: Bound[Any, Any, Any], batch: Cells, found: _Found, points: int
-) -> None:
-    margins = _margins(bound, batch, points)
-    finer = None if margins.certain.all() else related(bound)
-    if finer is not None:  # either bound holds by itself; fmax takes the other one for NaN
-        margins = Margins(np.fmax(margins.lower, _margins(finer, batch, points).lower))
+def _certify_batch(construction: Construction, margins: Margins, batch: Cells, found: _Found) -> None:
     found.count += len(batch.expected)
     found.members += batch.members
     found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN

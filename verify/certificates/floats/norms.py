@@ -79,7 +79,7 @@ _CENTRED = (
 
 
 @dataclass(frozen=True)
-class _Errors:
+class NormErrors:
     """How far what a kernel computes of a row may be off; arrays are batch x rows x 1, but ``off``, which is as wide.
 
     Attributes:
@@ -90,6 +90,7 @@ class _Errors:
         top: the largest.
         of_root: relative, of the root's reciprocal.
         mean: of the mean in two passes.
+        merged: of a merged mean.
         distance: of the root of a merged sum of squares.
         off: of ``c_i``.
 
@@ -102,6 +103,7 @@ class _Errors:
     top: Any
     of_root: Any
     mean: _Array
+    merged: _Array
     distance: _Array
     off: _Array
 
@@ -132,11 +134,28 @@ class NormBounds(Assuming):
         grid = np.where(nothing, EVERYTHING, grids).min(axis=(0, 1), initial=EVERYTHING)
         return tainted(self.box(least, most, grid, exact=False), wild)
 
+    def errors_of_rows(
+        self, spread: Spread, *, centred: bool, mean: bool, eps: Fraction
+    ) -> tuple[NormErrors, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Return how far what a kernel computes of whole rows may be off, and where one of its sums may overflow.
+
+        Args:
+            spread: of the rows, whose sums of squares may be bounded by more than their coordinates.
+            centred: whether the mean is taken off.
+            mean: whether squares are averaged.
+            eps: added under the root.
+
+        """
+        self.assume(_CENTRED if centred else _PLAIN)
+        with np.errstate(all="ignore"):
+            errors = self._errors(spread, eps, centred=centred, mean=mean)
+            return errors, self._overflows(spread, errors, centred=centred)
+
     @property
     def _smallest(self) -> Any:
         return self._dtype.type(float(self.kernel.smallest))
 
-    def _errors(self, spread: Spread, eps: Fraction, *, centred: bool, mean: bool) -> _Errors:
+    def _errors(self, spread: Spread, eps: Fraction, *, centred: bool, mean: bool) -> NormErrors:
         number, width, inner = self._dtype.type, spread.width, self.kernel.accumulator or self.fmt
         u, tiny = number(float(self.fmt.unit_roundoff)), self._smallest
         fine, finest = number(float(inner.unit_roundoff)), number(float(Kernel(inner).smallest))
@@ -159,7 +178,7 @@ class NormBounds(Assuming):
             distance = (apart + np.sqrt(number(width)) * tiny) * (1 + own)
             furthest = np.maximum(in_passes, merged)
             off = furthest + u * (spread.sizes + spread.centre + furthest) + 2 * tiny
-        return _Errors(
+        return NormErrors(
             np.maximum(1 - count * u, 0) / divisor * (1 - own),
             np.exp(count * u) / divisor * (1 + own),
             np.maximum(1 - 8 * u, 0) / divisor * (1 - own),
@@ -167,11 +186,12 @@ class NormBounds(Assuming):
             (added * (1 + 2 * u) + lost) * (1 + own),
             2 * RSQRT_ULPS * u,
             in_passes,
+            merged,
             distance,
             off,
         )
 
-    def _overflows(self, spread: Spread, errors: _Errors, *, centred: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _overflows(self, spread: Spread, errors: NormErrors, *, centred: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a partial sum may be beyond the largest number; a merge holds ``d`` times a squared distance."""
         width, largest = spread.width, self._dtype.type(float(self.fmt.largest))
         growth = np.exp((width + 14) * self._dtype.type(float(self.fmt.unit_roundoff)))
@@ -182,7 +202,7 @@ class NormBounds(Assuming):
         return np.asarray(~((most <= largest) & (errors.top + most <= largest)) | (width > largest))
 
 
-def _kept(spread: Spread, errors: _Errors) -> _Array:
+def _kept(spread: Spread, errors: NormErrors) -> _Array:
     """Return what part of the root of the sum of squares is left at least by merging."""
     lost = np.where(errors.distance > 0, errors.distance / np.sqrt(spread.least), 0)
     return np.asarray(np.maximum(1 - lost, 0))
@@ -193,14 +213,14 @@ def _outward(values: _Array, own: Any) -> _Array:
     return np.asarray(values + own * np.abs(values))
 
 
-def _quotient(spread: Spread, errors: _Errors, z: _Array) -> _Array:
+def _quotient(spread: Spread, errors: NormErrors, z: _Array) -> _Array:
     """Return upper bounds of ``z_i F`` over a row's bounds, for ``z_i <= z``; of ``-z_i F`` for ``-z_i <= z``."""
     size = np.abs(z)
     positive = _largest(spread, errors, size) * (1 + errors.of_root)
     return np.asarray(np.where(z >= 0, positive, -_least(spread, errors, size) * (1 - errors.of_root)))
 
 
-def _largest(spread: Spread, errors: _Errors, z: _Array) -> _Array:
+def _largest(spread: Spread, errors: NormErrors, z: _Array) -> _Array:
     """Return upper bounds of ``z_i / sqrt(root's argument)`` for ``0 <= z_i <= z``.
 
     Each is right by itself. With a merged sum of squares off by ``H``: for any ``K > 1``, either ``sqrt(S) <= K H``, so
@@ -223,14 +243,14 @@ def _largest(spread: Spread, errors: _Errors, z: _Array) -> _Array:
     return np.asarray(np.where(z == 0, 0, found))
 
 
-def _single(spread: Spread, errors: _Errors, z: _Array) -> _Array:
+def _single(spread: Spread, errors: NormErrors, z: _Array) -> _Array:
     """Return the least that a sum is by its largest term: adding what is not negative makes no sum smaller."""
     if spread.share != 1:
         return np.zeros_like(z)
     return np.asarray(np.maximum(spread.alone, z * z) * errors.single)
 
 
-def _least(spread: Spread, errors: _Errors, z: _Array) -> _Array:
+def _least(spread: Spread, errors: NormErrors, z: _Array) -> _Array:
     """Return lower bounds of ``z_i / sqrt(root's argument)`` for ``z_i >= z >= 0``."""
     found = []
     for sums in (spread.most, spread.rest[1] + spread.share * z * z):

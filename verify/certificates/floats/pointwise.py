@@ -38,9 +38,7 @@ class ActivationBounds(Assuming):
         if not 2 * error.ulps * self.fmt.unit_roundoff < 1:
             raise ArithmeticError(f"{activation.name}: an error of {error.ulps} units is no bound in {self.fmt.name}")
         whole = not error.ulps and not error.absolute
-        if not whole:
-            absolute = f" and {float(error.absolute):.2g}" if error.absolute else ""
-            self.assume(f"{activation.name} right within {error.ulps} units in the last place{absolute}")
+        self.assume_activation(activation)
         known = np.maximum(np.abs(rows.low), np.abs(rows.high)) <= float(self.fmt.largest / 2)
         low, high = (np.where(known, part, 0) for part in (rows.low, rows.high))
         ends = np.stack([low.reshape(-1), high.reshape(-1)], axis=1)
@@ -52,6 +50,13 @@ class ActivationBounds(Assuming):
         above = np.where(known, self.rounded(above, up=True), np.inf)
         grid = grids_between(below, above, self.fmt).min(axis=(0, 1), initial=EVERYTHING)
         return self.box(below, above, grid, exact=whole and rows.exact and bool(known.all()))
+
+    def assume_activation(self, activation: Activation) -> None:
+        """Note an activation's allowance, unless it has none."""
+        error = activation.error(self.fmt)
+        if error.ulps or error.absolute:
+            absolute = f" and {float(error.absolute):.2g}" if error.absolute else ""
+            self.assume(f"{activation.name} right within {error.ulps} units in the last place{absolute}")
 
     def _enclosed(self, activation: Activation, low: Any, high: Any) -> tuple[Any, Any]:
         """Return bounds of what is computed for arguments between two numbers, before it is a float."""

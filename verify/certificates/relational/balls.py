@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import flint
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from verify.certificates.balls.arithmetic import BallArithmetic, BallRows, BallWeight
 from verify.certificates.balls.columns import Column, extreme, known_column, larger, smaller, zeros
 from verify.certificates.relational import monomials
 from verify.certificates.relational.ball_lines import BallLines
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.certificates.relational.factors.kernels import RealNumbers
 from verify.certificates.relational.related import Origin
 
 
@@ -21,6 +23,7 @@ class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
     def __init__(self, arithmetic: BallArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
         self.inner = BallArithmetic()  # of its own: an alternative that is undefined may be none of a cell's
+        self.kernels = RealNumbers()
 
     def finite(self, rows: BallRows) -> bool:
         """Return whether all bounds are finite."""
@@ -88,6 +91,26 @@ class BallEnclosures(Enclosures[BallWeight, BallRows, BallRows]):
     def varying(self, rows: BallRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single number in every cell."""
         return np.array([column is not None and not _single(column, place) for column in rows.columns])
+
+    def dense(self, weight: BallWeight) -> Float[np.ndarray, "rows columns"]:
+        """Return the entries; infinite where one is beyond float64."""
+        found = np.zeros(weight.shape)
+        for row, entries in enumerate(weight.entries):
+            for column, value in entries:
+                found[row, column] = float(value)  # of a ball of 128 bits, within two roundings of its number
+        return found
+
+    def of_numbers(
+        self, low: Float[np.ndarray, "cells rows width"], high: Float[np.ndarray, "cells rows width"]
+    ) -> BallRows:
+        """Return rows of all real numbers between the bounds."""
+        held = np.frompyfunc(flint.arb, 1, 1)
+        columns = []
+        for at in range(low.shape[2]):
+            least, most = (np.asarray(held(part[..., at]), dtype=object) for part in (low, high))
+            known = bool((low[..., at] == high[..., at]).all())
+            columns.append(None if known and not low[..., at].any() else Column(least, least if known else most))
+        return BallRows(tuple(columns), len(low), low.shape[1])
 
     def reads(self, weight: BallWeight) -> Bool[np.ndarray, "rows columns"]:
         """Return where a matrix is not 0."""

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 
 from constructions.operations import RowsT, WeightT
 from verify.certificates.enclosing import EnclosingArithmetic
+from verify.certificates.relational.factors.kernels import Kernels
 from verify.certificates.relational.related import Origin, Scaled
 
 InnerT = TypeVar("InnerT", default=Any)
@@ -27,10 +28,12 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
     Attributes:
         inner: the arithmetic of inner rows; its operations are those of the outer rows.
         symbols: the functions of :mod:`verify.certificates.relational.monomials` for the outer rows; ``None`` for none.
+        kernels: what computed numbers may be off by; ``None`` where the rules of rows with factors do not hold.
 
     """
 
     symbols: Any = None
+    kernels: Kernels | None = None
     inner: EnclosingArithmetic[WeightT, InnerT, Any]
 
     @abstractmethod
@@ -90,6 +93,16 @@ class Enclosures(ABC, Generic[WeightT, RowsT, InnerT]):
             bias: ``b``.
 
         """
+
+    @abstractmethod
+    def dense(self, weight: WeightT) -> Float[np.ndarray, "rows columns"]:
+        """Return a matrix as the nearest float64 numbers."""
+
+    @abstractmethod
+    def of_numbers(
+        self, low: Float[np.ndarray, "cells rows width"], high: Float[np.ndarray, "cells rows width"]
+    ) -> RowsT:
+        """Return outer rows of all numbers between float64 bounds that the arithmetic may have there."""
 
     @abstractmethod
     def reads(self, weight: WeightT) -> Bool[np.ndarray, "rows columns"]:

@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int
 from constructions.activations import KernelError, Pieces
 from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
 from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.directed import largest_of
+from verify.certificates.floats.directed import EVERYTHING, grids_between, largest_of, round_array, wide_dtype
 from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
+from verify.certificates.relational.factors.rounded import RoundedNumbers
 from verify.certificates.relational.float_lines import FloatLines
 from verify.certificates.relational.related import Origin, Scaled
 from verify.certificates.relational.scaled import ScaledMargins
@@ -27,6 +28,8 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
     def __init__(self, arithmetic: SparseArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
         self.inner: RoundedArithmetic = arithmetic.base
+        if not self.inner.rounding.rounds_factors:
+            self.kernels = RoundedNumbers(self.inner)
 
     def count(self, rows: SparseRows) -> int:
         """Return the number of rows."""
@@ -101,6 +104,19 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
         """Return lower bounds of the margins of logits that read rows with one factor each."""
         margins = ScaledMargins(self.inner, weight, bias)
         return margins.lower(scaled.rows.dense(), scaled.normed.dense(), expected)
+
+    def dense(self, weight: RoundedWeight) -> Float[np.ndarray, "rows columns"]:
+        """Return the entries, which float64 holds."""
+        return weight.values.astype(np.float64)
+
+    def of_numbers(
+        self, low: Float[np.ndarray, "cells rows width"], high: Float[np.ndarray, "cells rows width"]
+    ) -> SparseRows:
+        """Return rows of all floats between the bounds: one not below a bound is not below the nearest float."""
+        fmt = self.inner.fmt
+        below, above = (round_array(part.astype(wide_dtype(fmt)), fmt) for part in (low, high))
+        grid = grids_between(below, above, fmt).min(axis=(0, 1), initial=EVERYTHING)
+        return _sparse(self.inner.box(below, above, grid, exact=False))
 
     def varying(self, rows: SparseRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single float in every cell."""

@@ -17,6 +17,7 @@ from constructions.ratios import Ratios
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational.arithmetic import RelationalArithmetic
 from verify.certificates.relational.enclosures import enclosures_of
+from verify.certificates.relational.factors.arithmetic import FactoredArithmetic
 from verify.certificates.relational.over import OverArithmetic
 from verify.certificates.relational.related import Related
 
@@ -28,6 +29,14 @@ def relational(arithmetic: EnclosingArithmetic[WeightT, Any, ScoresT]) -> Enclos
         return None
     found = RelationalArithmetic(arithmetic, enclosures)
     return found if enclosures.symbols is None else SymbolicArithmetic(found)
+
+
+def factored(arithmetic: EnclosingArithmetic[WeightT, Any, ScoresT]) -> EnclosingArithmetic[Any, Any, Any] | None:
+    """Return the arithmetic that keeps factors of norms for one pass over many cells; ``None`` where none is known."""
+    enclosures = enclosures_of(arithmetic)
+    if enclosures is None or enclosures.kernels is None:
+        return None
+    return FactoredArithmetic(arithmetic, enclosures, enclosures.kernels)
 
 
 class Symbols:
