@@ -8,14 +8,14 @@ part cancel, the error stays relative to that part. An error below the normal ra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.kernels import Kernels, SumError
-from verify.certificates.relational.factors.parts import Part, Reach, error_length, nothing, part
+from verify.certificates.relational.factors.parts import Part, Reach, error_length, part
 from verify.certificates.relational.factors.rows import Row
 from verify.certificates.relational.factors.table import ALONE, Monomial, Table, reduce_sum, slack
 
@@ -150,22 +150,24 @@ class Sums:
         allowed = self.kernels.sums(count.astype(np.float64), np.ones(len(count), dtype=np.bool_))
         whole = Row(rows[0].width, tuple(parts)).merged(self.table)
         self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
-        found = [self._rounded(one, allowed, len(rows)) for one in whole.parts]
-        return self._with_tiny(found, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
+        return self._summed(whole, rows, replace(allowed, tiny=allowed.tiny * (count > 1)), products=False)
 
-    def _rounded(self, one: Part, allowed: SumError, count: int) -> Part:
-        """Return a part of sums of numbers, with its errors before the last operation."""
-        size = one.size(self.table)
-        own = self._error(size, size, allowed, count) + slack(count) * size
-        length = one.norm(self.table) + error_length(own, one.monomial, self.table)
-        reach = one.reaching(self.table, own)
-        return part(
-            one.monomial, one.known, one.error + own, names=one.names, slopes=one.slopes, length=length, reach=reach
-        )
+    def _summed(self, whole: Row, terms: Sequence[Row], allowed: SumError, *, products: bool) -> Row:
+        """Return a sum with its errors, which are relative to its terms: these may cancel in the sum itself.
 
-    def _with_tiny(self, parts: Sequence[Part], tiny: _Array) -> Row:
-        found = Row(len(tiny), (*parts, part(ALONE, nothing(len(tiny)), tiny[None])))
-        return found.merged(self.table)
+        Args:
+            whole: the sum.
+            terms: what is added.
+            allowed: the allowances.
+            products: whether the terms are products, which may round.
+
+        """
+        before = [
+            (monomial, self._error(most, most * products, allowed, len(terms)))
+            for term in terms
+            for monomial, most in term.magnitudes(self.table)
+        ]
+        return whole.with_errors([*before, (ALONE, allowed.tiny[None])], self.table).loosened(self.table, allowed.last)
 
     def affine(self, row: Row, weight: Matrix | None, bias: Matrix | None) -> Row:
         """Return ``w * x + b``, the product rounded or not before the sum is."""

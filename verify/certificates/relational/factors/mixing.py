@@ -13,7 +13,7 @@ from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.linear import Sums
 from verify.certificates.relational.factors.parts import Part, Reach, error_length, nothing, part
 from verify.certificates.relational.factors.rows import Row
-from verify.certificates.relational.factors.table import ALONE, Table, slack
+from verify.certificates.relational.factors.table import ALONE, Table, reduce_sum, slack
 
 _Array = Float[np.ndarray, "..."]
 
@@ -37,7 +37,7 @@ class Mixing(Sums):
             if (least == 0).all() and (most == 0).all():
                 continue
             moving.append(row.nonzero(self.table))
-            weighted += self._weighted(row, least, most)
+            weighted.append(Row(row.width, tuple(self._weighted(row, least, most))))
         width = rows[0].width
         if not weighted:
             return Row(width, ())
@@ -45,10 +45,9 @@ class Mixing(Sums):
         known = all((low[:, at] == low[0, at]).all() and (high[:, at] == low[0, at]).all() for at in range(len(rows)))
         exact = known and bool(is_power_of_two(low[0]).all())
         allowed = self.kernels.sums(count.astype(np.float64), np.full(width, exact))
-        whole = Row(width, tuple(weighted)).merged(self.table)
-        self.table.note(self._magnitude(whole.magnitude(self.table), allowed))
-        found = self._with_tiny([self._rounded(one, allowed, len(rows)) for one in whole.parts], allowed.tiny)
-        return found.loosened(self.table, allowed.last)
+        whole = Row(width, tuple(one for term in weighted for one in term.parts)).merged(self.table)
+        self.table.note(self._magnitude(reduce_sum([term.magnitude(self.table) for term in weighted]), allowed))
+        return self._summed(whole, weighted, allowed, products=True)
 
     def _weighted(self, row: Row, low: _Array, high: _Array) -> list[Part]:
         first = float(low[0])
