@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutation.certifier_aimed_factors import Aimed, killers
+from tests.mutation.certifier_aimed import Aimed
+from tests.mutation.certifier_aimed_factors import killers
 
 
 @pytest.mark.parametrize("name", list(killers()))

@@ -9,92 +9,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from constructions.activations import GELU, SILU, TANH_GELU
-from constructions.lowering import lower
-from constructions.ratios import Ratios
 from tests.certificates.emulated import Array, add, fused, multiply, spacing, to_format
-from tests.certificates.own import rounded
-from verify.certificates.balls.arithmetic import BallArithmetic
+from tests.mutation.certifier_aimed import COARSE, Aimed, chain
 from verify.certificates.balls.columns import ball_precision
-from verify.certificates.relational import factored
-from verify.certificates.relational.factors.mixing import Mixing
-from verify.certificates.relational.factors.rows import Row
 
-#: bfloat16, with the largest errors.
-_COARSE = "bfloat16"
 _Check = Callable[[], Iterator[str]]
-_Numbers = Sequence[Any]
-
-
-class Aimed:
-    """Rows with factors in a format, in real numbers for ``None``; every row is a batch of cells of one position."""
-
-    def __init__(self, fmt: str | None = _COARSE) -> None:
-        base: Any = BallArithmetic() if fmt is None else rounded(fmt).for_cells()
-        self.over: Any = factored(base)
-
-    def rows(self, low: Sequence[_Numbers], high: Sequence[_Numbers] | None = None) -> Any:
-        """Return rows between numbers, cells x width."""
-        both = [[[Fraction(value) for value in row] for row in end] for end in (low, high or low)]
-        under = int(np.lcm.reduce([value.denominator for end in both for row in end for value in row], dtype=object))
-        ends = [np.array([[int(value * under) for value in row] for row in end])[:, None] for end in both]
-        return self.over.reals_between(*(Ratios(end, under) for end in ends))
-
-    def weight(self, values: Sequence[_Numbers]) -> Any:
-        """Return a matrix."""
-        exact = [[sp.Rational(*Fraction(value).as_integer_ratio()) for value in row] for row in values]
-        return self.over.weight(lower(sp.Matrix(exact).as_immutable(), {}))
-
-    def linear(self, rows: Any, values: Sequence[_Numbers], bias: _Numbers | None = None) -> Any:
-        """Return a linear map of rows."""
-        shift = None if bias is None else self.weight([[one] for one in bias])
-        return self.over.linear(rows, self.weight(values), shift)
-
-    def bounds(self, rows: Any, at: int = 0) -> tuple[Array, Array]:
-        """Return bounds of every coordinate, cells x width."""
-        low, high = rows.rows[at].hull(self.over.table)
-        return np.asarray(low), np.asarray(high)
-
-    def outside(self, name: str, rows: Any, computed: Any) -> Iterator[str]:
-        """Say where computed numbers, cells x width, are beyond bounds: by more than float64 itself is off."""
-        low, high = self.bounds(rows)
-        found = np.asarray(computed, dtype=np.float64)
-        own = 2.0**-44 * np.maximum(np.abs(low), np.abs(high))
-        bad = (found < low - own) | (found > high + own)
-        if bad.any() and not self.over.undefined:
-            cell, place = np.argwhere(bad)[0]
-            bound = [float(np.broadcast_to(end, found.shape)[cell, place]) for end in (low, high)]
-            yield f"{name}: {found[cell, place]!r} is not within {bound}"
-
-    def mix(self, low: _Numbers, high: _Numbers, rows: Sequence[Any]) -> Any:
-        """Return the sum of rows with weights between two."""
-        ends = (np.array([end], dtype=np.float64) for end in (low, high))
-        mixed: Row = Mixing(self.over.table, self.over.kernels).mix(*ends, [one.rows[0] for one in rows])
-        return type(rows[0])((mixed,))
-
-    def above(self, name: str, rows: Any, values: Sequence[_Numbers], bias: _Numbers, least: float) -> Iterator[str]:
-        """Say whether the margin of token 0 is above one of a kernel."""
-        shift = self.weight([[one] for one in bias])
-        cells = max(len(part.known) for part in rows.rows[0].parts)
-        expected = np.zeros(cells, dtype=np.int64)
-        found = self.over.margins(rows, self.weight(values), shift, expected, points=1).lower[0]
-        if not found <= (least if np.isinf(least) else least + 2.0**-44 * abs(least)):
-            yield f"{name}: a margin of {found!r}, and {least!r} is computed"
-
-
-def _chain(terms: Sequence[Any], fmt: str = _COARSE) -> Array:
-    """Return the sum of numbers one after another."""
-    total = np.asarray(terms[0], dtype=np.float64)
-    for term in terms[1:]:
-        total = add(total, np.asarray(term, dtype=np.float64), fmt)
-    return total
 
 
 def killer(*checks: _Check) -> Callable[[], list[str]]:
@@ -116,24 +42,24 @@ _BELOW_HALF = Fraction(3, 2**10)
 def last_rounding() -> Iterator[str]:
     """Two terms without rounded products: the sum is the only operation, and the smaller term is lost."""
     aimed = Aimed()
-    rows, lost = aimed.rows([[1, _BELOW_HALF]]), float(_chain([1.0, float(_BELOW_HALF)]))
+    rows, lost = aimed.rows([[1, _BELOW_HALF]]), float(chain([1.0, float(_BELOW_HALF)]))
     yield from aimed.outside("linear", aimed.linear(rows, [[1, 1]]), [[lost]])
     yield from aimed.outside("bias", aimed.linear(aimed.rows([[1]]), [[1]], [_BELOW_HALF]), [[lost]])
     yield from aimed.outside("total", aimed.over.total([aimed.rows([[1]]), aimed.rows([[_BELOW_HALF]])]), [[lost]])
     # a single product is rounded, too: 3 (1 + 2^-7) = 3 + 3/128 is next to 3 + 2/128, 3 + 4/128
-    tripled = multiply(np.asarray(3.0), np.asarray(1 + 2.0**-7), _COARSE)
+    tripled = multiply(np.asarray(3.0), np.asarray(1 + 2.0**-7), COARSE)
     yield from aimed.outside("product", aimed.linear(aimed.rows([[1 + Fraction(1, 2**7)]]), [[3]]), [[tripled]])
 
 
 def before_last() -> Iterator[str]:
     """Partial sums and products are rounded before the last operation, which cancels them or is exact."""
-    aimed, sums = Aimed(), float(_chain([256.0, 1.0, 1.0]))  # 256 + 1 is a tie, to even
+    aimed, sums = Aimed(), float(chain([256.0, 1.0, 1.0]))  # 256 + 1 is a tie, to even
     rows = aimed.rows([[256, 1, 1, -256]])
     yield from aimed.outside("linear", aimed.linear(rows, [[1, 1, 1, 1]]), [[sums - 256]])
     single = [aimed.rows([[value]]) for value in (256, 1, 1, -256)]
     yield from aimed.outside("total", aimed.over.total(single), [[sums - 256]])
     odd = 1 + 2.0**-7
-    tripled = float(multiply(np.asarray(3.0), np.asarray(odd), _COARSE))
+    tripled = float(multiply(np.asarray(3.0), np.asarray(odd), COARSE))
     yield from aimed.outside("product", aimed.linear(aimed.rows([[odd, tripled]]), [[3, -1]]), [[0]])
 
 
@@ -148,7 +74,7 @@ def tiny_sums() -> Iterator[str]:
 def affine() -> Iterator[str]:
     """A product and a sum, each rounded."""
     aimed, odd = Aimed(), 1 + 2.0**-7
-    tripled = float(multiply(np.asarray(3.0), np.asarray(odd), _COARSE))
+    tripled = float(multiply(np.asarray(3.0), np.asarray(odd), COARSE))
     rows, weight = aimed.rows([[odd]]), aimed.weight([[3]])
     yield from aimed.outside("affine", aimed.over.affine(rows, weight, None), [[tripled]])
     moved = aimed.over.affine(rows, weight, aimed.weight([[-tripled]]))
@@ -165,11 +91,11 @@ _EPS = Fraction(1, 8)
 def _layer_norm(x: Array, eps: Fraction) -> Array:
     """Return the layer norm of rows as a kernel of bfloat16 does it, one after another."""
     width = np.asarray(1 / x.shape[1])
-    middle = multiply(_chain(list(x.T)), width, _COARSE)
-    away = add(x, -middle[:, None], _COARSE)
-    squares = multiply(_chain([multiply(one, one, _COARSE) for one in away.T]), width, _COARSE)
-    factor = to_format(1 / np.sqrt(add(squares, np.asarray(float(eps)), _COARSE)), _COARSE)
-    return multiply(away, factor[:, None], _COARSE)
+    middle = multiply(chain(list(x.T)), width, COARSE)
+    away = add(x, -middle[:, None], COARSE)
+    squares = multiply(chain([multiply(one, one, COARSE) for one in away.T]), width, COARSE)
+    factor = to_format(1 / np.sqrt(add(squares, np.asarray(float(eps)), COARSE)), COARSE)
+    return multiply(away, factor[:, None], COARSE)
 
 
 def computed_mean() -> Iterator[str]:
@@ -186,7 +112,7 @@ def computed_mean() -> Iterator[str]:
     yield from aimed.outside("mean", aimed.linear(normed, [[1] + [0] * (width - 1)]), first)
     x[0, 0], x[0, 1], eps = value + 2.0**-2, value - 2.0**-2, Fraction(1, 2**10)
     y = _layer_norm(x, eps)
-    found = add(y[:, :1], -y[:, 1:2], _COARSE)
+    found = add(y[:, :1], -y[:, 1:2], COARSE)
     normed = aimed.over.normalise(aimed.rows(x.tolist()), centred=True, mean=True, eps=eps)
     yield from aimed.outside("squares", aimed.linear(normed, [[1, -1] + [0] * (width - 2)]), found)
 
@@ -198,11 +124,11 @@ def rounded_coordinates() -> Iterator[str]:
     ``(0 - 1) F`` is no different from ``(t - 1) F``.
     """
     values = np.arange(128, 256) / 128.0
-    half = multiply(_chain([values * values, multiply(3 * values, 3 * values, _COARSE)]), np.asarray(0.5), _COARSE)
-    held = to_format(3 * values, _COARSE) == 3 * values
-    factor = to_format(1 / np.sqrt(add(half, np.asarray(float(_EPS)), _COARSE)), _COARSE)
-    first, second = multiply(values, factor, _COARSE), multiply(3 * values, factor, _COARSE)
-    found = fused(np.full(128, 3.0), first, -second, _COARSE)[held, None]
+    half = multiply(chain([values * values, multiply(3 * values, 3 * values, COARSE)]), np.asarray(0.5), COARSE)
+    held = to_format(3 * values, COARSE) == 3 * values
+    factor = to_format(1 / np.sqrt(add(half, np.asarray(float(_EPS)), COARSE)), COARSE)
+    first, second = multiply(values, factor, COARSE), multiply(3 * values, factor, COARSE)
+    found = fused(np.full(128, 3.0), first, -second, COARSE)[held, None]
     aimed = Aimed()
     rows = aimed.rows([[value, 3 * value] for value in values[held].tolist()])
     normed = aimed.over.normalise(rows, centred=False, mean=True, eps=_EPS)
@@ -210,18 +136,18 @@ def rounded_coordinates() -> Iterator[str]:
     small = Fraction(1, 2**11)
     # the mean of (t, 0, 4 - t...) is computed as 1, whatever is lost
     near = aimed.over.normalise(aimed.rows([[small, 0, 1, 3]]), centred=True, mean=True, eps=_EPS)
-    lost = add(np.asarray(float(small)), np.asarray(-1.0), _COARSE) + 1
+    lost = add(np.asarray(float(small)), np.asarray(-1.0), COARSE) + 1
     yield from aimed.outside("beside the mean", aimed.linear(near, [[1, -1, 0, 0]]), [[lost]])
 
 
 def two_roundings() -> Iterator[str]:
     """The difference of a coordinate and the mean is rounded, and so is its product with the factor."""
     rng, aimed, count = np.random.default_rng(5), Aimed(), 4000
-    x = to_format(np.stack([-rng.random(count), -rng.random(count), *(4 * rng.random((2, count)))], axis=1), _COARSE)
-    x[:, 1] = x[:, 0] + spacing(x[:, 0], _COARSE)
+    x = to_format(np.stack([-rng.random(count), -rng.random(count), *(4 * rng.random((2, count)))], axis=1), COARSE)
+    x[:, 1] = x[:, 0] + spacing(x[:, 0], COARSE)
     found = _layer_norm(x, _EPS)
     normed = aimed.over.normalise(aimed.rows(x.tolist()), centred=True, mean=True, eps=_EPS)
-    difference = add(found[:, 0], -found[:, 1], _COARSE)[:, None]
+    difference = add(found[:, 0], -found[:, 1], COARSE)[:, None]
     yield from aimed.outside("two roundings", aimed.linear(normed, [[1, -1, 0, 0]]), difference)
 
 
@@ -259,10 +185,10 @@ def mixed() -> Iterator[str]:
     """Weighted rows that cancel one another: their errors are relative to each of them, not to what is left."""
     aimed = Aimed()
     rows = [aimed.rows([[value]]) for value in (1024, 4, 4, -1024)]
-    sums = float(_chain([256.0, 1.0, 1.0, -256.0]))
+    sums = float(chain([256.0, 1.0, 1.0, -256.0]))
     yield from aimed.outside("mix", aimed.mix([0.25] * 4, [0.25] * 4, rows), [[sums]])
     odd, weight = 1 + 2.0**-7, 0.75
-    product = float(multiply(np.asarray(odd), np.asarray(weight), _COARSE))
+    product = float(multiply(np.asarray(odd), np.asarray(weight), COARSE))
     single = [aimed.rows([[value]]) for value in (odd, -product / weight)]
     pair = [aimed.rows([[odd]]), aimed.rows([[-product]])]
     yield from aimed.outside("product of a weight", aimed.mix([weight, 1.0], [weight, 1.0], pair), [[0.0]])
@@ -278,7 +204,7 @@ def overflowing_mix() -> Iterator[str]:
     fmt, value = "float16", 65472.0
     for count in range(3, 30):
         weight = float(to_format(np.asarray(1 / count), fmt))
-        total = _chain([multiply(np.asarray(value), np.asarray(weight), fmt)] * count, fmt)
+        total = chain([multiply(np.asarray(value), np.asarray(weight), fmt)] * count, fmt)
         if np.isinf(total):
             aimed = Aimed(fmt)
             rows = aimed.mix([weight] * count, [weight] * count, [aimed.rows([[value]])] * count)
@@ -334,7 +260,7 @@ def shared_ratio() -> Iterator[str]:
 def off_activations() -> Iterator[str]:
     """Activations that are off by their whole allowance, relative to a value and beside that."""
     for activation, true in _SMOOTH:
-        for fmt in (_COARSE, "float32"):
+        for fmt in (COARSE, "float32"):
             aimed = Aimed(fmt)
             allowed = activation.error(aimed.over.base.fmt)
             made = aimed.over.pointwise(aimed.rows([[6, -80]]), activation)
@@ -368,7 +294,7 @@ def products() -> Iterator[str]:
         many = [aimed.linear(aimed.rows([[end[0]] * 6], [[end[1]] * 6]), [[1] * 6]) for end in (left, right)]
         errors = [aimed.over.relu(one), aimed.over.relu(other)]
         shifted = aimed.linear(both, [[1, 0]], [5]), aimed.linear(both, [[0, 1]], [7])
-        made = [
+        made: list[tuple[Any, Callable[[float, float], float]]] = [
             (aimed.over.multiply(one, other), lambda x, y: x * y),
             (aimed.over.multiply(*many), lambda x, y: 36 * x * y),
             (aimed.over.multiply(*errors), lambda x, y: max(x, 0) * max(y, 0)),
@@ -391,7 +317,7 @@ def products() -> Iterator[str]:
         yield from aimed.outside("cells", made, [[3], [0]])
         yield from aimed.outside("cells", made, [[8], [0]])
     coarse, odd = Aimed(), 1 + 2.0**-7
-    squared = multiply(np.asarray(odd), np.asarray(odd), _COARSE)
+    squared = multiply(np.asarray(odd), np.asarray(odd), COARSE)
     yield from coarse.outside("rounded", coarse.over.multiply(coarse.rows([[odd]]), coarse.rows([[odd]])), [[squared]])
     large = Aimed("float16")
     made = large.over.multiply(large.rows([[300]]), large.rows([[300]]))
@@ -402,7 +328,7 @@ def margins() -> Iterator[str]:
     """Either logit off by what it loses in its partial sums, or by its last rounding; a factor at either end."""
     aimed = Aimed()
     terms = [256, *[1] * 6, -256]  # six are lost, which is more than a rounding of all magnitudes
-    rows, lost, width = aimed.rows([terms]), float(_chain(terms)), len(terms)
+    rows, lost, width = aimed.rows([terms]), float(chain(terms)), len(terms)
     yield from aimed.above("promised", rows, [[1] * width, [0] * width], [0, 1], lost - 1)
     yield from aimed.above("another", rows, [[0] * width, [-1] * width], [-1, 0], -1 + lost)
     yield from aimed.above("last", aimed.rows([[1, _BELOW_HALF]]), [[1, 1], [0, 0]], [0, 1], 0.0)
