@@ -19,15 +19,16 @@ test-extras: $(VENV)/installed-extras
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and not heavy'
 
 test-extras-heavy: $(VENV)/installed-extras
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and heavy'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and heavy and not long'
 
 # Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants.
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q -m 'heavy and not extras'
 
-# Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and two tables of mutants.
+# Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and two tables of mutants. Those that need the
+# extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'
 test-long: $(VENV)/installed
-	$(BIN)/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q -m 'long and not extras'
 
 # A minute or two for each choice of kernels that this processor has; KERNELS=--few is what CI runs.
 test-kernels: $(VENV)/installed

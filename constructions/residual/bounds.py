@@ -213,9 +213,10 @@ def selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) ->
 def stepping_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
     """Return the gain of gates that are steps: a hinge is at least 1/2 of the factor ``f`` away from its bend.
 
-    It is ``f`` times an integer of magnitude 1 or more, but for the error of the counted weight and of its rounding, to
-    which the other half is left. The integer is at most ``4 (q+1)^2``, there are two of them for each number, and they
-    multiply differences of numbers of at most ``beta``, of which ``2/V`` is the unit.
+    It is ``f`` times a number that rises with the position and is -1 or 1 at the one nearest to its bend. So it is of
+    magnitude 1 or more, but for the error of the counted weight and of its rounding, to which the other half is left.
+    Its magnitude is at most ``4 (q+1)^2``, there are two of them for each number, and they multiply differences of
+    numbers of at most ``beta``, of which ``2/V`` is the unit.
 
     Args:
         activation: of the gates.

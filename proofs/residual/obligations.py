@@ -142,6 +142,6 @@ def _obligations(claim: str, subjects: tuple[_Subject, ...]) -> tuple[Obligation
 
 GENERATION = "residual-theorem-1"
 CONDITIONAL = "residual-theorem-2"
-#: At these sizes no width needs zeros to make it up.
+#: At these sizes no width needs zeros to make it up, but for one of them in Theorem 2 for Llama and GPT-NeoX.
 GENERATION_OBLIGATIONS = _obligations(GENERATION, _subjects(ResidualGeneration, 1, 1, counted=True))
 CONDITIONAL_OBLIGATIONS = _obligations(CONDITIONAL, _subjects(ResidualConditional, 1, counted=False))

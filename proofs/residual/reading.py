@@ -7,7 +7,19 @@ from typing import Any, cast
 
 import sympy as sp
 
-from constructions import Attention, Chain, Gated, Linear, Norm, Residual, Stream, Sum, Transformer
+from constructions import (
+    Attention,
+    Chain,
+    Gated,
+    LayerNorm,
+    Linear,
+    Norm,
+    Residual,
+    RMSNorm,
+    Stream,
+    Sum,
+    Transformer,
+)
 from constructions.layers import Layer
 from proofs.decide import Expr, ObligationFailed
 from proofs.symbolic import Given, Piece, image, unknown
@@ -15,9 +27,13 @@ from proofs.symbolic import Given, Piece, image, unknown
 #: For a block of a stream its entry at a place; blocks that are left out hold anything.
 Row = Mapping[str, Callable[[Expr], Expr]]
 
+_KNOWN = frozenset({Attention, Chain, Gated, LayerNorm, Linear, RMSNorm, Residual, Sum})
+
 
 def shape_of(layer: Layer[Any]) -> str:
     """Return a layer's shape in words: its class, what is inside it, and whatever it has beside weights and names."""
+    if type(layer) not in _KNOWN:  # a class made from one of these may compute anything
+        return f"other {type(layer).__name__}"
     more = "".join(f" with {name}" for name, _, _ in layer.own_weights if name != "weight" or isinstance(layer, Norm))
     if isinstance(layer, Linear):
         return f"{layer.name} ({layer.function}){more}"
@@ -26,8 +42,7 @@ def shape_of(layer: Layer[Any]) -> str:
     if isinstance(layer, Attention):
         plain = len(layer.heads) == 1 and layer.heads[0].is_plain and layer.mask is None
         return f"{layer.name} ({'a plain head' if plain else 'others'}){more}"
-    known = type(layer) in (Residual, Chain, Sum, Gated)
-    return f"{type(layer).__name__ if known else 'other'}[{', '.join(map(shape_of, cast('Any', layer.own_parts)))}]"
+    return f"{type(layer).__name__}[{', '.join(map(shape_of, cast('Any', layer.own_parts)))}]"
 
 
 def leaf(transformer: Transformer, name: str, kind: type) -> Any:

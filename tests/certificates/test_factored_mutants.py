@@ -130,8 +130,13 @@ def _wrong(construction: Construction, dtype: str) -> int:
 REAL = ("eps huge",)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize(("architecture", "which"), list(REFUSED))
+@pytest.mark.parametrize(
+    ("architecture", "which"),
+    [
+        pytest.param(*model, marks=pytest.mark.long if place else pytest.mark.heavy)
+        for place, model in enumerate(REFUSED)
+    ],
+)
 def test_no_mutant_that_fails_is_certified(architecture: str, which: int) -> None:
     original = theorem(which, architecture, 6, 4)
     for name, change in CHANGES.items():

@@ -37,7 +37,11 @@ from verify.export.formats.onnx_file import LEVELS
 FORMATS = ("float64", "float32", "bfloat16", "float16")
 
 
-@pytest.mark.parametrize("construction", [UnconditionalGeneration(4, 3), ConditionalGeneration(4)], ids=repr)
+@pytest.mark.parametrize(
+    "construction",
+    [pytest.param(UnconditionalGeneration(4, 3), marks=pytest.mark.heavy), ConditionalGeneration(3)],
+    ids=repr,
+)
 def test_everything_that_is_quick_conforms_in_every_format(construction: Construction) -> None:
     rows = list(conform(construction, chosen(), FORMATS, cases=12))
     assert len(rows) == 4 * 5
@@ -299,10 +303,11 @@ def test_a_backend_that_fails_when_it_runs_never_passes() -> None:
     assert row.failures()[0].endswith("raised RuntimeError: no kernel image")
 
 
+@pytest.mark.heavy
 def test_an_exported_program_conforms() -> None:
-    made = UnconditionalGeneration(4, 2)
-    rows = list(conform(made, chosen("torch-export"), ["float32", "bfloat16"], cases=10))
-    assert [row.passed for row in rows] == [True, True]
+    made = UnconditionalGeneration(3, 2)
+    rows = list(conform(made, chosen("torch-export"), ["float32"], cases=10))
+    assert [row.passed for row in rows] == [True]
 
 
 def test_what_an_export_cannot_hold_does_not_run() -> None:
@@ -313,3 +318,12 @@ def test_what_an_export_cannot_hold_does_not_run() -> None:
 def test_the_levels_of_onnxruntime_are_those_of_the_export() -> None:
     assert tuple(LEVELS) == ONNX_LEVELS
     assert all(f"onnxruntime-{level}" in FACTORIES for level in ONNX_LEVELS)
+
+
+def test_a_compiler_that_is_switched_off_is_no_row_that_passes() -> None:
+    """Such as by TORCHDYNAMO_DISABLE: torch then runs the module as it is, and says nothing."""
+    with torch.compiler.set_stance("force_eager"):
+        [row] = conform(UnconditionalGeneration(3, 2), chosen("compile-aot-eager"), cases=2)
+    assert not row.ran
+    assert not row.passed
+    assert "runs everything as it is" in row.failures()[0]

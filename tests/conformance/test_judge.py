@@ -26,7 +26,7 @@ def _asked(answers: KnownAnswers, call: Any, **how: Any) -> Row:
 
 
 @pytest.mark.parametrize("call", [kernels.right, kernels.last, kernels.mutating], ids=lambda call: call.__name__)
-@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("batched", [True, pytest.param(False, marks=pytest.mark.heavy)])
 def test_a_right_kernel_passes(answers: KnownAnswers, call: Any, *, batched: bool) -> None:
     row = _asked(answers, call, batched=batched)
     assert row.passed

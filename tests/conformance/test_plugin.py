@@ -61,30 +61,35 @@ def test_each_marker(known_answers):
     _run(pytester, body).assert_outcomes(passed=7)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "lines"),
-    [
-        (
-            "kernels.bias_dropped()",
-            ["*target ?0, 0? must give 0 at response position 0, but 0 ties with a later token*"],
-        ),
-        ("kernels.transposed", ["*target ?* must give * at response position *, but * was produced*"]),
-        ("kernels.by_place", ["*must give * at response position *, and gives * of a batch of 12; alone it is right"]),
-        ("kernels.last_of_batch", ["*at place 11 of a batch of 12; alone it is right"]),
-        ("kernels.nan", ["*must give 0 at response position 0, but * was produced, and a logit is not finite*"]),
-        ("kernels.tied", ["*target ?0, 0? must give 0 at response position 0, but 0 ties with*"]),
-        ("kernels.shifted", ["*logit 0 at response position 0 of target ?0, 0? must be in *, but it is *"]),
-        ("kernels.in_half_precision", ["*logit * must be in *, but it is *"]),
-        ("kernels.Remembering()", ["*must give *"]),
-        ("kernels.Tiring(13)", ["*is not when asked again*"]),
-        ("kernels.integers", ["*expected logits from callable integers float32, floats of at most 64 bits*"]),
-        ("3", ["*call: expected a function of virtual tokens and tokens*but got 3*"]),
-    ],
-)
-def test_wrong_kernels_fail_with_their_case(pytester: pytest.Pytester, kernel: str, lines: list[str]) -> None:
-    result = _run(pytester, f"@known\ndef test_kernel(conformance):\n    conformance({kernel})\n")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(lines)
+#: Wrong kernels, and the line that each of them fails with.
+WRONG = [
+    (
+        "kernels.bias_dropped()",
+        "*target ?0, 0? must give 0 at response position 0, but 0 ties with a later token*",
+    ),
+    ("kernels.transposed", "*target ?* must give * at response position *, but * was produced*"),
+    ("kernels.by_place", "*must give * at response position *, and gives * of a batch of 12; alone it is right"),
+    ("kernels.last_of_batch", "*at place 11 of a batch of 12; alone it is right"),
+    ("kernels.nan", "*must give 0 at response position 0, but * was produced, and a logit is not finite*"),
+    ("kernels.tied", "*target ?0, 0? must give 0 at response position 0, but 0 ties with*"),
+    ("kernels.shifted", "*logit 0 at response position 0 of target ?0, 0? must be in *, but it is *"),
+    ("kernels.in_half_precision", "*logit * must be in *, but it is *"),
+    ("kernels.Remembering()", "*must give *"),
+    ("kernels.Tiring(13)", "*is not when asked again*"),
+    ("kernels.integers", "*expected logits from callable integers float32, floats of at most 64 bits*"),
+    ("3", "*call: expected a function of virtual tokens and tokens*but got 3*"),
+]
+
+
+def test_wrong_kernels_fail_with_their_case(pytester: pytest.Pytester) -> None:
+    """Each kernel in a test of its own, all in one run."""
+    tests = (f"@known\ndef test_{n}(conformance):\n    conformance({kernel})\n" for n, (kernel, _) in enumerate(WRONG))
+    result = _run(pytester, "\n".join(tests))
+    result.assert_outcomes(failed=len(WRONG))
+    told = result.stdout.str().split("__ test_")[1:]
+    assert len(told) == len(WRONG)
+    for (_, line), said in zip(WRONG, told, strict=True):
+        pytest.LineMatcher(said.splitlines()).fnmatch_lines([line])
 
 
 def test_bits_that_depend_on_the_batch_fail_where_that_is_asked(pytester: pytest.Pytester) -> None:
@@ -223,12 +228,29 @@ def test_unmarked(conformance):
     [
         ("'theorem-1', vocab=3, context=2", "", "*expected a test that is marked known_answers to take known_answer*"),
         ("'theorem-9'", "known_answer", "*claim: expected one of theorem-1, theorem-2*"),
-        ("'theorem-9'", "conformance", "*claim: expected one of theorem-1, theorem-2*"),
-        ("'theorem-1', vocab=3", "known_answers", "*context: expected a value, as theorem-1 needs vocab, context*"),
+        pytest.param(
+            "'theorem-9'", "conformance", "*claim: expected one of theorem-1, theorem-2*", marks=pytest.mark.heavy
+        ),
+        pytest.param(
+            "'theorem-1', vocab=3",
+            "known_answers",
+            "*context: expected a value, as theorem-1 needs vocab, context*",
+            marks=pytest.mark.heavy,
+        ),
         ("'theorem-1', vocab=3, context=2, cases=0", "known_answer", "*cases: expected an integer >= 1 but got 0*"),
-        ("'theorem-1', vocab=3, context=2, dtype='half'", "known_answers", "*dtype: expected one of float64*"),
+        pytest.param(
+            "'theorem-1', vocab=3, context=2, dtype='half'",
+            "known_answers",
+            "*dtype: expected one of float64*",
+            marks=pytest.mark.heavy,
+        ),
         ("", "known_answer", "*known_answers: expected one claim, such as 'theorem-1', or one construction*"),
-        ("3", "known_answer", "*known_answers: expected the id of a claim, or a construction but got 3*"),
+        pytest.param(
+            "3",
+            "known_answer",
+            "*known_answers: expected the id of a claim, or a construction but got 3*",
+            marks=pytest.mark.heavy,
+        ),
     ],
 )
 def test_a_bad_marker_is_one_line(pytester: pytest.Pytester, marker: str, takes: str, message: str) -> None:

@@ -17,6 +17,8 @@ from verify.arithmetic.structured import StructuredTorchArithmetic
 
 V, N = 94, 20
 NAMES: tuple[ArchitectureName, ...] = ("gpt2", "opt", "llama", "gpt-neox")
+#: In the default tier the harder one.
+DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.heavy)]
 
 
 def adversarial(size: int, letters: int, count: int) -> np.ndarray[Any, Any]:
@@ -97,7 +99,7 @@ def test_what_an_architecture_is() -> None:
         assert type(positions) is (Added if architecture.learned_positions else Unmarked)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_case_of_small_sizes(name: ArchitectureName, dtype: str) -> None:
     arithmetic = torch_arithmetic(dtype, "cpu")
@@ -115,7 +117,7 @@ def test_other_arithmetics_run_them_too(name: ArchitectureName) -> None:
         assert exhaust(ResidualConditional(3, architecture=name), arithmetic).holds
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_sizes_of_the_paper(name: ArchitectureName, dtype: str) -> None:
     for start in (False, True):

@@ -18,6 +18,7 @@ from constructions import (
 )
 from tests.export.exports import flipped, outcome, resealed
 from verify.export import EXPORTS, verify_export, write_export
+from verify.export.verifying import Verification
 
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
@@ -116,6 +117,40 @@ def test_digests_that_fit_but_numbers_that_do_not(name: str, said: str, folder: 
     assert outcome(folder) != "holds"
     _reseal(folder, name, whole)
     assert outcome(folder) == "holds"
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("generation_config.json", "eos_token_id", 0),
+        ("generation_config.json", "use_cache", True),
+        ("adapters/0/adapter_config.json", "num_virtual_tokens", 2),
+        ("adapters/1/adapter_config.json", "peft_type", "PREFIX_TUNING"),
+    ],
+)
+def test_a_folder_that_generates_otherwise(name: str, key: str, value: Any, folder: Path) -> None:
+    """Every tensor is right, and what a user of the folder gets is not."""
+    whole = (folder / name).read_bytes()
+    document = {**json.loads(whole), key: value}
+    _reseal(folder, name, json.dumps(document).encode())
+    assert outcome(folder) == "falsified: what it says"
+    _reseal(folder, name, whole)
+    assert outcome(folder) == "holds"
+
+
+def test_what_is_loaded_is_what_was_hashed(folder: Path) -> None:
+    """A file that changes between the digest and the loader is not looked at again."""
+    form = EXPORTS["huggingface"]
+    held = form.read(folder)
+    whole = {path: path.read_bytes() for path in folder.rglob("*.safetensors")}
+    for path in whole:
+        path.write_bytes(b"")
+    try:
+        [verdict] = Verification(form, held, folder, SMALL).verdicts()
+    finally:
+        for path, content in whole.items():
+            path.write_bytes(content)
+    assert verdict.holds
 
 
 def test_a_record_that_lies(folder: Path) -> None:

@@ -116,3 +116,16 @@ def test_documents_that_are_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_canonical(text, "file")
     assert str(caught.value).startswith(f"file: {message}")
+
+
+def test_an_empty_tensor_whose_axes_cannot_be_counted() -> None:
+    shape = [2**62, 2**62, 0]
+    with pytest.raises(InvalidArgument, match=r"^file: tensor a: expected a shape that torch holds but got \["):
+        read_tensors(_file(_entry(shape=shape, data_offsets=[0, 0])), "file")
+
+
+def test_a_name_does_not_write_on_the_terminal() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        read_tensors(_file({"\x1b[31mred" + "a" * 100: {"dtype": "F33", "shape": [], "data_offsets": [0, 4]}}), "file")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 140

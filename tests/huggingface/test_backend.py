@@ -69,6 +69,8 @@ def test_defaults_of_the_model_that_change_its_tokens_are_seen() -> None:
     model.generation_config.suppress_tokens = [1]
     verdict = exhaust(construction, HuggingFaceBackend(model))
     assert verdict.holds is False
+    assert verdict.parameters["generation_config"] == {"suppress_tokens": [1]}
+    assert "generation_config" not in exhaust(construction, HuggingFaceBackend(to_huggingface(construction))).parameters
     ended = to_huggingface(construction)
     ended.generation_config.eos_token_id = 2
     ended.generation_config.pad_token_id = 2
@@ -79,16 +81,12 @@ def test_defaults_of_the_model_that_change_its_tokens_are_seen() -> None:
 def test_a_model_that_changes_is_not_shown() -> None:
     construction = ResidualGeneration(3, 2)
     model = to_huggingface(construction)
-    seen = []
 
     def meddle(*_: Any) -> None:
-        seen.append(1)
-        if len(seen) == 3:
-            with torch.no_grad():
-                model.transformer.wpe.weight[0, 0] += 2.0**-40  # no token changes by this
+        with torch.no_grad():
+            model.transformer.wpe.weight[0, 0] += 2.0**-40  # no token changes by this
 
-    model.register_forward_pre_hook(meddle)
-    verdict = exhaust(construction, HuggingFaceBackend(model))
+    verdict = exhaust(construction, HuggingFaceBackend(model), progress=meddle)
     assert verdict.holds is None
     assert "are not what they were" in str(verdict.reason)
 

@@ -82,7 +82,7 @@ def test_a_training_that_stopped_is_status_1(folder: Path, tmp_path: Path, capsy
     [
         ([], "claim: expected either a CLAIM or --model DIR"),
         (["theorem-1", "--model", "DIR"], "claim: expected either a CLAIM or --model DIR"),
-        (["--model", "nowhere"], "model: expected a folder with a saved model but nowhere is not one"),
+        (["--model", "nowhere"], "model: expected a folder with config.json but got 'nowhere'"),
         (["--model", "DIR", "--vocab", "4"], "model: expected no options of a construction with --model"),
         (["--model", "DIR", "--q", "4"], "model: expected no options of a construction with --model"),
         (["--model", "DIR", "--mask", "none"], "model: expected no options of a construction with --model"),

@@ -278,6 +278,26 @@ def test_arguments_are_refused_in_words() -> None:
             "config: expected one that transformers takes with quick attention but",
         ),
         (
+            lambda: to_huggingface(made, attn_implementation=cast("Any", 3)),
+            "attn_implementation: expected a name, such as 'eager' or 'sdpa' but got 3 (type int)",
+        ),
+        (
+            lambda: to_huggingface(
+                made,
+                config=transformers.GPT2Config(
+                    vocab_size=VOCAB, n_embd=8, n_head=4, quantization_config={"quant_method": "bitsandbytes"}
+                ),
+            ),
+            "quantization_config of config: expected None, as weights are whole floats, but got {'quant_method': 'bit",
+        ),
+        (
+            lambda: to_huggingface(
+                made,
+                config=transformers.GPT2Config(vocab_size=VOCAB, n_embd=8, n_head=4, layer_norm_epsilon=1e-6),
+            ),
+            "config: expected the eps of the norms of the construction, 1e-05, but got 1e-06",
+        ),
+        (
             lambda: to_huggingface(made, "opt", config=transformers.GPT2Config()),
             "family: expected 'gpt2', that of the configuration, but got 'opt'",
         ),

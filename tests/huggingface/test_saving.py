@@ -109,6 +109,9 @@ def test_the_card_has_the_verdicts_that_are_given(tmp_path: Path) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| ResidualGeneration | torch float32 | exhausted: 9 of 9 cases | " in card
     assert card.count("| holds |") == 1
+    # nobody ran these files for it
+    assert "Given by whoever saved these files. They are about the construction" in card
+    assert "Computed with" not in card
 
 
 def test_what_is_small_enough_is_exhausted(tmp_path: Path) -> None:
@@ -116,6 +119,26 @@ def test_what_is_small_enough_is_exhausted(tmp_path: Path) -> None:
     card = (save(made, tmp_path / "saved") / "README.md").read_text(encoding="utf-8")
     assert "| ResidualGeneration | GPT2LMHeadModel float32, sdpa attention" in card
     assert "exhausted: 8 of 8 cases" in card
+    assert (
+        "Computed with the model as it was loaded from these files, each virtual token given as `inputs_embeds`."
+        in card
+    )
+    assert "Given by" not in card
+
+
+def test_arguments_are_refused_in_words(tmp_path: Path) -> None:
+    made = ResidualGeneration(2, 2)
+    cases: list[tuple[Any, str]] = [
+        (lambda: save(3, tmp_path / "x"), "construction: expected a Construction but got a int"),  # type: ignore[arg-type]
+        (lambda: save(made, 3), "directory: expected a folder but got 3 (type int)"),  # type: ignore[arg-type]
+        (lambda: save(made, tmp_path / "x", targets=3), "targets: expected a list of targets but got 3 (type int)"),  # type: ignore[arg-type]
+        (lambda: save(made, tmp_path / "x", examples=0), "examples: expected an integer >= 1 but got 0"),
+    ]
+    for call, said in cases:
+        with pytest.raises(InvalidArgument) as raised:
+            call()
+        assert str(raised.value).startswith(said)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_without_virtual_tokens_is_saved_without_adapters(tmp_path: Path) -> None:

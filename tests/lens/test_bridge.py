@@ -177,3 +177,22 @@ def test_what_is_no_target_or_no_token_is_refused(target: Any, tokens: Any, mess
     bridge = to_transformer_lens(construction)
     with pytest.raises(InvalidArgument, match=message):
         embedded(bridge, construction, target, tokens)
+
+
+def test_what_is_no_bridge_of_the_construction_is_refused() -> None:
+    construction = ResidualGeneration(3, 2)
+    cases = (
+        (lambda: embedded(3, construction, [0, 0]), "bridge: expected one that to_transformer_lens returns but got 3"),
+        (
+            lambda: embedded(to_transformer_lens(ResidualGeneration(3, 3)), construction, [0, 0]),
+            "bridge: expected one whose residual stream is 9 wide, as the virtual tokens are, but got 11",
+        ),
+        (
+            lambda: to_transformer_lens(construction, attn_implementation="sdpa"),
+            "attn_implementation: expected none, as attention is eager, so that patterns can be read",
+        ),
+    )
+    for call, said in cases:
+        with pytest.raises(InvalidArgument) as raised:
+            call()
+        assert str(raised.value).startswith(said)

@@ -252,6 +252,8 @@ def test_a_deviation_as_large_as_its_bound_shows_nothing() -> None:
         tally.add([Deviation("here", np.array([[left]]), right, bound)], "layer", "command")
         verdict = tally.verdict(RESCALING, NumpyArithmetic(), parameters={}, method="evaluated", started=0.0)
         assert verdict.holds is holds
+        # beyond the bound the counterexample says it
+        assert (verdict.reason == "a deviation is as large as its bound") is (holds is None)
 
 
 def test_hidden_keys_have_no_allowance() -> None:

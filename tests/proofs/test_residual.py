@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 import sympy as sp
 
-from constructions import RELU, LayerNorm, Residual, Transformer
+from constructions import (
+    RELU,
+    Attention,
+    LayerNorm,
+    Linear,
+    Residual,
+    ResidualConditional,
+    ResidualGeneration,
+    Sum,
+    Transformer,
+)
 from constructions.activations import GELU
 from constructions.residual import ARCHITECTURES
 from proofs import ObligationError, get_claim
-from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS
+from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS, _subjects
 
 OBLIGATIONS = {item.id: item for item in (*GENERATION_OBLIGATIONS, *CONDITIONAL_OBLIGATIONS)}
 #: The obligations of one architecture in one claim: its layers, its norms, and how it selects.
@@ -87,7 +97,9 @@ def test_every_block_of_every_weight_matters(subject: str, kind: str) -> None:
     assert count >= 10
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize(
+    "subject", [pytest.param(name, marks=() if "theorem-1" in name else pytest.mark.heavy) for name in SUBJECTS]
+)
 def test_other_layers_are_refused(subject: str) -> None:
     right = _subject(subject)
     first, *rest = right.layers
@@ -105,6 +117,43 @@ def test_other_layers_are_refused(subject: str) -> None:
     bare = first.changed(layers=first.layers[1:]) if len(first.layers) > 1 else first.changed(name="another")
     changed = with_layers(bare, *rest)
     assert _refused(subject, changed) is (len(first.layers) > 1)  # a name of a residual says nothing
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("theorem", "sizes", "spares"),
+    [
+        (ResidualGeneration, (3, 2), {"llama": 1, "gpt-neox": 6}),
+        (ResidualConditional, (2,), {"llama": 1, "gpt-neox": 7}),
+    ],
+)
+def test_zeros_that_make_up_a_width_change_no_obligation(
+    theorem: Any, sizes: tuple[int, ...], spares: dict[str, int]
+) -> None:
+    for subject in _subjects(theorem, *sizes, counted=theorem is ResidualGeneration):
+        name, stream = subject.construction.architecture, subject.construction.stream
+        if name in spares:
+            assert stream["spare"] == spares[name]
+            assert all(item.discharge().holds for item in subject.obligations("here"))
+
+
+def test_a_class_made_from_a_known_one_is_refused() -> None:
+    """It may compute anything, as a layer whose weights are 0 and that adds a number beside them."""
+    right = _subject("residual-theorem-1.gpt-neox")
+    for name, kind in (("mlp 0", Linear), ("attention 1", Attention), ("norm before readout", LayerNorm)):
+        made = type(kind.__name__, (kind,), {})
+
+        def other(layer: Any, name: str = name, made: type = made) -> Any:
+            if layer.name == name:
+                return made(**{item.name: getattr(layer, item.name) for item in fields(layer) if item.init})
+            held = "branches" if isinstance(layer, Sum) else "layers"
+            inner = tuple(map(other, getattr(layer, held, ())))
+            return layer.changed(**{held: inner}) if inner else layer
+
+        changed = replace(right, layers=tuple(map(other, right.layers)))
+        assert any(type(layer) is made for layer in changed.leaves)
+        with pytest.raises(ObligationError):
+            OBLIGATIONS["residual-theorem-1.gpt-neox-layers"].discharge(changed)
 
 
 def test_another_activation_is_refused() -> None:

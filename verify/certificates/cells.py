@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -198,13 +199,14 @@ def _batches(
 ) -> Iterator[tuple[list[_Place], list[int], list[Int[np.ndarray, "cells fixed"]]]]:
     """Yield places with how many of their cells are in a batch, and the tokens that these cells fix.
 
-    A batch has at most ``most`` cells, and ends with a place once it has ``enough``: the cells of one place differ in
-    few coordinates, those of many places in many.
+    A batch has at most ``most`` cells, and ends with a place once it has ``enough``, unless the next place fixes the
+    same entries: cells that fix the same differ in few coordinates, others in many.
     """
     chosen: list[_Place] = []
     counts: list[int] = []
     values: list[Int[np.ndarray, "cells fixed"]] = []
-    for place in places:
+    for place, after in zip_longest(places, places[1:]):
+        alike = after is not None and after.entries == place.entries
         total, start = vocab ** len(place.entries), 0
         while start < total:
             stop = min(total, start + most - sum(counts))
@@ -214,7 +216,7 @@ def _batches(
             counts.append(stop - start)
             values.append(numbers[:, None] // powers % vocab)
             start = stop
-            if sum(counts) == most or (start == total and sum(counts) >= enough):
+            if sum(counts) == most or (start == total and not alike and sum(counts) >= enough):
                 yield chosen, counts, values
                 chosen, counts, values = [], [], []
     if chosen:

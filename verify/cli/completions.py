@@ -115,7 +115,7 @@ def completions(
 def _of_model(folder: Path, of_model: ModelOptions, running: options.Running, *, as_json: bool) -> int:
     from verify.huggingface.completions import Training, hard_completions, soft_completions  # noqa: PLC0415 # torch
     from verify.huggingface.completions.table import counts_table  # noqa: PLC0415 # the same
-    from verify.huggingface.models import load_causal_model  # noqa: PLC0415 # the same
+    from verify.huggingface.models import load_model  # noqa: PLC0415 # the same
 
     running.chosen()  # refuses a format or a device that is not there
     output, started = of_model.output, time.perf_counter()
@@ -127,7 +127,7 @@ def _of_model(folder: Path, of_model: ModelOptions, running: options.Running, *,
     if output is not None:
         check_folder(output, "output")
     length = 10 if of_model.length is None else of_model.length
-    model = load_causal_model(folder, dtype=running.dtype, device=running.device)
+    model = load_model(folder, dtype=running.dtype, device=running.device)
     resumable = nullcontext() if output is None else when_interrupted(f"the same command goes on from {output}")
     with resumable:
         with shown_progress("single tokens", rate=True) as progress:

@@ -94,7 +94,7 @@ class LanguageModel(Group):
 
         """
         # optional: the extra huggingface
-        from verify.huggingface.attention.opened import load_model  # noqa: PLC0415
+        from verify.huggingface.models import load_model  # noqa: PLC0415
         from verify.huggingface.prefix_report import CLAIMS, prefix_report  # noqa: PLC0415
 
         assert self.model is not None
@@ -106,7 +106,7 @@ class LanguageModel(Group):
         if picture is not None and len(self.adapter) > 1:
             raise InvalidArgument("picture: expected one --adapter with it")
         tokens = self.content()
-        model = load_model(self.model, dtype=running.dtype, device=running.device)
+        model = load_model(self.model, dtype=running.dtype, device=running.device, attn_implementation="eager")
         reports = []
         with shown_progress("attention") as progress:
             for adapter in self.adapter:

@@ -23,6 +23,9 @@ from verify.files.atomic import LONGEST_FILE
 from verify.files.tensors import tensor_bytes
 from verify.running.torch_module import TorchTransformer, to_torch
 
+#: Cases that are drawn where none are given.
+SAMPLE = 20
+
 #: Logits at every position, as numpy floats, for virtual tokens in the number format and int64 tokens.
 Call = Callable[[Tensor, Tensor], Any]
 
@@ -69,25 +72,14 @@ class Export:
 
     def record(self, form: ExportFormat) -> Record:
         """Return what the export says of itself."""
-        construction, layout = self.construction, self.construction.layout
-        exact = construction.transformer.lowered
+        construction = self.construction
         return Record(
             format=form.name,
             claim=self.claim,
-            construction=type(construction).__name__,
-            fields=fields_of(construction),
+            **said_of(construction),
             temperature=construction.temperature_for(get_format(self.dtype)).words,
             dtype=self.dtype,
-            exact_sha256=exact.sha256,
-            layout={
-                "virtual": layout.virtual,
-                "user": layout.user,
-                "response": layout.response,
-                "context": exact.context_size,
-                "embedding": exact.embedding_size,
-                "vocab": exact.vocab_size,
-                "outputs": exact.output_size,
-            },
+            exact_sha256=construction.transformer.lowered.sha256,
             weights=described(self.weights),
             ranks=ranks_of(construction, self.targets),
             user_inputs=tuple(tuple(row) for row in self.user_inputs.tolist()),
@@ -125,6 +117,7 @@ class ExportFormat(ABC):
         holds: what is in it, in a few words.
         verified: how it is verified again, in a few words.
         dtypes: the number formats that it can be written in.
+        program: whether its files say what is computed, so that it is asked cases that they do not name.
 
     """
 
@@ -134,6 +127,7 @@ class ExportFormat(ABC):
     holds: ClassVar[str]
     verified: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = tuple(FORMATS)
+    program: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, export: Export, path: Path) -> None:
@@ -178,6 +172,24 @@ class ExportFormat(ABC):
     def check_dtype(self, dtype: str) -> None:
         """Refuse a number format that it cannot be written in."""
         check_choice(f"dtype of {self.name}", dtype, self.dtypes)
+
+
+def said_of(construction: Construction) -> dict[str, Any]:
+    """Return what a record says of a construction beside its numbers, by the names of the record."""
+    layout, exact = construction.layout, construction.transformer.lowered
+    return {
+        "construction": type(construction).__name__,
+        "fields": fields_of(construction),
+        "layout": {
+            "virtual": layout.virtual,
+            "user": layout.user,
+            "response": layout.response,
+            "context": exact.context_size,
+            "embedding": exact.embedding_size,
+            "vocab": exact.vocab_size,
+            "outputs": exact.output_size,
+        },
+    }
 
 
 def weights_of(module: TorchTransformer) -> dict[str, Tensor]:

@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from constructions.construction import Construction
-from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens
+from constructions.validation import IntArray, InvalidArgument, check_choice, check_integer, check_tokens, reject
 from proofs import CLAIMS
 from verify.evidence.verdict import Verdict
+from verify.export.base import SAMPLE as SAMPLE
 from verify.export.base import Export, ExportFormat
 from verify.export.formats import EXPORTS
+from verify.export.record import names_of
 from verify.export.verifying import Verification
 from verify.files.atomic import check_output
 from verify.running.torch_module import to_torch
-
-#: Cases that are drawn where none are given.
-SAMPLE = 20
 
 
 def write_export(
@@ -72,6 +71,8 @@ def write_export(
     chosen, inputs = cases_of(construction, targets, user_inputs, sample=sample, seed=seed)
     fixed = form.fixed(construction, dtype)
     name = claim if claim is not None and claim in CLAIMS else type(construction).__name__  # not where it is
+    if name not in (known := names_of(construction)):
+        reject("claim", f"one of {', '.join(known)} for this construction", claim)
     form.write(Export(fixed, name, dtype, chosen, inputs, to_torch(fixed, dtype)), place)
     return Verification(form, form.read(place), place, construction).verdicts()
 

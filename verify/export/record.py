@@ -37,7 +37,7 @@ class Record:
         temperature: in the words of the command line, as it is in the number format.
         dtype: the number format of the weights.
         exact_sha256: the digest of the exact weights and of everything else that the layers say of themselves.
-        layout: the numbers of virtual, user and response tokens, and of positions of the context.
+        layout: the numbers of virtual, user and response tokens, of positions of the context, and the sizes.
         weights: for each weight by its name its shape, and the SHA-256 of its bytes.
         ranks: of the targets of the cases, each as a decimal string.
         user_inputs: of the cases.
@@ -144,6 +144,12 @@ def fields_of(construction: Construction) -> dict[str, Any]:
             return {}
         found[item.name] = value
     return found
+
+
+def names_of(construction: Construction) -> tuple[str, ...]:
+    """Return what the claim of an export may be called: the name of the class, and the claims registered for it."""
+    kind = type(construction)
+    return kind.__name__, *(name for name, claim in CLAIMS.items() if claim.construction is kind)
 
 
 def ranks_of(construction: Construction, targets: IntArray) -> tuple[str, ...]:

@@ -24,8 +24,10 @@ from verify.backends.outputs import called, checked_logits, respond_by_logits
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.evidence.kinds import EXPORTED
 from verify.evidence.verdict import Refutation, Verdict, library_versions
-from verify.export.base import Engine, ExportFormat, Held, forced, weights_of
+from verify.export.base import SAMPLE, Engine, ExportFormat, Held, described, forced, said_of, weights_of
 from verify.export.enclosing import enclosed
+from verify.export.record import names_of
+from verify.files.strict import canonical
 from verify.numbers import Margin
 from verify.running.cases import Runner, parameters_of
 from verify.running.respond import Produced
@@ -145,13 +147,23 @@ class Verification:
         words = known.temperature_for(get_format(self.dtype)).words
         if words != dict(record.temperature):
             return self._refutation("the temperature", words, dict(record.temperature))
-        for name, weight in ({} if weights is None else weights_of(to_torch(known, self.dtype))).items():
+        names = names_of(known)
+        if record.claim not in names:  # the file does not choose what it proves
+            return self._refutation("the claim", " or ".join(names), record.claim)
+        for name, expected in said_of(known).items():
+            found = getattr(record, name)
+            if canonical(found) != canonical(expected):
+                return self._refutation(f"the {name}", expected, found)
+        rounded = weights_of(to_torch(known, self.dtype))
+        for name, weight in ({} if weights is None else rounded).items():
             assert weights is not None, "there are some"
             differing = (weight != weights[name]).nonzero()  # NaN, which no construction holds, differs from all
             if len(differing):
                 row, column = differing[0].tolist()
                 numbers = (each[row, column].item() for each in (weight, weights[name]))
                 return self._refutation(f"weight {name} at [{row}, {column}]", *numbers)
+        if canonical(described(rounded)) != canonical(record.weights):
+            return self._refutation("what the record says of the weights", "the construction's", "others")
         said = self.form.check(self.held, known)
         return None if said is None else self._refutation("what it says", "the construction's", said)
 
@@ -187,8 +199,20 @@ class Verification:
 
     @cached_property
     def _cases(self) -> tuple[IntArray, IntArray]:
+        """Targets and user inputs: those of the record, and for a program as many others, at least ``SAMPLE``.
+
+        The others are drawn from the digest of what is verified. They change with every byte of it, so that no program
+        can hold the answers to them in a table.
+        """
         assert self.construction is not None, "cases are of a construction"
-        return self.held.record.cases(self.construction)
+        targets, inputs = self.held.record.cases(self.construction)
+        if not self.form.program:
+            return targets, inputs
+        count, half = max(len(targets), SAMPLE), len(self.held.sha256) // 2
+        seeds = int(self.held.sha256[:half], 16), int(self.held.sha256[half:], 16)
+        others = self.construction.target_space.sample(count, seed=seeds[0])
+        given = self.construction.user_inputs.sample(count, seed=seeds[1])
+        return np.concatenate([targets, others]), np.concatenate([inputs, given])
 
     @cached_property
     def _bounds(self) -> np.ndarray[Any, Any] | str:

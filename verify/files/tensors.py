@@ -18,6 +18,7 @@ from torch import Tensor
 
 from constructions.validation import InvalidArgument
 from verify.files.strict import no_repetition, refuse_constant
+from verify.numbers import shortened
 
 #: The format's name of each type of torch that it is written with here, and bytes of a number.
 TYPES: Mapping[torch.dtype, tuple[str, int]] = {
@@ -99,7 +100,8 @@ def read_tensors(content: bytes, name: str) -> tuple[dict[str, Tensor], dict[str
     data = memoryview(content)[_WORD + length :]
     tensors, start = {}, 0
     for tensor, entry in header.items():
-        tensors[tensor], start = _tensor(f"{name}: tensor {tensor}", entry, data, start)
+        printable = repr(tensor[:40])[1:-1]  # a name may hold what moves the cursor
+        tensors[tensor], start = _tensor(f"{name}: tensor {printable}", entry, data, start)
     if start != len(data):
         raise InvalidArgument(f"{name}: expected {start:,} bytes of numbers, as the header says, but got {len(data):,}")
     if write_tensors(tensors, metadata) != content:
@@ -119,10 +121,11 @@ def _tensor(name: str, entry: Any, data: memoryview, start: int) -> tuple[Tensor
     stop = start + math.prod(shape) * size
     if offsets != [start, stop] or stop > len(data):
         raise InvalidArgument(f"{name}: expected its bytes where the one before it ends, and inside the file")
-    if stop == start:
-        return torch.zeros(shape, dtype=dtype), stop
-    held = torch.frombuffer(bytearray(data[start:stop]), dtype=dtype)
-    return held.reshape(shape), stop
+    held = torch.frombuffer(bytearray(data[start:stop]), dtype=dtype) if stop > start else torch.zeros(0, dtype=dtype)
+    try:
+        return held.reshape(shape), stop
+    except RuntimeError:  # of no number at all, but with axes whose product torch cannot count
+        raise InvalidArgument(f"{name}: expected a shape that torch holds but got {shortened(shape)}") from None
 
 
 def _naturals(value: Any) -> bool:

@@ -8,11 +8,11 @@ from verify.huggingface.adapters import to_peft as to_peft
 from verify.huggingface.attention.drawn import draw_model as draw_model
 from verify.huggingface.attention.drawn import drawn_report as drawn_report
 from verify.huggingface.attention.drawn import fuzz_attention as fuzz_attention
-from verify.huggingface.attention.opened import load_model as load_model
 from verify.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
 from verify.huggingface.convert import different_tensors as different_tensors
 from verify.huggingface.convert import to_huggingface as to_huggingface
 from verify.huggingface.families import FAMILIES as FAMILIES
+from verify.huggingface.models import load_model as load_model
 from verify.huggingface.prefix_report import PrefixReport as PrefixReport
 from verify.huggingface.prefix_report import prefix_report as prefix_report
 from verify.huggingface.reading import from_huggingface as from_huggingface

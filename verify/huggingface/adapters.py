@@ -13,8 +13,9 @@ from constructions.formats import get_format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument, check_integer
 from verify.extras import needed
+from verify.huggingface.blocks import check_construction
 from verify.huggingface.classes import PURPOSE, dtype_of, family_of
-from verify.huggingface.convert import to_huggingface
+from verify.huggingface.convert import different_tensors, to_huggingface
 
 
 def to_peft(
@@ -25,7 +26,8 @@ def to_peft(
     Args:
         construction: whose virtual tokens the adapter holds, usually one.
         target: a single target.
-        model: the stock model, or one under an adapter, which this one is added to and set beside; made by default.
+        model: the construction's stock model, or that under an adapter, which this one is added to and set beside; made
+            by default.
         name: the adapter's.
         options: those of :func:`~verify.huggingface.to_huggingface`, where the model is made here.
 
@@ -34,9 +36,11 @@ def to_peft(
         one: ``generate()`` takes ``input_ids`` of the user's tokens otherwise.
 
     Raises:
-        InvalidArgument: no target, no virtual tokens, or what :func:`~verify.huggingface.to_huggingface` refuses.
+        InvalidArgument: no target, no virtual tokens, a model of other weights, or what
+            :func:`~verify.huggingface.to_huggingface` refuses.
 
     """
+    check_construction(construction)
     prompts = construction.virtual_tokens(target)
     if len(prompts.shape) != 2:
         raise InvalidArgument(f"target: expected a single target but got a batch of shape {prompts.shape[:-2]}")
@@ -60,15 +64,16 @@ def to_multitask(
     Args:
         construction: whose virtual tokens the adapter holds.
         targets: a batch of targets.
-        model: the stock model, or one under an adapter; made by default.
+        model: the construction's stock model, or that under an adapter; made by default.
         name: the adapter's.
         options: those of :func:`~verify.huggingface.to_huggingface`, where the model is made here.
 
     Raises:
-        InvalidArgument: no batch of targets, no virtual tokens, or what :func:`~verify.huggingface.to_huggingface`
-            refuses.
+        InvalidArgument: no batch of targets, no virtual tokens, a model of other weights, or what
+            :func:`~verify.huggingface.to_huggingface` refuses.
 
     """
+    check_construction(construction)
     prompts = construction.virtual_tokens(targets)
     if len(prompts.shape) != 3 or not prompts.shape[0]:
         raise InvalidArgument(f"targets: expected a batch of targets but got one of shape {prompts.shape[:-2]}")
@@ -131,6 +136,8 @@ def _adapted(
         model = to_huggingface(construction, **options)
     elif options:
         raise InvalidArgument(f"{next(iter(options))}: expected none with a model, which is already made")
+    else:
+        _check_model(construction, model.get_base_model() if isinstance(model, peft.PeftModel) else model)
     if isinstance(model, peft.PeftModel):
         if name in model.peft_config:
             raise InvalidArgument(f"name: expected one that no adapter has but got {name!r}")
@@ -138,11 +145,31 @@ def _adapted(
         model.set_adapter(name)
         made = model
     else:
-        family_of(model)
         made = under_adapter(model, config, name)
     encoder = made.prompt_encoder[name]
     encoder.to(getattr(torch, dtype_of(made.get_base_model()).name))
     return made.eval(), encoder
+
+
+def _check_model(construction: Construction, model: Any) -> None:
+    """Refuse a model of other weights: its virtual tokens are others, though they may be as wide.
+
+    Raises:
+        InvalidArgument: it is none of the construction's, or of no stock class.
+
+    """
+    family_of(model)
+    if model.config.hidden_size != construction.transformer.lowered.embedding_size:
+        return  # refused where the virtual tokens are written
+    try:
+        wrong = different_tensors(construction, model)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"model: expected one of {construction!r} but it is another: {error}") from error
+    if wrong:
+        raise InvalidArgument(
+            f"model: expected the exact weights of {construction!r} but {wrong[0]}"
+            f"{f' and {len(wrong) - 1} more differ' if wrong[1:] else ' differs'}"
+        )
 
 
 def _virtual(construction: Construction) -> int:

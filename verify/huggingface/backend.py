@@ -20,11 +20,15 @@ from verify.backends.outputs import called, checked_logits, checked_tokens
 from verify.extras import needed
 from verify.huggingface.adapters import multitask_config, under_adapter, write_tasks
 from verify.huggingface.classes import PURPOSE, dtype_of, family_of
+from verify.huggingface.stock import check_stock
 from verify.running.respond import Produced
 from verify.running.trace import Trace
 
 #: How virtual tokens reach the model: an adapter of peft, or the argument ``inputs_embeds``.
 Through = Literal["peft", "inputs_embeds"]
+
+#: Fields of a generation configuration that a run gives itself, or that say nothing of tokens.
+_GIVEN = frozenset({"max_new_tokens", "do_sample", "use_cache", "transformers_version"})
 
 
 @final
@@ -60,13 +64,15 @@ class HuggingFaceBackend(Backend):
             name: what verdicts call it, by default its class, format, attention and library.
 
         Raises:
-            InvalidArgument: no stock class, one in training, parameters of several dtypes, or another ``through``.
+            InvalidArgument: no stock class, one that was changed or is in training, parameters of several dtypes, or
+                another ``through``.
 
         """
         family_of(model)
         if model.training:
             raise InvalidArgument("model: expected one in evaluation mode but got one in training; call model.eval()")
-        self.model, self._given_name = model, name
+        check_stock(model)
+        self.model = model
         self.through = cast("Through", check_choice("through", through, get_args(Through)))
         self.use_cache = through == "inputs_embeds" if use_cache is None else use_cache
         if not isinstance(self.use_cache, bool):
@@ -78,14 +84,18 @@ class HuggingFaceBackend(Backend):
         libraries = ("transformers", "peft") if through == "peft" else ("transformers",)
         shown = ", ".join(f"{library} {version(library)}" for library in libraries)
         attention = model.config._attn_implementation  # it has no public name
-        self.name = f"{type(model).__name__} {self.fmt.name}, {attention} attention ({shown})" if name is None else name
+        precision = torch.get_float32_matmul_precision()
+        reduced = f" at precision {precision}" if self.fmt.name == "float32" and precision != "highest" else ""
+        described = f"{type(model).__name__} {self.fmt.name}{reduced}, {attention} attention ({shown})"
+        self.name = described if name is None else name
+        self._described = described, self.device
 
     def prepare(self, specification: Specification) -> PreparedHuggingFace:
         """Return the model with its specification.
 
         Raises:
             InvalidArgument: the specification has other tokens than the model, or reads logits otherwise than by the
-                largest.
+                largest; or the model is not as it was.
 
         """
         config, outputs = self.model.config, specification.output_vocab_size
@@ -99,12 +109,28 @@ class HuggingFaceBackend(Backend):
                 f"backend: expected a promise that reads the largest logit, as generate does, but got one that reads"
                 f" {specification.reading.words()}"
             )
+        if (other := self.described_otherwise()) is not None:
+            raise InvalidArgument(f"model: expected it as it was when the backend was made but {other}")
         return PreparedHuggingFace(self, specification)
 
+    def described_otherwise(self) -> str | None:
+        """Say how the model is not what it was when the backend was made; ``None`` where it is."""
+        try:
+            now = HuggingFaceBackend(self.model, through=self.through, use_cache=self.use_cache)
+        except InvalidArgument as error:
+            return f"{self.name} would be refused now: {error}"
+        if now._described == self._described:
+            return None
+        return f"{' on '.join(self._described)} is now {' on '.join(now._described)}"
+
     def settings(self, specification: Specification) -> Mapping[str, Any]:
-        """Return how virtual tokens reach the model, and whether there is a cache."""
+        """Return how virtual tokens reach the model, whether there is a cache, and what changes what is generated."""
         through = {"through": self.through} if specification.layout.virtual else {}
-        return through if specification.layout.read is not None else {**through, "use_cache": self.use_cache}
+        if specification.layout.read is not None:
+            return through
+        own = self.model.generation_config.to_diff_dict()
+        changed = {name: value for name, value in own.items() if name[0] != "_" and name not in _GIVEN}
+        return {**through, "use_cache": self.use_cache, **({"generation_config": changed} if changed else {})}
 
     def code(self) -> tuple[object, ...]:
         """Return the class, its configurations, and a digest of parameters and buffers."""
@@ -213,7 +239,10 @@ class PreparedHuggingFace(Prepared):
         backend = self.backend
         cases, virtual, _ = prompts.shape
         if self._adapted is None or self._adapted[0] < cases:
+            asked = [(weight, weight.requires_grad) for weight in backend.model.parameters()]
             made = under_adapter(backend.model, multitask_config(cases, virtual)).eval()
+            for weight, wanted in asked:  # peft freezes the user's model
+                weight.requires_grad_(wanted)
             encoder = made.prompt_encoder["default"]
             encoder.to(backend.model.device, next(backend.model.parameters()).dtype)
             self._adapted = (cases, made)
@@ -225,6 +254,4 @@ class PreparedHuggingFace(Prepared):
         """Say whether the model is not what it was before the run."""
         if self.backend.code() != self._state:
             return f"{self.backend.name}: its parameters, buffers or configuration are not what they were"
-        if self.backend.model.training:
-            return f"{self.backend.name} is in training"
-        return None
+        return self.backend.described_otherwise()

@@ -110,6 +110,12 @@ class Decoder:
         return tuple(made)
 
 
+def check_construction(construction: object) -> None:
+    """Refuse anything but a construction; raises InvalidArgument."""
+    if not isinstance(construction, Construction):
+        raise InvalidArgument(f"construction: expected a Construction but got a {type(construction).__name__}")
+
+
 def decoder_of(construction: Construction) -> Decoder:
     """Return a construction's transformer as a decoder of pre-norm blocks.
 
@@ -117,8 +123,7 @@ def decoder_of(construction: Construction) -> Decoder:
         InvalidArgument: it is none; the message names the layer.
 
     """
-    if not isinstance(construction, Construction):
-        raise InvalidArgument(f"construction: expected a Construction but got a {type(construction).__name__}")
+    check_construction(construction)
     exact = construction.transformer.lowered
     if type(exact) is not Transformer:
         _refuse(f"the transformer is a {type(exact).__name__}", "a Transformer itself, and no subclass of it")

@@ -26,6 +26,7 @@ class Saved:
         targets: those that have adapters.
         verdicts: about the construction, in stock classes or elsewhere.
         digests: the SHA-256 of every safetensors file by its path.
+        computed: whether the verdicts were computed with the model as it was loaded from the files, and not given.
 
     """
 
@@ -34,6 +35,7 @@ class Saved:
     targets: Sequence[Any]
     verdicts: Sequence[Verdict]
     digests: Mapping[str, str]
+    computed: bool
 
 
 def card(saved: Saved) -> str:
@@ -110,7 +112,18 @@ def _verdicts(saved: Saved) -> str:
         evidence = kind_of(verdict.method).sentence(verdict)
         rows.append(f"| {verdict.claim} | {verdict.arithmetic} | {evidence} | {shown} | {outcome(verdict)} |")
     notes = [line for verdict in saved.verdicts for line in explanation(verdict)]
-    return "\n".join(rows) + "".join(f"\n\n{line}" for line in notes)
+    return f"{_origin(saved)}\n\n" + "\n".join(rows) + "".join(f"\n\n{line}" for line in notes)
+
+
+def _origin(saved: Saved) -> str:
+    """Say what the verdicts are about."""
+    if not saved.computed:
+        return (
+            "Given by whoever saved these files. They are about the construction, in the arithmetic that each names; of"
+            " the files\nit was checked that they hold the construction's exact weights, rounded."
+        )
+    given = ", each virtual token given as `inputs_embeds`" if saved.construction.layout.virtual else ""
+    return f"Computed with the model as it was loaded from these files{given}."
 
 
 def _digests(saved: Saved) -> str:

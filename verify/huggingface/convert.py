@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
 
 from constructions.construction import Construction
 from constructions.formats import get_format
@@ -17,7 +16,7 @@ from verify.huggingface.classes import PURPOSE, dtype_of, family_of, family_of_c
 from verify.huggingface.families import FAMILIES
 from verify.huggingface.fitting import Fitted, fitted_to, smallest
 from verify.huggingface.pieces import expected_tensors
-from verify.huggingface.stock import check_stock
+from verify.huggingface.stock import check_stock, tensors
 from verify.huggingface.turning import check_rotary
 
 #: Any of these would end a response early, or be left out of it.
@@ -58,6 +57,8 @@ def to_huggingface(
     """
     transformers = needed("transformers", PURPOSE)
     fmt = get_format(dtype)
+    if not isinstance(attn_implementation, str):
+        reject("attn_implementation", "a name, such as 'eager' or 'sdpa'", attn_implementation)
     decoder = decoder_of(construction)
     fitted = _fitted(construction, decoder, family, config, dtype)
     if config is None:
@@ -76,7 +77,7 @@ def to_huggingface(
             f" {str(error).strip().splitlines()[0]}"
         ) from error
     check_rotary(fitted, model)
-    held = _tensors(model)
+    held = tensors(model)
     with torch.no_grad():
         for name, numbers in expected_tensors(fitted, _shapes(held), fmt):
             held[name].copy_(torch.from_numpy(numbers))
@@ -128,7 +129,7 @@ def different_tensors(construction: Construction, model: Any) -> tuple[str, ...]
     """
     family = family_of(model)
     check_stock(model)
-    held = _tensors(model)
+    held = tensors(model)
     fmt = dtype_of(model)
     fitted = fitted_to(decoder_of(construction), family, construction.temperature_for(fmt), model.config)
     check_rotary(fitted, model)
@@ -158,11 +159,6 @@ def _fitted(construction: Construction, decoder: Decoder, family: str | None, co
     if not found:
         raise InvalidArgument("; ".join(refused))
     return min(found, key=lambda fitted: fitted.sizes.activation != fitted.family.default_activation)
-
-
-def _tensors(model: nn.Module) -> dict[str, Any]:
-    """Return the tensors of a model by their names in the state dict, a readout that is the embedding once."""
-    return dict(model.named_parameters())
 
 
 def _shapes(held: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -74,7 +74,8 @@ class Fitted:
         )
         for what, found, wanted in equal:
             if found != wanted:
-                raise InvalidArgument(f"config: expected the {what} of the construction, {wanted}, but got {found}")
+                mine, theirs = (float(value) if isinstance(value, Fraction) else value for value in (wanted, found))
+                raise InvalidArgument(f"config: expected the {what} of the construction, {mine}, but got {theirs}")
         positions = exact.context_size if decoder.positions is None else decoder.positions.shape[1]
         least = (
             ("positions", sizes.positions, positions),

@@ -35,7 +35,7 @@ from constructions.transformer import Transformer
 from constructions.validation import InvalidArgument, reject
 from verify.huggingface.classes import dtype_of, family_of
 from verify.huggingface.families import Family, Sizes, Slot
-from verify.huggingface.stock import check_stock
+from verify.huggingface.stock import check_attention, check_stock, tensors
 from verify.huggingface.turning import tables
 
 
@@ -67,6 +67,7 @@ def from_huggingface(model: Any, specification: Specification) -> HandBuilt:
     family = family_of(model)
     family.check(model.config)
     check_stock(model)
+    check_attention(model)
     dtype_of(model)
     sizes = family.sizes(model.config)
     if sizes.activation is None:
@@ -95,7 +96,7 @@ class _Read:
     def held(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Every tensor in float64, which holds all formats, a vector as a column."""
         found = {}
-        for name, tensor in self.model.named_parameters():
+        for name, tensor in tensors(self.model).items():
             if not torch.isfinite(tensor).all():
                 raise InvalidArgument(f"model: expected weights that are numbers but {name} has others")
             values = tensor.detach().to("cpu", torch.float64).numpy()

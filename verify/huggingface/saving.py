@@ -21,6 +21,7 @@ from verify.extras import needed
 from verify.files.folders import file_sha256, new_folder
 from verify.huggingface.adapters import to_multitask, to_peft
 from verify.huggingface.backend import HuggingFaceBackend
+from verify.huggingface.blocks import check_construction
 from verify.huggingface.card import Saved, card
 from verify.huggingface.classes import PURPOSE
 from verify.huggingface.convert import different_tensors, to_huggingface
@@ -80,6 +81,11 @@ def save(
         ['README.md', 'adapters', 'config.json', 'generation_config.json', 'model.safetensors']
 
     """
+    check_construction(construction)
+    if not isinstance(directory, str | Path):
+        reject("directory", "a folder", directory)
+    if isinstance(targets, str) or not hasattr(targets, "__len__"):
+        reject("targets", "a list of targets", targets)
     path = Path(directory)
     check_integer("examples", examples, 1)
     for verdict in verdicts or ():
@@ -100,7 +106,8 @@ def save(
         found = list(verdicts) if verdicts is not None else [_verdict(construction, loaded, examples)]
         _check_files(folder)
         digests = {file.relative_to(folder).as_posix(): file_sha256(file) for file in _tensors(folder)}
-        saved = Saved(construction, loaded, [_list(target) for target in targets], found, digests)
+        chosen_targets = [_list(target) for target in targets]
+        saved = Saved(construction, loaded, chosen_targets, found, digests, computed=verdicts is None)
         (folder / "README.md").write_text(card(saved), encoding="utf-8")
     return path
 

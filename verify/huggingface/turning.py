@@ -67,7 +67,12 @@ def check_rotary(fitted: Fitted, model: Any) -> None:
     family = fitted.family
     context = fitted.decoder.exact.context_size
     seats = list(fitted.scored)
-    if not family.rotary or not seats:
+    if not family.rotary:
+        return
+    for name, angles in family.rotary_module(model).named_buffers():
+        if not torch.isfinite(angles).all():  # even a score of 0 is then none
+            raise InvalidArgument(f"model: expected finite angles of its rotary positions but {name} has others")
+    if not seats:
         return
     theirs = tables(family.rotary_module(model), fitted.sizes.head_size, context)
     for seat in seats:

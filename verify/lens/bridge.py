@@ -47,6 +47,8 @@ def to_transformer_lens(construction: Construction, family: str | None = None, *
         [[2, 0, 3]]
 
     """
+    if "attn_implementation" in options:
+        raise InvalidArgument("attn_implementation: expected none, as attention is eager, so that patterns can be read")
     sources = needed("transformer_lens.model_bridge.sources", PURPOSE)
     model = to_huggingface(construction, family, attn_implementation="eager", **options)
     bridge = sources.build_bridge_from_module(
@@ -69,12 +71,20 @@ def embedded(bridge: Any, construction: Construction, target: object, tokens: An
         Embeddings, batch x positions x width, in the bridge's float format; a batch of one for a single target.
 
     Raises:
-        InvalidArgument: no target, no tokens of its vocabulary, or another number of rows of them.
+        InvalidArgument: no bridge, or one of another width; no target, no tokens of its vocabulary, or another number
+            of rows of them.
 
     """
+    if not hasattr(bridge, "original_model"):
+        reject("bridge", "one that to_transformer_lens returns", bridge)
     table = bridge.original_model.get_input_embeddings().weight.detach()
     ratios = construction.virtual_tokens(target)
     numbers = ratios.to_float(get_format(str(table.dtype).removeprefix("torch.")))
+    if ratios.shape[-1] != table.shape[1]:
+        raise InvalidArgument(
+            f"bridge: expected one whose residual stream is {ratios.shape[-1]} wide, as the virtual tokens are, but got"
+            f" {table.shape[1]}"
+        )
     virtual = torch.from_numpy(np.ascontiguousarray(numbers)).to(table)
     virtual = virtual[None] if virtual.ndim == 2 else virtual.flatten(0, -3)
     try:

@@ -84,7 +84,8 @@ class Tally:
         shown = self.cases > 0 and self.broken is None and self.used < 1 and not (all_count and self.skipped)
         holds = False if self.found is not None else True if shown else None
         exact = arithmetic.fmt is None
-        reason = None if holds else self.broken or self.vacuous or "a deviation is as large as its bound"
+        undecided = None if self.found is not None else "a deviation is as large as its bound"
+        reason = None if holds else self.broken or self.vacuous or undecided
         if holds and not exact:
             reason = f"the worst deviation uses {self.used:.3g} of the bound computed for its layer"
             if self.skipped:

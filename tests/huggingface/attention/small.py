@@ -10,7 +10,7 @@ import torch
 
 from verify.extras import needed
 from verify.huggingface.attention.known import DESIGNS, Sizes
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 
 #: Two of four heads share keys where the design has groups.
 SIZES = Sizes(vocab=16, layers=3, heads=4, groups=2, size=8, positions=16)

@@ -20,7 +20,7 @@ from verify import Verdict
 from verify.cli.app import run
 from verify.huggingface import draw_model
 from verify.huggingface.attention import measured
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 
 pytestmark = pytest.mark.extras
 

@@ -182,6 +182,38 @@ def test_a_model_whose_scores_depend_on_the_prefix_is_refuted(monkeypatch: pytes
     assert "the scores with the prefix are not those" in str(report.layers[0].objection)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_scores_that_are_scaled_by_the_number_of_keys_are_not_shown(design: str, kind: str) -> None:
+    """The factor is a thousandth larger with the prefix: each pass is right by its own factor, and they differ."""
+    made = adapted(model(design), kind, PREFIX)
+    for module in made.get_base_model().modules():
+        if hasattr(module, "scaling"):
+
+            def scaled(at: Any, _: Any, given: dict[str, Any], own: float = module.scaling) -> None:
+                at.scaling = own * (1.001 if given["attention_mask"].shape[-1] > COUNT else 1)
+
+            module.register_forward_pre_hook(scaled, with_kwargs=True)
+    report = prefix_report(made, None, TOKENS)
+    assert [verdict.holds for verdict in report.verdicts] == [None, None]
+    assert all(layer.objection is not None for layer in report.layers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prefix_that_a_layer_hides_is_refused(kind: str) -> None:
+    made = adapted(model("llama"), kind, PREFIX)
+
+    def hidden(_: Any, args: Any, given: dict[str, Any]) -> Any:
+        mask = given["attention_mask"].clone()
+        if mask.shape[-1] > COUNT:
+            mask[..., -COUNT:, :PREFIX] = torch.finfo(mask.dtype).min
+        return args, {**given, "attention_mask": mask}
+
+    made.get_base_model().model.layers[1].self_attn.register_forward_pre_hook(hidden, with_kwargs=True)
+    with pytest.raises(InvalidArgument, match=r"^adapter: expected model\.layers\.1\.self_attn to see the prefix"):
+        prefix_report(made, None, TOKENS)
+
+
 def test_a_counterexample_names_layer_head_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.models.gpt2 import modeling_gpt2
 

@@ -18,7 +18,7 @@ from tests.huggingface.attention.small import SIZES, TOKENS, adapted, fill, mode
 from verify import Verdict
 from verify.huggingface import fuzz_attention, prefix_report
 from verify.huggingface.attention.known import DESIGNS, KNOWN, Sizes, known_attention
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 from verify.huggingface.prefix_report import PrefixReport
 
 pytestmark = pytest.mark.extras

@@ -17,7 +17,7 @@ from constructions import InvalidArgument
 from tests.huggingface.attention.small import SIZES, TOKENS, adapted, model, saved
 from verify.huggingface import draw_model, drawn_report, fuzz_attention, load_model, prefix_report
 from verify.huggingface.attention.known import DESIGNS, Sizes
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 
 pytestmark = pytest.mark.extras
 
@@ -57,6 +57,21 @@ def test_a_model_in_training(folder: Path) -> None:
     refused("model: expected it in evaluation mode", adapted(model("gpt2")).train(), None, TOKENS)
 
 
+def test_one_layer_in_training() -> None:
+    """Its dropout would draw the weights anew in each pass."""
+    made = adapted(model("gpt2"))
+    made.get_base_model().transformer.h[1].attn.train()
+    refused("model: expected it in evaluation mode", made, None, TOKENS)
+
+
+def test_an_adapter_without_virtual_tokens() -> None:
+    made = adapted(model("gpt2"), PROMPT, 1)
+    made.peft_config["default"].num_virtual_tokens = 0
+    made.prompt_encoder["default"].embedding = torch.nn.Embedding(0, made.config.hidden_size)
+    made.prompt_tokens["default"] = torch.arange(0)
+    refused("num_virtual_tokens: expected an integer >= 1 but got 0", made, None, TOKENS)
+
+
 @pytest.mark.parametrize("kind", [PREFIX, PROMPT])
 def test_an_adapter_of_another_model(folder: Path, kind: str) -> None:
     deep = model("gpt2", sizes=Sizes(16, 4, 4, 4, 8, 16))
@@ -66,6 +81,47 @@ def test_an_adapter_of_another_model(folder: Path, kind: str) -> None:
     headed = model("gpt2", sizes=Sizes(16, 3, 2, 2, 16, 16))
     if kind == PREFIX:
         refused("adapter: expected one of this model, with num_attention_heads 2", headed, folder / kind, TOKENS)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_prefix_that_is_not_finite_shows_nothing(number: float) -> None:
+    made = adapted(model("llama"))
+    with torch.no_grad():
+        made.prompt_encoder["default"].embedding.weight[0] = number
+    report = prefix_report(made, None, TOKENS)
+    assert [verdict.holds for verdict in report.verdicts] == [None, None]
+    assert report.layers[0].objection == "the scores with the prefix are not finite"
+
+
+@pytest.mark.parametrize("given", [5, "x", [[2, 3], [2, 3]], (0, 1, 2, 3, 4, 5, 6), 2.5])
+def test_positions_that_are_no_fair_ones(given: Any) -> None:
+    refused("position_ids: expected 2..8, where the content", adapted(model("gpt2")), None, TOKENS, position_ids=given)
+
+
+@pytest.mark.parametrize("given", [range(2, 9), tuple(range(2, 9)), [list(range(2, 9))], torch.arange(2, 9)])
+def test_fair_positions_in_any_form(given: Any) -> None:
+    assert prefix_report(adapted(model("gpt2")), None, TOKENS, position_ids=given).holds
+
+
+def test_embeddings_that_are_narrower_than_the_layers(tmp_path: Path) -> None:
+    """Virtual tokens of a prompt are as wide as embeddings; peft takes the layers' width where it is not told."""
+    import peft
+    import transformers
+
+    sizes = {"vocab_size": 16, "hidden_size": 32, "ffn_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.OPTConfig(
+        **sizes, word_embed_proj_dim=16, do_layer_norm_before=False, attn_implementation="eager"
+    )
+    made = transformers.OPTForCausalLM(config).eval()
+    told = "adapter: expected one of this model, with token_dim 16, but got token_dim 32"
+    refused(told, adapted(made, PROMPT), None, TOKENS)
+    with quiet():
+        right = peft.get_peft_model(
+            made, peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2, token_dim=16)
+        )
+        right.save_pretrained(tmp_path)
+    assert prefix_report(right.eval(), None, TOKENS).holds
+    assert prefix_report(made, tmp_path, TOKENS).holds
 
 
 def test_no_prefix_and_no_adapter(folder: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument
@@ -32,12 +32,20 @@ class Compiled(BackendFactory):
         from verify.backends.modules import ModuleBackend  # noqa: PLC0415 # the same
         from verify.running.torch_module import to_torch  # noqa: PLC0415 # the same
 
+        def compiled(value: Any) -> Any:
+            return torch.ones_like(value) if torch.compiler.is_compiling() else torch.zeros_like(value)
+
         torch.compiler.reset()  # torch compiles the code of all modules together at most 8 times
         try:
-            torch.compile(torch.neg, backend=self.compiler)(torch.ones(1))
+            ran = torch.compile(compiled, backend=self.compiler, fullgraph=True)(torch.ones(1))
         except (RuntimeError, OSError) as error:  # torch has many errors of its own, all of them RuntimeErrors
             why = " ".join(str(error).partition("Set TORCHDYNAMO_VERBOSE")[0].split())
             raise InvalidArgument(f"backend: expected torch.compile to work with {self.compiler} but {why}") from None
+        if not ran.item():
+            raise InvalidArgument(
+                f"backend: expected torch.compile to compile with {self.compiler} but it runs everything as it is: see"
+                " TORCHDYNAMO_DISABLE and torch.compiler.set_stance"
+            )
         module = to_torch(construction, dtype).eval()
         module.compile(backend=self.compiler, fullgraph=True, dynamic=True)
         return ModuleBackend(module, name=f"under torch.compile, {self.compiler},")

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import math
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+import flint
 import numpy as np
 import torch
 from torch import Tensor
 
 from constructions.construction import Construction
-from constructions.formats import get_format, round_to_format
+from constructions.formats import Format, get_format
 from constructions.temperature import RationalSoftmax, Softmax, Temperatures
 from constructions.validation import IntArray, InvalidArgument
-from verify.arithmetic import RationalArithmetic
 from verify.arithmetic.gaps import score_gap
 from verify.arithmetic.tensors import TorchArithmetic
-from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.evidence.verdict import margin_to_json
 from verify.export.base import Export, ExportFormat, Held, forced, of_weights, read_bytes, read_words
-from verify.export.enclosing import enclosed
+from verify.export.enclosing import enclosed, recorded, unlike
+from verify.export.exact_logits import rounded_once, true_logits, true_margins
 from verify.export.formats.safetensors_file import read_weights, weights_file
 from verify.export.record import ranks_of
 from verify.files.atomic import write_atomically
 from verify.files.folders import new_folder
 from verify.files.strict import canonical, read_canonical
 from verify.files.tensors import read_tensors, write_tensors
-from verify.running.model import bind_construction, forward
 
 #: The number of this layout of files; a reader refuses any other.
 SCHEMA = 1
 
 MANIFEST = "manifest.json"
 WEIGHTS, ARRAYS, EXACT = "weights.safetensors", "cases.safetensors", "cases.json"
+#: The arrays of bounds, which are not the same bit for bit on every processor.
+_BOUNDS = ("logits_low", "logits_high")
 
 
 @final
@@ -63,7 +64,7 @@ class Bundle(ExportFormat):
         if not isinstance(held, Softmax) or not sizes:
             return exact
         gap = min(score_gap(held, key_size=size, length=lowered.context_size) for size in sizes)
-        return RationalSoftmax(max(exact.q, Fraction(math.floor(math.exp(gap)))))
+        return RationalSoftmax(max(exact.q, Fraction(_floor_exp(gap))))
 
     def write(self, export: Export, path: Path) -> None:
         """Write the folder, whole or not at all.
@@ -124,9 +125,11 @@ class Bundle(ExportFormat):
         files, document = held.more
         targets, inputs = held.record.cases(construction)
         again = _cases(construction, held.record.dtype, targets, inputs)
-        for name, content in again.files.items():
-            if files[name] != content:
-                return f"other numbers in {name}"
+        if files[EXACT] != again.files[EXACT]:
+            return f"other numbers in {EXACT}"
+        other = _other_arrays(files[ARRAYS], again, get_format(held.record.dtype))
+        if other is not None:
+            return other
         said = {key: document.get(key) for key in again.words}
         return None if said == again.words and set(document) == _KEYS | set(again.words) else f"others in {MANIFEST}"
 
@@ -134,23 +137,58 @@ class Bundle(ExportFormat):
 _KEYS = {"schema", "claim", "dtype", "files"}
 
 
-class _Said:
-    """The files of the cases, and what the manifest says of them."""
+def _floor_exp(value: float) -> int:
+    """Return the whole number below ``exp(value)``, the same on every processor, as that of ``math.exp`` is not.
 
-    def __init__(self, files: dict[str, bytes], words: dict[str, Any]) -> None:
-        self.files, self.words = files, words
+    Digits are added until the ball lies between two whole numbers, which it does as no ``exp`` of a float but that of 0
+    is rational.
+    """
+    precision = 64
+    while True:
+        with flint.ctx.workprec(precision):
+            found = flint.arb(value).exp().floor().unique_fmpz()
+        if found is not None:
+            return int(found)
+        precision *= 2
+
+
+@dataclass(frozen=True)
+class _Said:
+    """The files of the cases, what the manifest says of them, and the bounds found here: cases x ... x 2."""
+
+    files: dict[str, bytes]
+    words: dict[str, Any]
+    bounds: np.ndarray[Any, Any]
+
+
+def _other_arrays(content: bytes, again: _Said, fmt: Format) -> str | None:
+    """Return which array is not as it must be: bit for bit, but for the bounds, which :func:`unlike` compares."""
+    held, _ = read_tensors(content, ARRAYS)
+    found, _ = read_tensors(again.files[ARRAYS], ARRAYS)
+    exact = [{name: part for name, part in each.items() if name not in _BOUNDS} for each in (held, found)]
+    if write_tensors(exact[0], {}) != write_tensors(exact[1], {}) or list(held) != list(found):
+        return f"other numbers in {ARRAYS}"
+    bounds = [held[name] for name in _BOUNDS]
+    if any(part.dtype != torch.float64 or part.shape != found[_BOUNDS[0]].shape for part in bounds):
+        return f"bounds of another kind in {ARRAYS}"
+    narrow, wide = unlike(torch.stack(bounds, dim=-1).numpy(), again.bounds, fmt)
+    for which, word in ((narrow, "narrower"), (wide, "wider")):
+        if which.any():
+            return f"bounds {word} than certified in {ARRAYS} at {np.argwhere(which)[0].tolist()}"
+    return None
 
 
 def _cases(construction: Construction, dtype: str, targets: IntArray, user_inputs: IntArray) -> _Said:
     tokens = forced(construction, targets, user_inputs)
     places = _places(construction)
-    low, high, numbers = _logits(construction, targets, tokens, places)
+    low, high, numbers = true_logits(construction, targets, tokens, places)
     promised = construction.response(targets, user_inputs)
-    margins = _margins(construction, promised, low, high)
+    margins = true_margins(construction, promised, low, high)
     prompts = construction.virtual_tokens(targets)
     kernel = RoundedArithmetic.of(dtype)
     bounds = enclosed(construction, kernel, targets, tokens)[:, places]
-    floats, undecided = _rounded(low, high, dtype)
+    with_room = recorded(bounds, kernel.fmt)
+    floats, undecided = rounded_once(low, high, dtype)
     tensors: dict[str, Tensor] = {
         "virtual_tokens": TorchArithmetic(dtype).prompt(prompts),
         "tokens": torch.from_numpy(tokens),
@@ -158,8 +196,7 @@ def _cases(construction: Construction, dtype: str, targets: IntArray, user_input
         "targets": torch.from_numpy(targets),
         "user_inputs": torch.from_numpy(user_inputs),
         "logits": torch.from_numpy(floats).to(getattr(torch, dtype)),
-        "logits_low": torch.from_numpy(np.ascontiguousarray(bounds[..., 0])),
-        "logits_high": torch.from_numpy(np.ascontiguousarray(bounds[..., 1])),
+        **{name: torch.from_numpy(with_room[..., end].copy()) for end, name in enumerate(_BOUNDS)},
     }
     if construction.reading.gives_tokens:
         tensors["promised"] = torch.from_numpy(np.asarray(promised, dtype=np.int64))
@@ -183,7 +220,7 @@ def _cases(construction: Construction, dtype: str, targets: IntArray, user_input
         "undecided_roundings": str(undecided),
         "bounds": kernel.assumptions(),
     }
-    return _Said({ARRAYS: write_tensors(tensors, {}), EXACT: canonical(exact).encode()}, words)
+    return _Said({ARRAYS: write_tensors(tensors, {}), EXACT: canonical(exact).encode()}, words, bounds)
 
 
 def _places(construction: Construction) -> list[int]:
@@ -192,79 +229,6 @@ def _places(construction: Construction) -> list[int]:
     if layout.read is not None:
         return [layout.virtual + place for place in layout.read]
     return [layout.virtual + layout.user - 1 + step for step in range(layout.response)]
-
-
-def _logits(
-    construction: Construction, targets: IntArray, tokens: IntArray, places: list[int]
-) -> tuple[list[Any], list[Any], str]:
-    """Return bounds of the true logits at some positions, as fractions, and the arithmetic that they are from.
-
-    They are the same numbers where rational arithmetic can compute them.
-    """
-    try:
-        arithmetic = RationalArithmetic()
-        model = bind_construction(construction, arithmetic)
-        found = []
-        for target, row in zip(targets, tokens, strict=True):
-            rows = arithmetic.prompt(construction.virtual_tokens(target))
-            rows = arithmetic.below(rows, arithmetic.embed(model.embedding, row)) if len(row) else rows
-            numbers = arithmetic.numbers(forward(model, rows, construction.layout.virtual + len(row)))
-            found.append([[Fraction(value) for value in numbers[place]] for place in places])
-    except InvalidArgument:  # an irrational temperature, activation or norm
-        bounds = enclosed(construction, BallArithmetic(), targets, tokens)[:, places]
-        if not np.isfinite(bounds).all():
-            raise InvalidArgument("bundle: expected logits that balls enclose, but some are not bounded") from None
-        low, high = (
-            [[[Fraction(value) for value in row] for row in case] for case in bounds[..., end].tolist()]
-            for end in (0, 1)
-        )
-        return low, high, "balls: the true logits lie between two floats"
-    return found, found, "rational: the logits are exact"
-
-
-def _margins(construction: Construction, promised: Any, low: list[Any], high: list[Any]) -> list[list[Fraction]]:
-    """Return a lower bound of the margin of each response position, the exact one where the logits are."""
-    found = []
-    for case, rows in enumerate(low):
-        if construction.reading.takes_largest:
-            found.append(
-                [
-                    row[token]
-                    - max(
-                        (value for other, value in enumerate(high[case][step]) if other != token),
-                        default=row[token] - 1,
-                    )
-                    for step, (row, token) in enumerate(zip(rows, promised[case].tolist(), strict=True))
-                ]
-            )
-        else:
-            if low is not high:
-                raise InvalidArgument("bundle: expected exact logits of a response that is not the largest of them")
-            numbers = np.array(rows, dtype=object)[None]
-            found.append(
-                [Fraction(value) for value in construction.reading.margins(promised[case : case + 1], numbers)[0]]
-            )
-    return found
-
-
-def _rounded(low: list[Any], high: list[Any], dtype: str) -> tuple[np.ndarray[Any, Any], int]:
-    """Return the logits rounded once, and how many of them have bounds that round to two numbers.
-
-    Those are rounded from the middle of their bounds.
-    """
-    fmt, undecided = get_format(dtype), 0
-    flat: list[float] = []
-    shape = np.array(low, dtype=object).shape
-    for first, last in zip(
-        np.array(low, dtype=object).reshape(-1), np.array(high, dtype=object).reshape(-1), strict=True
-    ):
-        try:
-            ends = round_to_format(first, fmt), round_to_format(last, fmt)
-            undecided += ends[0] != ends[1]
-            flat.append(ends[0] if ends[0] == ends[1] else round_to_format((first + last) / 2, fmt))
-        except OverflowError as error:
-            raise InvalidArgument(f"dtype: {error}") from None
-    return np.array(flat).reshape(shape), undecided
 
 
 def _shown(name: str, low: Any, high: Any) -> dict[str, Any]:

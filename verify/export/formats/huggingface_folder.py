@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,7 +40,10 @@ class HuggingFace(ExportFormat):
     ending: ClassVar[str] = ""
     extra: ClassVar[str | None] = "huggingface"
     holds: ClassVar[str] = "a stock model of transformers, with an adapter of peft for each case"
-    verified: ClassVar[str] = "transformers loads and runs the model; each adapter has the exact virtual tokens"
+    verified: ClassVar[str] = (
+        "transformers runs the model; each adapter has the exact virtual tokens, and generate answers under it"
+    )
+    program: ClassVar[bool] = True
 
     def write(self, export: Export, path: Path) -> None:
         """Write the folder, and the record of it into it.
@@ -68,7 +74,8 @@ class HuggingFace(ExportFormat):
             raise InvalidArgument(f"{name}: expected a record of schema {SCHEMA}, the one that this version reads")
         if document.pop("sha256") != _sha256(canonical(document).encode()):
             raise InvalidArgument(f"{name}: expected the record as it was written but its digest is of another")
-        found = {each: _described(content) for each, content in _files(path, name).items()}
+        files = _files(path, name)
+        found = {each: _described(content) for each, content in files.items()}
         if found != document["files"]:
             listed = document["files"] if isinstance(document["files"], dict) else {}
             other = sorted(each for each in {*found, *listed} if found.get(each) != listed.get(each))
@@ -78,25 +85,33 @@ class HuggingFace(ExportFormat):
         record = Record.from_text(document["record"], name)
         if record.format != self.name:
             raise InvalidArgument(f"{name}: expected the record of format {self.name} but got {record.format!r}")
-        model = partial(_loaded, path, name, record.dtype)
-        return Held(record, _sha256(text.encode()), None, partial(_engines, model, record.dtype), (path, model))
+        model = partial(_loaded, files, name, record.dtype)
+        return Held(record, _sha256(text.encode()), None, partial(_engines, model, record.dtype), (files, model))
 
     def recognises(self, path: Path) -> bool:
         """Say whether a path is a folder with a record."""
         return (path / RECORD).exists()
 
     def check(self, held: Held, construction: Construction) -> str | None:
-        """Compare every tensor of the model, and the numbers of each adapter, with the exact ones, rounded once."""
+        """Compare every tensor of the model, the numbers of each adapter, and what ``generate`` gives under it."""
         from verify.huggingface.convert import different_tensors  # noqa: PLC0415 # it needs the extra
 
-        path, model = held.more
-        wrong = different_tensors(construction, model())
+        files, model = held.more
+        loaded = model()
+        wrong = different_tensors(construction, loaded)
         if wrong:
             return f"other weights in {wrong[0]}"
-        targets, _ = held.record.cases(construction)
+        if loaded.generation_config.eos_token_id is not None:  # the cases may not give it before their last token
+            return f"token {loaded.generation_config.eos_token_id} ends what generate gives"
+        targets, inputs = held.record.cases(construction)
+        promised = construction.response(targets, inputs)
         for case, target in enumerate(targets):
-            if not _same_adapter(construction, path / "adapters" / str(case), target, held.record.dtype):
+            adapter = _within(files, f"adapters/{case}/")
+            if not _same_adapter(construction, adapter, target, held.record.dtype):
                 return f"other virtual tokens in adapter {case}"
+            tokens = _generated(loaded, adapter, inputs[case].tolist())
+            if tokens != [*inputs[case].tolist(), *promised[case].tolist()]:
+                return f"other tokens from generate under adapter {case}: {tokens}"
         return None
 
     def versions(self) -> dict[str, str]:
@@ -124,13 +139,27 @@ def _files(path: Path, name: str) -> dict[str, bytes]:
     return found
 
 
-def _loaded(path: Path, name: str, dtype: str) -> Any:
+def _within(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
+    return {name.removeprefix(folder): content for name, content in files.items() if name.startswith(folder)}
+
+
+@contextmanager
+def _folder(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Write the bytes that were hashed where a library can load them: the user's own files may change meanwhile."""
+    with tempfile.TemporaryDirectory() as made:
+        for name, content in files.items():
+            if "/" not in name:
+                (Path(made) / name).write_bytes(content)
+        yield Path(made)
+
+
+def _loaded(files: Mapping[str, bytes], name: str, dtype: str) -> Any:
     """Return the model as anyone loads it: from safetensors, with no code of its own."""
     from verify.huggingface.saving import without_bars  # noqa: PLC0415 # it needs the extra
 
     transformers = needed("transformers", "export")
     try:
-        with without_bars():
+        with without_bars(), _folder(files) as path:
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 path, local_files_only=True, use_safetensors=True, trust_remote_code=False
             ).eval()
@@ -152,15 +181,31 @@ def _engines(model: Any, dtype: str, construction: Construction) -> Iterator[Eng
     yield Engine(f"{type(loaded).__name__} {dtype}", call)
 
 
-def _same_adapter(construction: Construction, folder: Path, target: Any, dtype: str) -> bool:
+def _same_adapter(construction: Construction, files: Mapping[str, bytes], target: Any, dtype: str) -> bool:
     """Say whether an adapter holds the virtual tokens of a target, rounded once."""
     library = needed("safetensors.torch", "export")
     try:
-        held = library.load_file(folder / "adapter_model.safetensors").get("prompt_embeddings")
-    except Exception:  # noqa: BLE001 # the library has its own, of a file that is none, or not there
+        held = library.load(files["adapter_model.safetensors"]).get("prompt_embeddings")
+    except Exception:  # noqa: BLE001 # the library has its own, of a file that is none; KeyError where it is not there
         return False
     exact = torch.from_numpy(construction.virtual_tokens(target).to_float(get_format(dtype)).copy())
     return held is not None and held.dtype == getattr(torch, dtype) and torch.equal(held.double(), exact)
+
+
+def _generated(model: Any, files: Mapping[str, bytes], user_input: list[int]) -> list[int] | str:
+    """Return the tokens that the model generates under an adapter, as the folder is set up; an error in its words."""
+    from verify.huggingface.saving import without_bars  # noqa: PLC0415 # it needs the extra
+
+    peft = needed("peft", "export")
+    options = {"input_ids": torch.tensor([user_input])} if user_input else {}
+    try:
+        with without_bars(), _folder(files) as path, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the libraries, about each other
+            loaded = peft.PeftModel.from_pretrained(model, path).eval()
+            found: list[int] = loaded.generate(**options, do_sample=False)[0].tolist()
+    except Exception as error:  # noqa: BLE001 # the libraries have many
+        return " ".join(str(error).split())[:200]
+    return found
 
 
 def _described(content: bytes) -> dict[str, str]:

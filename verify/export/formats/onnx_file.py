@@ -47,6 +47,7 @@ class Onnx(ExportFormat):
     extra: ClassVar[str | None] = "onnx"
     holds: ClassVar[str] = "the forward pass and its weights, for any batch and length"
     verified: ClassVar[str] = "onnxruntime runs it at each of its five levels of optimisation"
+    program: ClassVar[bool] = True
     #: onnxruntime has kernels of these for all that a model is made of (but no erf in float64)
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 

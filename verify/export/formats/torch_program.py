@@ -80,6 +80,7 @@ class TorchExport(ExportFormat):
     ending: ClassVar[str] = ".pt2"
     holds: ClassVar[str] = "the forward pass and its weights, for torch.export.load"
     verified: ClassVar[str] = "torch runs the program"
+    program: ClassVar[bool] = True
 
     def write(self, export: Export, path: Path) -> None:
         """Write the archive, its digest at its end."""
@@ -128,7 +129,7 @@ def _checked_members(content: bytes, name: str) -> str:
     """Return the record of an archive whose members are those that torch writes, and no pickles."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            other = _other_member(archive, name)
+            other = _other_member(archive, len(content), name)
             record = archive.read(f"{_FOLDER}/extra/{_RECORD}").decode("ascii")
     except InvalidArgument:
         raise
@@ -147,7 +148,7 @@ def _checked_members(content: bytes, name: str) -> str:
     return record
 
 
-def _other_member(archive: zipfile.ZipFile, name: str) -> str | None:
+def _other_member(archive: zipfile.ZipFile, length: int, name: str) -> str | None:
     """Return what torch would not have written, such as a pickle."""
     members = archive.namelist()
     unknown = [member for member in members if not _MEMBERS.fullmatch(member)]
@@ -157,6 +158,8 @@ def _other_member(archive: zipfile.ZipFile, name: str) -> str | None:
         return "one is there twice"
     if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
         return "one is compressed"
+    if sum(member.file_size for member in archive.infolist()) > length:
+        return "they overlap"  # a small file whose members are all the same large part of it would fill the memory
     if archive.getinfo(f"{_FOLDER}/data/sample_inputs/model.pt").file_size:
         return "there are sample inputs, which are a pickle"
     for part in ("weights/model_weights_config.json", "constants/model_constants_config.json"):

@@ -16,7 +16,7 @@ from verify.evidence.verdict import Verdict
 from verify.extras import needed
 from verify.huggingface.attention.known import DESIGNS, Sizes
 from verify.huggingface.attention.measured import assumptions
-from verify.huggingface.attention.opened import quiet
+from verify.huggingface.models import quiet
 from verify.huggingface.prefix_report import CLAIMS, PrefixReport, objection_of, prefix_report
 from verify.prefixes.tally import Tally
 

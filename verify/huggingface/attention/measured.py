@@ -189,12 +189,17 @@ def _errors(joined: Call, alone: Call, fmt: Format) -> tuple[OperationError, Ope
 
 
 def _objection(calls: LayerCalls, of: OperationError) -> str | None:
-    """Return why the recorded queries, keys and values are not the layer's own, ``None`` where they are."""
+    """Return why the recorded queries, keys and values are not those of one layer, ``None`` where they are."""
+    factors = calls.joined.factor, calls.alone.factor
+    if factors[0] != factors[1]:  # each call's exponents are held to its own factor
+        return f"scores are multiplied by {factors[0]:.6g} with the prefix and by {factors[1]:.6g} without it"
     known = known_attention(calls.layer.attention)
     assert known is not None
     projections = known.projections(calls.layer.attention)
     for words, call in (("with the prefix", calls.joined), ("without it", calls.alone)):
         for deviation in (*projected(call, projections, of), scores_read(call, of)):
+            if not np.isfinite(deviation.left).all():
+                return f"{deviation.where} {words} are not finite"
             exact, bounded = deviation.left == deviation.right, np.isfinite(np.asarray(deviation.bound))
             if not (exact | (bounded & (deviation.used() <= 1))).all():
                 return f"{deviation.where} {words} are not those of its weights and rows within rounding errors"

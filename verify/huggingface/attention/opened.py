@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from constructions.formats import FORMATS
-from constructions.validation import InvalidArgument, check_choice, reject
+from constructions.validation import InvalidArgument, check_choice, check_integer, reject
 from verify.extras import needed
 from verify.huggingface.attention.known import known_attention, known_names
 from verify.huggingface.attention.recording import Layer
+from verify.huggingface.models import folder_with, quiet, unreadable
 
 #: How an adapter's virtual tokens enter, by the type that peft gives it: as rows of keys and values in the cache, or
 #: as rows in front of the input.
@@ -46,69 +43,6 @@ class Opened:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' progress bars, its log, and the notices that tell peft, not its user, of new names."""
-    log = needed("transformers.utils.logging", "model")
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            for notice in ("`is_gradient_checkpointing` is deprecated", "`past_key_values` is deprecated"):
-                warnings.filterwarnings("ignore", message=notice, category=FutureWarning)
-            yield
-    finally:
-        log.set_verbosity(level)
-        if bars:
-            log.enable_progress_bar()
-
-
-def load_model(directory: str | Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
-    """Return the causal language model in a folder, ready for a report on its attention.
-
-    Nothing is fetched and no code of the folder runs; weights are read from safetensors alone.
-
-    Args:
-        directory: the folder that ``save_pretrained`` wrote.
-        dtype: the torch type of the weights.
-        device: where it is to run.
-
-    Raises:
-        InvalidArgument: no such folder, or no model that can be loaded from it.
-
-    Example:
-        >>> import tempfile
-        >>> from verify.huggingface import draw_model
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     draw_model("opt", 0, 0)[0].get_base_model().save_pretrained(folder)
-        ...     type(load_model(folder, dtype="float64")).__name__
-        'OPTForCausalLM'
-
-    """
-    folder = _folder("model", directory, "config.json")
-    transformers = needed("transformers", "model")
-    format_name = check_choice("dtype", dtype, tuple(FORMATS))
-    try:
-        with quiet():
-            model, found = transformers.AutoModelForCausalLM.from_pretrained(
-                folder,
-                attn_implementation="eager",  # the only one that gives its weights
-                dtype=getattr(torch, format_name),
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-    except _unreadable() as error:
-        raise InvalidArgument(f"model: expected a causal language model in {folder} but {_said(error)}") from error
-    missing = sorted(found["missing_keys"]) + sorted(map(str, found["mismatched_keys"]))
-    if missing:  # transformers draws them at random, and says so in its log alone
-        raise InvalidArgument(
-            f"model: expected all weights in {folder} but {missing[0]} is missing or of another shape"
-        )
-    return model.to(device).eval()
-
-
-@contextlib.contextmanager
 def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
     """Open a model with an adapter, and leave it as it was.
 
@@ -129,6 +63,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
             adapted = model
             active, names = model.active_adapter, tuple(model.peft_config)
             name = active if adapter is None else check_choice("adapter", adapter, names)
+            _check_sizes(model.peft_config[name], model.get_base_model())
             if name != active:
                 stack.callback(model.set_adapter, active)
                 model.set_adapter(name)
@@ -139,6 +74,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
         kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
         if kind is None:
             reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
+        prefix = check_integer("num_virtual_tokens", config.num_virtual_tokens, 1)
         layers = _layers(base)
         _check_mode(adapted)
         implementation = base.config._attn_implementation  # transformers has no other name for it
@@ -147,7 +83,7 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
                 f"model: expected attention weights, which {implementation} does not give; load the model with"
                 ' attn_implementation="eager"'
             )
-        yield Opened(base, adapted, shown, kind, int(config.num_virtual_tokens), layers)
+        yield Opened(base, adapted, shown, kind, prefix, layers)
 
 
 def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> Any:
@@ -156,19 +92,19 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
     if adapter is None:
         raise InvalidArgument("adapter: expected the folder of an adapter but got none, so that there is no prefix")
     _check_mode(model)  # peft puts it into evaluation mode, and it is to be left as it was
-    folder = _folder("adapter", adapter, "adapter_config.json")
-    _folder("adapter", adapter, "adapter_model.safetensors")
+    folder = folder_with("adapter", adapter, "adapter_config.json")
+    folder_with("adapter", adapter, "adapter_model.safetensors")
     for parameter in model.parameters():  # peft freezes them
         stack.callback(parameter.requires_grad_, parameter.requires_grad)
     try:
         config = peft.PeftConfig.from_pretrained(str(folder), local_files_only=True)
-        _check_sizes(config, model.config.get_text_config())
+        _check_sizes(config, model)
         found = peft.PeftModel.from_pretrained(
             model, str(folder), config=config, torch_device=str(model.device), local_files_only=True
         )
     except InvalidArgument:
         raise
-    except _unreadable() as error:
+    except unreadable() as error:
         raise InvalidArgument(f"adapter: expected one of this model in {folder} but {_said(error)}") from error
     return found.eval()
 
@@ -187,19 +123,21 @@ def tokens_of(directory: str | Path, text: str) -> list[int]:
         with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
             tokens: list[int] = tokenizer(text)["input_ids"]
-    except _unreadable() as error:
+    except unreadable() as error:
         raise InvalidArgument(f"text: expected a tokenizer in {directory} but {_said(error)}") from error
     if not tokens:
         reject("text", "at least one token", text)
     return tokens
 
 
-def _check_sizes(config: Any, model: Any) -> None:
+def _check_sizes(config: Any, base: Any) -> None:
     """Refuse an adapter whose sizes are not the model's; peft finds some of them only when it runs."""
+    model = base.config.get_text_config()
     kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
     heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
     size = getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads
-    width = heads * size if kind == CACHED else model.hidden_size
+    # embeddings may be narrower than the layers, as in OPT of 350 million parameters
+    width = heads * size if kind == CACHED else base.get_input_embeddings().weight.shape[1]
     wanted = {"num_layers": model.num_hidden_layers, "token_dim": width}
     if kind == CACHED:
         wanted["num_attention_heads"] = heads
@@ -226,21 +164,9 @@ def _layers(base: Any) -> list[Layer]:
 
 
 def _check_mode(model: Any) -> None:
-    if model.training:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if model.training or any(module.training for module in base.modules()):
         raise InvalidArgument("model: expected it in evaluation mode, without dropout; call model.eval()")
-
-
-def _folder(name: str, directory: str | Path, file: str) -> Path:
-    folder = Path(directory)
-    if not (folder / file).is_file():
-        raise InvalidArgument(f"{name}: expected a folder with {file} but got {str(directory)!r}")
-    return folder
-
-
-def _unreadable() -> tuple[type[Exception], ...]:
-    """Return what the libraries raise for files that are missing, damaged, or of another kind."""
-    damaged: type[Exception] = needed("safetensors", "model").SafetensorError
-    return (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, damaged)
 
 
 def _said(error: BaseException) -> str:

@@ -74,7 +74,8 @@ def check_positions(position_ids: Any, prefix: int, count: int) -> None:
     """Refuse positions of the content that are not those behind the prefix: the two passes would not be comparable."""
     if position_ids is None:
         return
-    given = position_ids.tolist() if hasattr(position_ids, "tolist") else list(position_ids)
+    given = list(position_ids) if isinstance(position_ids, (range, tuple)) else position_ids
+    given = given.tolist() if hasattr(given, "tolist") else given
     fair = fair_positions(prefix, count)
     if given not in (fair, [fair]):
         raise InvalidArgument(
@@ -122,7 +123,8 @@ def check_lengths(calls: list[LayerCalls], prefix: int, count: int) -> None:
     """Refuse passes in which a layer does not read the prefix and the content, or the content alone.
 
     Raises:
-        InvalidArgument: with a prefix that never reached the layer both identities would hold of nothing.
+        InvalidArgument: with a prefix that never reached the layer, or is hidden from all of the content, both
+            identities would hold of nothing.
 
     """
     for layer in calls:
@@ -132,6 +134,11 @@ def check_lengths(calls: list[LayerCalls], prefix: int, count: int) -> None:
                     f"adapter: expected {layer.layer.name} to read {wanted} keys, {prefix} of the prefix and {count} of"
                     f" the content where there is one, but it reads {call.key.shape[1]}"
                 )
+        if not layer.joined.visible[-count:, :prefix].any():
+            raise InvalidArgument(
+                f"adapter: expected {layer.layer.name} to see the prefix from some position of the content, but it"
+                " sees it from none"
+            )
 
 
 def check_fair(calls: list[LayerCalls]) -> None:

@@ -31,7 +31,7 @@ def hard_completions(
 
     Args:
         model: a causal language model of transformers, such as
-            :func:`~verify.huggingface.models.load_causal_model` returns.
+            :func:`~verify.huggingface.load_model` returns.
         length: tokens of a completion.
         tokens: try the first ones only, by default all that the model reads.
         batch: how many prompts run at once; by default as many as take the memory of the weights, or 64 MiB.

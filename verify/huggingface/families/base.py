@@ -140,6 +140,8 @@ class Family(ABC):
                 reject(f"{field} of config", repr(meant), getattr(config, field))
         if not getattr(config, "is_causal", True):
             reject("is_causal of config", "True", config.is_causal)
+        if getattr(config, "quantization_config", None) is not None:
+            reject("quantization_config of config", "None, as weights are whole floats,", config.quantization_config)
         rope = getattr(config, "rope_parameters", None) or {}
         if rope.get("rope_type", "default") != "default":
             reject("rope_type of config", "'default'", rope["rope_type"])
