@@ -197,6 +197,11 @@ def mixed() -> Iterator[str]:
     off = aimed.mix([0.5, 0.5], [0.75, 0.75], [aimed.rows([[1]]), aimed.rows([[-1]])])
     yield from aimed.outside("weights", off, [[-0.25]])
     yield from aimed.outside("weights", off, [[0.25]])
+    for low, high in ((0.0, 0.5), (0.5, 0.5 + 2.0**-14)):
+        real = Aimed("float32")
+        single = real.mix([low], [high], [real.rows([[1, 3]])])
+        for end in (low, high):
+            yield from real.outside("a weight between", single, [[end, 3 * end]])
 
 
 def overflowing_mix() -> Iterator[str]:

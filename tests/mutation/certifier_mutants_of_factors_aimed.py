@@ -117,6 +117,13 @@ AIMED: tuple[Mutant, ...] = (
     _mixing(
         "a weight is its least value, twice", "self.table.factor(low, high)", "self.table.factor(low, low)", _MIXING
     ),
+    _mixing(
+        "a weight that may be 0 is 0",
+        "most = np.maximum(np.abs(low), np.abs(high))[:, None]",
+        "most = np.abs(low)[:, None]",
+        _MIXING,
+    ),
+    _mixing("a weight that is all but known is its middle", "slopes=one.known.T,", "slopes=0 * one.known.T,", _MIXING),
     # kernels
     _rounded(
         "the last operation does not round",
