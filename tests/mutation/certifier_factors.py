@@ -17,6 +17,7 @@ from tests.certificates import factored_runs
 from tests.certificates.emulated import Array, held
 from tests.certificates.layered import DrawnArithmetic
 from tests.certificates.own import rounded
+from tests.mutation import certifier_aimed_factors as aimed
 from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.relational import factored
@@ -185,3 +186,13 @@ def models() -> list[str]:
                 wrong = factored_runs.outside(factored_runs.theorem(which, architecture, 3, 3), "float32", 2, 2, 4)[2]
                 found += [f"theorem {which}, {architecture}: {line}" for line in wrong]
     return found
+
+
+def killers() -> dict[str, Callable[[], list[str]]]:
+    """Return the killers of rows with factors by name, drawn and aimed ones."""
+    return {
+        "factors, real": factors(None),
+        "factors, floats": factors("bfloat16", "float32"),
+        "factors, models": models,
+        **aimed.killers(),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant
 from tests.mutation.certifier_mutants_of_cells import CELLS
 from tests.mutation.certifier_mutants_of_factors import FACTORS
+from tests.mutation.certifier_mutants_of_factors_aimed import AIMED
 from tests.mutation.certifier_mutants_of_layers import LAYERS
 from tests.mutation.certifier_mutants_of_margins import MARGINS
 from tests.mutation.certifier_mutants_of_operations import OPERATIONS
@@ -12,4 +13,4 @@ from tests.mutation.certifier_mutants_of_relations import RELATIONS
 from tests.mutation.certifier_mutants_of_sums import SUMS
 from tests.mutation.certifier_mutants_settled_later import SETTLED
 
-MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *LAYERS, *MARGINS, *CELLS, *SETTLED, *RELATIONS, *FACTORS)
+MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *LAYERS, *MARGINS, *CELLS, *SETTLED, *RELATIONS, *FACTORS, *AIMED)

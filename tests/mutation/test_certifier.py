@@ -29,6 +29,7 @@ SAMPLE = (
     "rounding to a format: ties go up",
     "the certificate: free embeddings are on the grid of their bound",
     "bounds of unknown tokens: a remainder of the ends",
+    "operations with factors: errors of a sum of rows are relative to the sum",
 )
 #: What the table must have at least.
 WANTED = 60

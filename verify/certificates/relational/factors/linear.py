@@ -8,14 +8,14 @@ part cancel, the error stays relative to that part. An error below the normal ra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.kernels import Kernels, SumError
-from verify.certificates.relational.factors.parts import Part, Reach, error_length, nothing, part
+from verify.certificates.relational.factors.parts import Part, Reach, error_length, part
 from verify.certificates.relational.factors.rows import Row
 from verify.certificates.relational.factors.table import ALONE, Monomial, Table, reduce_sum, slack
 
@@ -149,18 +149,25 @@ class Sums:
         count = np.sum(moving, axis=0)
         allowed = self.kernels.sums(count.astype(np.float64), np.ones(len(count), dtype=np.bool_))
         whole = Row(rows[0].width, tuple(parts)).merged(self.table)
-        found = whole.with_errors(self._swallowed(rows, allowed), self.table)
-        return self._with_tiny(found.parts, allowed.tiny * (count > 1)).loosened(self.table, allowed.last)
-
-    def _swallowed(self, rows: Sequence[Row], allowed: SumError) -> list[tuple[Monomial, _Array]]:
-        """Return the errors before the last operation of a sum, relative to its rows, which may cancel in it."""
         self.table.note(self._magnitude(reduce_sum([row.magnitude(self.table) for row in rows]), allowed))
-        pieces = [piece for row in rows for piece in row.magnitudes(self.table)]
-        return [(monomial, self._error(most, most, allowed, len(rows))) for monomial, most in pieces]
+        return self._summed(whole, rows, replace(allowed, tiny=allowed.tiny * (count > 1)), products=False)
 
-    def _with_tiny(self, parts: Sequence[Part], tiny: _Array) -> Row:
-        found = Row(len(tiny), (*parts, part(ALONE, nothing(len(tiny)), tiny[None])))
-        return found.merged(self.table)
+    def _summed(self, whole: Row, terms: Sequence[Row], allowed: SumError, *, products: bool) -> Row:
+        """Return a sum with its errors, which are relative to its terms: these may cancel in the sum itself.
+
+        Args:
+            whole: the sum.
+            terms: what is added.
+            allowed: the allowances.
+            products: whether the terms are products, which may round.
+
+        """
+        before = [
+            (monomial, self._error(most, most * products, allowed, len(terms)))
+            for term in terms
+            for monomial, most in term.magnitudes(self.table)
+        ]
+        return whole.with_errors([*before, (ALONE, allowed.tiny[None])], self.table).loosened(self.table, allowed.last)
 
     def affine(self, row: Row, weight: Matrix | None, bias: Matrix | None) -> Row:
         """Return ``w * x + b``, the product rounded or not before the sum is."""

@@ -13,7 +13,7 @@ from verify.certificates.floats.directed import is_power_of_two
 from verify.certificates.relational.factors.linear import Sums
 from verify.certificates.relational.factors.parts import Part, Reach, error_length, nothing, part
 from verify.certificates.relational.factors.rows import Row
-from verify.certificates.relational.factors.table import ALONE, FINEST, Table, slack
+from verify.certificates.relational.factors.table import ALONE, FINEST, Table, reduce_sum, slack
 
 _Array = Float[np.ndarray, "..."]
 
@@ -45,9 +45,9 @@ class Mixing(Sums):
         known = all((low[:, at] == low[0, at]).all() and (high[:, at] == low[0, at]).all() for at in range(len(rows)))
         exact = known and bool(is_power_of_two(low[0]).all())
         allowed = self.kernels.sums(count.astype(np.float64), np.full(width, exact))
-        whole = Row(width, tuple(one for row in weighted for one in row.parts)).merged(self.table)
-        found = whole.with_errors(self._swallowed(weighted, allowed), self.table)
-        return self._with_tiny(found.parts, allowed.tiny).loosened(self.table, allowed.last)
+        whole = Row(width, tuple(one for term in weighted for one in term.parts)).merged(self.table)
+        self.table.note(self._magnitude(reduce_sum([term.magnitude(self.table) for term in weighted]), allowed))
+        return self._summed(whole, weighted, allowed, products=True)
 
     def _weighted(self, row: Row, low: _Array, high: _Array) -> list[Part]:
         first = float(low[0])
