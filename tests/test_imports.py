@@ -18,8 +18,8 @@ ORDER = (
     "constructions",
     "proofs",
     "verify.extras",  # optional libraries
-    "verify.files",  # writing and reading files, whatever is in them
     "verify.numbers",
+    "verify.files",  # writing and reading files, whatever is in them
     "verify.arithmetic",
     "verify.running",
     "verify.backends",
