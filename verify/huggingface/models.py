@@ -54,11 +54,11 @@ def load_model(
 
     """
     check_choice("dtype", dtype, tuple(FORMATS))
+    transformers = needed("transformers", "model")
     folder = folder_with("model", directory, "config.json")
     if (folder / "adapter_config.json").exists():
         # transformers would load the model that the adapter names, wherever it is, and not this one
         raise InvalidArgument(f"model: expected a folder without an adapter but {folder} has adapter_config.json")
-    transformers = needed("transformers", "model")
     chosen = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
     with quiet():
         try:
