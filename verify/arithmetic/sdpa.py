@@ -49,6 +49,8 @@ class SdpaArithmetic(TorchArithmetic):
 
     """
 
+    kernel: str
+
     def __init__(self, dtype: str = "float32", kernel: str = "math", device: str | torch.device = "cpu") -> None:
         """Hold numbers as ``dtype`` on ``device``, and attend by ``kernel``.
 
