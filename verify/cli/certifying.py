@@ -9,10 +9,11 @@ import typer
 
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
-from verify.certificates.floats.rounding import summaries
+from verify.certificates.floats.rounding import NO_UNIT, summaries
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.verdicts import finished
+from verify.matrix_units import GENERATIONS
 from verify.report.progress import shown_progress
 from verify.suite.steps import Gathering, certified
 
@@ -37,6 +38,21 @@ def certify(
         ),
     ] = "either",
     tf32: options.Tf32 = False,
+    unit: Annotated[
+        str,
+        typer.Option(
+            "--unit",
+            help="products of matrices run on the matrix units of a generation, or of any that has the format: any,"
+            f" {', '.join(GENERATIONS)}; --dtype is bf16, fp16 or tf32",
+        ),
+    ] = NO_UNIT,
+    full_reduction: Annotated[
+        bool,
+        typer.Option(
+            "--full-reduction",
+            help="a unit's partial sums stay in float32; torch lets libraries round them to 16 bits by default",
+        ),
+    ] = False,
     exact: Annotated[
         bool, typer.Option("--bit-exact", help="certify that nothing rounds at all, instead of the tokens")
     ] = False,
@@ -48,7 +64,10 @@ def certify(
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
-    request = asked.request(certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32))
+    chosen = certificate_arithmetic(
+        arithmetic, dtype, products=products, tf32=tf32, unit=unit, full_reduction=full_reduction
+    )
+    request = asked.request(chosen)
     construction = request.construction
     if exact:
         if request.arithmetic.fmt is None:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from constructions.formats import Format
-from verify.certificates.floats.rounding import rounding_of
+from constructions.formats import FORMATS, Format
+from verify.certificates.floats.rounding import NO_UNIT, rounding_of
 from verify.certificates.floats.rounding.base import Rounding, accumulator_of, smallest_of
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
@@ -42,6 +42,9 @@ class Kernel:
         products: how products and a bias are added: the word of a kind of :data:`ORDERS`.
         tf32: whether the factors of float32 products may be rounded to TF32, to either neighbour, and sums of products
             truncated instead of rounded, as tensor cores do.
+        matrix_unit: the generation of matrix units that products of matrices run on, ``any`` for all of them, or ``none``.
+        full_reduction: whether partial sums of a unit are never rounded to a format of 16 bits, see
+            :class:`~verify.certificates.floats.rounding.matrix_unit.MatrixUnits`.
 
     Example:
         >>> from constructions import FORMATS
@@ -53,6 +56,8 @@ class Kernel:
     fmt: Format
     products: Products = "either"
     tf32: bool = False
+    matrix_unit: str = NO_UNIT
+    full_reduction: bool = False
 
     def __post_init__(self) -> None:
         self.rounding  # noqa: B018 # refuses what there is not
@@ -60,7 +65,19 @@ class Kernel:
     @cached_property
     def rounding(self) -> Rounding:
         """The assumption about sums of products."""
-        return rounding_of(self.fmt, self.products, tf32=self.tf32)
+        return rounding_of(
+            self.fmt, self.products, tf32=self.tf32, unit=self.matrix_unit, full_reduction=self.full_reduction
+        )
+
+    @cached_property
+    def elementwise(self) -> Kernel:
+        """What is assumed of sums that are no products of matrices: no unit has a part in them."""
+        return self if self.matrix_unit == NO_UNIT else Kernel(self.fmt)
+
+    @cached_property
+    def attending(self) -> Kernel:
+        """What is assumed of softmax, whose result is rounded to the format: beside a unit, that it is in float32."""
+        return self if self.matrix_unit == NO_UNIT else Kernel(FORMATS["float32"])
 
     @property
     def accumulator(self) -> Format | None:
