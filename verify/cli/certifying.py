@@ -9,7 +9,8 @@ import typer
 
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
-from verify.certificates.floats.rounding import NO_UNIT, summaries
+from verify.certificates.floats.rounding import summaries
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.verdicts import finished

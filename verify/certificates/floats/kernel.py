@@ -22,8 +22,9 @@ from fractions import Fraction
 from functools import cached_property
 
 from constructions.formats import FORMATS, Format
-from verify.certificates.floats.rounding import NO_UNIT, rounding_of
+from verify.certificates.floats.rounding import rounding_of
 from verify.certificates.floats.rounding.base import Rounding, accumulator_of, smallest_of
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
 #: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch stays below 0.6 in all four formats.
@@ -42,7 +43,8 @@ class Kernel:
         products: how products and a bias are added: the word of a kind of :data:`ORDERS`.
         tf32: whether the factors of float32 products may be rounded to TF32, to either neighbour, and sums of products
             truncated instead of rounded, as tensor cores do.
-        matrix_unit: the generation of matrix units that products of matrices run on, ``any`` for all of them, or ``none``.
+        matrix_unit: the generation of matrix units that products of matrices run on, ``any`` for all that have the
+            format, or ``none``.
         full_reduction: whether partial sums of a unit are never rounded to a format of 16 bits, see
             :class:`~verify.certificates.floats.rounding.matrix_unit.MatrixUnits`.
 

@@ -221,7 +221,7 @@ class _Sieve:
     def _grids(self, low: _Array, high: _Array) -> np.ndarray[Any, Any]:
         """Return a grid for each coordinate of each pair."""
         if self.rounding.point_grids and low is high:
-            return np.maximum(grid_of(low), self.grid)
+            return np.asarray(np.maximum(grid_of(low), self.grid))
         return self.grid
 
     def _pairs(

@@ -41,7 +41,9 @@ class AlignedBlock(Block):
     def losses(self, output: Output) -> Losses:
         """Return the losses: the largest number is on the grid ``2^(E-F)``, each other one loses less than that."""
         cut = Fraction(1, 2**self.fraction_bits)
-        return Losses(cut, output.unit, min(self.fraction_bits, output.precision), output.least_exponent)
+        return Losses(
+            cut, output.unit, self.products * cut, min(self.fraction_bits, output.precision), output.least_exponent
+        )
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator; a negative zero becomes positive."""

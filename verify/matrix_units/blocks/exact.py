@@ -21,7 +21,7 @@ class ExactBlock(Block):
 
     def losses(self, output: Output) -> Losses:
         """Return the losses: those of one rounding."""
-        return Losses(Fraction(0), output.unit, output.precision, output.least_exponent)
+        return Losses(Fraction(0), output.unit, Fraction(0), output.precision, output.least_exponent)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

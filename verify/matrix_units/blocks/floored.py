@@ -36,9 +36,9 @@ class FlooredBlock(Block):
         The sum of the products loses less than ``2^(M-G-1)``, and the sum of both less than ``2^-G`` of itself. Before
         the last rounding it is larger than the numbers by as much: all in all less than ``2^(1-G)`` beside that one.
         """
-        rounding = output.unit + Fraction(2, 2**self.floor_bits)
+        cut, floor = Fraction(1, 2**self.fraction_bits), Fraction(1, 2**self.floor_bits)
         bits = min(self.fraction_bits, output.precision)
-        return Losses(Fraction(1, 2**self.fraction_bits), rounding, bits, output.least_exponent)
+        return Losses(cut, output.unit + 2 * floor, self.products * cut + floor / 2, bits, output.least_exponent)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

@@ -16,6 +16,8 @@ class Losses:
     Attributes:
         cut: what each number but one loses at most, relative to the largest one.
         rounding: what rounding the sum loses, relative to ``S``.
+        raised: what a product with a subnormal factor makes all other numbers lose together, relative to the power of
+            two that the exponents of its factors stand for.
         exact_bits: sums of multiples of ``2^g`` lose nothing while ``S`` is at most ``2^(exact_bits + g)``.
         least_exponent: numbers below this power of two may lose up to it: the exponent of the accumulator's smallest
             number or, where subnormal numbers are flushed, that of its smallest normal one.
@@ -25,6 +27,7 @@ class Losses:
 
     cut: Fraction
     rounding: Fraction
+    raised: Fraction
     exact_bits: int
     least_exponent: int
     flushes: bool = False

@@ -29,7 +29,7 @@ class PairwiseBlock(Block):
     def losses(self, output: Output) -> Losses:
         """Return the losses of each addition: it is a step of its own, of two numbers."""
         least = output.result.format.min_exponent
-        return Losses(Fraction(0), output.unit, output.precision, least, flushes=True)
+        return Losses(Fraction(0), output.unit, Fraction(0), output.precision, least, flushes=True)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

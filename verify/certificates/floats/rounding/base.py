@@ -185,9 +185,7 @@ class Rounding(ABC):
         """
         return np.zeros((), dtype=type(wide_unit))
 
-    def logit_loss(
-        self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None
-    ) -> _Array:
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None) -> _Array:
         """Return what rounding the factors changes sums of products by, of at most these magnitudes.
 
         Args:

@@ -20,7 +20,7 @@ from verify.certificates.floats.directed import grid_of, largest_of, matrix_prod
 from verify.certificates.floats.rounding.base import Rounding, _Array
 from verify.certificates.floats.rounding.tensor_cores import TF32_UNIT, TensorCores
 from verify.matrix_units import GENERATIONS
-from verify.matrix_units.blocks import Block, Losses
+from verify.matrix_units.blocks import Losses
 from verify.matrix_units.formats import BF16, FP16, FP32_RESULT, TF32
 
 if TYPE_CHECKING:
@@ -110,12 +110,9 @@ class MatrixUnits(Rounding):
         return self.fmt.precision < FP32_RESULT.format.precision
 
     @cached_property
-    def _blocks(self) -> Sequence[Block]:
-        return [GENERATIONS[name].formats[FACTORS[self.fmt.name]].block for name in self.generations]
-
-    @cached_property
     def _losses(self) -> Sequence[Losses]:
-        return [block.losses(block.output(FP32_RESULT.name)) for block in self._blocks]
+        blocks = [GENERATIONS[name].formats[FACTORS[self.fmt.name]].block for name in self.generations]
+        return [block.losses(block.output(FP32_RESULT.name)) for block in blocks]
 
     @cached_property
     def node(self) -> float:
@@ -125,10 +122,7 @@ class MatrixUnits(Rounding):
     @cached_property
     def _raised(self) -> float:
         """What a product with a subnormal factor makes its block lose, relative to what its exponent seems to say."""
-        return max(
-            float(block.products * each.cut + each.rounding)
-            for block, each in zip(self._blocks, self._losses, strict=True)
-        )
+        return max(float(each.raised) for each in self._losses)
 
     @cached_property
     def bits(self) -> int:
@@ -159,7 +153,7 @@ class MatrixUnits(Rounding):
     @property
     def unit(self) -> float:
         """The largest change of a number by a rounding: to the format, or toward zero in the accumulator."""
-        return max(float(self.fmt.unit_roundoff), max(float(each.rounding) for each in self._losses))
+        return max(float(self.fmt.unit_roundoff), *(float(each.rounding) for each in self._losses))
 
     @property
     def underflow(self) -> float:
@@ -246,11 +240,9 @@ class MatrixUnits(Rounding):
     def product_loss(self, left: Any, right: Any, wide_unit: Any) -> _Array:
         """Return what factors change a product by, and what a subnormal one adds to the error of its block."""
         most = [np.maximum(np.abs(factor[0]), np.abs(factor[1])) for factor in (left, right)]
-        return self._pairs(*most, (left[2], right[2])) * (1 + 8 * wide_unit)
+        return np.asarray(self._pairs(most[0], most[1], (left[2], right[2])) * (1 + 8 * wide_unit))
 
-    def logit_loss(
-        self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None
-    ) -> _Array:
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None) -> _Array:
         """Return the same, summed."""
         nothing = np.asarray(-(1 << 20))
         found = self._pairs(size, heavy, (nothing, nothing) if grids is None else grids)

@@ -110,9 +110,7 @@ class TensorCores(Rounding):
         # each of the two sums, and what it sums, was rounded at most so often
         return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * wide_unit))
 
-    def logit_loss(
-        self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None
-    ) -> _Array:
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None) -> _Array:
         """Return the same of factors on no grid; a factor of 0 stays 0."""
         lost, changed = (part * TF32_UNIT + TF32_SMALLEST for part in (size, heavy))
         products = np.where((size == 0) | (heavy == 0), 0, lost * heavy + (size + lost) * changed)
