@@ -306,9 +306,10 @@ class _Sieve:
 
     def _added(self, product: _Array, shift: _Array) -> tuple[_Array, _Array]:
         total, error = two_sum(product, shift)
+        below = np.where(error < 0, next_down(total), total)
+        above = np.where(error > 0, next_up(total), total)
         off = self.rounding.pair_error(product, shift)
-        below = lowered(np.where(error < 0, next_down(total), total), off)
-        above = raised(np.where(error > 0, next_up(total), total), off)
+        below, above = lowered(below, off), raised(above, off)
         return self.arithmetic.rounded(below, up=False), self.arithmetic.rounded(above, up=True)
 
 

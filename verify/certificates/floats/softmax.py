@@ -46,9 +46,9 @@ class SoftmaxBounds(Sums):
         if self._attending is self:
             return weights
         low, high = round_array(weights.low, self.fmt), round_array(weights.high, self.fmt)
-        grid = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING)
         same = bool((low == weights.low).all() and (high == weights.high).all())
-        return self.box(low, high, grid, exact=weights.exact and same)
+        grids = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING)
+        return self.box(low, high, grids, exact=weights.exact and same)
 
     def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
         """Return bounds of the attention weights."""
