@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from verify.arithmetic.base import Visible
 from verify.arithmetic.families import MATRIX_UNIT
 from verify.arithmetic.gaps import check_exponents, score_gap
 from verify.matrix_units import GENERATIONS, MatrixUnit
-from verify.matrix_units.products import RETURNED, Factors, Products
+from verify.matrix_units.products import RETURNED, Products
 
 
 @final
@@ -50,8 +50,9 @@ class MatrixUnitArithmetic(ArrayBase):
         unit: str = "hopper",
         *,
         split: int = 1,
+        slice_size: int | None = None,
         reduced: bool = False,
-        factors: Factors = "truncated",
+        factors: str = "even",
     ) -> None:
         """Multiply on the matrix unit of a generation.
 
@@ -60,8 +61,10 @@ class MatrixUnitArithmetic(ArrayBase):
                 ``float16``, ``bfloat16`` or ``float32``, which means the same.
             unit: the generation, such as ``ampere``.
             split: parts of each sum, see :class:`~verify.matrix_units.products.Products`.
+            slice_size: the same by the products of a part.
             reduced: round the sums of parts to the format.
-            factors: how TF32 factors are made of float32 numbers, ``truncated`` or ``rounded``.
+            factors: how TF32 factors are made of float32 numbers: rounded to nearest, ties to ``even`` or ``away`` from
+                zero, or ``truncated``.
 
         Raises:
             InvalidArgument: an unknown unit or format, one that the unit does not have, or options that do not go
@@ -71,11 +74,15 @@ class MatrixUnitArithmetic(ArrayBase):
         generation = GENERATIONS[check_choice("unit", unit, tuple(GENERATIONS))]
         words = {result.format.name: word for word, result in RETURNED.items()}
         word = check_choice("dtype", words.get(dtype, dtype), MATRIX_UNIT.formats)
-        check_choice(f"dtype on {unit}", word, tuple(name for name in MATRIX_UNIT.formats if name in generation.formats))
-        self.products = Products(MatrixUnit(unit, word), split=split, reduced=reduced, factors=factors)
+        check_choice(
+            f"dtype on {unit}", word, tuple(name for name in MATRIX_UNIT.formats if name in generation.formats)
+        )
+        self.products = Products(
+            MatrixUnit(unit, word), split=split, slice_size=slice_size, reduced=reduced, factors=factors
+        )
         self.fmt, self.dtype = self.products.format, np.dtype(np.float32)
-        options = {"unit": unit, "split": split, "reduced": reduced, "factors": factors}
-        self.spec = MATRIX_UNIT.spec(word, options=options)
+        used = {name: getattr(self.products, name) for name in ("split", "slice_size", "reduced", "factors")}
+        self.spec = MATRIX_UNIT.spec(word, options={"unit": unit, **used})
         self.name = self.spec.name
 
     def assumptions(self) -> str:
