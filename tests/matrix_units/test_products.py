@@ -165,6 +165,17 @@ def test_sums_of_nothing_and_for_nobody() -> None:
     assert products.multiplied(somebody, nobody).shape == (0, 2, 3)
 
 
+@pytest.mark.parametrize(("unit", "fmt"), UNITS)
+def test_a_last_block_that_is_not_full_is_filled_with_zeros(unit: str, fmt: str) -> None:
+    rng = np.random.default_rng(12)
+    products = Products(MatrixUnit(unit, fmt))
+    left, right = drawn(rng, (1, 3, 64), fmt), drawn(rng, (1, 3, 64), fmt)
+    for length in (3, 7, 21):
+        left[..., length:] = 0
+        same(products.multiplied(left[..., :length], right[..., :length]), products.multiplied(left, right))
+        left = drawn(rng, (1, 3, 64), fmt)
+
+
 def test_equal_rows_are_multiplied_once_and_change_nothing() -> None:
     rng = np.random.default_rng(8)
     products = Products(MatrixUnit("ampere", "bf16"))
