@@ -115,7 +115,7 @@ class InputFormat:
             held |= np.isinf(found.values)
         if not self.signed_zero:
             held &= (values != 0) | ~np.signbit(values)
-        return held
+        return np.asarray(held)
 
 
 FP16 = InputFormat("fp16", 11, -14, 65504.0)

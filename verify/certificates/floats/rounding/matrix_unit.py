@@ -21,7 +21,8 @@ from verify.certificates.floats.rounding.base import Rounding, _Array
 from verify.certificates.floats.rounding.tensor_cores import TF32_UNIT, TensorCores
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.blocks import Losses
-from verify.matrix_units.formats import BF16, FP16, FP32_RESULT, TF32
+from verify.matrix_units.formats import FP32_RESULT
+from verify.matrix_units.products import RETURNED
 
 if TYPE_CHECKING:
     from verify.certificates.floats.sums import Terms
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 #: The word of no unit, and of all that have a format.
 NO_UNIT, ANY_UNIT = "none", "any"
 #: The format of a unit's factors for each format of numbers: float32 numbers become factors of TF32.
-FACTORS: Mapping[str, str] = {"float16": FP16.name, "bfloat16": BF16.name, "float32": TF32.name}
+FACTORS: Mapping[str, str] = {result.format.name: word for word, result in RETURNED.items()}
 
 
 def format_of(dtype: str) -> str:
