@@ -14,7 +14,7 @@ from tests.certificates.units import HARD, KINDS, UNITS, WORDS, DrawnUnit, drawn
 from tests.mutation.certifier_units import SIZES, around_units, bounded, unit_margins, unit_sums, unit_ties
 from verify import MatrixUnit
 from verify.certificates import Kernel, RoundedArithmetic, bit_exact, certificate_arithmetic, certify
-from verify.certificates.floats.rounding.matrix_unit import FACTORS, MatrixUnits, format_of
+from verify.certificates.floats.rounding.matrix_unit import FACTOR_FORMATS, MatrixUnits, format_of
 from verify.cli.app import run
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.formats import INPUT_FORMATS
@@ -147,7 +147,7 @@ def test_a_unit_is_part_of_the_name() -> None:
 
 
 def test_factors_are_the_formats_numbers() -> None:
-    for numbers, word in FACTORS.items():
+    for numbers, word in FACTOR_FORMATS.items():
         fmt, values = get_format(numbers), INPUT_FORMATS[word]
         assert (format_of(word), format_of(numbers)) == (numbers, numbers)
         assert values.min_exponent == fmt.min_exponent

@@ -17,7 +17,7 @@ from verify.arithmetic import Arithmetic, Spec
 from verify.arithmetic.families import ENCLOSING, FAMILIES, ROUNDED, made, numbers_of
 from verify.arithmetic.spec import Family
 from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic
-from verify.certificates.floats.rounding.matrix_unit import ANY_UNIT, FACTORS
+from verify.certificates.floats.rounding.matrix_unit import ANY_UNIT, FACTOR_FORMATS
 from verify.matrix_units import GENERATIONS
 from verify.prefixes import fuzz_layers
 
@@ -29,7 +29,7 @@ def _is_there(spec: Spec) -> bool:
     options = dict(spec.options)
     reduced, unit = options.get("tf32") or options.get("tf32_factors"), options.get("unit")
     if spec.family is ROUNDED and unit is not None:
-        factors = FACTORS.get(str(spec.format))
+        factors = FACTOR_FORMATS.get(str(spec.format))
         generations = GENERATIONS.values() if unit == ANY_UNIT else [GENERATIONS[str(unit)]]
         return not reduced and any(factors in generation.formats for generation in generations)
     if options.get("full_reduction"):

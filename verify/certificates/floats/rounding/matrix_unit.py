@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The word of no unit, and of all that have a format.
 NO_UNIT, ANY_UNIT = "none", "any"
 #: The format of a unit's factors for each format of numbers: float32 numbers become factors of TF32.
-FACTORS: Mapping[str, str] = {result.format.name: word for word, result in RETURNED.items()}
+FACTOR_FORMATS: Mapping[str, str] = {result.format.name: word for word, result in RETURNED.items()}
 
 
 def format_of(dtype: str) -> str:
@@ -44,7 +44,7 @@ def format_of(dtype: str) -> str:
         ('bfloat16', 'bfloat16')
 
     """
-    return {factors: numbers for numbers, factors in FACTORS.items()}.get(dtype, dtype)
+    return {factors: numbers for numbers, factors in FACTOR_FORMATS.items()}.get(dtype, dtype)
 
 
 def generations_of(fmt: Format, unit: str) -> tuple[str, ...]:
@@ -59,9 +59,9 @@ def generations_of(fmt: Format, unit: str) -> tuple[str, ...]:
 
     """
     check_choice("unit", unit, (NO_UNIT, ANY_UNIT, *GENERATIONS))
-    if fmt.name not in FACTORS:
-        raise InvalidArgument(f"dtype: expected {', '.join(FACTORS)} with a unit, but got {fmt.name!r}")
-    having = tuple(name for name, found in GENERATIONS.items() if FACTORS[fmt.name] in found.formats)
+    if fmt.name not in FACTOR_FORMATS:
+        raise InvalidArgument(f"dtype: expected {', '.join(FACTOR_FORMATS)} with a unit, but got {fmt.name!r}")
+    having = tuple(name for name, found in GENERATIONS.items() if FACTOR_FORMATS[fmt.name] in found.formats)
     if unit == ANY_UNIT:
         return having
     check_choice(f"unit for {fmt.name}", unit, (ANY_UNIT, *having))
@@ -92,7 +92,7 @@ class MatrixUnits(Rounding):
 
     def sentence(self) -> str:
         """Return what is assumed."""
-        factors = FACTORS[self.fmt.name]
+        factors = FACTOR_FORMATS[self.fmt.name]
         held = (
             "rounded once"
             if self.full_reduction or not self._narrow
@@ -112,7 +112,7 @@ class MatrixUnits(Rounding):
 
     @cached_property
     def _losses(self) -> Sequence[Losses]:
-        blocks = [GENERATIONS[name].formats[FACTORS[self.fmt.name]].block for name in self.generations]
+        blocks = [GENERATIONS[name].formats[FACTOR_FORMATS[self.fmt.name]].block for name in self.generations]
         return [block.losses(block.output(FP32_RESULT.name)) for block in blocks]
 
     @cached_property
