@@ -55,6 +55,11 @@ def exactly(values: Any, dtype: str) -> Any:
     return np.array(found, dtype=np.float32).reshape(np.shape(values))
 
 
+def single(values: Any) -> Any:
+    """Return float32 numbers."""
+    return np.array(values, dtype=np.float32)
+
+
 def drawn(seed: int, shape: tuple[int, ...], dtype: str) -> Any:
     return exactly(np.random.default_rng(seed).normal(size=shape) * 4, dtype)
 
@@ -81,7 +86,7 @@ def test_linear_maps_scores_and_mixtures_are_sums_on_the_unit(unit: str, dtype: 
     rows, weight, bias = drawn(1, (2, 3, 21), dtype), drawn(2, (4, 21), dtype), drawn(3, (4, 1), dtype)
     found = arithmetic.linear(rows, weight, bias)
     expected = [[[chain(alone, row, column) for column in weight] for row in case] for case in rows]
-    equal(found, exactly(np.float32(expected) + bias[:, 0], dtype))
+    equal(found, exactly(single(expected) + bias[:, 0], dtype))
     equal(arithmetic.linear(rows, weight), exactly(expected, dtype))
     keys = drawn(4, (1, 5, 21), dtype)
     expected = [[[chain(alone, row, key) for key in keys[0]] for row in case] for case in rows]
@@ -100,7 +105,7 @@ def test_products_in_tf32_take_factors_of_tf32_and_return_float32() -> None:
         found = [round_to_format(Fraction(float(value)), tf32) for value in values.reshape(-1)]
         return np.array(found, dtype=np.float32).reshape(values.shape)
 
-    expected = np.float32([[[chain(alone, row, column) for column in read(weight)] for row in read(rows[0])]])
+    expected = single([[[chain(alone, row, column) for column in read(weight)] for row in read(rows[0])]])
     equal(arithmetic.linear(rows, weight), expected)
     equal(arithmetic.linear(rows, weight, bias), expected + bias[:, 0])
 
@@ -133,11 +138,11 @@ def test_the_rest_is_float32_rounded_once_an_operation(dtype: str) -> None:
 
 def test_a_sum_that_a_fused_kernel_would_keep_is_lost() -> None:
     arithmetic = MatrixUnitArithmetic("bf16")
-    near = np.float32([[[1 + 2**-7]]])
+    near = single([[[1 + 2**-7]]])
     # (1 + 2^-7)^2 = 1 + 2^-6 + 2^-14, of which the last term is rounded off before the bias comes
-    assert arithmetic.affine(near, near[0], np.float32([[-1 - 2**-6]])).tolist() == [[[0]]]
+    assert arithmetic.affine(near, near[0], single([[-1 - 2**-6]])).tolist() == [[[0]]]
     # 256 + 1 is half way between two numbers, twice
-    ones = np.float32([[[256]]]), np.float32([[[1]]]), np.float32([[[1]]])
+    ones = single([[[256]]]), single([[[1]]]), single([[[1]]])
     assert arithmetic.total(ones).tolist() == [[[256]]]
 
 
@@ -161,7 +166,7 @@ def test_attention_weights_are_a_softmax_in_float32_rounded_once(dtype: str) -> 
 
 def test_hardmax_shares_among_the_largest() -> None:
     arithmetic = MatrixUnitArithmetic("bf16")
-    scores = np.float32([[[2, 2, 1, 2], [1, 2, 3, 9]]])
+    scores = single([[[2, 2, 1, 2], [1, 2, 3, 9]]])
     seen = np.array([[True] * 4, [True, True, True, False]])
     third = round_to_format(Fraction(1, 3), get_format("bfloat16"))
     assert arithmetic.attention(scores, seen, Hardmax(), key_size=1).tolist() == [

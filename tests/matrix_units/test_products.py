@@ -66,10 +66,10 @@ def slowly(products: Products, left: Any, right: Any, bias: Any = None) -> Any:
         for column, b in enumerate(right):
             total = None
             for part in parts_of(products, len(a)):
-                factors = [values[None, part] for values in (a, b)]
+                one, other = a[None, part], b[None, part]
                 if fmt == "tf32":
-                    factors = [FACTORS[products.factors].read(values) for values in factors]
-                found_part = products.unit.multiply_add(*factors, np.zeros(1, dtype=np.float32))[0]
+                    one, other = (FACTORS[products.factors].read(values) for values in (one, other))
+                found_part = products.unit.multiply_add(one, other, np.zeros(1, dtype=np.float32))[0]
                 if products.reduced:
                     found_part = rounded_once(found_part, fmt)
                 total = found_part if total is None else np.float32(total + found_part)

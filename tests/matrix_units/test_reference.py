@@ -94,7 +94,7 @@ def test_a_unit_is_the_reference(name: tuple[str, str, str]) -> None:
     def is_the_reference(drawn: tuple[list[float], list[float], float]) -> None:
         a, b, c = drawn
         expected = UNITS[name](a, b, c)
-        found = unit.multiply_add(np.float32(a), np.float32(b), np.array(c, dtype=np.float32))
+        found = unit.multiply_add(*(np.array(part, dtype=np.float32) for part in drawn))
         if math.isfinite(expected):  # beyond, the reference of AMD's units says nothing about what follows
             assert found == expected
 

@@ -65,16 +65,13 @@ def test_a_unit_is_the_simulator_s(generation: str, form: str, result: str) -> N
 @pytest.mark.parametrize(("generation", "form", "result"), UNITS)
 def test_a_unit_is_the_simulator_s_on_a_million_sums(generation: str, form: str, result: str) -> None:
     unit = MatrixUnit(generation, form, result)
-    sums = different = special = 0
-    seed = 0
+    sums = different = seed = 0
     while sums < 10**6:
         seed += 1
         found = _sums(unit, _AT_ONCE, seed)
         sums += len(found.c)
         different += _different(unit, found)
-        special += int((~np.isfinite(unit.multiply_add(*found))).sum())
-    print({"unit": unit, "sums": sums, "not finite": special, "different": different})  # noqa: T201
-    assert special > 0
+    print({"unit": unit, "sums": sums, "different": different})  # noqa: T201
     assert different == 0
 
 

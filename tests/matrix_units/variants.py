@@ -71,7 +71,7 @@ class _Last(AlignedBlock):
     """Leaves ``c`` out of the block and adds it afterwards."""
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
-        total = super().add(a, b, np.zeros_like(c), output) + c
+        total: Singles = super().add(a, b, np.zeros_like(c), output) + c
         return total if output.result.name == "fp32" else total.astype(np.float16).astype(np.float32)
 
 

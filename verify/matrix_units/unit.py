@@ -95,7 +95,7 @@ class MatrixUnit:
                 reject(name, "an axis of products", value)
         length = left.values.shape[-1]
         if right.values.shape[-1] != length:
-            reject("b", f"{length} products along its last axis, as many as a", right.values.shape)
+            reject("b", f"{length} numbers along its last axis, as many as a", right.values.shape)
         try:
             shape = np.broadcast_shapes(left.values.shape[:-1], right.values.shape[:-1], c.shape)
         except ValueError:

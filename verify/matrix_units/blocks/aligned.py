@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from constructions.validation import InvalidArgument
+from constructions.validation import reject
 from verify.matrix_units.blocks.base import Block, Output
 from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Singles, rounded
@@ -35,8 +35,9 @@ class AlignedBlock(Block):
         exponent. So the maximum may take ``zero_exponent`` in always, and zeros that fill up a block change nothing.
         """
         for output in self.outputs:
-            if output.zero_exponent is None or output.zero_exponent > output.result.format.min_exponent:
-                raise InvalidArgument(f"zero_exponent: expected at most the least of {output.result.name}")
+            least = output.result.format.min_exponent
+            if output.zero_exponent is None or output.zero_exponent > least:
+                reject("zero_exponent", f"an exponent <= {least}", output.zero_exponent)
 
     def losses(self, output: Output) -> Losses:
         """Return the losses: the largest number is on the grid ``2^(E-F)``, each other one loses less than that."""
