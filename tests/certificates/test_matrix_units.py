@@ -10,6 +10,7 @@ import pytest
 from constructions import Hardmax, UnconditionalGeneration
 from constructions.formats import get_format
 from constructions.validation import InvalidArgument
+from tests.certificates.duels import duel, on_a_unit
 from tests.certificates.units import HARD, KINDS, UNITS, WORDS, DrawnUnit, drawn
 from tests.mutation.certifier_units import SIZES, around_units, bounded, unit_margins, unit_sums, unit_ties
 from verify import MatrixUnit
@@ -32,8 +33,8 @@ def _silent() -> object:
 
 
 def test_sums_lie_between_their_bounds_in_every_tree_of_blocks() -> None:
-    # 18 units, 2 reductions, 10 kinds of sums, with and without a bias, 2 trees of 20 sums each: 28,800
-    assert unit_sums(sums=20, trees=2, seed=51)() == []
+    # 18 units, 2 reductions, 10 kinds of sums, with and without a bias, a tree of 16 sums each: 11,520
+    assert unit_sums(sums=16, trees=1, seed=51)() == []
 
 
 @pytest.mark.heavy
@@ -52,6 +53,19 @@ def test_margins_are_no_larger_than_computed_ones() -> None:
 def test_margins_are_no_larger_than_computed_ones_often() -> None:
     assert unit_margins(rounds=200, seed=54)() == []
     assert unit_ties(rounds=40)() == []
+
+
+def test_no_certificate_at_its_edge_is_contradicted() -> None:
+    tally = duel(3, 4, seed=55, draw=on_a_unit)
+    assert tally.contradicted == []
+    assert min(tally.distances) < 8  # units in the last place
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("part", range(4))
+def test_no_certificate_at_its_edge_is_contradicted_500_times(part: int) -> None:
+    tally = duel(125, 16, seed=60 + part, draw=on_a_unit)
+    assert tally.contradicted == []
 
 
 def test_what_no_unit_computes_keeps_its_rule() -> None:
