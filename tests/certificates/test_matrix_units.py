@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,12 @@ from constructions.validation import InvalidArgument
 from tests.certificates.duels import duel, on_a_unit
 from tests.certificates.units import HARD, KINDS, UNITS, WORDS, DrawnUnit, drawn
 from tests.mutation.certifier_units import SIZES, around_units, bounded, unit_margins, unit_sums, unit_ties
-from verify import MatrixUnit
+from verify import MatrixUnit, MatrixUnitArithmetic, exhaust
 from verify.certificates import Kernel, RoundedArithmetic, bit_exact, certificate_arithmetic, certify
 from verify.certificates.floats.rounding.matrix_unit import FACTOR_FORMATS, MatrixUnits, format_of
 from verify.cli.app import run
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.formats import INPUT_FORMATS
-
-_BANDED = {"encoding": "integer", "lift": "mask", "readout": "banded"}
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +114,32 @@ def test_hard_sums_are_not_exact(name: str) -> None:
     assert True in found
 
 
+@pytest.mark.parametrize(
+    ("dtype", "readout", "full", "fails"),
+    [
+        ("bf16", "paper", True, 20),
+        ("bf16", "paper", False, 17),
+        ("bf16", "split", True, 34),
+        ("bf16", "split", False, 34),
+        ("fp16", "paper", True, 43),
+        ("fp16", "paper", False, 38),
+    ],
+)
+def test_one_size_below_the_first_that_fails_is_certified(dtype: str, readout: Any, full: bool, fails: int) -> None:  # noqa: FBT001 # a parameter of the test
+    """Attention is one-hot up to rounding; the unit's own arithmetic fails, in one chain or in reduced parts."""
+
+    def made(vocab: int) -> UnconditionalGeneration:
+        encoding: Any = "integer" if readout == "split" else "paper"
+        return UnconditionalGeneration(vocab, 2, encoding=encoding, readout=readout)
+
+    arithmetic = certificate_arithmetic("rounded", dtype, unit="hopper", full_reduction=full)
+    assert certify(made(fails - 1), arithmetic).holds
+    assert not certify(made(fails), arithmetic).holds
+    runs = MatrixUnitArithmetic(dtype, unit="hopper", split=1 if full else 2, reduced=not full)
+    assert exhaust(made(fails), runs).holds is False
+    assert exhaust(made(fails - 1), runs).holds
+
+
 # the claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -122,7 +147,8 @@ def test_hard_sums_are_not_exact(name: str) -> None:
 @pytest.mark.parametrize("unit", ["hopper", "any"])
 def test_theorem_1_holds_on_units(dtype: str, unit: str) -> None:
     started = time.process_time()
-    verdict = certify(UnconditionalGeneration(94, 20, **_BANDED), certificate_arithmetic("rounded", dtype, unit=unit))
+    construction = UnconditionalGeneration(94, 20, encoding="integer", lift="mask", readout="banded")
+    verdict = certify(construction, certificate_arithmetic("rounded", dtype, unit=unit))
     assert verdict.holds
     assert verdict.cases == 94**20
     assert time.process_time() - started < 20  # under 2 seconds of one processor; other tests may run beside this one
@@ -133,10 +159,10 @@ def test_nothing_rounds_on_any_unit() -> None:
     construction = UnconditionalGeneration(8, 3, temperature=Hardmax(), encoding="dyadic", lift="mask", readout="hat")
     for dtype in WORDS:
         for full in (False, True):
-            arithmetic = certificate_arithmetic("rounded", dtype, unit="any", full_reduction=full)
+            arithmetic = RoundedArithmetic.of(dtype, unit="any", full_reduction=full)
             assert bit_exact(construction, arithmetic).holds
     wide = UnconditionalGeneration(300, 3, temperature=Hardmax(), encoding="integer", lift="mask", readout="banded")
-    assert not bit_exact(wide, certificate_arithmetic("rounded", "bf16", unit="any")).holds
+    assert not bit_exact(wide, RoundedArithmetic.of("bf16", unit="any")).holds
 
 
 def test_what_is_assumed_is_said() -> None:
