@@ -73,8 +73,8 @@ _FACTORS = (2.0, 4.0, 16.0, 64.0, 256.0)
 _ROOT = f"rsqrt right within {RSQRT_ULPS} units in the last place, or IEEE square root and division"
 _PLAIN = f"norms: sums of squares in any order, eps as it is or rounded, {_ROOT}"
 _CENTRED = (
-    "norms: mean and squares in two passes, sums in any order, or by merging (Welford, Chan; float32 for 16 bits), not"
-    f" E[x^2] - E[x]^2; eps as it is or rounded, {_ROOT}"
+    "norms: mean and squares in two passes, sums in any order, or by merging (Welford, Chan; float32 for 16 bits) with"
+    f" means as m1 + c (m2 - m1), not as a m1 + b m2, and not E[x^2] - E[x]^2; eps as it is or rounded, {_ROOT}"
 )
 
 

@@ -84,7 +84,8 @@ class Activations:
         size = np.maximum(np.abs(ends.low), np.abs(ends.high))
         self.table.note(2 * size)  # a kernel may double its argument
         away = _distances(activation, ends)
-        found = list(self.relu(row).parts)
+        kept = self.relu(row)
+        found = list(kept.parts)
         far = (ends.low > 0) & (away > UNIT * size)
         slope = activation.ratio_slope
         if slope is not None and far.any():
@@ -92,7 +93,7 @@ class Activations:
             apart = np.expm1(float(slope) * self._apart(row, first)) * (1 + slack(1))
             near = np.asarray(far & (apart * size < away))
             away = np.where(near, 0, away)
-            found = list(self._restricted(self.relu(row), ~near).parts)
+            found = list(self._restricted(kept, ~near).parts)
             found += self._sharing(row, activation, near, (first, ends, apart))
         more = away * (1 + slack(1)) + absolute
         whole = Row(row.width, (*found, part(ALONE, nothing(row.width), more))).merged(self.table)

@@ -135,8 +135,8 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
             pairs, place = np.unique(np.stack([first, last]), axis=1, return_inverse=True)
             columns = [values[:, start : stop + 1] for start, stop in pairs.T.tolist()]
             least, most = np.stack([one.min(axis=1) for one in columns]), np.stack([one.max(axis=1) for one in columns])
-            # one token has one column; of several, an entry may be off by its own roundings
-            off = np.where(least == most, 0, slack(1) * np.maximum(np.abs(least), np.abs(most)))
+            # where every cell has one number, ``_row`` adds own roundings
+            off = np.where((least == most).all(axis=0), 0, slack(1) * np.maximum(np.abs(least), np.abs(most)))
             ends.append(((least - off)[place.reshape(-1)], (most + off)[place.reshape(-1)]))
         return FactoredRows(tuple(self._row(least, most) for least, most in ends))
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from constructions.activations import Activation
 from verify.certificates.floats.spreads import Spread, own_error
-from verify.certificates.relational.factors.table import UNIT, Bounds
+from verify.certificates.relational.factors.table import FINEST, UNIT, Bounds
 
 _Array = Float[np.ndarray, "..."]
 
@@ -168,8 +168,8 @@ class RealNumbers(Kernels):
             spread.width,
             share * (1 - 4 * UNIT),
             share * (1 + 4 * UNIT),
-            added * (1 - 4 * UNIT),
-            added * (1 + 4 * UNIT),
+            max(added * (1 - 4 * UNIT) - FINEST**2, 0.0),  # below float64's range eps is off by more
+            added * (1 + 4 * UNIT) + FINEST**2,
             0.0,
             none,
             none,
