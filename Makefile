@@ -25,8 +25,8 @@ test-extras-heavy: $(VENV)/installed-extras
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 -q -m 'heavy and not extras'
 
-# Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and two tables of mutants. Those that need the
-# extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'
+# Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and the longest tables of mutants. Those that need
+# the extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m 'long and not extras'
 

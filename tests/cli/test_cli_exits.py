@@ -60,6 +60,17 @@ def test_what_is_not_expected_is_status_3_and_one_line(
     assert json.loads(told.out) == {"error": told.err.removeprefix("error: ").rstrip("\n")}
 
 
+def test_a_module_of_an_earlier_command_is_not_blamed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error is raised in a folder from which the first command imported, and has nothing to do with it."""
+    monkeypatch.chdir(Path(__file__).parent)
+    assert run(["exhaust", "nowhere_at_all:Nothing"]) == 2
+    monkeypatch.setattr("verify.suite.steps.exhaust", _raise(ZeroDivisionError("by nothing")))
+    assert run(T1) == 3
+    assert "unexpected ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_debug_shows_the_traceback(
     place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

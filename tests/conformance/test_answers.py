@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from constructions import (
+    Argmax,
     Argmin,
     ConditionalGeneration,
     Domain,
@@ -18,16 +20,19 @@ from constructions import (
     Linear,
     LongerInputs,
     LongerResponses,
+    Number,
     RationalSoftmax,
     Softmax,
     Transformer,
     UnconditionalGeneration,
+    get_format,
     specify,
 )
 from tests.evidence.hand_built import InductionHead, TwoDigitAdder
 from verify import RationalArithmetic, Runner, get_arithmetic
-from verify.conformance import case_of, known_answers
+from verify.conformance import KnownAnswers, case_of, known_answers
 from verify.conformance.answers import count_of
+from verify.conformance.bounds import Bounds
 from verify.evidence.kinds import EXHAUSTED, FUZZED
 
 HEAVY, OTHERS = pytest.mark.heavy, ("float64", "float16")
@@ -146,6 +151,31 @@ def test_a_promise_without_weights_has_no_logits() -> None:
 def test_bad_input_is_refused(how: Any, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         known_answers(UnconditionalGeneration(3, 2), **how)
+
+
+@pytest.mark.parametrize("decoding", [Argmax(), Argmin(), Number("1/4")], ids=str)
+def test_bounds_decide_an_answer_that_every_logit_within_them_gives(decoding: Any) -> None:
+    """At the edge a tie is possible, or a number as far as the tolerance; a step inside it is not."""
+    low, high = np.array([[[0.5, -1.0]]]), np.array([[[0.75, 0.5]]])
+    end, inward, promised = high[..., 1:], -np.inf, np.array([[0]])
+    if decoding == Argmin():
+        low, high = -high, -low
+        end, inward = low[..., 1:], np.inf
+    if not decoding.gives_tokens:
+        low, high = low[..., :1], high[..., :1]
+        end, promised = high, np.array([[Fraction(1, 2)]])
+    specification = specify(Domain.of(2, 1), lambda x: x, decoding=decoding)
+    tokens = np.array([[0]])
+    made = KnownAnswers(
+        specification, get_format("float64"), tokens, tokens, promised, None, Bounds(low, high), "no certificate"
+    )
+    assert made.decided is not None
+    assert not made.decided.any()
+    end[:] = np.nextafter(end, inward)
+    assert made.decided.all()
+    end[:] = np.nan
+    assert not made.decided.any()
+    assert replace(made, allowed=None).decided is None
 
 
 def test_a_format_that_cannot_hold_the_weights_is_refused() -> None:

@@ -98,7 +98,8 @@ def test_a_false_claim_is_falsified_with_its_case(capsys: pytest.CaptureFixture[
 
 def test_a_kernel_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cli_kernels.py"
-    path.write_text(_SOURCE + "\ndef off(virtual, tokens):\n    return logits(virtual, tokens) + 0.25\n", "utf-8")
+    off = "\ndef {}off(virtual, tokens):\n    return {}(virtual, tokens) + 0.25\n"
+    path.write_text(_SOURCE + off.format("", "logits") + off.format("one_", "one"), "utf-8")
     assert run([*T1, "--backend", f"{path}:logits"]) == 0
     assert run([*T1, "--backend", f"numpy,{path}:logits"]) == 0
     assert run([*T1, "--backend", f"{path}:tokens", "--gives", "tokens"]) == 0
@@ -114,6 +115,11 @@ def test_a_kernel_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     words = shlex.split(row["logits"]["counterexample"]["reproduce"])
     assert words[:3] == ["prefixproof", "conformance", "theorem-1"]
     assert run(words[1:]) == 1
+    capsys.readouterr()
+    document = _json([*T1, "--backend", f"{path}:one_off", "--one-by-one"], capsys, 1)
+    words = shlex.split(document["rows"][0]["logits"]["counterexample"]["reproduce"])
+    assert words[5:] == [*T1[4:], "--backend", f"{path}:one_off", "--one-by-one", *words[-4:]]
+    assert _json(words[1:], capsys, 1)["rows"][0]["logits"]["holds"] is False
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import verify
 from constructions import Domain, UnconditionalGeneration, specify
 from tests.conformance import kernels
 from tests.conformance.kernels import CASES, CONSTRUCTION
-from verify import CallableBackend, ModuleBackend, NumpyArithmetic, RationalArithmetic, Verdict
+from verify import CallableBackend, ModuleBackend, NumpyArithmetic, RationalArithmetic, TorchArithmetic, Verdict
 from verify.backends import as_backend
-from verify.conformance import KnownAnswers, Row, judge, known_answers
+from verify.conformance import KnownAnswers, Row, answers_of_bundle, judge, known_answers
+from verify.conformance.answers import answers_for
+from verify.conformance.bounds import Bounds
+from verify.export import write_export
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +215,35 @@ def test_a_row_is_json_and_its_verdicts_read_back(answers: KnownAnswers) -> None
                 assert (read.holds, read.cases, read.reason) == (verdict.holds, verdict.cases, verdict.reason)
 
 
+def test_bounds_that_leave_an_answer_open_are_no_evidence(answers: KnownAnswers) -> None:
+    """A logit that is outside even of them is still one that no kernel may give."""
+    assert answers.allowed is not None
+    assert answers.decided is not None
+    assert answers.decided.all()
+    wide = replace(answers, allowed=Bounds(answers.allowed.low - 1, answers.allowed.high + 1))
+    row = _asked(wide, kernels.right)
+    assert row.passed
+    assert (row.logits, row.certificate) == (None, None)
+    assert row.without_logits == (
+        "the bounds of the certificate are so wide that they leave the answer open at 80 of 80 places of the responses"
+    )
+    assert row.deviation is not None
+    assert row.deviation.outside == 0
+    row = _asked(wide, lambda virtual, tokens: kernels.last(virtual, tokens) + 2)
+    assert row.logits is not None
+    assert row.logits.holds is False
+    assert not row.passed
+
+    def in_sevens(virtual: Any, tokens: Any) -> Any:
+        return kernels.last(virtual, tokens) + 2 * (len(tokens) == 7)
+
+    assert not _asked(wide, in_sevens).passed
+
+
+def test_a_kernel_that_gave_no_logits_has_no_verdict_on_them(answers: KnownAnswers) -> None:
+    assert _asked(answers, kernels.integers).without_logits == "it gave none"
+
+
 def test_the_refutation_of_logits_says_how_it_is_shown_again(answers: KnownAnswers) -> None:
     row = _asked(answers, kernels.shifted)
     assert row.logits is not None
@@ -217,5 +252,25 @@ def test_the_refutation_of_logits_says_how_it_is_shown_again(answers: KnownAnswe
     assert made == (
         "verify.conformance.judge(verify.conformance.known_answers(UnconditionalGeneration(vocab_size=7,"
         " context_size=2), 'float32', cases=40, seed=3),"
-        " backend=verify.CallableBackend('tests.conformance.kernels:shifted', dtype='float32'))"
+        " verify.CallableBackend('tests.conformance.kernels:shifted', dtype='float32'))"
     )
+
+
+def test_the_line_for_python_makes_the_same_cases_and_runs(answers: KnownAnswers, tmp_path: Path) -> None:
+    write_export(CONSTRUCTION, tmp_path / "known", "bundle", sample=3, claim="theorem-1")
+    write_export(CONSTRUCTION, tmp_path / "own", "bundle", sample=3)
+    given = answers_for(CONSTRUCTION, "float32", answers.targets[5:7], answers.inputs[5:7])
+    bundles = [answers_of_bundle(tmp_path / "known"), answers_of_bundle(tmp_path / "own", CONSTRUCTION)]
+    known = {"verify": verify, "numpy": np, "UnconditionalGeneration": UnconditionalGeneration}
+    for made in (answers, given, *bundles):
+        again = eval(made.expression, known)  # what a user pastes
+        for name in ("targets", "inputs", "promised"):
+            assert np.array_equal(getattr(again, name), getattr(made, name))
+        assert (again.specification, again.fmt, again.kind) == (made.specification, made.fmt, made.kind)
+    nowhere = replace(given, allowed=Bounds(given.promised[..., None] + 1.0, given.promised[..., None] + 1.0))
+    for backend in (TorchArithmetic("float32"), CallableBackend(kernels.last, dtype="float32", batched=False)):
+        row = judge(nowhere, backend)
+        assert row.logits is not None
+        assert row.logits.refutation is not None
+        again = eval(row.logits.refutation.reproduce, known)  # as above
+        assert (again.backend, again.right, again.passed) == (row.backend, 2, True)

@@ -223,35 +223,25 @@ def test_unmarked(conformance):
     result.stdout.fnmatch_lines(["*known_answers: expected a test marked @pytest.mark.known_answers('theorem-1'*"])
 
 
+_CLAIM = "*claim: expected one of theorem-1, theorem-2*"
+_SIZES = "'theorem-1', vocab=3, context=2"
+#: Markers that ask for nothing that there is, the fixture of the test, and the line that it fails with.
+BAD = [
+    (_SIZES, "", "*expected a test that is marked known_answers to take known_answer*"),
+    ("'theorem-9'", "known_answer", _CLAIM),
+    (f"{_SIZES}, cases=0", "known_answer", "*cases: expected an integer >= 1 but got 0*"),
+    ("", "known_answer", "*known_answers: expected one claim, such as 'theorem-1', or one construction*"),
+]
+MORE = [
+    ("'theorem-9'", "conformance", _CLAIM),
+    ("'theorem-1', vocab=3", "known_answers", "*context: expected a value, as theorem-1 needs vocab, context*"),
+    (f"{_SIZES}, dtype='half'", "known_answers", "*dtype: expected one of float64*"),
+    ("3", "known_answer", "*known_answers: expected the id of a claim, or a construction but got 3*"),
+]
+
+
 @pytest.mark.parametrize(
-    ("marker", "takes", "message"),
-    [
-        ("'theorem-1', vocab=3, context=2", "", "*expected a test that is marked known_answers to take known_answer*"),
-        ("'theorem-9'", "known_answer", "*claim: expected one of theorem-1, theorem-2*"),
-        pytest.param(
-            "'theorem-9'", "conformance", "*claim: expected one of theorem-1, theorem-2*", marks=pytest.mark.heavy
-        ),
-        pytest.param(
-            "'theorem-1', vocab=3",
-            "known_answers",
-            "*context: expected a value, as theorem-1 needs vocab, context*",
-            marks=pytest.mark.heavy,
-        ),
-        ("'theorem-1', vocab=3, context=2, cases=0", "known_answer", "*cases: expected an integer >= 1 but got 0*"),
-        pytest.param(
-            "'theorem-1', vocab=3, context=2, dtype='half'",
-            "known_answers",
-            "*dtype: expected one of float64*",
-            marks=pytest.mark.heavy,
-        ),
-        ("", "known_answer", "*known_answers: expected one claim, such as 'theorem-1', or one construction*"),
-        pytest.param(
-            "3",
-            "known_answer",
-            "*known_answers: expected the id of a claim, or a construction but got 3*",
-            marks=pytest.mark.heavy,
-        ),
-    ],
+    ("marker", "takes", "message"), [*BAD, *(pytest.param(*row, marks=pytest.mark.heavy) for row in MORE)]
 )
 def test_a_bad_marker_is_one_line(pytester: pytest.Pytester, marker: str, takes: str, message: str) -> None:
     result = _run(pytester, f"@pytest.mark.known_answers({marker})\ndef test_kernel({takes}):\n    pass\n")

@@ -72,3 +72,13 @@ def test_a_page_that_shows_another_verdict_fails(tmp_path: Path, monkeypatch: py
     made = rerun(page)
     assert "FALSIFIED" in made
     assert made.endswith("$ echo $?\n1\n```\n")
+
+
+def test_lines_of_progress_are_no_output_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: one comes every hundredth of a second here."""
+    monkeypatch.setattr("verify.report.progress.EVERY", 0.01)
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    command = "prefixproof exhaust theorem-1 --vocab 3 --context 4 --arithmetic rational"
+    page.write_text(f"```console\n$ {command}\n```\n", encoding="utf-8")
+    assert rerun(page).splitlines()[2].startswith("claim ")

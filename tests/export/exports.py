@@ -1,10 +1,12 @@
-"""Small exports, written once for each test module that asks, and ways to change their bytes."""
+"""Small exports, made once for all tests and written where each one asks, and ways to change their bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,29 @@ SMALL = ConditionalGeneration(3)
 def written(folder: Path, form: str, **options: Any) -> Path:
     """Write the small construction in a format, and return where."""
     path = folder / f"model{EXPORTS[form].ending}"
+    if options:
+        _write(path, form, **options)
+        return path
+    for name, content in _files(form).items():
+        place = path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return path
+
+
+@cache
+def _files(form: str) -> dict[str, bytes]:
+    """Return the files of an export by their places in its folder, the one file by an empty place."""
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / f"model{EXPORTS[form].ending}"
+        _write(path, form)
+        entries = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
+        return {entry.relative_to(path).as_posix(): entry.read_bytes() for entry in entries}
+
+
+def _write(path: Path, form: str, **options: Any) -> None:
     verdicts = write_export(SMALL, path, form, claim="theorem-2", sample=4, **options)
     assert [verdict.holds for verdict in verdicts] == [True] * len(verdicts)
-    return path
 
 
 def outcome(path: Path, construction: Any = None) -> str:

@@ -22,7 +22,7 @@ from verify.cli import text as cli_text
 from verify.cli import verifying as cli_verify
 from verify.cli.groups import OTHER_EXITS
 from verify.cli.terminal import BAD_INPUT, echo, finish, prepare, tell, tell_interrupted, told_as
-from verify.requests.own import author_mistake
+from verify.requests.own import author_mistake, begin_command
 
 app = typer.Typer(
     name="prefixproof",
@@ -72,6 +72,7 @@ def run(arguments: list[str]) -> int:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug, as_json = "--debug" in options, "--json" in options
     given = [word for word in options if word != "--debug"] + arguments[len(options) :]
+    begin_command()
     try:
         return _invoke(given or ["--help"])
     except InvalidArgument as error:

@@ -10,54 +10,24 @@ that are promised before it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool
 
 from constructions.construction import Construction
 from constructions.decoding import Answers
 from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.specification import Specification
-from constructions.temperature import Temperatures
-from constructions.validation import IntArray, InvalidArgument, check_integer
-from verify.certificates import certificate_arithmetic
-from verify.certificates.all_targets import check_one_pass
-from verify.certificates.code_on_bounds import CellsError
-from verify.certificates.enclosing import EnclosingArithmetic
+from constructions.validation import IntArray, check_integer
+from verify.conformance.bounds import Bounds as Bounds
+from verify.conformance.bounds import Cases, bounds_of
 from verify.evidence.kinds import EVALUATED, EXHAUSTED, FUZZED, Evidence
 from verify.evidence.tally import Progress, no_progress
 from verify.running.batches import enumerated, spaces
-from verify.running.cases import batch_size
-from verify.running.model import Model, bind, check_transformer, forward
-
-_Logits = Float[np.ndarray, "cases response outputs"]
-
-
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Bounds of logits, cases x response x outputs.
-
-    Attributes:
-        low: lower bounds.
-        high: upper bounds.
-
-    """
-
-    low: _Logits
-    high: _Logits
-
-    @property
-    def finite(self) -> bool:
-        """Whether every logit has bounds."""
-        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
-
-    def part(self, chosen: slice) -> Bounds:
-        """Return the bounds of some of the cases."""
-        return Bounds(self.low[chosen], self.high[chosen])
+from verify.running.model import check_transformer
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +45,8 @@ class KnownAnswers:
         allowed: bounds of what a kernel may give; ``None`` where no certificate bounds it.
         certificate: which one that is, with its assumptions; or why there is none.
         kind: the evidence that these cases are: all of them, some that were drawn, or some that were given.
-        seed: of what was drawn.
+        seed: of the drawn cases.
+        made: the Python expression that makes them, ``None`` where they were given one by one.
 
     """
 
@@ -89,6 +60,7 @@ class KnownAnswers:
     certificate: str
     kind: Evidence = EVALUATED
     seed: int | None = None
+    made: str | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -97,6 +69,30 @@ class KnownAnswers:
     def prompts(self) -> Ratios | None:
         """The virtual tokens, exactly; ``None`` where there are none."""
         return self.specification.prompts(self.targets)
+
+    @property
+    def decided(self) -> Bool[np.ndarray, "cases response"] | None:
+        """Where all logits within the bounds give the promised answer; ``None`` where no certificate bounds them.
+
+        A margin rises with some logits and falls with others, so that it is least at an end of each bound: of a token,
+        at one end of its own logit and the other end of the rest; of a number, at an end of the one logit.
+        """
+        if self.allowed is None:
+            return None
+        ends, reading = (self.allowed.low, self.allowed.high), self.specification.reading
+        corners = list(ends)
+        if reading.gives_tokens:
+            own = np.arange(ends[0].shape[-1]) == self.promised[..., None]
+            corners = [np.where(own, one, other) for one, other in (ends, ends[::-1])]
+        return np.asarray(np.all([reading.margins(self.promised, corner) > 0 for corner in corners], axis=0))
+
+    @property
+    def expression(self) -> str:
+        """The Python expression that makes these cases again, with ``numpy`` and ``verify.conformance`` imported."""
+        if self.made is not None:
+            return self.made
+        cases = ", ".join(f"numpy.array({given.tolist()}, dtype=int)" for given in (self.targets, self.inputs))
+        return f"verify.conformance.answers.answers_for({self.specification!r}, {self.fmt.name!r}, {cases})"
 
 
 def known_answers(
@@ -136,7 +132,8 @@ def known_answers(
     get_format(dtype)
     targets, inputs, kind = _chosen(specification, cases, seed)
     found = answers_for(specification, dtype, targets, inputs, progress=progress)
-    return replace(found, kind=kind, seed=None if kind is EXHAUSTED else seed)
+    made = f"verify.conformance.known_answers({specification!r}, {dtype!r}, cases={cases}, seed={seed})"
+    return replace(found, kind=kind, seed=None if kind is EXHAUSTED else seed, made=made)
 
 
 def answers_for(
@@ -163,7 +160,7 @@ def answers_for(
     if isinstance(specification, Construction):
         check_transformer(specification)
         specification.check_format(fmt)
-        exact, allowed, certificate = _bounds(specification, fmt, _Cases(targets, inputs, promised), progress)
+        exact, allowed, certificate = bounds_of(specification, fmt, Cases(targets, inputs, promised), progress)
     return KnownAnswers(specification, fmt, targets, inputs, promised, exact, allowed, certificate)
 
 
@@ -198,89 +195,3 @@ def _drawn(specification: Specification, ends: IntArray, cases: int, seed: int) 
         target_seed, user_seed = np.random.SeedSequence([seed, draw]).generate_state(2, np.uint64).tolist()
         targets = space.sample(cases, seed=target_seed) if draw else ends
         yield targets, users.sample(len(targets), seed=user_seed)
-
-
-class _Cases(NamedTuple):
-    targets: IntArray
-    inputs: IntArray
-    promised: Answers
-
-    def part(self, chosen: slice) -> _Cases:
-        """Return some of them."""
-        return _Cases(self.targets[chosen], self.inputs[chosen], self.promised[chosen])
-
-
-def _bounds(
-    construction: Construction, fmt: Format, cases: _Cases, progress: Progress
-) -> tuple[Bounds | None, Bounds | None, str]:
-    """Return the exact logits, those that a certificate allows, and which one it is or why there is none."""
-    count = len(cases.targets)
-    exact, _ = _tried(construction, fmt, certificate_arithmetic("ball"), cases, lambda done: progress(done, 2 * count))
-    rounded = certificate_arithmetic("rounded", fmt.name)
-    allowed, said = _tried(construction, fmt, rounded, cases, lambda done: progress(count + done, 2 * count))
-    return exact, allowed, said
-
-
-def _tried(
-    construction: Construction,
-    fmt: Format,
-    bounding: EnclosingArithmetic[Any, Any, Any],
-    cases: _Cases,
-    done: Callable[[int], None],
-) -> tuple[Bounds | None, str]:
-    """Return bounds of the logits with what they assume, or ``None`` and why there are none."""
-    arithmetic = bounding.for_cells()
-    try:
-        found = _enclosed(construction, arithmetic, construction.temperature_for(fmt), cases, done)
-    except (InvalidArgument, CellsError) as error:
-        return None, f"no certificate bounds the logits: {error}"
-    except OverflowError as error:
-        raise InvalidArgument(f"dtype: {error}") from None
-    if not found.finite:
-        return None, f"the certificate in {arithmetic.name} arithmetic leaves a logit without bounds"
-    return found, f"{arithmetic.name}: {arithmetic.assumptions()}"
-
-
-def _enclosed(
-    construction: Construction,
-    arithmetic: EnclosingArithmetic[Any, Any, Any],
-    temperature: Temperatures,
-    cases: _Cases,
-    done: Callable[[int], None],
-) -> Bounds:
-    """Return bounds of the logits of every step, of as many cases at once as a batch has."""
-    with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite bounds nothing
-        model = bind(construction.transformer.lowered, arithmetic, temperature, mask=construction.mask)
-        check_one_pass(model, construction.layout.response)
-        size, count, parts = batch_size(construction), len(cases.targets), []
-        for start in range(0, count, size):
-            parts.append(_logits(model, construction, cases.part(slice(start, start + size))))
-            done(min(count, start + size))
-        if arithmetic.undefined:
-            raise InvalidArgument("something in it may be no number at all, such as a row of zeros over its length")
-    found = np.concatenate(parts)
-    return Bounds(found[..., 0], found[..., 1])
-
-
-def _logits(
-    model: Model[Any, Any, Any, Any], construction: Construction, cases: _Cases
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return bounds of the logits where the response is read, cases x response x outputs x 2."""
-    arithmetic, layout = model.arithmetic, construction.layout
-    arithmetic.undefined = False
-    rows, count = arithmetic.prompt(construction.prompts(cases.targets)), layout.virtual + layout.user
-    if layout.user:
-        rows = arithmetic.below(rows, arithmetic.embed(model.embedding, cases.inputs))
-    if layout.read is not None:
-        whole = arithmetic.numbers(forward(model, rows, count))
-        found = whole[:, [layout.virtual + place for place in layout.read]]
-    else:
-        steps = []
-        for step in range(layout.response):
-            if step:
-                fed = arithmetic.embed(model.embedding, cases.promised[:, step - 1 : step])
-                rows, count = arithmetic.below(rows, fed), count + 1
-            steps.append(arithmetic.numbers(forward(model, rows, count, last_only=True)))
-        found = np.concatenate([np.broadcast_to(step, (len(cases.targets), *step.shape[1:])) for step in steps], axis=1)
-    # logits that depend on no input may have been computed once for all cases
-    return np.broadcast_to(found, (len(cases.targets), *found.shape[1:]))

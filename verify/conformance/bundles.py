@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from constructions.construction import Construction
@@ -47,4 +48,6 @@ def answers_of_bundle(path: str | Path, construction: Construction | None = None
             case = verdict.reason if verdict.case is None else verdict.case.sentence()
             raise InvalidArgument(f"bundle: expected one that its own verification shows right but {case}")
     targets, inputs = held.record.cases(fixed)
-    return answers_for(fixed, held.record.dtype, targets, inputs)
+    given = repr(str(place)) if construction is None else f"{str(place)!r}, {construction!r}"
+    found = answers_for(fixed, held.record.dtype, targets, inputs)
+    return replace(found, made=f"verify.conformance.answers_of_bundle({given})")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
 from constructions.validation import IntArray, InvalidArgument
-from verify.backends import Backend
+from verify.backends import Runs, as_backend
 from verify.conformance.answers import KnownAnswers
 from verify.conformance.deviation import Deviation, deviation, within
 from verify.conformance.row import InOtherBatch, Row
@@ -19,7 +19,7 @@ from verify.evidence.found import recorded
 from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Refutation, Verdict
-from verify.numbers import shortened
+from verify.numbers import number, shortened
 from verify.running.batches import Batch, spaces
 from verify.running.cases import Outcome, Runner, parameters_of
 
@@ -32,11 +32,12 @@ COMPARED = 2 * OTHER_SIZE + 2
 
 def judge(
     answers: KnownAnswers,
-    backend: Backend,
+    backend: Runs,
     *,
     claim: str | None = None,
     name: str | None = None,
     command: Mapping[str, str] | None = None,
+    words: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> Row:
     """Return how a backend does on known answers.
@@ -46,22 +47,23 @@ def judge(
 
     Args:
         answers: the cases.
-        backend: what generates.
+        backend: a backend, or an arithmetic for a construction's transformer in it.
         claim: the claim's id; the specification's name by default.
         name: the backend's name in the row, by default its own.
         command: how the command line builds the construction, for the reproduction of a counterexample.
+        words: how ``prefixproof conformance`` chooses the backend, by default ``--backend`` and the name in the row.
         progress: called with cases done and cases in all.
 
     Example:
         >>> from constructions import ConditionalGeneration
         >>> from verify import TorchArithmetic
-        >>> from verify.backends import as_backend
         >>> from verify.conformance import known_answers
-        >>> row = judge(known_answers(ConditionalGeneration(3)), as_backend(TorchArithmetic("float32")))
+        >>> row = judge(known_answers(ConditionalGeneration(3)), TorchArithmetic("float32"))
         >>> row.passed, row.right, row.cases, row.deviation.outside
         (True, 81, 81, 0)
 
     """
+    backend = as_backend(backend)
     claim = type(answers.specification).__name__ if claim is None else claim
     row = Row(claim, backend.name if name is None else name, answers.fmt.name)
     if backend.exact:
@@ -72,16 +74,21 @@ def judge(
         runner = Runner(answers.specification, backend)
     except InvalidArgument as error:
         return replace(row, missing=str(error))
-    return _Judged(answers, runner, row, command, progress).row()
+    return _Judged(answers, runner, row, _Words(command, words or ("--backend", row.backend)), progress).row()
+
+
+class _Words(NamedTuple):
+    """The words of the command line: for the construction, ``None`` where there are none, and for the backend."""
+
+    command: Mapping[str, str] | None
+    backend: Sequence[str]
 
 
 class _Judged:
     """One run over the cases of known answers, and once more over some of them in other batches."""
 
-    def __init__(
-        self, answers: KnownAnswers, runner: Runner, row: Row, command: Mapping[str, str] | None, progress: Progress
-    ) -> None:
-        self._answers, self._runner, self._row, self._command = answers, runner, row, command
+    def __init__(self, answers: KnownAnswers, runner: Runner, row: Row, words: _Words, progress: Progress) -> None:
+        self._answers, self._runner, self._row, self._words = answers, runner, row, words
         self._search = Search(answers.kind, runner.backend, claim=row.claim, progress=progress)
         self._outcomes: list[Outcome] = []
 
@@ -101,12 +108,11 @@ class _Judged:
         if wrong and tally.found is None and tally.reason is None:
             tally.reason = f"a case that was right is not when it runs again {wrong[0]}"
         compared, logits = self._logits(batches)
-        without = None if compared is not None and compared.outside is not None else self._answers.certificate
         return replace(
             self._row,
             tokens=self._verdict(),
             logits=logits,
-            without_logits=without if self._runner.backend.gives_logits else "it gives tokens alone",
+            without_logits=self._without(compared) if logits is None else None,
             certificate=None if logits is None else self._answers.certificate,
             right=int((~failed).sum()),
             cases=len(failed),
@@ -135,7 +141,8 @@ class _Judged:
             target, given = batch.targets[place], batch.inputs[place]
             alone = self._runner.run(target[None], given[None])
             if _failed(alone).any():
-                tally.found = recorded(self._runner, alone, 0, target=target, user_input=given, command=self._command)
+                command = self._words.command
+                tally.found = recorded(self._runner, alone, 0, target=target, user_input=given, command=command)
                 tally.margin = tally.found.margin
             else:
                 position = int(np.argmax(outcome.failures()[place]))
@@ -186,7 +193,11 @@ class _Judged:
         )
 
     def _logits(self, batches: list[InOtherBatch]) -> tuple[Deviation | None, Verdict | None]:
-        """Return how far the logits are off, and the verdict whether the certificate's bounds hold all of them."""
+        """Return how far the logits are off, and the verdict whether the certificate's bounds hold all of them.
+
+        There is none where the bounds leave an answer open: that logits are within such bounds is no evidence. A logit
+        outside of them still is evidence, against the kernel.
+        """
         held = [outcome.logits for outcome in self._outcomes if outcome.logits is not None]
         if not held:
             return None, None
@@ -197,6 +208,8 @@ class _Judged:
             return compared, None
         refutation = None if first is None else self._refutation(first, float(logits[first]))
         reason = self._doubt(compared, batches) if refutation is None else None
+        if refutation is None and reason is None and self._open():
+            return compared, None
         return compared, replace(
             self._verdict(),
             parameters=parameters_of(self._answers.specification, self._runner.backend)
@@ -207,6 +220,22 @@ class _Judged:
             refutation=refutation,
             reason=reason,
         )
+
+    def _open(self) -> int:
+        """Return at how many places the bounds of the logits leave the answer open."""
+        decided = self._answers.decided
+        return 0 if decided is None else int((~decided).sum())
+
+    def _without(self, compared: Deviation | None) -> str:
+        """Return why there is no verdict on the logits."""
+        if not self._runner.backend.gives_logits:
+            return "it gives tokens alone"
+        if self._answers.allowed is None:
+            return self._answers.certificate
+        if compared is None:
+            return "it gave none"
+        places = f"{number(self._open())} of {number(self._answers.promised.size)} places"
+        return f"the bounds of the certificate are so wide that they leave the answer open at {places} of the responses"
 
     def _doubt(self, compared: Deviation, batches: list[InOtherBatch]) -> str | None:
         """Return why logits that are within the bounds show nothing, ``None`` where they do."""
@@ -232,13 +261,13 @@ class _Judged:
         )
 
     def _reproduce(self) -> str:
-        answers, command = self._answers, self._command
+        answers, (command, backend) = self._answers, self._words
         if command is None:
-            given = f"{answers.specification!r}, {answers.fmt.name!r}, cases={len(answers)}, seed={answers.seed or 0}"
-            makes = ", ".join(self._runner.backend.arguments())
-            return f"verify.conformance.judge(verify.conformance.known_answers({given}), {makes})"
+            # of a keyword of verify.check, such as arithmetic=..., the value: judge takes it in one place
+            makes = ", ".join(argument.partition("=")[2] for argument in self._runner.backend.arguments())
+            return f"verify.conformance.judge({answers.expression}, {makes})"
         options = [word for name, value in command.items() if name != "claim" for word in (name, value)]
-        words = ["--backend", self._row.backend, "--dtype", answers.fmt.name, "--cases", str(len(answers))]
+        words = [*backend, "--dtype", answers.fmt.name, "--cases", str(len(answers))]
         seed = [] if answers.seed is None else ["--seed", str(answers.seed)]
         return shlex.join(["prefixproof", "conformance", command["claim"], *options, *words, *seed])
 

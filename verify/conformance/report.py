@@ -81,7 +81,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
         found += [f"{row.backend} {row.dtype}: {said}" for batch in row.batches if (said := batch.sentence())]
     found += [line for row in rows if row.missing is not None for line in row.failures()]
     found += [
-        f"{row.dtype} {row.backend}: logits are not compared: {row.without_logits}" for row in ran if row.without_logits
+        f"{row.backend} {row.dtype}: no verdict on logits: {row.without_logits}" for row in ran if row.without_logits
     ]
     found += [f"allowed, {row.certificate}" for row in ran if row.logits is not None]
     found += [f"{row.backend}: {row.tokens.assumptions}" for row in ran if row.tokens and row.tokens.assumptions]

@@ -51,7 +51,8 @@ class Row:
         missing: why it did not run: something that it needs is not here, or it cannot run this construction; ``None``
             where it ran.
         tokens: whether every answer is as promised.
-        logits: whether every logit is within the certificate's bounds; ``None`` where there are no logits or bounds.
+        logits: whether every logit is within the certificate's bounds; ``None`` where there are no logits or bounds, or
+            where none is outside of bounds that are too wide to decide every answer.
         without_logits: why ``logits`` is ``None``, where it ran.
         certificate: which one bounds the logits, with its assumptions; ``None`` where none does.
         right: how many cases are as promised.
@@ -83,7 +84,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether every answer is as promised, and every logit within the bounds, where it has some and there are any.
+        """Whether every answer is as promised, and the verdict on the logits holds where there is one.
 
         A backend that did not run never passes.
         """

@@ -69,5 +69,13 @@ def conform(
                 except InvalidArgument as error:
                     row = Row(claim, factory.name, dtype, missing=str(error))
                 else:
-                    row = judge(answers, backend, claim=claim, name=factory.name, command=command, progress=progress)
+                    row = judge(
+                        answers,
+                        backend,
+                        claim=claim,
+                        name=factory.name,
+                        command=command,
+                        words=factory.words(),
+                        progress=progress,
+                    )
             yield row

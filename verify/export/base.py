@@ -20,6 +20,7 @@ from constructions.validation import IntArray, InvalidArgument, check_choice
 from verify.evidence.verdict import library_versions
 from verify.export.record import Record, fields_of, ranks_of
 from verify.files.atomic import LONGEST_FILE
+from verify.files.memory import machine_memory
 from verify.files.tensors import tensor_bytes
 from verify.running.torch_module import TorchTransformer, to_torch
 
@@ -233,16 +234,25 @@ def of_weights(record: Record, weights: Mapping[str, Tensor]) -> Callable[[Const
     return engines
 
 
-def read_bytes(path: Path, name: str) -> bytes:
+def read_bytes(path: Path, name: str, longest: int | None = None) -> bytes:
     """Return all bytes of a regular file.
 
+    Args:
+        path: the file.
+        name: what it is of, for messages.
+        longest: how many bytes it may have, by default as many as the memory of this machine.
+
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: no regular file, or one that is longer.
         OSError: it cannot be read.
 
     """
     if path.is_symlink() or not path.is_file():
         raise InvalidArgument(f"{name}: expected a regular file but {path} is none")
+    room = machine_memory() if longest is None else longest
+    if (found := path.stat().st_size) > room:
+        what = ", the memory of this machine," if longest is None else ""
+        raise InvalidArgument(f"{name}: expected a file of at most {room:,} bytes{what} but {path} has {found:,}")
     return path.read_bytes()
 
 
@@ -250,12 +260,12 @@ def read_words(path: Path, name: str) -> str:
     """Return the text of a file of ours.
 
     Raises:
-        InvalidArgument: no regular file, too long, or no ASCII.
+        InvalidArgument: no regular file, too long, or not ASCII.
 
     """
-    content = read_bytes(path, name)
-    if len(content) > LONGEST_FILE or not content.isascii():
-        raise InvalidArgument(f"{name}: expected ASCII text of at most {LONGEST_FILE:,} bytes in {path}")
+    content = read_bytes(path, name, LONGEST_FILE)
+    if not content.isascii():
+        raise InvalidArgument(f"{name}: expected ASCII text in {path}")
     return content.decode("ascii")
 
 

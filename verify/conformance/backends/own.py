@@ -49,6 +49,11 @@ class Own(BackendFactory):
         if inspect.isclass(self.held) or not (callable(self.held) or isinstance(self.held, Backend)):
             reject("backend", "a function, a torch module, or a backend that is made already", self.held)
 
+    def words(self) -> tuple[str, ...]:
+        """Return where it is, and how a function is called."""
+        gives = () if self.gives == "logits" else ("--gives", self.gives)
+        return (*super().words(), *gives, *(() if self.batched else ("--one-by-one",)))
+
     def make(self, construction: Construction, dtype: str) -> Backend:
         """Return the backend; a function is told the format by the virtual tokens that it gets."""
         return as_own(self.held, dtype, gives=self.gives, batched=self.batched)

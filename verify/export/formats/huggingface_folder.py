@@ -186,7 +186,7 @@ def _same_adapter(construction: Construction, files: Mapping[str, bytes], target
     library = needed("safetensors.torch", "export")
     try:
         held = library.load(files["adapter_model.safetensors"]).get("prompt_embeddings")
-    except Exception:  # noqa: BLE001 # the library has its own, of a file that is none; KeyError where it is not there
+    except Exception:  # noqa: BLE001 # KeyError if the file is missing; the library has its own for damaged ones
         return False
     exact = torch.from_numpy(construction.virtual_tokens(target).to_float(get_format(dtype)).copy())
     return held is not None and held.dtype == getattr(torch, dtype) and torch.equal(held.double(), exact)

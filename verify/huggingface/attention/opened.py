@@ -63,17 +63,14 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
             adapted = model
             active, names = model.active_adapter, tuple(model.peft_config)
             name = active if adapter is None else check_choice("adapter", adapter, names)
-            _check_sizes(model.peft_config[name], model.get_base_model())
+            kind = _check_adapter(model.peft_config[name], model.get_base_model())
             if name != active:
                 stack.callback(model.set_adapter, active)
                 model.set_adapter(name)
         else:
-            adapted, name = _loaded(peft, model, adapter, stack), "default"
+            (adapted, kind), name = _loaded(peft, model, adapter, stack), "default"
         config, base = adapted.peft_config[name], adapted.get_base_model()
         shown = name if adapted is model else str(adapter)
-        kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
-        if kind is None:
-            reject("adapter", f"one of {', '.join(_ENTERS)}", str(config.peft_type))
         prefix = check_integer("num_virtual_tokens", config.num_virtual_tokens, 1)
         layers = _layers(base)
         _check_mode(adapted)
@@ -86,7 +83,8 @@ def opened(model: Any, adapter: str | Path | None) -> Iterator[Opened]:
         yield Opened(base, adapted, shown, kind, prefix, layers)
 
 
-def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> Any:
+def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib.ExitStack) -> tuple[Any, str]:
+    """Return the model as peft wraps it with the adapter in a folder, and the adapter's kind."""
     if not hasattr(model, "named_modules") or not hasattr(model, "config"):
         reject("model", "a causal language model of transformers", model)
     if adapter is None:
@@ -98,7 +96,7 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
         stack.callback(parameter.requires_grad_, parameter.requires_grad)
     try:
         config = peft.PeftConfig.from_pretrained(str(folder), local_files_only=True)
-        _check_sizes(config, model)
+        kind = _check_adapter(config, model)  # peft puts an adapter of another kind INTO the model
         found = peft.PeftModel.from_pretrained(
             model, str(folder), config=config, torch_device=str(model.device), local_files_only=True
         )
@@ -106,7 +104,7 @@ def _loaded(peft: Any, model: Any, adapter: str | Path | None, stack: contextlib
         raise
     except unreadable() as error:
         raise InvalidArgument(f"adapter: expected one of this model in {folder} but {_said(error)}") from error
-    return found.eval()
+    return found.eval(), kind
 
 
 def tokens_of(directory: str | Path, text: str) -> list[int]:
@@ -130,10 +128,16 @@ def tokens_of(directory: str | Path, text: str) -> list[int]:
     return tokens
 
 
-def _check_sizes(config: Any, base: Any) -> None:
-    """Refuse an adapter whose sizes are not the model's; peft finds some of them only when it runs."""
+def _check_adapter(config: Any, base: Any) -> str:
+    """Return the kind of an adapter; refuse other kinds, and sizes that are not the model's.
+
+    peft itself notices some of these sizes only when it runs.
+    """
+    given_kind = str(getattr(config.peft_type, "value", config.peft_type))
+    if given_kind not in _ENTERS:
+        reject("adapter", f"one of {', '.join(_ENTERS)}", given_kind)
+    kind = _ENTERS[given_kind]
     model = base.config.get_text_config()
-    kind = _ENTERS.get(str(getattr(config.peft_type, "value", config.peft_type)))
     heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
     size = getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads
     # embeddings may be narrower than the layers, as in OPT of 350 million parameters
@@ -145,6 +149,7 @@ def _check_sizes(config: Any, base: Any) -> None:
         given = getattr(config, name, None)
         if given is not None and given != value:
             raise InvalidArgument(f"adapter: expected one of this model, with {name} {value}, but got {name} {given}")
+    return kind
 
 
 def _layers(base: Any) -> list[Layer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from constructions.validation import IntArray, InvalidArgument, check_integer
+from verify.files.memory import machine_memory
 from verify.running.cases import BATCH_BYTES
 
 #: The argument in which a model takes the keys and values of the positions before, and the name under which it returns
@@ -174,10 +174,7 @@ def memory(device: Any) -> int:
     device = torch.device(device)
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 2**63 - 1
+    return machine_memory()
 
 
 def check_length(model: Any, length: Any) -> int:
