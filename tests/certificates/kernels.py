@@ -168,7 +168,7 @@ class DrawnKernel:
                 total = self._step(total, *pairs[at], fmt)
             if total is not None:
                 totals.append(total)
-        if bias is not None and not started:
+        if bias is not None and not (started and chains):
             totals.append(bias)
         return self.tree(totals, fmt) if totals else np.zeros(())
 

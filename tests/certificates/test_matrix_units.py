@@ -171,7 +171,7 @@ def test_what_is_assumed_is_said() -> None:
 
     assert "rounded to bfloat16 between parts or not, as torch allows by default" in said("bf16", unit="hopper")
     full = said("bf16", unit="hopper", full_reduction=True)
-    assert "float32 accumulators, rounded once; softmax in float32" in full
+    assert "float32 accumulators, rounded once; scores rounded to bfloat16 before softmax; softmax in float32" in full
     assert "on ampere or ada or hopper or blackwell or cdna3 units in tf32" in said("tf32", unit="any")
 
 

@@ -22,6 +22,7 @@ from verify.certificates.floats.rounding.tensor_cores import TF32_UNIT, TensorCo
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.blocks import Losses
 from verify.matrix_units.formats import FP32_RESULT
+from verify.matrix_units.generations.base import Description
 from verify.matrix_units.products import RETURNED
 
 if TYPE_CHECKING:
@@ -92,16 +93,22 @@ class MatrixUnits(Rounding):
 
     def sentence(self) -> str:
         """Return what is assumed."""
-        factors = FACTOR_FORMATS[self.fmt.name]
+        factors, narrow = FACTOR_FORMATS[self.fmt.name], self.fmt.name
+        untold = [name for name in self.generations if self._description(name).evidence.kind == "code"]
+        told = f" ({', '.join(untold)}: known from code alone)" if untold else ""
+        read = "" if self._narrow else ", float32 numbers cut or rounded to it or, without a unit, as they are"
         held = (
             "rounded once"
             if self.full_reduction or not self._narrow
-            else f"rounded to {self.fmt.name} between parts or not, as torch allows by default, and at the end"
+            else f"rounded to {narrow} between parts or not, as torch allows by default, and at the end"
         )
+        scores = f"; scores rounded to {narrow} before softmax" if self._narrow else ""
+        flushed = [name for name, each in zip(self.generations, self._losses, strict=True) if each.flushes]
         return (
-            f"products of matrices on {' or '.join(self.generations)} units in {factors}: any products in a block, any"
-            f" chain or tree of blocks, biases in it or added last, float32 accumulators, {held}; softmax in float32,"
-            " rounded once"
+            f"products of matrices on {' or '.join(self.generations)} units in {factors}{told}{read}, or without a"
+            " unit: any products in a block, any chain or tree of blocks, biases in it or added last, float32"
+            f" accumulators, {held}{scores}; softmax in float32, rounded once; subnormal numbers kept"
+            + (f", but flushed on {' and '.join(flushed)}" if flushed else "")
         )
 
     # what the units lose ---------------------------------------------------------------------------------------------
@@ -110,9 +117,12 @@ class MatrixUnits(Rounding):
     def _narrow(self) -> bool:
         return self.fmt.precision < FP32_RESULT.format.precision
 
+    def _description(self, generation: str) -> Description:
+        return GENERATIONS[generation].formats[FACTOR_FORMATS[self.fmt.name]]
+
     @cached_property
     def _losses(self) -> Sequence[Losses]:
-        blocks = [GENERATIONS[name].formats[FACTOR_FORMATS[self.fmt.name]].block for name in self.generations]
+        blocks = [self._description(name).block for name in self.generations]
         return [block.losses(block.output(FP32_RESULT.name)) for block in blocks]
 
     @cached_property
