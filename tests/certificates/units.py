@@ -99,7 +99,7 @@ class DrawnUnit:
         places = np.sort(self.rng.permutation(room)[:size]) if self.rng.random() < 0.5 else np.arange(size)
         left, right = np.zeros((2, len(a), room), dtype=np.float32)
         left[:, places], right[:, places] = a[:, chosen], b[:, chosen]
-        if self.rng.random() < 0.3:  # a zero may meet any number
+        if self.rng.random() < 0.3 and size:  # a zero may meet any number
             other = np.setdiff1d(np.arange(room), places)
             right[:, other] = b.max(axis=1, keepdims=True)
         return self.unit.multiply_add(left, right, c.astype(np.float32)).astype(float)

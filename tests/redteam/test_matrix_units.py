@@ -10,7 +10,7 @@ import pytest
 from constructions import Construction, DigitGeneration, UnconditionalGeneration
 from tests.certificates.emulated import Array, to_format
 from tests.certificates.kernels import DrawnKernel
-from tests.certificates.units import KINDS, UNITS, WORDS, drawn
+from tests.certificates.units import KINDS, UNITS, WORDS, UnitKernel, drawn
 from tests.mutation.certifier_killers import outside
 from tests.mutation.certifier_units import bounded
 from verify import exhaust
@@ -99,9 +99,10 @@ def test_the_verdict_says_all_that_is_assumed(word: str, unit: str) -> None:
     assert (f"({', '.join(by_code)}: known from code alone)" in said) == bool(by_code)
 
 
-def test_a_drawn_kernel_keeps_a_bias_that_nothing_is_added_to() -> None:
-    # in the order of pairs it once lost the bias of a row of zeros, and so seemed to contradict a certificate
+def test_drawn_kernels_keep_a_bias_that_nothing_is_added_to() -> None:
+    # in the order of pairs it was once lost beside a row of zeros, and so seemed to contradict a certificate
     rows, weight, bias = np.ones((1, 2, 3)), np.zeros((1, 3)), np.array([0.25])
     for seed in range(40):
-        found = DrawnKernel("float32", np.random.default_rng(seed)).linear(rows, weight, bias)
-        assert (found == bias).all()
+        rng = np.random.default_rng(seed)
+        for kernel in (DrawnKernel("float32", rng), UnitKernel("bfloat16", rng, generation="hopper")):
+            assert (kernel.linear(rows, weight, bias) == bias).all()
