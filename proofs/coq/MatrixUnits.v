@@ -14,7 +14,7 @@ Open Scope Z_scope.
 (** ** The algorithm *)
 
 (** The number [Fnum * 2^Fexp]. *)
-Definition number := float radix2.
+Notation number := (float radix2).
 
 Record matrix_unit := MatrixUnit {
   products : nat;                                      (* in a block *)
@@ -26,11 +26,11 @@ Definition order (least : Z) (x : number) : Z := Z.max (Z.log2 (Z.abs (Fnum x)) 
 Definition least_order : Z := -126.                    (* of binary32 *)
 
 (** A term with the exponent that it counts with: significands are multiplied and not normalised. *)
-Definition term : Type := number * Z.
+Notation term := (number * Z)%type.
 Definition product (least : Z) (ab : number * number) : term :=
   (Float radix2 (Fnum (fst ab) * Fnum (snd ab)) (Fexp (fst ab) + Fexp (snd ab)),
    order least (fst ab) + order least (snd ab)).
-Definition addend (c : number) : term := (c, order least_order c).
+Definition accumulator (c : number) : term := (c, order least_order c).
 
 Definition counted_order (u : matrix_unit) (t : term) : Z :=
   if Fnum (fst t) =? 0 then zero_order u else snd t.
@@ -58,26 +58,27 @@ Definition truncated_sum (place : Z) (ts : list term) : number :=
 Definition block_of_terms (u : matrix_unit) (c : term) (ts : list term) : number :=
   toward_zero 24 (-149) (truncated_sum (last_place u c ts) (c :: ts)).
 
-(** One block: products of a format whose least exponent is [least], and [c] of binary32. *)
+(** One block: at most [products] products of a format whose least exponent is [least],
+    filled up with zeros, and [c] of binary32. *)
+Definition no_number : number := Float radix2 0 0.
+Definition filled (u : matrix_unit) (abs : list (number * number)) : list (number * number) :=
+  abs ++ repeat (no_number, no_number) (products u - length abs).
 Definition block (u : matrix_unit) (least : Z) (abs : list (number * number)) (c : number) : number :=
-  block_of_terms u (addend c) (map (product least) abs).
+  block_of_terms u (accumulator c) (map (product least) (filled u abs)).
 
-(** A longer product: a chain of blocks, in ascending order; [0] fills the last one. *)
+(** A longer product: a chain of blocks, in ascending order. *)
 Fixpoint chain (u : matrix_unit) (least : Z) (blocks : list (list (number * number))) (c : number) : number :=
   match blocks with
   | [] => c
   | b :: bs => chain u least bs (block u least b c)
   end.
-Fixpoint blocks_of {A} (fuel size : nat) (fill : A) (xs : list A) : list (list A) :=
+Fixpoint blocks_of {A} (fuel size : nat) (xs : list A) : list (list A) :=
   match fuel, xs with
-  | S fuel, _ :: _ =>
-      let b := firstn size xs in
-      (b ++ repeat fill (size - length b)) :: blocks_of fuel size fill (skipn size xs)
+  | S fuel, _ :: _ => firstn size xs :: blocks_of fuel size (skipn size xs)
   | _, _ => []
   end.
-Definition no_number : number := Float radix2 0 0.
 Definition dot (u : matrix_unit) (least : Z) (abs : list (number * number)) (c : number) : number :=
-  chain u least (blocks_of (length abs) (products u) (no_number, no_number) abs) c.
+  chain u least (blocks_of (length abs) (products u) abs) c.
 
 (** ** The units with a binary32 result *)
 Definition volta_fp16 := MatrixUnit 4 23 (-131).
@@ -254,4 +255,52 @@ Proof.
     rewrite round_generic by (auto with typeclass_instances; apply Hm; now left).
     f_equal. apply IH. intros x I. apply Hm. now right. }
   rewrite E. apply round_generic; auto with typeclass_instances.
+Qed.
+
+(** Numbers on a common grid: every term is a multiple of [2^g], no term counts with an
+    exponent above [g + fraction_bits], and the sum has at most 24 bits. *)
+Lemma multiple_weaken place g r : (place <= g)%Z -> multiple g r -> multiple place r.
+Proof.
+  intros H M. apply FIX_format_generic in M. destruct M as [[m e] -> E]. cbn [Fexp] in E. subst e.
+  apply generic_format_F2R. intros _. exact H.
+Qed.
+Lemma multiple_binary32 g r : (-149 <= g)%Z -> multiple g r -> Rabs r <= bpow radix2 (g + 24) ->
+  binary32_number r.
+Proof.
+  intros H M B. apply FIX_format_generic in M. destruct M as [[m e] -> E]. cbn [Fexp] in E. subst e.
+  destruct (Req_dec (Rabs (value (Float radix2 m g))) (bpow radix2 (g + 24))) as [Q|Q].
+  - assert (G : binary32_number (bpow radix2 (g + 24))) by (apply generic_format_bpow; unfold FLT_exp; lia).
+    rewrite <- Q in G. unfold Rabs in G. destruct (Rcase_abs _); auto.
+    rewrite <- Ropp_involutive. now apply generic_format_opp.
+  - apply generic_format_FLT. exists (Float radix2 m g); [reflexivity| |exact H]. cbn [Fnum].
+    rewrite <- F2R_Zabs in B, Q. change (Z.abs m < 2 ^ 24)%Z. apply lt_IZR. rewrite power by lia.
+    apply Rmult_lt_reg_r with (bpow radix2 g); [apply bpow_gt_0|]. rewrite <- bpow_plus, Z.add_comm.
+    unfold F2R in B, Q. cbn [Fnum Fexp] in B, Q. lra.
+Qed.
+Lemma total_multiple g ts : (forall t, In t ts -> multiple g (value (fst t))) -> multiple g (exact_sum ts).
+Proof.
+  induction ts as [|t ts IH]; intros H; [apply generic_format_0|].
+  destruct (FIX_format_generic _ _ _ (H t (or_introl eq_refl))) as [[m e] E1 E2].
+  destruct (FIX_format_generic _ _ _ (IH (fun x I => H x (or_intror I)))) as [[m' e'] E1' E2'].
+  cbn [Fexp] in *. subst. apply generic_format_FIX. exists (Float radix2 (m + m') g); [|reflexivity].
+  cbn [total fold_right]. fold (exact_sum ts). rewrite E1, E1'. unfold F2R. cbn [Fnum Fexp].
+  rewrite plus_IZR. ring.
+Qed.
+Lemma fold_max_le (u : matrix_unit) c ts b : (forall t, In t (c :: ts) -> (counted_order u t <= b)%Z) ->
+  (largest_order u c ts <= b)%Z.
+Proof.
+  intros H. unfold largest_order. induction ts as [|t ts IH]; cbn [fold_right].
+  - apply H. now left.
+  - apply Z.max_lub; [apply H; right; now left|]. apply IH. intros x [->|I]; apply H; [now left|right; now right].
+Qed.
+Theorem block_on_grid u c ts g : (-149 <= g)%Z ->
+  (forall t, In t (c :: ts) -> multiple g (value (fst t)) /\ (counted_order u t <= g + fraction_bits u)%Z) ->
+  Rabs (exact_sum (c :: ts)) <= bpow radix2 (g + 24) ->
+  value (block_of_terms u c ts) = exact_sum (c :: ts).
+Proof.
+  intros Hg H B. apply block_exact.
+  - intros t I. apply multiple_weaken with g; [|now apply H].
+    assert (L := fold_max_le u c ts (g + fraction_bits u) (fun t I => proj2 (H t I))).
+    unfold last_place. lia.
+  - apply multiple_binary32 with g; auto. apply total_multiple. intros t I. now apply H.
 Qed.

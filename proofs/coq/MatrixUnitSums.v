@@ -1,0 +1,286 @@
+(** * Sums on a matrix unit: any assignment of products to blocks, any chain or tree of blocks
+
+    Factors are numbers of an input format, results of binary32, between products numbers
+    are stored in a format.  bf16 and fp16: the input format is the stored one.  tf32:
+    binary32 is stored, and factors are cut to 11 bits. *)
+
+From Coq Require Import List Arith Bool ZArith Reals Lra Lia Permutation.
+From Flocq Require Import Core BinarySingleNaN.
+From PrefixProof Require Import Floats MatrixUnits.
+Import ListNotations.
+Open Scope R_scope.
+
+(** ** IEEE numbers as numbers of a block *)
+Section Numbers.
+Variables prec emax : Z.
+Context (Hprec : Prec_gt_0 prec) (Hmax : Prec_lt_emax prec emax).
+Notation float := (binary_float prec emax).
+Notation rep := (stands_for prec emax).
+
+Definition number_of (x : float) : number :=
+  match x with B754_finite s m e _ => Float radix2 (cond_Zopp s (Zpos m)) e | _ => no_number end.
+(** The least exponent of the format's normal numbers. *)
+Definition least_of : Z := 2 - emax.
+
+Lemma value_number_of (x : float) : value (number_of x) = B2R x.
+Proof. destruct x; cbn; auto; apply Rmult_0_l. Qed.
+Lemma Fnum_0 (x : number) : value x = 0 -> Fnum x = 0%Z.
+Proof. destruct (Z.eq_dec (Fnum x) 0); auto. intros V. now destruct (value_neq_0 x). Qed.
+
+Lemma mag_float (x : float) : B2R x <> 0 -> (mag radix2 (B2R x) <= emax)%Z.
+Proof. intros H. apply mag_le_bpow; auto. apply abs_B2R_lt_emax. Qed.
+Lemma order_number_of (x : float) : B2R x <> 0 ->
+  order least_of (number_of x) = Z.max (mag radix2 (B2R x) - 1) least_of.
+Proof.
+  intros H. rewrite <- value_number_of in *. unfold order. f_equal.
+  rewrite mag_number; [lia|]. intros Q. now apply H, value_0.
+Qed.
+(** A product counts with no larger exponent than its own, or 1 where a factor is subnormal. *)
+Lemma order_product (x y : float) b : (2 <= emax)%Z -> B2R x * B2R y <> 0 -> (1 <= b)%Z ->
+  Rabs (B2R x * B2R y) < bpow radix2 (b + 1) ->
+  (order least_of (number_of x) + order least_of (number_of y) <= b)%Z.
+Proof.
+  intros He N Hb B. assert (B2R x <> 0 /\ B2R y <> 0) as [Nx Ny] by (split; intros Q; apply N; rewrite Q; ring).
+  rewrite !order_number_of by auto. apply mag_le_bpow in B; auto.
+  pose proof (mag_mult radix2 (B2R x) (B2R y) Nx Ny). pose proof (mag_float x Nx). pose proof (mag_float y Ny).
+  unfold least_of. lia.
+Qed.
+End Numbers.
+
+Notation float32 := (binary_float 24 128).
+Notation rep32 := (stands_for 24 128).
+Notation representable32 := (representable 24 128).
+Global Instance below_128 : Prec_lt_emax 24 128. Proof. reflexivity. Qed.
+
+(** Round to nearest even to another format. *)
+Definition convert {p1 e1} p2 e2 (H1 : Prec_gt_0 p2) (H2 : Prec_lt_emax p2 e2) (x : binary_float p1 e1)
+  : binary_float p2 e2 :=
+  match x with
+  | B754_finite s m e _ => binary_normalize p2 e2 H1 H2 mode_NE (cond_Zopp s (Zpos m)) e s
+  | B754_zero s => B754_zero s
+  | B754_infinity s => B754_infinity s
+  | B754_nan => B754_nan
+  end.
+Lemma convert_exact p1 e1 p2 e2 H1 H2 (x : binary_float p1 e1) r : stands_for p1 e1 x r ->
+  representable p2 e2 r -> stands_for p2 e2 (convert p2 e2 H1 H2 x) r.
+Proof.
+  intros [Hf Hr] F. destruct x as [s|s| |s m e B]; try discriminate; cbn [convert].
+  - now split.
+  - cbn [B2R] in Hr. set (z := cond_Zopp s (Zpos m)) in *.
+    pose proof (binary_normalize_correct p2 e2 H1 H2 mode_NE z e s) as N. cbv zeta in N.
+    rewrite Hr in N. destruct (round_representable p2 e2 r F) as [E Q]. rewrite Q, E in N.
+    split; apply N.
+Qed.
+
+(** A block of IEEE numbers; the model has no rules for infinities and NaN. *)
+Section Block.
+Variables prec emax : Z.
+Context (Hprec : Prec_gt_0 prec) (Hmax : Prec_lt_emax prec emax).
+Notation float := (binary_float prec emax).
+Variable u : matrix_unit.
+
+Definition float_block (abs : list (float * float)) (c : float32) : float32 :=
+  if forallb (fun ab => is_finite (fst ab) && is_finite (snd ab)) abs && is_finite c then
+    let r := block u (least_of emax)
+      (map (fun ab => (number_of _ _ (fst ab), number_of _ _ (snd ab))) abs) (number_of _ _ c) in
+    binary_normalize 24 128 prec_24 below_128 mode_NE (Fnum r) (Fexp r) false
+  else B754_nan.
+
+Definition good_unit : Prop := (23 <= fraction_bits u /\ zero_order u <= 0)%Z.
+Hypothesis Hu : good_unit.
+Hypothesis He : (2 <= emax)%Z.
+
+Definition pair_value (ab : float * float) : R := B2R (fst ab) * B2R (snd ab).
+Definition pairs_value (abs : list (float * float)) : R :=
+  fold_right (fun ab s => pair_value ab + s) 0 abs.
+
+Lemma value_product least ab : value (fst (product least ab)) = value (fst ab) * value (snd ab).
+Proof. destruct ab as [[m e] [m' e']]. unfold product, F2R. cbn. rewrite mult_IZR, bpow_plus. ring. Qed.
+Lemma value_no_number : value no_number = 0.
+Proof. apply Rmult_0_l. Qed.
+Lemma zeros_sum least n : exact_sum (map (product least) (repeat (no_number, no_number) n)) = 0.
+Proof.
+  induction n; cbn [repeat map total fold_right]; [reflexivity|].
+  fold (exact_sum (map (product least) (repeat (no_number, no_number) n))). rewrite IHn, value_product.
+  cbn [fst snd]. rewrite value_no_number. ring.
+Qed.
+Lemma total_app ts1 ts2 : exact_sum (ts1 ++ ts2) = exact_sum ts1 + exact_sum ts2.
+Proof.
+  induction ts1 as [|t ts IH]; [symmetry; apply Rplus_0_l|].
+  change (value (fst t) + exact_sum (ts ++ ts2) = value (fst t) + exact_sum ts + exact_sum ts2).
+  rewrite IH. ring.
+Qed.
+
+Lemma float_block_exact abs c r g : (-22 <= g)%Z -> (g <= 103)%Z ->
+  rep32 c r -> Forall (fun ab => is_finite (fst ab) = true /\ is_finite (snd ab) = true /\
+    multiple g (pair_value ab) /\ Rabs (pair_value ab) < bpow radix2 (g + fraction_bits u + 1)) abs ->
+  multiple g r -> Rabs r < bpow radix2 (g + fraction_bits u + 1) ->
+  Rabs (r + pairs_value abs) <= bpow radix2 (g + 24) -> rep32 (float_block abs c) (r + pairs_value abs).
+Proof.
+  destruct Hu as [U1 U2]. intros Hg Hg2 [Fc Rc] Hab Mr Br Bs. unfold float_block.
+  assert (Ff : forallb (fun ab : float * float => is_finite (fst ab) && is_finite (snd ab)) abs = true).
+  { apply forallb_forall. intros ab I. rewrite Forall_forall in Hab. destruct (Hab ab I) as (-> & -> & _). reflexivity. }
+  rewrite Ff, Fc. cbn [andb]. set (nums := map _ abs). set (x := block u _ nums _). cbv zeta.
+  assert (S : exact_sum (accumulator (number_of 24 128 c) :: map (product (least_of emax)) (filled u nums)) = r + pairs_value abs).
+  { unfold filled. rewrite map_app. cbn [total fold_right accumulator fst].
+    fold (exact_sum (map (product (least_of emax)) nums ++ map (product (least_of emax)) (repeat (no_number, no_number) (products u - length nums)))).
+    rewrite total_app, zeros_sum, value_number_of, Rc, Rplus_0_r. f_equal. unfold nums.
+    clear. induction abs as [|ab abs IH]; [reflexivity|]. cbn [map total fold_right pairs_value].
+    fold (pairs_value abs). rewrite value_product. cbn [fst snd]. rewrite !value_number_of. unfold pair_value. f_equal. exact IH. }
+  assert (E : value x = r + pairs_value abs).
+  { rewrite <- S. apply block_on_grid with (g := g); [lia| |now rewrite S].
+    unfold filled. rewrite map_app. intros t [<-|I].
+    - cbn [accumulator fst]. rewrite value_number_of, Rc. split; auto. unfold counted_order. cbn [fst snd accumulator].
+      destruct (Z.eqb_spec (Fnum (number_of 24 128 c)) 0) as [_|N]; [lia|].
+      change least_order with (least_of 128).
+      assert (Nr : r <> 0) by (rewrite <- Rc, <- value_number_of; now apply value_neq_0).
+      rewrite order_number_of by congruence. rewrite Rc. apply mag_le_bpow in Br; auto.
+      unfold least_of. lia.
+    - apply in_app_iff in I. destruct I as [I|I].
+      + apply in_map_iff in I. destruct I as (n & <- & I). unfold nums in I. apply in_map_iff in I.
+        destruct I as (ab & <- & I). rewrite Forall_forall in Hab. destruct (Hab ab I) as (_ & _ & M & B).
+        rewrite value_product. cbn [fst snd]. rewrite !value_number_of. split; [exact M|].
+        unfold counted_order. cbn [product fst snd Fnum].
+        destruct (Z.eqb_spec (Fnum (number_of prec emax (fst ab)) * Fnum (number_of prec emax (snd ab))) 0) as [_|N]; [lia|].
+        apply order_product; auto; [|lia]. rewrite <- !value_number_of.
+        apply Rmult_integral_contrapositive_currified; apply value_neq_0; intros Q; apply N; rewrite Q; ring.
+      + apply in_map_iff in I. destruct I as (n & <- & I). apply repeat_spec in I. subst n.
+        rewrite value_product. cbn [fst snd]. rewrite value_no_number, Rmult_0_l.
+        split; [apply generic_format_0|]. cbn. lia. }
+  assert (R : representable32 (r + pairs_value abs)).
+  { split.
+    - change (SpecFloat.fexp 24 128) with (FLT_exp (-149) 24).
+      assert (G : binary32_number (value x)).
+      { unfold x, block. rewrite block_meaning. apply generic_format_round; auto with typeclass_instances. }
+      now rewrite E in G.
+    - eapply Rle_lt_trans; [exact Bs|]. apply bpow_lt. lia. }
+  rewrite <- E in *. destruct x as [m e]. cbn [Fnum Fexp]. now apply (normalize_exact 24 128).
+Qed.
+End Block.
+
+(** ** Any chain or tree of blocks *)
+Section Sums.
+Variables prec emax : Z.                               (* of stored numbers *)
+Context (Hprec : Prec_gt_0 prec) (Hmax : Prec_lt_emax prec emax).
+Variables pin ein : Z.                                 (* of factors *)
+Context (Hpin : Prec_gt_0 pin) (Hein : Prec_lt_emax pin ein).
+Notation float := (binary_float prec emax).
+Notation factor := (binary_float pin ein).
+Notation rep := (stands_for prec emax).
+Notation F := (representable prec emax).
+Variable input : float -> factor.                      (* how the unit reads a stored number *)
+Variable u : matrix_unit.
+
+Definition widen : float -> float32 := convert 24 128 prec_24 below_128.
+Definition narrow : float32 -> float := convert prec emax Hprec Hmax.
+(** What is no product is multiplied by 1 (a bias in a column of the weights, the sum of two heads). *)
+Definition factors (t : addend prec emax) : factor * factor :=
+  match t with
+  | Value _ _ a => (input a, input (float_of_Z prec emax Hprec Hmax 1))
+  | Product _ _ a b => (input a, input b)
+  end.
+
+(** [unit_sum terms l s]: the terms with the indices [l], added up on the unit: each in any block,
+    blocks in any chain or tree, partial sums added in binary32 (split K), single terms multiplied
+    and added outside of blocks; with [storing], partial sums may pass through the stored
+    format (torch's reduced-precision reduction; a bias added to a stored product). *)
+Inductive unit_sum (storing : bool) (terms : nat -> addend prec emax) : list nat -> float32 -> Prop :=
+| unit_nothing : unit_sum storing terms [] (float_zero 24 128 prec_24 below_128)
+| unit_value k a : terms k = Value _ _ a -> unit_sum storing terms [k] (widen a)
+| unit_product k a b : terms k = Product _ _ a b ->
+    unit_sum storing terms [k] (Bmult mode_NE (widen a) (widen b))
+| unit_block l1 l2 c : unit_sum storing terms l1 c -> (length l2 <= products u)%nat ->
+    unit_sum storing terms (l1 ++ l2)
+      (float_block pin ein u (map (fun k => factors (terms k)) l2) c)
+| unit_addition l1 l2 a b : unit_sum storing terms l1 a -> unit_sum storing terms l2 b ->
+    unit_sum storing terms (l1 ++ l2) (Bplus mode_NE a b)
+| unit_stored l s : storing = true -> unit_sum storing terms l s ->
+    unit_sum storing terms l (widen (narrow s)).
+Definition unit_any_order (storing : bool) (n : nat) (terms : nat -> addend prec emax) (s : float32) : Prop :=
+  exists l, Permutation l (seq 0 n) /\ unit_sum storing terms l s.
+
+(** The term is [z], and the unit reads its factors without an error. *)
+Definition read_as (t : addend prec emax) (z : R) : Prop :=
+  term_stands_for prec emax t z /\ is_finite (fst (factors t)) = true /\ is_finite (snd (factors t)) = true /\
+  pair_value pin ein (factors t) = z.
+
+Hypothesis Hu : good_unit u.
+Hypothesis He : (2 <= ein)%Z.
+(** binary32 has every stored number. *)
+Definition stored_below_32 : Prop := (prec <= 24 /\ emax <= 128 /\ -149 <= 3 - emax - prec)%Z.
+
+Lemma on_grid32 g r : (-22 <= g <= 103)%Z -> multiple g r -> Rabs r < bpow radix2 (g + 24) -> representable32 r.
+Proof.
+  intros Hg M B. split.
+  - change (SpecFloat.fexp 24 128) with (FLT_exp (-149) 24). apply multiple_binary32 with g; auto; [lia|lra].
+  - eapply Rlt_trans; [exact B|]. apply bpow_lt. lia.
+Qed.
+
+Hypothesis Hs : stored_below_32.
+Lemma widen_exact x r : rep x r -> rep32 (widen x) r.
+Proof.
+  intros [Hf Hr]. destruct Hs as (S1 & S2 & S3). apply convert_exact with (p1 := prec) (e1 := emax); [now split|].
+  rewrite <- Hr. split.
+  - pose proof (generic_format_B2R prec emax x) as G.
+    change (SpecFloat.fexp prec emax) with (FLT_exp (3 - emax - prec) prec) in G.
+    apply FLT_format_generic in G; auto. destruct G as [f E M L].
+    apply generic_format_FLT. exists f; [exact E| |now apply Z.le_trans with (1 := S3)].
+    eapply Z.lt_le_trans; [exact M|]. now apply Z.pow_le_mono_r.
+  - eapply Rlt_le_trans; [apply abs_B2R_lt_emax|]. now apply bpow_le.
+Qed.
+
+Lemma unit_sum_exact storing terms val l s g : (-22 <= g <= 103)%Z ->
+  unit_sum storing terms l s -> NoDup l ->
+  (forall k, In k l -> read_as (terms k) (val k)) ->
+  (forall l', NoDup l' -> incl l' l -> multiple g (list_sum val l') /\ Rabs (list_sum val l') < bpow radix2 (g + 24)) ->
+  (storing = true -> forall l', NoDup l' -> incl l' l -> F (list_sum val l')) ->
+  rep32 s (list_sum val l).
+Proof.
+  intros Hg. destruct (Hu) as [U1 U2].
+  assert (W : forall r, Rabs r < bpow radix2 (g + 24) -> Rabs r < bpow radix2 (g + fraction_bits u + 1)).
+  { intros r B. eapply Rlt_le_trans; [exact B|]. apply bpow_le. lia. }
+  induction 1 as [|k a E|k a b E|l1 l2 c _ IH _|l1 l2 a b _ IH1 _ IH2|l s E _ IH]; intros ND HT HG HF.
+  - apply of_Z_exact. split; [apply generic_format_0|rewrite Rabs_R0; apply bpow_gt_0].
+  - destruct (HT k (or_introl eq_refl)) as [T _]. rewrite E in T. cbn in T.
+    cbn [list_sum fold_right]. rewrite Rplus_0_r.
+    destruct (HG [k] ND (incl_refl _)) as [M B]. cbn in M, B. rewrite Rplus_0_r in M, B.
+    apply convert_exact with (1 := T). now apply on_grid32 with g.
+  - destruct (HT k (or_introl eq_refl)) as [T _]. rewrite E in T. cbn in T. destruct T as (x & y & Tx & Ty & P).
+    cbn [list_sum fold_right]. rewrite Rplus_0_r.
+    destruct (HG [k] ND (incl_refl _)) as [M B]. cbn in M, B. rewrite Rplus_0_r in M, B.
+    rewrite <- P in *.
+    apply mult_exact; [now apply widen_exact|now apply widen_exact|now apply on_grid32 with g].
+  - destruct (NoDup_parts _ _ ND) as [ND1 ND2]. rewrite list_sum_app.
+    assert (PV : pairs_value pin ein (map (fun k => factors (terms k)) l2) = list_sum val l2).
+    { assert (HT2 : forall k, In k l2 -> read_as (terms k) (val k)) by (intros; apply HT, in_app_iff; now right).
+      clear - HT2. induction l2 as [|k l2 IH]; [reflexivity|]. cbn [map pairs_value fold_right list_sum].
+      f_equal; [apply HT2; now left|]. apply IH. intros; apply HT2; now right. }
+    rewrite <- PV.
+    destruct (HG l1 ND1 (incl_appl _ (incl_refl _))) as [M1 B1].
+    destruct (HG (l1 ++ l2) ND (incl_refl _)) as [_ B12]. rewrite list_sum_app, <- PV in B12.
+    apply float_block_exact with (g := g); auto; try lia; [| |left; exact B12].
+    + apply IH; auto; intros.
+      * apply HT, in_app_iff. now left.
+      * apply HG; auto. now apply incl_appl.
+      * apply HF; auto. now apply incl_appl.
+    + apply Forall_forall. intros ab I. apply in_map_iff in I. destruct I as (k & <- & I).
+      assert (I' : In k (l1 ++ l2)) by (apply in_app_iff; now right).
+      destruct (HT k I') as (_ & F1 & F2 & P). rewrite P. split; [exact F1|split; [exact F2|]].
+      destruct (HG [k]) as [M B].
+      * constructor; [intros []|constructor].
+      * intros x [<-|[]]. exact I'.
+      * cbn in M, B. rewrite Rplus_0_r in M, B. split; auto.
+  - destruct (NoDup_parts _ _ ND) as [ND1 ND2]. rewrite list_sum_app.
+    destruct (HG (l1 ++ l2) ND (incl_refl _)) as [M12 B12]. rewrite list_sum_app in M12, B12.
+    apply plus_exact; [apply IH1|apply IH2|now apply on_grid32 with g]; auto; intros.
+    + apply HT, in_app_iff. now left.
+    + apply HG; auto. now apply incl_appl.
+    + apply HF; auto. now apply incl_appl.
+    + apply HT, in_app_iff. now right.
+    + apply HG; auto. now apply incl_appr.
+    + apply HF; auto. now apply incl_appr.
+  - destruct (HG l ND (incl_refl _)) as [M B].
+    apply convert_exact with (p1 := prec) (e1 := emax); [|now apply on_grid32 with g].
+    apply convert_exact with (p1 := 24%Z) (e1 := 128%Z); [now apply IH|]. apply HF; auto. now apply incl_refl.
+Qed.
+End Sums.
