@@ -18,10 +18,10 @@ Record exact_arithmetic {A} (o : arithmetic A) (rep : A -> R -> Prop) (F G : R -
   exact_0 : F 0;
   exact_1 : F 1;
   exact_Q : forall q, G (Q2R q) -> rep (of_Q o q) (Q2R q);
-  exact_sum_one : forall n f a z, (a < n)%nat -> rep (f a) z -> G z ->
+  exact_sum_one : forall n f a z, (a < n)%nat -> rep (f a) z -> F z ->
     (forall k, (k < n)%nat -> k <> a -> rep (f k) 0) -> rep (sum o n f) z;
-  exact_sum_two : forall f z0 z1, rep (f 0%nat) z0 -> rep (f 1%nat) z1 -> G z0 -> G z1 ->
-    G (z0 + z1) -> rep (sum o 2 f) (z0 + z1);
+  exact_sum_two : forall f z0 z1, rep (f 0%nat) z0 -> rep (f 1%nat) z1 -> F z0 -> F z1 ->
+    F (z0 + z1) -> rep (sum o 2 f) (z0 + z1);
   exact_affine : forall n x y b u v c a, (a < n)%nat ->
     (forall k, (k < n)%nat -> rep (x k) (u k)) -> (forall k, (k < n)%nat -> rep (y k) (v k)) ->
     (forall k, (k < n)%nat -> F (u k) /\ F (v k)) ->
@@ -155,7 +155,7 @@ Proof.
   unfold hardmax, normalise. destruct (vis j) eqn:Vj.
   - apply X; [| |apply FG, F_kron].
     + rewrite MX by auto. unfold kron. destruct (j =? a)%nat; [apply rep_one|apply rep_zero].
-    + apply (exact_sum_one _ _ _ _ X) with (a := a); auto; [|apply FG, X|].
+    + apply (exact_sum_one _ _ _ _ X) with (a := a); auto; [|apply X|].
       * rewrite Va, MX, Nat.eqb_refl by auto. apply rep_one.
       * intros k Hk Hne. destruct (vis k) eqn:Vk; [|apply rep_zero].
         rewrite MX, (proj2 (Nat.eqb_neq k a) Hne) by auto. apply rep_zero.

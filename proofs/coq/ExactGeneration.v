@@ -52,7 +52,7 @@ Qed.
 
 Lemma rep_layer_two d n m h1 h2 x i r z1 z2 :
   rep (attention o nz d n m h1 x i r) z1 -> rep (attention o nz d n m h2 x i r) z2 ->
-  G z1 -> G z2 -> G (z1 + z2) ->
+  F z1 -> F z2 -> F (z1 + z2) ->
   rep (attention_layer o nz d n m [h1; h2] x i r) (z1 + z2).
 Proof. intros. unfold attention_layer. cbn [length map]. now apply (exact_sum_two _ _ _ _ X). Qed.
 
@@ -198,9 +198,9 @@ Proof.
     apply (rep_score_back o rep F G X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
   - apply (rep_attention o rep F G X nz _ _ _ _ _ _ K r (fun j => u j r)); auto; try (unfold n; lia); [|intros; apply Fu; lia].
     intros j Hj. apply (rep_score_position o rep F G X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
-  - apply FG, Fu; lia.
-  - apply FG, Fu; lia.
-  - rewrite Vu, Tu, Nat.sub_diag by auto. cbn [nth]. rewrite Rplus_comm. apply FG, F_marked_value. now apply Hf.
+  - apply Fu; lia.
+  - apply Fu; lia.
+  - rewrite Vu, Tu, Nat.sub_diag by auto. cbn [nth]. rewrite Rplus_comm. apply F_marked_value. now apply Hf.
   - rewrite Vu, Tu, Nat.sub_diag by auto. cbn [nth]. apply Rplus_comm.
 Qed.
 End Exact.

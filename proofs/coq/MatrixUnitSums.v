@@ -173,11 +173,18 @@ Variable u : matrix_unit.
 
 Definition widen : float -> float32 := convert 24 128 prec_24 below_128.
 Definition narrow : float32 -> float := convert prec emax Hprec Hmax.
-(** What is no product is multiplied by 1 (a bias in a column of the weights, the sum of two heads). *)
+(** A number may be multiplied by 1 (a bias in a column of the weights, the sum of two heads)
+    where the format of factors holds it. *)
 Definition factors (t : addend prec emax) : factor * factor :=
   match t with
   | Value _ _ a => (input a, input (float_of_Z prec emax Hprec Hmax 1))
   | Product _ _ a b => (input a, input b)
+  end.
+
+Definition held (t : addend prec emax) : Prop :=
+  match t with
+  | Value _ _ a => exists r, rep a r /\ stands_for pin ein (input a) r
+  | Product _ _ _ _ => True
   end.
 
 (** [unit_sum terms l s]: the terms with the indices [l], added up on the unit: each in any block,
@@ -190,10 +197,13 @@ Inductive unit_sum (storing : bool) (terms : nat -> addend prec emax) : list nat
 | unit_product k a b : terms k = Product _ _ a b ->
     unit_sum storing terms [k] (Bmult mode_NE (widen a) (widen b))
 | unit_block l1 l2 c : unit_sum storing terms l1 c -> (length l2 <= products u)%nat ->
+    (forall k, In k l2 -> held (terms k)) ->
     unit_sum storing terms (l1 ++ l2)
       (float_block pin ein u (map (fun k => factors (terms k)) l2) c)
 | unit_addition l1 l2 a b : unit_sum storing terms l1 a -> unit_sum storing terms l2 b ->
     unit_sum storing terms (l1 ++ l2) (Bplus mode_NE a b)
+| unit_fma k l a b s : terms k = Product _ _ a b -> unit_sum storing terms l s ->
+    unit_sum storing terms (k :: l) (Bfma mode_NE (widen a) (widen b) s)
 | unit_stored l s : storing = true -> unit_sum storing terms l s ->
     unit_sum storing terms l (widen (narrow s)).
 Definition unit_any_order (storing : bool) (n : nat) (terms : nat -> addend prec emax) (s : float32) : Prop :=
@@ -201,11 +211,17 @@ Definition unit_any_order (storing : bool) (n : nat) (terms : nat -> addend prec
 
 (** The term is [z], and the unit reads its factors without an error. *)
 Definition read_as (t : addend prec emax) (z : R) : Prop :=
-  term_stands_for prec emax t z /\ is_finite (fst (factors t)) = true /\ is_finite (snd (factors t)) = true /\
-  pair_value pin ein (factors t) = z.
+  match t with
+  | Value _ _ a => rep a z
+  | Product _ _ a b => exists x y, x * y = z /\ rep a x /\ rep b y /\
+      stands_for pin ein (input a) x /\ stands_for pin ein (input b) y
+  end.
 
 Hypothesis Hu : good_unit u.
 Hypothesis He : (2 <= ein)%Z.
+(** The unit reads 1 as 1. *)
+Hypothesis one_read : rep (float_of_Z prec emax Hprec Hmax 1) 1 /\
+  stands_for pin ein (input (float_of_Z prec emax Hprec Hmax 1)) 1.
 (** binary32 has every stored number. *)
 Definition stored_below_32 : Prop := (prec <= 24 /\ emax <= 128 /\ -149 <= 3 - emax - prec)%Z.
 
@@ -239,22 +255,28 @@ Proof.
   intros Hg. destruct (Hu) as [U1 U2].
   assert (W : forall r, Rabs r < bpow radix2 (g + 24) -> Rabs r < bpow radix2 (g + fraction_bits u + 1)).
   { intros r B. eapply Rlt_le_trans; [exact B|]. apply bpow_le. lia. }
-  induction 1 as [|k a E|k a b E|l1 l2 c _ IH _|l1 l2 a b _ IH1 _ IH2|l s E _ IH]; intros ND HT HG HF.
+  induction 1 as [|k a E|k a b E|l1 l2 c _ IH _ Hl|l1 l2 a b _ IH1 _ IH2|k l a b s E _ IH|l s E _ IH]; intros ND HT HG HF.
   - apply of_Z_exact. split; [apply generic_format_0|rewrite Rabs_R0; apply bpow_gt_0].
-  - destruct (HT k (or_introl eq_refl)) as [T _]. rewrite E in T. cbn in T.
+  - pose proof (HT k (or_introl eq_refl)) as T. rewrite E in T. cbn in T.
     cbn [list_sum fold_right]. rewrite Rplus_0_r.
     destruct (HG [k] ND (incl_refl _)) as [M B]. cbn in M, B. rewrite Rplus_0_r in M, B.
     apply convert_exact with (1 := T). now apply on_grid32 with g.
-  - destruct (HT k (or_introl eq_refl)) as [T _]. rewrite E in T. cbn in T. destruct T as (x & y & Tx & Ty & P).
+  - pose proof (HT k (or_introl eq_refl)) as T. rewrite E in T. destruct T as (x & y & P & Tx & Ty & _).
     cbn [list_sum fold_right]. rewrite Rplus_0_r.
     destruct (HG [k] ND (incl_refl _)) as [M B]. cbn in M, B. rewrite Rplus_0_r in M, B.
     rewrite <- P in *.
     apply mult_exact; [now apply widen_exact|now apply widen_exact|now apply on_grid32 with g].
   - destruct (NoDup_parts _ _ ND) as [ND1 ND2]. rewrite list_sum_app.
+    assert (HP : forall k, In k l2 -> is_finite (fst (factors (terms k))) = true /\
+      is_finite (snd (factors (terms k))) = true /\ pair_value pin ein (factors (terms k)) = val k).
+    { intros k I. specialize (Hl k I). pose proof (HT k ltac:(apply in_app_iff; now right)) as T.
+      unfold pair_value. destruct (terms k) as [a|a b]; cbn in *.
+      - destruct Hl as (r & [_ R1] & [R2 R3]). destruct T as [_ T]. destruct one_read as [_ [O1 O2]].
+        rewrite R3, O2. repeat split; auto. rewrite Rmult_1_r. congruence.
+      - destruct T as (x & y & P & _ & _ & [X1 X2] & [Y1 Y2]). rewrite X2, Y2. now repeat split. }
     assert (PV : pairs_value pin ein (map (fun k => factors (terms k)) l2) = list_sum val l2).
-    { assert (HT2 : forall k, In k l2 -> read_as (terms k) (val k)) by (intros; apply HT, in_app_iff; now right).
-      clear - HT2. induction l2 as [|k l2 IH]; [reflexivity|]. cbn [map pairs_value fold_right list_sum].
-      f_equal; [apply HT2; now left|]. apply IH. intros; apply HT2; now right. }
+    { clear - HP. induction l2 as [|k l2 IH]; [reflexivity|]. cbn [map pairs_value fold_right list_sum].
+      f_equal; [apply HP; now left|]. apply IH. intros; apply HP; now right. }
     rewrite <- PV.
     destruct (HG l1 ND1 (incl_appl _ (incl_refl _))) as [M1 B1].
     destruct (HG (l1 ++ l2) ND (incl_refl _)) as [_ B12]. rewrite list_sum_app, <- PV in B12.
@@ -265,7 +287,7 @@ Proof.
       * apply HF; auto. now apply incl_appl.
     + apply Forall_forall. intros ab I. apply in_map_iff in I. destruct I as (k & <- & I).
       assert (I' : In k (l1 ++ l2)) by (apply in_app_iff; now right).
-      destruct (HT k I') as (_ & F1 & F2 & P). rewrite P. split; [exact F1|split; [exact F2|]].
+      destruct (HP k I) as (F1 & F2 & P). rewrite P. split; [exact F1|split; [exact F2|]].
       destruct (HG [k]) as [M B].
       * constructor; [intros []|constructor].
       * intros x [<-|[]]. exact I'.
@@ -279,8 +301,64 @@ Proof.
     + apply HT, in_app_iff. now right.
     + apply HG; auto. now apply incl_appr.
     + apply HF; auto. now apply incl_appr.
+  - inversion ND as [|? ? Nk Nl]; subst. pose proof (HT k (or_introl eq_refl)) as T. rewrite E in T.
+    destruct T as (x & y & P & Tx & Ty & _). destruct (HG (k :: l) ND (incl_refl _)) as [M B].
+    cbn [list_sum fold_right] in *. fold (list_sum val l) in *. rewrite <- P in *.
+    apply fma_exact; [now apply widen_exact|now apply widen_exact| |now apply on_grid32 with g].
+    apply IH; auto; intros.
+    + apply HT. now right.
+    + apply HG; auto. now apply incl_tl.
+    + apply HF; auto. now apply incl_tl.
   - destruct (HG l ND (incl_refl _)) as [M B].
     apply convert_exact with (p1 := prec) (e1 := emax); [|now apply on_grid32 with g].
     apply convert_exact with (p1 := 24%Z) (e1 := 128%Z); [now apply IH|]. apply HF; auto. now apply incl_refl.
+Qed.
+
+(** ** The criterion: every term a multiple of [2^g], and the sum of the terms' magnitudes
+    below [2^(g+24)] *)
+Lemma list_sum_perm val l l' : Permutation l l' -> list_sum val l = list_sum val l'.
+Proof. induction 1; cbn [list_sum fold_right] in *; unfold list_sum in *; lra. Qed.
+Lemma list_sum_part val l' : NoDup l' -> forall l, incl l' l ->
+  Rabs (list_sum val l') <= list_sum (fun k => Rabs (val k)) l.
+Proof.
+  induction 1 as [|k l' Hk N IH]; intros l I.
+  - cbn. rewrite Rabs_R0. clear. induction l as [|k l IH]; cbn; [lra|].
+    pose proof (Rabs_pos (val k)). unfold list_sum in *. lra.
+  - destruct (in_split k l (I k (or_introl eq_refl))) as (l1 & l2 & ->).
+    rewrite list_sum_app. cbn [list_sum fold_right]. fold (list_sum val l').
+    assert (I' : incl l' (l1 ++ l2)).
+    { intros j J. specialize (I j (or_intror J)). apply in_app_iff in I. apply in_app_iff.
+      destruct I as [I|[->|I]]; auto. contradiction. }
+    specialize (IH (l1 ++ l2) I'). rewrite list_sum_app in IH.
+    pose proof (Rabs_triang (val k) (list_sum val l')). unfold list_sum in *. lra.
+Qed.
+Lemma multiple_list_sum val g l : (forall k, In k l -> multiple g (val k)) -> multiple g (list_sum val l).
+Proof.
+  intros H. induction l as [|k l IH]; [apply generic_format_0|].
+  destruct (FIX_format_generic _ _ _ (H k (or_introl eq_refl))) as [[m e] E1 E2].
+  destruct (FIX_format_generic _ _ _ (IH (fun x I => H x (or_intror I)))) as [[m' e'] E1' E2'].
+  cbn [Fexp] in *. subst. apply generic_format_FIX. exists (Float radix2 (m + m') g); [|reflexivity].
+  cbn [list_sum fold_right]. fold (list_sum val l). rewrite E1, E1'. unfold F2R. cbn [Fnum Fexp].
+  rewrite plus_IZR. ring.
+Qed.
+
+Theorem unit_any_order_exact storing n terms val s g : (-22 <= g <= 103)%Z ->
+  unit_any_order storing n terms s ->
+  (forall k, (k < n)%nat -> read_as (terms k) (val k) /\ multiple g (val k)) ->
+  list_sum (fun k => Rabs (val k)) (seq 0 n) < bpow radix2 (g + 24) ->
+  (storing = true -> forall l, NoDup l -> incl l (seq 0 n) -> F (list_sum val l)) ->
+  rep32 s (list_sum val (seq 0 n)).
+Proof.
+  intros Hg (l & Pl & Ul) HT B HF. rewrite <- (list_sum_perm val _ _ Pl).
+  assert (Il : forall k, In k l -> (k < n)%nat).
+  { intros k I. apply (Permutation_in k Pl) in I. apply in_seq in I. lia. }
+  apply unit_sum_exact with (storing := storing) (terms := terms) (g := g); auto.
+  - apply (Permutation_NoDup (Permutation_sym Pl)), seq_NoDup.
+  - intros k I. apply HT, Il, I.
+  - intros l' N I. split.
+    + apply multiple_list_sum. intros k K. apply HT, Il, I, K.
+    + eapply Rle_lt_trans; [apply list_sum_part with (l := seq 0 n); auto|exact B].
+      intros k K. apply (Permutation_in k Pl), I, K.
+  - intros E l' N I. apply HF; auto. intros k K. apply (Permutation_in k Pl), I, K.
 Qed.
 End Sums.
