@@ -158,4 +158,151 @@ Proof.
     destruct (Rle_bool_spec a b); split; intros; auto; try lra; try discriminate.
   - intros r [Fr _]. exact Fr.
 Qed.
+
+(** ** Integers *)
+Lemma small_int m : (Z.abs m <= 2 ^ 23)%Z -> small (IZR m).
+Proof. intros H. now exists m. Qed.
+(** Stored: [(V-1)^2].  A factor: [2V-1] at most.  In a sum: [2(V-1)^2]. *)
+Definition fits (V : nat) : Prop :=
+  (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ Z.min prec 22)%Z /\
+  (2 * Z.of_nat V - 1 <= 2 ^ pin)%Z.
+Hypothesis Hfmt : usable prec emax.
+Hypothesis Hfactor : (4 <= pin /\ pin + 2 < ein)%Z.
+
+Lemma integers_on_unit V : fits V -> encoding readable result V (integer V) integer_a integer_b integer.
+Proof.
+  intros [HV HV2]. destruct Hfmt as [P4 _]. destruct Hfactor as [Q4 _].
+  assert (P : (16 <= 2 ^ prec)%Z) by (change 16%Z with (2 ^ 4)%Z; apply Z.pow_le_mono_r; lia).
+  assert (Q : (16 <= 2 ^ pin)%Z) by (change 16%Z with (2 ^ 4)%Z; apply Z.pow_le_mono_r; lia).
+  assert (HVp : (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z).
+  { eapply Z.le_trans; [exact HV|]. apply Z.pow_le_mono_r; lia. }
+  assert (HV22 : (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ 22)%Z).
+  { eapply Z.le_trans; [exact HV|]. apply Z.pow_le_mono_r; lia. }
+  change (2 ^ 22)%Z with 4194304%Z in HV22.
+  assert (VB : (2 * Z.of_nat V - 1 <= 2 ^ prec)%Z) by (set (M := (2 ^ prec)%Z) in *; nia).
+  assert (VS : (Z.of_nat V <= 2049)%Z) by nia.
+  pose proof (int prec emax Hprec Hmax Hfmt) as I1. pose proof (int pin ein Hpin Hein Hfactor) as I2.
+  pose proof (even prec emax Hprec Hmax Hfmt) as E1. pose proof (even pin ein Hpin Hein Hfactor) as E2.
+  assert (RI : forall m, (Z.abs m <= Z.max 0 (2 * Z.of_nat V - 1))%Z -> readable (IZR m)).
+  { intros m Hm. split; [split|]; [apply I1; lia| |apply I2; lia]. apply small_int.
+    change (2 ^ 23)%Z with 8388608%Z. lia. }
+  set (M := (2 ^ prec)%Z) in *. set (M2 := (2 ^ pin)%Z) in *.
+  unfold integer, integer_a, integer_b.
+  constructor; intros; rewrite ?Q2R_inject, <- ?opp_IZR, <- ?plus_IZR, <- ?minus_IZR.
+  - split; apply RI; lia.
+  - split.
+    + split; [split|]; [apply E1; fold M; lia| |apply E2; fold M2; lia].
+      apply small_int. change (2 ^ 23)%Z with 8388608%Z. lia.
+    + split; [apply I1; fold M; nia|]. apply small_int. change (2 ^ 23)%Z with 8388608%Z. nia.
+  - split; apply IZR_le; lia.
+  - split; [|split]; apply RI; lia.
+  - rewrite <- mult_IZR, <- plus_IZR. split.
+    + split.
+      * replace (2 * Z.of_nat v * Z.of_nat k)%Z with (2 * (Z.of_nat v * Z.of_nat k))%Z by ring.
+        apply E1. fold M. nia.
+      * apply small_int. change (2 ^ 23)%Z with 8388608%Z. nia.
+    + split; [apply I1; fold M; nia|]. apply small_int. change (2 ^ 23)%Z with 8388608%Z. nia.
+  - split; auto. intros v Hv Hne. rewrite !Q2R_inject, <- !mult_IZR, <- !plus_IZR.
+    apply IZR_lt. nia.
+Qed.
+
+(** ** Softmax: in binary32, the weights rounded to the stored format *)
+Definition unit_softmax (o32 : arithmetic float32) (exp_ : float32 -> float32) (T : head -> float32)
+  : normaliser float :=
+  fun h n vis s j => narrow (rounded_softmax o32 exp_ T h n vis (fun k => widen (s k)) j).
+Lemma unit_softmax_one_hot o32 exp_ T : ieee 24 128 prec_24 below_128 o32 -> exp_underflows exp_ T ->
+  one_hot_normaliser rep (unit_softmax o32 exp_ T).
+Proof.
+  intros Ho HE h n vis s a Ha Va Hk j Hj. unfold unit_softmax. apply narrow_exact.
+  - apply (softmax_ok 24 128 prec_24 below_128 usable32 o32 Ho exp_ T HE); auto.
+    intros k Hlt. apply (widen_exact prec emax Hprec Hs). auto.
+  - unfold kron. destruct (j =? a)%nat; [apply readable_1|apply readable_0].
+Qed.
+
+Section Run.
+Variable o : arithmetic float.
+Hypothesis Ho : on_matrix_unit o.
+Let X := matrix_unit_exact o Ho.
+Variable V : nat.
+Hypothesis HV : fits V.
+Let E := integers_on_unit V HV.
+Lemma unit_hardmax_ok : one_hot_normaliser rep (hardmax o).
+Proof. exact (hardmax_one_hot o _ _ _ X). Qed.
+Lemma unconditional_integers_unit nz N y m : one_hot_normaliser rep nz ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) nz m (unconditional_integer_prompt y) [] N = map y (seq 0 N).
+Proof. intros Hnz Hy Hm. now apply (unconditional_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
+Lemma conditional_integers_unit nz f x m : one_hot_normaliser rep nz ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) nz m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros Hnz Hf Hx Hm. now apply (conditional_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
+Lemma responses_integers_unit nz K f x m : one_hot_normaliser rep nz ->
+  responses V K f -> (x < V)%nat -> sees_prompt K m ->
+  generate o (longer_responses_integers V K) nz m (longer_responses_integer_prompt K f) [x] K
+  = map (fun g => f g x) (seq 0 K).
+Proof. intros Hnz Hf Hx Hm. now apply (longer_responses_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
+End Run.
+
+(** ** There is such an arithmetic: a chain of blocks, K ascending, the bias added behind *)
+Fixpoint sum32 (n : nat) (f : nat -> float) : float32 :=
+  match n with O => float_zero 24 128 prec_24 below_128 | S k => Bplus mode_NE (sum32 k f) (widen (f k)) end.
+Definition chained (x y : nat -> float) (blocks : list (list nat)) : float32 :=
+  fold_left (fun c b => float_block pin ein u (map (fun k => (input (x k), input (y k))) b) c) blocks
+    (float_zero 24 128 prec_24 below_128).
+Definition chained_arithmetic : arithmetic float := {|
+  of_Q := float_of_Q prec emax Hprec Hmax;
+  add := fun x y => narrow (Bplus mode_NE (widen x) (widen y));
+  mul := fun x y => narrow (Bmult mode_NE (widen x) (widen y));
+  div := fun x y => narrow (Bdiv mode_NE (widen x) (widen y));
+  relu := fun x => if Bleb x (float_zero prec emax Hprec Hmax) then float_zero prec emax Hprec Hmax else x;
+  leb := Bleb;
+  sum := fun n f => narrow (sum32 n f);
+  affine := fun n x y b =>
+    narrow (Bplus mode_NE (chained x y (blocks_of n (products u) (seq 0 n))) (widen b)) |}.
+
+Lemma blocks_of_all {A} size : (0 < size)%nat -> forall fuel (xs : list A), (length xs <= fuel)%nat ->
+  concat (blocks_of fuel size xs) = xs /\ Forall (fun b => (length b <= size)%nat) (blocks_of fuel size xs).
+Proof.
+  intros Hsize fuel. induction fuel as [|fuel IH]; intros [|x xs] L; try (cbn in L; lia); try (split; [reflexivity|constructor]).
+  cbn [blocks_of]. destruct (IH (skipn size (x :: xs))) as [E B].
+  { rewrite skipn_length. cbn [length] in *. lia. }
+  split; [cbn [concat]; now rewrite E, firstn_skipn|]. constructor; auto. rewrite firstn_length. lia.
+Qed.
+Lemma chained_arithmetic_on_unit : (0 < products u)%nat -> on_matrix_unit chained_arithmetic.
+Proof.
+  intros HL. constructor; try reflexivity.
+  - intros q. apply float_of_Q_exact. unfold Prec_gt_0 in Hprec. lia.
+  - intros n f. exists (sum32 n f). split; [reflexivity|]. exists (seq 0 n). split; [reflexivity|].
+    induction n; [constructor|]. rewrite seq_S. apply unit_addition; [exact IHn|now constructor].
+  - intros n x y b. eexists. split; [reflexivity|]. exists (map S (seq 0 n) ++ [0%nat]). split.
+    + rewrite seq_shift. apply Permutation_sym, Permutation_cons_append.
+    + apply unit_addition; [|now constructor]. unfold chained.
+      destruct (blocks_of_all (products u) HL n (seq 0 n)) as [E B]; [now rewrite seq_length|].
+      set (terms := fun k => match k with O => Value _ _ b | S k => Product _ _ (x k) (y k) end).
+      rewrite <- E at 1. rewrite concat_map. change (concat (map (map S) (blocks_of n (products u) (seq 0 n))))
+        with ([] ++ concat (map (map S) (blocks_of n (products u) (seq 0 n)))).
+      generalize (unit_nothing prec emax Hprec Hmax pin ein input u true terms).
+      generalize (@nil nat), (float_zero 24 128 prec_24 below_128). revert B.
+      generalize (blocks_of n (products u) (seq 0 n)) as bs. clear E.
+      induction bs as [|bl bs IH]; intros B l c Hc; [now rewrite app_nil_r|].
+      inversion B as [|? ? B1 B2]; subst. cbn [map concat fold_left]. rewrite app_assoc. apply IH; auto.
+      replace (map (fun k => (input (x k), input (y k))) bl)
+        with (map (fun k => factors prec emax Hprec Hmax pin ein input (terms k)) (map S bl))
+        by (rewrite map_map; reflexivity).
+      apply unit_block; auto; [now rewrite map_length|].
+      intros k Ik. apply in_map_iff in Ik. destruct Ik as (j & <- & _). exact I.
+Qed.
 End Unit.
+
+(** ** Formats and units *)
+Lemma prec_8 : Prec_gt_0 8. Proof. reflexivity. Qed.
+Lemma prec_11 : Prec_gt_0 11. Proof. reflexivity. Qed.
+Lemma below_16 : Prec_lt_emax 11 16. Proof. reflexivity. Qed.
+Lemma bf16_below_128 : Prec_lt_emax 8 128. Proof. reflexivity. Qed.
+Definition on_unit_bf16 (u : matrix_unit) : arithmetic (binary_float 8 128) -> Prop :=
+  on_matrix_unit 8 128 eq_refl eq_refl 8 128 (fun x => x) u.
+Definition on_unit_fp16 (u : matrix_unit) : arithmetic (binary_float 11 16) -> Prop :=
+  on_matrix_unit 11 16 eq_refl eq_refl 11 16 (fun x => x) u.
+Definition on_unit_tf32 (input : binary_float 24 128 -> binary_float 11 128) (u : matrix_unit)
+  : arithmetic (binary_float 24 128) -> Prop :=
+  on_matrix_unit 24 128 eq_refl eq_refl 11 128 input u.
