@@ -295,10 +295,17 @@ Qed.
 End Unit.
 
 (** ** Formats and units *)
-Lemma prec_8 : Prec_gt_0 8. Proof. reflexivity. Qed.
-Lemma prec_11 : Prec_gt_0 11. Proof. reflexivity. Qed.
-Lemma below_16 : Prec_lt_emax 11 16. Proof. reflexivity. Qed.
-Lemma bf16_below_128 : Prec_lt_emax 8 128. Proof. reflexivity. Qed.
+
+(** What the theorems ask of formats and unit. *)
+Record suitable (prec emax pin ein : Z) (input : binary_float prec emax -> binary_float pin ein)
+    (u : matrix_unit) : Prop := {
+  suitable_reads : reads prec emax pin ein input;
+  suitable_unit : good_unit u;
+  suitable_stored : stored_below_32 prec emax;
+  suitable_format : usable prec emax;
+  suitable_factors : usable pin ein }.
+
+(** bf16 and fp16 are stored; tf32 factors are read from stored binary32 numbers. *)
 Definition on_unit_bf16 (u : matrix_unit) : arithmetic (binary_float 8 128) -> Prop :=
   on_matrix_unit 8 128 eq_refl eq_refl 8 128 (fun x => x) u.
 Definition on_unit_fp16 (u : matrix_unit) : arithmetic (binary_float 11 16) -> Prop :=
@@ -306,3 +313,78 @@ Definition on_unit_fp16 (u : matrix_unit) : arithmetic (binary_float 11 16) -> P
 Definition on_unit_tf32 (input : binary_float 24 128 -> binary_float 11 128) (u : matrix_unit)
   : arithmetic (binary_float 24 128) -> Prop :=
   on_matrix_unit 24 128 eq_refl eq_refl 11 128 input u.
+Lemma usable_tf32 : usable 11 128. Proof. split; reflexivity || (intros H; discriminate). Qed.
+
+Ltac good := repeat split; reflexivity || (intro; discriminate).
+Lemma good_units u : In u [volta_fp16; turing_fp16; ampere; ampere_tf32; hopper; hopper_tf32; blackwell; blackwell_tf32] ->
+  good_unit u.
+Proof. cbn. intros H. decompose [or] H; subst; try contradiction; good. Qed.
+Lemma suitable_bf16 u : In u [ampere; hopper; blackwell] -> suitable 8 128 8 128 (fun x => x) u.
+Proof.
+  intros H. constructor; [now intros x r Hx _| |good|apply usable_bf16|apply usable_bf16].
+  apply good_units. cbn in *. tauto.
+Qed.
+Lemma suitable_fp16 u : In u [volta_fp16; turing_fp16; ampere; hopper; blackwell] ->
+  suitable 11 16 11 16 (fun x => x) u.
+Proof.
+  intros H. constructor; [now intros x r Hx _| |good|apply usable16|apply usable16].
+  apply good_units. cbn in *. tauto.
+Qed.
+Lemma suitable_tf32 input u : In u [ampere_tf32; hopper_tf32; blackwell_tf32] ->
+  reads 24 128 11 128 input -> suitable 24 128 11 128 input u.
+Proof.
+  intros H Hin. constructor; [exact Hin| |good|apply usable32|apply usable_tf32].
+  apply good_units. cbn in *. tauto.
+Qed.
+Lemma fits_bound prec pin V B : (V <= S B)%nat -> (Z.of_nat B * Z.of_nat B <= 2 ^ Z.min prec 22)%Z ->
+  (2 * Z.of_nat B + 1 <= 2 ^ pin)%Z -> fits prec pin V.
+Proof. intros H1 H2 H3. split; [eapply square_bound; eauto|lia]. Qed.
+
+Section Suitable.
+Variables prec emax : Z.
+Context (Hprec : Prec_gt_0 prec) (Hmax : Prec_lt_emax prec emax).
+Variables pin ein : Z.
+Context (Hpin : Prec_gt_0 pin) (Hein : Prec_lt_emax pin ein).
+Variable input : binary_float prec emax -> binary_float pin ein.
+Variable u : matrix_unit.
+Hypothesis HS : suitable prec emax pin ein input u.
+Let He : (3 <= ein)%Z. Proof. destruct HS as [_ _ _ _ [H1 H2]]. lia. Qed.
+Let He1 : (3 <= emax)%Z. Proof. destruct HS as [_ _ _ [H1 H2] _]. lia. Qed.
+Lemma sum_exact storing n terms val s g : (-22 <= g <= 103)%Z ->
+  unit_any_order prec emax Hprec Hmax pin ein input u storing n terms s ->
+  (forall k, (k < n)%nat -> read_as prec emax pin ein input (terms k) (val k) /\ multiple g (val k)) ->
+  list_sum (fun k => Rabs (val k)) (seq 0 n) < bpow radix2 (g + 24) ->
+  (storing = true -> forall l, NoDup l -> incl l (seq 0 n) -> representable prec emax (list_sum val l)) ->
+  stands_for 24 128 s (list_sum val (seq 0 n)).
+Proof.
+  pose proof He as E1. pose proof He1 as E2. destruct HS as [S1 S2 S3 S4 S5].
+  intros. apply (unit_any_order_exact prec emax Hprec Hmax pin ein input u) with (storing := storing) (terms := terms) (g := g);
+    auto; [lia|].
+  assert (O : stands_for prec emax (float_of_Z prec emax Hprec Hmax 1) 1).
+  { apply of_Z_exact, (representable_int prec emax Hprec Hmax 1); lia. }
+  split; auto. apply S1; auto. apply (representable_int pin ein Hpin Hein 1); lia.
+Qed.
+Variable o : arithmetic (binary_float prec emax).
+Hypothesis Ho : on_matrix_unit prec emax Hprec Hmax pin ein input u o.
+Variable V : nat.
+Hypothesis HV : fits prec pin V.
+
+Lemma unit_hardmax : one_hot_normaliser (stands_for prec emax) (hardmax o).
+Proof. destruct HS. eapply unit_hardmax_ok; eauto. Qed.
+Lemma unit_softmax_ok o32 exp_ T : binary32 o32 -> exp_underflows exp_ T ->
+  one_hot_normaliser (stands_for prec emax) (unit_softmax prec emax Hprec Hmax o32 exp_ T).
+Proof. destruct HS. intros. apply (unit_softmax_one_hot prec emax Hprec Hmax pin ein Hpin Hein); assumption. Qed.
+Lemma unconditional_unit nz N y m : one_hot_normaliser (stands_for prec emax) nz ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) nz m (unconditional_integer_prompt y) [] N = map y (seq 0 N).
+Proof. destruct HS. eapply unconditional_integers_unit; eauto. Qed.
+Lemma conditional_unit nz f x m : one_hot_normaliser (stands_for prec emax) nz ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) nz m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. destruct HS. eapply conditional_integers_unit; eauto. Qed.
+Lemma responses_unit nz K f x m : one_hot_normaliser (stands_for prec emax) nz ->
+  responses V K f -> (x < V)%nat -> sees_prompt K m ->
+  generate o (longer_responses_integers V K) nz m (longer_responses_integer_prompt K f) [x] K
+  = map (fun g => f g x) (seq 0 K).
+Proof. destruct HS. eapply responses_integers_unit; eauto. Qed.
+End Suitable.

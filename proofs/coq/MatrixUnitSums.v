@@ -50,7 +50,7 @@ End Numbers.
 Notation float32 := (binary_float 24 128).
 Notation rep32 := (stands_for 24 128).
 Notation representable32 := (representable 24 128).
-Global Instance below_128 : Prec_lt_emax 24 128. Proof. reflexivity. Qed.
+Global Instance below_128 : Prec_lt_emax 24 128 := eq_refl.
 
 (** Round to nearest even to another format. *)
 Definition convert {p1 e1} p2 e2 (H1 : Prec_gt_0 p2) (H2 : Prec_lt_emax p2 e2) (x : binary_float p1 e1)

@@ -97,7 +97,7 @@ Notation multiple place := (generic_format radix2 (FIX_exp place)).
 Notation truncate place := (round radix2 (FIX_exp place) Ztrunc).
 Notation binary32_number := (generic_format radix2 (FLT_exp (-149) 24)).
 Notation to_binary32 := (round radix2 (FLT_exp (-149) 24) Ztrunc).
-Global Instance prec_24 : Prec_gt_0 24. Proof. reflexivity. Qed.
+Global Instance prec_24 : Prec_gt_0 24 := eq_refl.
 
 Definition total (f : number -> R) (ts : list term) : R :=
   fold_right (fun t s => f (fst t) + s) 0 ts.
@@ -303,4 +303,48 @@ Proof.
     assert (L := fold_max_le u c ts (g + fraction_bits u) (fun t I => proj2 (H t I))).
     unfold last_place. lia.
   - apply multiple_binary32 with g; auto. apply total_multiple. intros t I. now apply H.
+Qed.
+
+(** ** The largest term *)
+(** Not subnormal in a format whose least exponent is [least], or 0. *)
+Definition normal (least : Z) (x : number) : Prop :=
+  Fnum x <> 0%Z -> (least <= Z.log2 (Z.abs (Fnum x)) + Fexp x)%Z.
+Lemma order_normal least x : normal least x -> Fnum x <> 0%Z ->
+  bpow radix2 (order least x) <= Rabs (value x).
+Proof.
+  intros H N. unfold order. rewrite Z.max_l by auto.
+  replace (Z.log2 (Z.abs (Fnum x)) + Fexp x)%Z with (mag radix2 (value x) - 1)%Z by (rewrite mag_number by auto; lia).
+  apply bpow_mag_le. now apply value_neq_0.
+Qed.
+Lemma largest_order_reached u c ts : exists t, In t (c :: ts) /\ counted_order u t = largest_order u c ts.
+Proof.
+  unfold largest_order. induction ts as [|t ts (x & I & E)]; cbn [fold_right].
+  - exists c. split; [now left|reflexivity].
+  - destruct (Z.max_spec (counted_order u t) (fold_right (fun t e => Z.max (counted_order u t) e) (counted_order u c) ts))
+      as [[_ ->]|[_ ->]]; [exists x; split; [destruct I; [now left|right; now right]|exact E]|].
+    exists t. split; [right; now left|reflexivity].
+Qed.
+(** Where no number is subnormal, a term of magnitude [2^E] or more is there, or a 0 sets [E]. *)
+Theorem largest_term u least abs c :
+  Forall (fun ab => normal least (fst ab) /\ normal least (snd ab)) abs -> normal least_order c ->
+  let ts := map (product least) (filled u abs) in
+  exists t, In t (accumulator c :: ts) /\
+    (bpow radix2 (largest_order u (accumulator c) ts) <= Rabs (value (fst t)) \/
+     value (fst t) = 0 /\ largest_order u (accumulator c) ts = zero_order u).
+Proof.
+  intros Hab Hc ts. destruct (largest_order_reached u (accumulator c) ts) as (t & I & E).
+  exists t. split; [exact I|]. rewrite <- E. unfold counted_order.
+  destruct (Z.eqb_spec (Fnum (fst t)) 0) as [Z|N]; [right; split; [now apply value_0|reflexivity]|left].
+  destruct I as [<-|I]; [now apply order_normal|].
+  apply in_map_iff in I. destruct I as (ab & <- & I). cbn [product fst snd Fnum] in *.
+  assert (A : Fnum (fst ab) <> 0%Z) by (intros Q; apply N; rewrite Q; ring).
+  assert (B : Fnum (snd ab) <> 0%Z) by (intros Q; apply N; rewrite Q; ring).
+  assert (H : normal least (fst ab) /\ normal least (snd ab)).
+  { unfold filled in I. apply in_app_iff in I. destruct I as [I|I].
+    - rewrite Forall_forall in Hab. auto.
+    - apply repeat_spec in I. subst ab. now destruct A. }
+  destruct H as [H1 H2]. apply order_normal in H1, H2; auto.
+  replace (value _) with (value (fst ab) * value (snd ab)).
+  - rewrite Rabs_mult, bpow_plus. apply Rmult_le_compat; auto using bpow_ge_0.
+  - unfold F2R. cbn. rewrite mult_IZR, bpow_plus. ring.
 Qed.
