@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from verify.evidence.sweeping import sweep as sweep
     from verify.evidence.verdict import Counterexample as Counterexample
     from verify.evidence.verdict import Verdict as Verdict
+    from verify.matrix_units.unit import MatrixUnit as MatrixUnit
     from verify.running.batches import batch_dependence as batch_dependence
     from verify.running.cases import Outcome as Outcome
     from verify.running.cases import Runner as Runner
@@ -51,6 +52,7 @@ _HOMES = {
     "CallableBackend": "verify.backends",
     "TransformerBackend": "verify.backends",
     "ModuleBackend": "verify.backends.modules",
+    "MatrixUnit": "verify.matrix_units.unit",
     "batch_dependence": "verify.running.batches",
     "Outcome": "verify.running.cases",
     "Runner": "verify.running.cases",
