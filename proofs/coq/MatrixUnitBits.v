@@ -2,7 +2,7 @@
 
 From Coq Require Import List ZArith String.
 From Flocq Require Import Core.
-From PrefixProof Require Import MatrixUnits Golden.
+From PrefixProof Require Import MatrixUnits MatrixUnitSums Golden.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -24,6 +24,8 @@ Definition dot_bits (u : matrix_unit) (least : Z) (factors : list Z * list Z) (c
 Definition least_fp16 : Z := -14.
 Definition least_bf16 : Z := -126.
 Definition least_tf32 : Z := -126.
+Lemma least_exponents : least_fp16 = least_of 16 /\ least_bf16 = least_of 128 /\ least_tf32 = least_of 128.
+Proof. now repeat split. Qed.
 
 (** A sum: [c], what a GPU returned, the factors. *)
 Definition recorded_sum : Type := Z * Z * (list Z * list Z).

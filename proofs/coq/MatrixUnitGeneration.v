@@ -313,6 +313,28 @@ Definition on_unit_fp16 (u : matrix_unit) : arithmetic (binary_float 11 16) -> P
 Definition on_unit_tf32 (input : binary_float 24 128 -> binary_float 11 128) (u : matrix_unit)
   : arithmetic (binary_float 24 128) -> Prop :=
   on_matrix_unit 24 128 eq_refl eq_refl 11 128 input u.
+(** bf16 factors are read from stored binary32 numbers, and results are not rounded to bf16. *)
+Definition on_unit_bf16_factors (input : binary_float 24 128 -> binary_float 8 128) (u : matrix_unit)
+  : arithmetic (binary_float 24 128) -> Prop :=
+  on_matrix_unit 24 128 eq_refl eq_refl 8 128 input u.
+(** How a factor is read: rounded to nearest, or cut as the instruction does. *)
+Definition cut {p1 e1} p2 e2 (H1 : Prec_gt_0 p2) (H2 : Prec_lt_emax p2 e2) (x : binary_float p1 e1)
+  : binary_float p2 e2 :=
+  match x with
+  | B754_finite s m e _ => binary_normalize p2 e2 H1 H2 mode_ZR (cond_Zopp s (Zpos m)) e s
+  | _ => convert p2 e2 H1 H2 x
+  end.
+Lemma convert_reads prec emax pin ein H1 H2 : reads prec emax pin ein (convert pin ein H1 H2).
+Proof. intros x r. apply convert_exact. Qed.
+Lemma cut_reads prec emax pin ein (H1 : Prec_gt_0 pin) (H2 : Prec_lt_emax pin ein) :
+  reads prec emax pin ein (cut pin ein H1 H2).
+Proof.
+  intros x r Hx F. destruct x as [s|s| |s m e B]; try exact (convert_reads _ _ _ _ H1 H2 _ _ Hx F).
+  destruct Hx as [_ Hr]. cbn [B2R] in Hr. unfold cut. set (z := cond_Zopp s (Zpos m)) in *.
+  pose proof (binary_normalize_correct pin ein H1 H2 mode_ZR z e s) as N. cbv zeta in N.
+  destruct F as [G L]. rewrite Hr, round_generic, Rlt_bool_true in N by (auto with typeclass_instances).
+  split; apply N.
+Qed.
 Lemma usable_tf32 : usable 11 128. Proof. split; reflexivity || (intros H; discriminate). Qed.
 
 Ltac good := repeat split; reflexivity || (intro; discriminate).
@@ -334,6 +356,12 @@ Lemma suitable_tf32 input u : In u [ampere_tf32; hopper_tf32; blackwell_tf32] ->
   reads 24 128 11 128 input -> suitable 24 128 11 128 input u.
 Proof.
   intros H Hin. constructor; [exact Hin| |good|apply usable32|apply usable_tf32].
+  apply good_units. cbn in *. tauto.
+Qed.
+Lemma suitable_bf16_factors input u : In u [ampere; hopper; blackwell] ->
+  reads 24 128 8 128 input -> suitable 24 128 8 128 input u.
+Proof.
+  intros H Hin. constructor; [exact Hin| |good|apply usable32|apply usable_bf16].
   apply good_units. cbn in *. tauto.
 Qed.
 Lemma fits_bound prec pin V B : (V <= S B)%nat -> (Z.of_nat B * Z.of_nat B <= 2 ^ Z.min prec 22)%Z ->

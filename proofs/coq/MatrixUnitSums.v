@@ -158,6 +158,37 @@ Proof.
 Qed.
 End Block.
 
+(** ** The error of a chain: that of its blocks *)
+Definition block_bound (u : matrix_unit) (c : term) (ts : list term) : R :=
+  let place := last_place u c ts in
+  INR (inexact_terms place (c :: ts)) * bpow radix2 place
+  + Rmax (bpow radix2 (-23) * Rabs (value (truncated_sum place (c :: ts)))) (bpow radix2 (-149)).
+Fixpoint chain_bound (u : matrix_unit) (least : Z) (blocks : list (list (number * number))) (c : number) : R :=
+  match blocks with
+  | [] => 0
+  | b :: bs => block_bound u (accumulator c) (map (product least) (filled u b))
+               + chain_bound u least bs (block u least b c)
+  end.
+Lemma chain_error u least blocks : forall c,
+  Rabs (value (chain u least blocks c) - (value c + exact_sum (map (product least) (concat blocks))))
+  <= chain_bound u least blocks c.
+Proof.
+  induction blocks as [|b bs IH]; intros c; cbn [chain chain_bound concat map].
+  - cbn [total fold_right]. rewrite Rplus_0_r, Rminus_diag_eq, Rabs_R0 by reflexivity. lra.
+  - rewrite map_app, total_app. specialize (IH (block u least b c)).
+    pose proof (block_error u (accumulator c) (map (product least) (filled u b))) as B. cbv zeta in B.
+    fold (block u least b c) (block_bound u (accumulator c) (map (product least) (filled u b))) in B.
+    assert (E : exact_sum (accumulator c :: map (product least) (filled u b))
+                = value c + exact_sum (map (product least) b)).
+    { unfold filled. rewrite map_app. cbn [total fold_right accumulator fst]. f_equal.
+      etransitivity; [apply total_app|]. now rewrite zeros_sum, Rplus_0_r. }
+    rewrite E in B. set (r := value (chain u least bs (block u least b c))) in *.
+    set (x := value (block u least b c)) in *. set (p := exact_sum (map (product least) b)) in *.
+    set (q := exact_sum (map (product least) (concat bs))) in *.
+    replace (r - (value c + (p + q))) with ((x - (value c + p)) + (r - (x + q))) by ring.
+    eapply Rle_trans; [apply Rabs_triang|]. now apply Rplus_le_compat.
+Qed.
+
 (** ** Any chain or tree of blocks *)
 Section Sums.
 Variables prec emax : Z.                               (* of stored numbers *)

@@ -363,7 +363,13 @@ Theorem matrix_unit_block_error : forall u c ts, let place := last_place u c ts 
      + Rmax (bpow radix2 (-23) * Rabs (value (truncated_sum place (c :: ts)))) (bpow radix2 (-149)).
 Proof. exact block_error. Qed.
 
-(** In it, [2^E] is at most the largest term (where no number is subnormal), or a zero sets [E];
+(** A chain of blocks: its error is at most the sum of its blocks' bounds. *)
+Theorem matrix_unit_chain_error : forall u least blocks c,
+  Rabs (value (chain u least blocks c) - (value c + exact_sum (map (product least) (concat blocks))))
+  <= chain_bound u least blocks c.
+Proof. exact chain_error. Qed.
+
+(** In a block's bound, [2^E] is at most the largest term (where no number is subnormal), or a zero sets [E];
     and the truncated sum is at most the sum of the terms' magnitudes. *)
 Theorem matrix_unit_block_largest_term : forall u least abs c,
   Forall (fun ab => normal least (fst ab) /\ normal least (snd ab)) abs -> normal least_order c ->
@@ -466,7 +472,7 @@ Proof.
 Qed.
 
 (** tf32: binary32 numbers are stored, and [input], rounding or truncation to the 11 bits of
-    factors, leaves alone what has 11 bits. *)
+    factors, leaves alone what has 11 bits ([convert_reads], [cut_reads]). *)
 Theorem theorem_1_matrix_unit_tf32 : forall input u o V N y m,
   In u [ampere_tf32; hopper_tf32; blackwell_tf32] -> reads 24 128 11 128 input ->
   on_unit_tf32 input u o -> (V <= 1024)%nat ->
@@ -485,6 +491,28 @@ Theorem theorem_2_matrix_unit_tf32 : forall input u o V f x m,
 Proof.
   intros. apply (theorem_2_matrix_unit 24 128 eq_refl eq_refl 11 128 eq_refl eq_refl input u); auto using suitable_tf32.
   apply (fits_bound 24 11 V 1023); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+
+(** bf16 factors of stored binary32 numbers: [input], rounding or truncation to 8 bits, leaves alone
+    what has 8 bits. *)
+Theorem theorem_1_matrix_unit_bf16_factors : forall input u o V N y m,
+  In u [ampere; hopper; blackwell] -> reads 24 128 8 128 input ->
+  on_unit_bf16_factors input u o -> (V <= 128)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. apply (theorem_1_matrix_unit 24 128 eq_refl eq_refl 8 128 eq_refl eq_refl input u); auto using suitable_bf16_factors.
+  apply (fits_bound 24 8 V 127); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+Theorem theorem_2_matrix_unit_bf16_factors : forall input u o V f x m,
+  In u [ampere; hopper; blackwell] -> reads 24 128 8 128 input ->
+  on_unit_bf16_factors input u o -> (V <= 128)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof.
+  intros. apply (theorem_2_matrix_unit 24 128 eq_refl eq_refl 8 128 eq_refl eq_refl input u); auto using suitable_bf16_factors.
+  apply (fits_bound 24 8 V 127); [assumption|vm_compute; discriminate|vm_compute; discriminate].
 Qed.
 
 (** Softmax in binary32, its weights rounded to the stored format, under the hypothesis on [exp]

@@ -93,6 +93,8 @@ MUTANTS = [
     ("Theorems.v", "(seq 0 n) < bpow radix2 (g + 24)", "(seq 0 n) < bpow radix2 (g + 25)", "Theorems"),
     ("Theorems.v", "on_unit_bf16 u o -> (V <= 17)%nat", "on_unit_bf16 u o -> (V <= 18)%nat", "Theorems"),
     ("Theorems.v", "on_unit_fp16 u o -> (V <= 46)%nat", "on_unit_fp16 u o -> (V <= 47)%nat", "Theorems"),
+    ("Theorems.v", "on_unit_bf16_factors input u o -> (V <= 128)%nat", "on_unit_bf16_factors input u o -> (V <= 129)%nat", "Theorems"),
+    ("MatrixUnitSums.v", "+ chain_bound u least bs (block u least b c)", "+ chain_bound u least bs c", "MatrixUnitSums"),
     ("Theorems.v", "on_unit_tf32 input u o -> (V <= 1024)%nat", "on_unit_tf32 input u o -> (V <= 1025)%nat", "Theorems"),
 ]  # fmt: skip
 
