@@ -109,9 +109,13 @@ def specials(unit: MatrixUnit, shape: tuple[int, int], rng: np.random.Generator)
     chosen += [np.inf, -np.inf] if held.infinities else []
     for numbers in (a, b):
         places = rng.random(shape) < 0.5 / shape[1]
-        numbers[places] = rng.choice(np.float32(chosen), int(places.sum()))
+        numbers[places] = rng.choice(np.array(chosen, dtype=np.float32), int(places.sum()))
     return Sums(
-        a, b, np.where(rng.random(shape[0]) < 0.2, rng.choice(np.float32([0, -0.0, np.inf, np.nan]), shape[0]), c)
+        a,
+        b,
+        np.where(
+            rng.random(shape[0]) < 0.2, rng.choice(np.array([0, -0.0, np.inf, np.nan], dtype=np.float32), shape[0]), c
+        ),
     )
 
 

@@ -94,9 +94,9 @@ class Recorded:
             c = c.astype(np.float16).astype(np.float32)
         if self.by_fp16_instructions:
             unit = change(MatrixUnit(self.generation, "fp16", self.result))
-            order = np.arange(a.shape[1]).reshape(-1, 2)
-            order = np.concatenate([order[::2], order[1::2]]).ravel()  # in each four, the first two come first
-            total = unit.multiply_add(a[:, order], b[:, order], np.zeros_like(c)) + c
+            pairs = np.arange(a.shape[1]).reshape(-1, 2)
+            order = np.concatenate([pairs[::2], pairs[1::2]]).ravel()  # the first two of each four come first
+            total: Singles = unit.multiply_add(a[:, order], b[:, order], np.zeros_like(c)) + c
             return total.astype(np.float16).astype(np.float32) if self.result == "fp16" else total
         if self.format.startswith("fp8") and self.gpu in {"H100", "H200"}:
             c = np.zeros_like(c)  # it was not read

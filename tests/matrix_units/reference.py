@@ -92,22 +92,25 @@ def exact(products: int, a: Sequence[float], b: Sequence[float], c: float) -> fl
 
 
 def flushing(least: int, a: Sequence[float], b: Sequence[float], c: float) -> float:
-    """Return what CDNA 2 computes of sums that stay finite."""
+    """Return what CDNA 2 computes of sums that stay finite; infinity where one does not."""
 
     def kept(x: float, floor: int = -126) -> Fraction:
         return Fraction(0) if abs(x) < Fraction(2) ** floor else Fraction(x)
 
     def single(x: Fraction) -> Fraction:
-        return kept(fitted(x, 24, F32, to_nearest=True))
+        return kept(fitted(x, 24, F32, to_nearest=True))  # OverflowError beyond
 
     total = kept(c)
-    for start in range(0, len(a), 4):
-        p = [
-            single(kept(x, least) * kept(y, least))
-            for x, y in zip(a[start : start + 4], b[start : start + 4], strict=True)
-        ]
-        p += [Fraction(0)] * (4 - len(p))
-        total = single(total + single(single(p[0] + p[1]) + single(p[2] + p[3])))
+    try:
+        for start in range(0, len(a), 4):
+            p = [
+                single(kept(x, least) * kept(y, least))
+                for x, y in zip(a[start : start + 4], b[start : start + 4], strict=True)
+            ]
+            p += [Fraction(0)] * (4 - len(p))
+            total = single(total + single(single(p[0] + p[1]) + single(p[2] + p[3])))
+    except OverflowError:
+        return math.inf
     return float(total)
 
 
@@ -127,6 +130,8 @@ def floored(least: int, products: int, a: Sequence[float], b: Sequence[float], c
 
     for start in range(0, len(a), products):
         pairs = list(zip(a[start : start + products], b[start : start + products], strict=True))
+        if any(abs(Fraction(x) * Fraction(y)) >= two**128 for x, y in pairs):
+            return math.inf
         if apart:
             (even, first), (odd, second) = cut(pairs[::2]), cut(pairs[1::2])
             e = max(first, second)

@@ -50,7 +50,7 @@ def _tells(recorded: Recorded, variant: str) -> bool:
     if recorded.by_fp16_instructions:  # the exact sum of few bits, and c is added apart
         return recorded.result == "fp16" and variant in {"other_rounding", "fully_exact", "half_blocks"}
     block = generation.formats[recorded.format].block
-    length = recorded.sums.a.shape[1]
+    length = int(recorded.sums.a.shape[1])
     eight_bits = recorded.format.startswith("fp8")
     without_c = eight_bits and recorded.gpu in {"H100", "H200"}
     if variant == "half_blocks":

@@ -61,12 +61,6 @@ def next_generation(unit: MatrixUnit) -> MatrixUnit:
     return having(unit, next(block for block in blocks[own:] + blocks[:own] if block != blocks[own]))
 
 
-def zero_as_one(unit: MatrixUnit) -> MatrixUnit:
-    """A zero with the exponent of the smallest normal number of the result: -126 for fp32."""
-    outputs = tuple(replace(output, zero_exponent=output.result.format.min_exponent) for output in _of(unit).outputs)
-    return having(unit, replace(_of(unit), outputs=outputs))
-
-
 def kept_whole(unit: MatrixUnit) -> MatrixUnit:
     """No cut of a float32 result to 13 fraction bits."""
     outputs = tuple(replace(output, precision=output.result.format.precision) for output in _of(unit).outputs)
@@ -77,7 +71,7 @@ class _Last(AlignedBlock):
     """Leaves ``c`` out of the block and adds it afterwards."""
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
-        total = super().add(a, b, np.zeros_like(c), output) + c
+        total: Singles = super().add(a, b, np.zeros_like(c), output) + c
         return total if output.result.name == "fp32" else total.astype(np.float16).astype(np.float32)
 
 
