@@ -2,20 +2,9 @@
 
     Written by tests/coq/matrix_unit_sums.py.
 
-    Source: github.com/north-numerical-computing/MATLAB-tensor-core, folder model_validation (arXiv 2512.07004);
-    H200-mma: recorded by us with mma.sync.
-    Copyright (c) 2025, Faizan A. Khattak and Mantas Mikaitis. All rights reserved.
-    Redistribution and use in source and binary forms, with or without modification, are permitted provided that the
-    following conditions are met: 1. Redistributions of source code must retain the above copyright notice, this list of
-    conditions and the following disclaimer. 2. Redistributions in binary form must reproduce the above copyright
-    notice, this list of conditions and the following disclaimer in the documentation and/or other materials provided
-    with the distribution.  This software is provided by the copyright holders and contributors "as is" and any express
-    or implied warranties, including, but not limited to, the implied warranties of merchantability and fitness for a
-    particular purpose are disclaimed.  In no event shall the copyright holder or contributors be liable for any direct,
-    indirect, incidental, special, exemplary, or consequential damages (including, but not limited to, procurement of
-    substitute goods or services; loss of use, data, or profits; or business interruption) however caused and on any
-    theory of liability, whether in contract, strict liability, or tort (including negligence or otherwise) arising in
-    any way out of the use of this software, even if advised of the possibility of such damage. *)
+    V100, A100, A2, Ada, H100, H200, B200: copyright (c) 2025, Faizan A. Khattak and Mantas Mikaitis, from the folder
+    model_validation of github.com/north-numerical-computing/MATLAB-tensor-core (arXiv 2512.07004), BSD 2-Clause: the
+    licence is tests/matrix_units/data/LICENSE-BSD-2-Clause.txt.  H200-mma: our own. *)
 
 From Coq Require Import List ZArith.
 From PrefixProof Require Import MatrixUnits MatrixUnitBits.
