@@ -61,7 +61,7 @@ proofs:
 	@command -v coqc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && apt-get install -y -qq coq libcoq-flocq >/dev/null; } \
 	    || { echo "make proofs needs Coq 8.16 and Flocq: apt-get install coq libcoq-flocq" >&2; exit 1; }
-	$(MAKE) -C proofs/coq
+	$(MAKE) -j 2 -C proofs/coq
 
 # torch first: under the constraint its one pinned build is taken, whatever else would ask for torch later.
 $(VENV)/installed: pyproject.toml constraints.txt
