@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from verify.arithmetic import RationalArithmetic as RationalArithmetic
     from verify.arithmetic import SymbolicArithmetic as SymbolicArithmetic
     from verify.arithmetic import get_arithmetic as get_arithmetic
+    from verify.arithmetic.matrix_unit import MatrixUnitArithmetic as MatrixUnitArithmetic
     from verify.arithmetic.structured import StructuredTorchArithmetic as StructuredTorchArithmetic
     from verify.arithmetic.tensors import TorchArithmetic as TorchArithmetic
     from verify.backends import Backend as Backend
@@ -46,6 +47,7 @@ _HOMES = {
     "RationalArithmetic": "verify.arithmetic",
     "SymbolicArithmetic": "verify.arithmetic",
     "get_arithmetic": "verify.arithmetic",
+    "MatrixUnitArithmetic": "verify.arithmetic.matrix_unit",
     "StructuredTorchArithmetic": "verify.arithmetic.structured",
     "TorchArithmetic": "verify.arithmetic.tensors",
     "Backend": "verify.backends",
