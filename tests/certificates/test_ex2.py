@@ -73,7 +73,7 @@ def _outside(dtype: str, form: str, cases: int, *, most: float = 2.0, seed: int 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_emulated_kernels_stay_in_the_boxes(dtype: str, form: str) -> None:
-    assert _outside(dtype, form, 60) == 0
+    assert _outside(dtype, form, 20) == 0
 
 
 @pytest.mark.heavy
@@ -91,14 +91,14 @@ def test_an_ex2_that_is_much_worse_leaves_the_boxes() -> None:
 def test_an_ex2_at_its_bound_stays_and_one_beyond_leaves(monkeypatch: pytest.MonkeyPatch, assumed: int) -> None:
     """With a large allowance the roundings, which take their part of a small one, hide nothing."""
     monkeypatch.setattr(ex2, "EX2_ULPS", assumed)
-    assert _outside("float32", "fused", 60, most=assumed) == 0
-    assert assumed == 2 or _outside("float32", "fused", 60, most=6.0 * assumed) > 0
+    assert _outside("float32", "fused", 30, most=assumed) == 0
+    assert assumed == 2 or _outside("float32", "fused", 30, most=6.0 * assumed) > 0
 
 
 def _leaving(scores: Array, values: Array, form: str = "fused", gap: float = 1.0) -> int:
     """Return how many of the kernels that have a right ``ex2`` leave the box of a row."""
     low, high = _bounds("float32", scores, values, gap)
-    rows = [Flash(np.random.default_rng(seed), form=form, most=0.5).row(scores, values, gap) for seed in range(300)]
+    rows = [Flash(np.random.default_rng(seed), form=form, most=0.5).row(scores, values, gap) for seed in range(100)]
     return sum(bool((row < low).any() or (row > high).any()) for row in rows)
 
 

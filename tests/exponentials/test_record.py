@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import torch
 
 from constructions import FORMATS, InvalidArgument
 from verify.certificates.floats.kernel import EXP_ULPS, Kernel
+from verify.cli.app import run
 from verify.exponentials import Findings, Record, cited, records
 from verify.exponentials.blocks import Blocks
 from verify.exponentials.findings import ASSUMED_NEVER
@@ -149,20 +148,16 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_command(words: str, status: int, part: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from verify.cli.app import run  # torch takes seconds to import
-
     assert run(["exp", *words.split()]) == status
     found = capsys.readouterr()
     assert part in found.out + found.err
 
 
-def test_the_command_writes_a_record_and_one_document(tmp_path: Path) -> None:
+def test_the_command_writes_a_record_and_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "record.json"
     words = ["exp", "--dtype", "bfloat16", "--json", "--out", str(path), "--checkpoint", str(tmp_path / "checkpoint")]
-    done = subprocess.run(
-        [sys.executable, "-m", "verify.cli.start", *words], capture_output=True, text=True, check=True
-    )
-    document = json.loads(done.stdout)
+    assert run(words) == 0
+    document = json.loads(capsys.readouterr().out)
     assert document.pop("within") is True
     assert document.pop("ulps") == EXP_ULPS
     assert json.loads(path.read_text(encoding="utf-8")) == document

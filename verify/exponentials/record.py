@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -208,7 +209,7 @@ def cited(dtype: str, ulps: float, found: Iterable[Record] | None = None) -> str
         if record.function in _OF_SOFTMAX:
             places.setdefault(record.where, []).append(record)
     shown = [
-        f"{max(record.findings.worst.high for record in there):.2f} by {where}"
+        f"{math.ceil(100 * max(record.findings.worst.high for record in there)) / 100:.2f} by {where}"
         for where, there in places.items()
         if {record.function for record in there} == set(_OF_SOFTMAX) and all(record.within(ulps) for record in there)
     ]
