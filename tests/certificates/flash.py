@@ -49,7 +49,7 @@ class Flash:
         """Return powers of 2, off by at most :attr:`most` units; 1 at 0."""
         exponents = _one(exponents)
         true = np.exp2(exponents)
-        unit = spacing(true, "float32")
+        unit = spacing(np.maximum(true, 2.0**-149), "float32")  # float64 has 0 for what is below its own numbers
         off = self.rng.uniform(-self.most, self.most, exponents.shape) if self.off is None else self.off(exponents)
         found = to_format(np.maximum(true + off * unit, 0), "float32")
         inside = np.abs(found - true) <= self.most * unit

@@ -216,10 +216,7 @@ def test_what_ex2_has_no_rules_for_is_refused() -> None:
 
 
 def test_a_kind_is_an_option_for_as_long_as_it_is_registered() -> None:
-    class Other(EXPONENTIALS["library"]):  # type: ignore[misc] # it is final to type checkers
-        word = "other"
-        summary = "another one"
-
+    Other = type("Other", (EXPONENTIALS["library"],), {"word": "other", "summary": "another one"})
     with EXPONENTIALS.having(Other):
         assert "other (another one)" in exp_summaries()
         assert Kernel(get_format("float32"), exp="other").exponential.word == "other"
