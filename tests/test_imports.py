@@ -21,6 +21,7 @@ ORDER = (
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
     "verify.matrix_units",  # the exact arithmetic of matrix units
+    "verify.exponentials",  # a library's exp on all numbers, which certificates cite
     "verify.arithmetic",
     "verify.running",
     "verify.backends",
