@@ -14,18 +14,28 @@ from constructions.validation import InvalidArgument
 from tests.redteam.test_reproduce import ARITHMETICS
 from verify import check, get_arithmetic
 from verify.arithmetic import Arithmetic, Spec
-from verify.arithmetic.families import ENCLOSING, FAMILIES, made, numbers_of
+from verify.arithmetic.families import ENCLOSING, FAMILIES, MATRIX_UNIT, ROUNDED, made, numbers_of
 from verify.arithmetic.spec import Family
 from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic
+from verify.certificates.floats.rounding.matrix_unit import ANY_UNIT, FACTOR_FORMATS
+from verify.matrix_units import GENERATIONS
 from verify.prefixes import fuzz_layers
 
 SPECS = [spec for family in (*FAMILIES.values(), *ENCLOSING.values()) for spec in family.specs()]
 
 
 def _is_there(spec: Spec) -> bool:
-    """Say whether the emulations of this spec exist: TF32 in float32, fused multiply-add in 24 bits at most."""
+    """Say whether this spec exists: TF32 in float32, fused multiply-add in 24 bits at most, formats that units have."""
     options = dict(spec.options)
-    reduced = options.get("tf32") or options.get("tf32_factors")
+    reduced, unit = options.get("tf32") or options.get("tf32_factors"), options.get("unit")
+    if spec.family is ROUNDED and unit is not None:
+        factors = FACTOR_FORMATS.get(str(spec.format))
+        generations = GENERATIONS.values() if unit == ANY_UNIT else [GENERATIONS[str(unit)]]
+        return not reduced and any(factors in generation.formats for generation in generations)
+    if spec.family is MATRIX_UNIT:
+        return not options.get("reduced") and (spec.format == "tf32" or "factors" not in options)
+    if options.get("full_reduction"):
+        return False  # of no unit
     return (not reduced or spec.format == "float32") and (options.get("bias"), spec.format) != ("fma", "float64")
 
 

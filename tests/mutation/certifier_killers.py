@@ -190,6 +190,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_settled as aimed
     from tests.mutation import certifier_symbols as symbolic
     from tests.mutation import certifier_uncertain as bounds
+    from tests.mutation import certifier_units as units
     from tests.mutation import certifier_unknown as unknown
 
     networks, sixteen = nets.networks, ("bfloat16", "float16")
@@ -205,6 +206,19 @@ def by_name() -> Mapping[str, Method]:
             "sums, float64": sums("float64"),
             "sums, fused": sums("bfloat16", "float32", products="fused"),
             "sums, separate": sums("bfloat16", "float32", products="separate"),
+            "units, cut": units.unit_sums([("hopper", "float32")], kinds=["truncated"], rounds=12),
+            "units, raised": units.unit_sums([("hopper", "float32")], kinds=["raised"], rounds=20, sizes=[8, 9]),
+            "units, subnormal": units.unit_sums(
+                [("cdna2", "float16"), ("hopper", "float32")], kinds=["tiny", "raised"], rounds=8
+            ),
+            "units, tied": units.unit_sums([("hopper", "bfloat16")], kinds=["tied"], rounds=8, sizes=[2, 3, 5]),
+            "units, ties": units.unit_ties([("hopper", "bfloat16"), ("ampere", "float32")], rounds=8),
+            "units, reduced": units.unit_sums(
+                [("hopper", "bfloat16"), ("cdna3", "float16")], full=[False], rounds=6, sizes=[1, 2, 3, 5]
+            ),
+            "units, full": units.unit_sums([("volta", "float16"), ("cdna3", "float32")], full=[True], rounds=6),
+            "units, margins": units.unit_margins([("turing", "float16"), ("hopper", "bfloat16")], rounds=40),
+            "units, around": units.around_units,
             "sums, reversed": sums("bfloat16", "float32", products="reversed"),
             "sums, tensor cores": single.tensor_cores,
             "sums, truncated": aimed.truncated,

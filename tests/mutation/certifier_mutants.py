@@ -11,6 +11,18 @@ from tests.mutation.certifier_mutants_of_margins import MARGINS
 from tests.mutation.certifier_mutants_of_operations import OPERATIONS
 from tests.mutation.certifier_mutants_of_relations import RELATIONS
 from tests.mutation.certifier_mutants_of_sums import SUMS
+from tests.mutation.certifier_mutants_of_units import UNITS
 from tests.mutation.certifier_mutants_settled_later import SETTLED
 
-MUTANTS: tuple[Mutant, ...] = (*SUMS, *OPERATIONS, *LAYERS, *MARGINS, *CELLS, *SETTLED, *RELATIONS, *FACTORS, *AIMED)
+MUTANTS: tuple[Mutant, ...] = (
+    *SUMS,
+    *OPERATIONS,
+    *LAYERS,
+    *MARGINS,
+    *CELLS,
+    *SETTLED,
+    *RELATIONS,
+    *FACTORS,
+    *AIMED,
+    *UNITS,
+)

@@ -9,9 +9,11 @@ from constructions.formats import FORMATS
 from constructions.registry import Registry
 from constructions.validation import check_choice
 from verify.arithmetic.spec import Family, Number, Option, Setting, Spec
+from verify.matrix_units import GENERATIONS
 
 _KERNELS = "arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels"
 _FLOATS = "arithmetic: expected rounded with tf32 or products, which say how floats are rounded"
+_ON_UNITS = "arithmetic: expected rounded with unit or full_reduction, which say how matrix units round floats"
 
 _EXPONENTS = "arithmetic: expected rounded with exp, which says how softmax takes its exponents"
 
@@ -91,6 +93,8 @@ ROUNDED = Family(
         Option("products", "either", _FLOATS),
         Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32),
         Option("exp", "library", _EXPONENTS),
+        Option("unit", "none", _ON_UNITS, {name: f"{name} unit" for name in (*GENERATIONS, "any")}),
+        Option("full_reduction", default=False, refusal=_ON_UNITS, shown={True: "full reduction"}),
     ),
 )
 #: Kinds that enclose, by the words of ``certify --arithmetic``.

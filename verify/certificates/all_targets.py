@@ -49,7 +49,8 @@ def certificate_arithmetic(kind: str, dtype: str = "float32", **options: Setting
         kind: ``ball`` for the real numbers, ``rounded`` for floats.
         dtype: the float format of ``rounded``.
         options: of ``rounded``: ``products``, how products and a bias are added, and ``tf32``, whether factors may be
-            rounded to TF32; see :class:`~verify.certificates.floats.kernel.Kernel`.
+            rounded to TF32; ``unit``, the generation of matrix units that multiply, and ``full_reduction``, whether
+            their partial sums stay in float32; see :class:`~verify.certificates.floats.kernel.Kernel`.
 
     Raises:
         InvalidArgument: an unknown arithmetic, format or option.

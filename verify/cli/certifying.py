@@ -11,9 +11,11 @@ from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
 from verify.certificates.floats.exponentials import exp_summaries
 from verify.certificates.floats.rounding import summaries
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.verdicts import finished
+from verify.matrix_units import GENERATIONS
 from verify.report.progress import shown_progress
 from verify.suite.steps import Gathering, certified
 
@@ -39,6 +41,21 @@ def certify(
     ] = "either",
     tf32: options.Tf32 = False,
     exp: Annotated[str, typer.Option("--exp", help=f"how softmax takes its exponents: {exp_summaries()}")] = "library",
+    unit: Annotated[
+        str,
+        typer.Option(
+            "--unit",
+            help="products of matrices run on the matrix units of a generation, or of any that has the format: any,"
+            f" {', '.join(GENERATIONS)}; --dtype is bf16, fp16 or tf32",
+        ),
+    ] = NO_UNIT,
+    full_reduction: Annotated[
+        bool,
+        typer.Option(
+            "--full-reduction",
+            help="a unit's partial sums stay in float32; torch lets libraries round them to 16 bits by default",
+        ),
+    ] = False,
     exact: Annotated[
         bool, typer.Option("--bit-exact", help="certify that nothing rounds at all, instead of the tokens")
     ] = False,
@@ -50,7 +67,10 @@ def certify(
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
-    request = asked.request(certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32, exp=exp))
+    chosen = certificate_arithmetic(
+        arithmetic, dtype, products=products, tf32=tf32, exp=exp, unit=unit, full_reduction=full_reduction
+    )
+    request = asked.request(chosen)
     construction = request.construction
     if exact:
         if request.arithmetic.fmt is None:

@@ -7,6 +7,7 @@ attention in :mod:`verify.certificates.floats.softmax`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from constructions.formats import Format, get_format
 from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
 from verify.arithmetic.families import ROUNDED
+from verify.arithmetic.spec import Setting
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, collapsed, tainted, unbounded
 from verify.certificates.floats.boxes import RoundedWeight as RoundedWeight
@@ -29,9 +31,10 @@ from verify.certificates.floats.linear import LinearBounds
 from verify.certificates.floats.margins import rounded_margins
 from verify.certificates.floats.norms import NormBounds
 from verify.certificates.floats.pointwise import ActivationBounds
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT, format_of
 from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.sparse import SparseArithmetic
-from verify.certificates.floats.sums import Piece
+from verify.certificates.floats.sums import Piece, Sums
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
@@ -61,17 +64,28 @@ class RoundedArithmetic(
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         super().__init__(kernel)
-        self.spec = ROUNDED.spec(
-            kernel.fmt.name, self.device, {"products": kernel.products, "tf32": kernel.tf32, "exp": kernel.exp}
-        )
+        options: dict[str, Setting] = {"products": kernel.products, "tf32": kernel.tf32, "exp": kernel.exp}
+        options |= {"unit": kernel.matrix_unit, "full_reduction": kernel.full_reduction}
+        self.spec = ROUNDED.spec(kernel.fmt.name, self.device, options)
         self.name = self.spec.name
 
     @classmethod
     def of(
-        cls, dtype: str = "float32", *, products: str = "either", tf32: bool = False, exp: str = "library"
+        cls,
+        dtype: str = "float32",
+        *,
+        products: str = "either",
+        tf32: bool = False,
+        exp: str = "library",
+        unit: str = NO_UNIT,
+        full_reduction: bool = False,
     ) -> RoundedArithmetic:
-        """Return the bounds of the kernels of a format; see :class:`~verify.certificates.floats.kernel.Kernel`."""
-        return cls(Kernel(get_format(dtype), products, tf32, exp))
+        """Return the bounds of the kernels of a format; see :class:`~verify.certificates.floats.kernel.Kernel`.
+
+        With a unit, ``dtype`` may also be the format of its factors: ``fp16``, ``bf16`` or ``tf32``.
+        """
+        fmt = get_format(dtype if unit == NO_UNIT else format_of(dtype))
+        return cls(Kernel(fmt, products, tf32, exp, unit, full_reduction))
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
@@ -229,9 +243,14 @@ class RoundedArithmetic(
         pieces: list[Piece] = [
             (part.low, part.high, part.magnitude, none, none, int(part.grid.min(initial=EVERYTHING))) for part in parts
         ]
-        low, high, whole = self.summed(self.gathered(pieces, shape))
+        low, high, whole = self._elementwise.summed(self.gathered(pieces, shape))
         grid = np.minimum.reduce([part.grid for part in parts])
         return self.box(low, high, grid, exact=whole and all(part.exact for part in parts))
+
+    @cached_property
+    def _elementwise(self) -> Sums:
+        """The rule of sums that are no products of matrices."""
+        return self if self.kernel.elementwise is self.kernel else Sums(self.kernel.elementwise)
 
     # certificates ----------------------------------------------------------------------------------------------------
 

@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from constructions.formats import Format
+from constructions.formats import FORMATS, Format
+from constructions.validation import InvalidArgument
 from verify.certificates.floats.exponentials import Exponential, exponential_of
 from verify.certificates.floats.rounding import rounding_of
 from verify.certificates.floats.rounding.base import Rounding, accumulator_of, smallest_of
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
 #: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch's own stay below 1.
@@ -46,6 +48,10 @@ class Kernel:
             truncated instead of rounded, as tensor cores do.
         exp: how softmax takes its exponents: the word of a kind of
             :data:`~verify.certificates.floats.exponentials.EXPONENTIALS`.
+        matrix_unit: the generation of matrix units that products of matrices run on, ``any`` for all that have the
+            format, or ``none``.
+        full_reduction: whether partial sums of a unit are never rounded to a format of 16 bits, see
+            :class:`~verify.certificates.floats.rounding.matrix_unit.MatrixUnits`.
 
     Example:
         >>> from constructions import FORMATS
@@ -58,15 +64,33 @@ class Kernel:
     products: Products = "either"
     tf32: bool = False
     exp: str = "library"
+    matrix_unit: str = NO_UNIT
+    full_reduction: bool = False
 
     def __post_init__(self) -> None:
         self.rounding  # noqa: B018 # refuses what there is not
         self.exponential  # noqa: B018 # the same
+        if self.matrix_unit != NO_UNIT and not self.exponential.one_weight:
+            raise InvalidArgument(
+                f"exp: expected library with a unit, whose sums of unscaled weights have no bound, but got {self.exp!r}"
+            )
 
     @cached_property
     def rounding(self) -> Rounding:
         """The assumption about sums of products."""
-        return rounding_of(self.fmt, self.products, tf32=self.tf32)
+        return rounding_of(
+            self.fmt, self.products, tf32=self.tf32, unit=self.matrix_unit, full_reduction=self.full_reduction
+        )
+
+    @cached_property
+    def elementwise(self) -> Kernel:
+        """What is assumed of sums that are no products of matrices: no unit has a part in them."""
+        return self if self.matrix_unit == NO_UNIT else Kernel(self.fmt)
+
+    @cached_property
+    def attending(self) -> Kernel:
+        """What is assumed of softmax, whose result is rounded to the format: beside a unit, that it is in float32."""
+        return self if self.matrix_unit == NO_UNIT else Kernel(FORMATS["float32"])
 
     @cached_property
     def exponential(self) -> Exponential:
@@ -96,4 +120,4 @@ class Kernel:
     def assumptions(self) -> str:
         """Return in a line what is assumed of the kernels."""
         order = self.rounding.sentence()
-        return f"assumed: IEEE rounding, {order}; {self.exponential.sentence(EXP_ULPS)}"
+        return f"assumed: IEEE rounding, {order}; {self.attending.exponential.sentence(EXP_ULPS)}"

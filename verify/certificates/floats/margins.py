@@ -19,7 +19,7 @@ The three sieves stay in one module, a little over 300 lines, as each is right o
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -29,6 +29,7 @@ from verify.certificates.floats.boxes import Box, RoundedWeight, fits
 from verify.certificates.floats.directed import (
     EVERYTHING,
     from_ordinal,
+    grid_of,
     is_power_of_two,
     largest_of,
     lowered,
@@ -203,8 +204,9 @@ class _Sieve:
         size = np.maximum(np.abs(least), np.abs(most))
         simple = is_power_of_two(weight) | ((low == high) & is_power_of_two(low))
         simple |= ~self.rounding.rounds_products(shift)[:, None]
-        grid = np.where(size != 0, self.weight_grid[token] + self.grid, EVERYTHING).min(axis=1, initial=EVERYTHING)
-        reduced = self.rounding.logit_loss(np.maximum(np.abs(low), np.abs(high)), np.abs(weight), self.unit)
+        grids = self._grids(low, high), self.weight_grid[token]
+        grid = np.where(size != 0, grids[1] + grids[0], EVERYTHING).min(axis=1, initial=EVERYTHING)
+        reduced = self.rounding.logit_loss(np.maximum(np.abs(low), np.abs(high)), np.abs(weight), self.unit, grids)
         return Terms(
             least.sum(axis=1) + shift,
             most.sum(axis=1) + shift,
@@ -213,8 +215,14 @@ class _Sieve:
             np.where(simple, 0, size).sum(axis=1),
             np.minimum(grid, self.bias_grid[token]),
             reduced,
-            held=np.asarray(fits(size, self.weight_grid[token] + self.grid, self.arithmetic.fmt.precision).all(axis=1)),
+            held=np.asarray(fits(size, grids[1] + grids[0], self.arithmetic.fmt.precision).all(axis=1)),
         )
+
+    def _grids(self, low: _Array, high: _Array) -> np.ndarray[Any, Any]:
+        """Return a grid for each coordinate of each pair."""
+        if self.rounding.point_grids and low is high:
+            return np.asarray(np.maximum(grid_of(low), self.grid))
+        return self.grid
 
     def _pairs(
         self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
@@ -290,7 +298,7 @@ class _Sieve:
             rounded.append(round_array(kept[-1], arithmetic.fmt))
         bounds = [self._added(product, self.bias[token]) for product in self.rounding.single_products(kept, rounded)]
         single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
-        single &= np.isfinite(error)  # no sum can overflow
+        single &= np.isfinite(error) & (terms.reduced == 0)  # no sum can overflow, and factors are what they are
         single &= not self.rounding.rounds_factors and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
         low = np.where(single, np.minimum.reduce([bound[0] for bound in bounds]), low)
         high = np.where(single, np.maximum.reduce([bound[1] for bound in bounds]), high)
@@ -300,6 +308,8 @@ class _Sieve:
         total, error = two_sum(product, shift)
         below = np.where(error < 0, next_down(total), total)
         above = np.where(error > 0, next_up(total), total)
+        off = self.rounding.pair_error(product, shift)
+        below, above = lowered(below, off), raised(above, off)
         return self.arithmetic.rounded(below, up=False), self.arithmetic.rounded(above, up=True)
 
 

@@ -6,6 +6,7 @@ a unit in the last place of it, they are absorbed, addition by addition, and the
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import flint
@@ -35,17 +36,33 @@ _Array = Shaped[np.ndarray, "..."]
 class SoftmaxBounds(Sums):
     """Attention on boxes of scores."""
 
+    @cached_property
+    def _attending(self) -> SoftmaxBounds:
+        """The rule of softmax, in the numbers that it is computed in."""
+        return self if self.kernel.attending is self.kernel else SoftmaxBounds(self.kernel.attending)
+
+    def _held(self, weights: Box) -> Box:
+        """Return attention weights as the format holds them, rounded once."""
+        if self._attending is self:
+            return weights
+        low, high = round_array(weights.low, self.fmt), round_array(weights.high, self.fmt)
+        same = bool((low == weights.low).all() and (high == weights.high).all())
+        grids = grids_between(low, high, self.fmt).min(axis=(0, 1), initial=EVERYTHING)
+        return self.box(low, high, grids, exact=weights.exact and same)
+
     def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
         """Return bounds of the attention weights."""
         low, high = (np.where(visible, part, -np.inf) for part in (scores.low, scores.high))
         wild = np.asarray((~np.isfinite(scores.low) & visible).any(axis=-1, keepdims=True))
+        inner = self._attending
         if isinstance(temperature, Hardmax):
-            return tainted(self._hardmax(low, high, visible, exact=scores.exact), wild)
+            return tainted(self._held(inner._hardmax(low, high, visible, exact=scores.exact)), wild)
         found = self.kernel.exponential.attention(self, scores, visible, temperature, key_size=key_size)
         return tainted(found, wild)
 
     def softmax(self, scores: Box, visible: Visible, temperature: Softmax | RationalSoftmax, *, key_size: int) -> Box:
         """Return bounds of the attention weights at a finite temperature, by a library's ``exp``."""
+        inner = self._attending
         low, high = (np.where(visible, part, -np.inf) for part in (scores.low, scores.high))
         wild = np.zeros((*low.shape[:-1], 1), dtype=np.bool_)
         gap_low, gap_high = self._gap(temperature, key_size=key_size, length=visible.shape[1])
@@ -57,18 +74,19 @@ class SoftmaxBounds(Sums):
         if gap_low == 0:  # a hidden score is -inf, and 0 times it NaN
             wild = wild | ~visible.all(axis=-1, keepdims=True)
         z_low, z_high = (np.where(visible, part, -np.inf) for part in (z_low, z_high))
-        below, above = self._below_largest(z_low, z_high)
+        below, above = inner._below_largest(z_low, z_high)
         # or the largest score is taken off first, and the difference scaled
-        early = self._exponents(*self._below_largest(low, high), gap_low, gap_high)
+        early = inner._exponents(*inner._below_largest(low, high), gap_low, gap_high)
         below, above = np.minimum(below, early[0]), np.minimum(np.maximum(above, early[1]), 0)
         # a known score that no other exceeds is the largest exponent itself, as scaling by the gap keeps the order
         top = (low == high) & (low == high.max(axis=-1, keepdims=True))
         d_low, d_high = np.where(top, 0, below), np.where(top, 0, above)
         e_low, e_high, summands = (
             np.where(visible, part, 0)
-            for part in (self._exp(d_low, up=False), self._exp(d_high, up=True), self._summands(d_high))
+            for part in (inner._exp(d_low, up=False), inner._exp(d_high, up=True), inner._summands(d_high))
         )
-        return tainted(self._normalised(e_low, e_high, visible, exact=scores.exact, summands=summands), wild)
+        found = inner._normalised(e_low, e_high, visible, exact=scores.exact, summands=summands)
+        return tainted(self._held(found), wild)
 
     def _below_largest(self, low: _Array, high: _Array) -> tuple[_Array, _Array]:
         """Return bounds of the difference from the largest of a row, rounded or not; never above 0."""

@@ -117,6 +117,9 @@ class Sums:
         magnitude = terms.magnitude * (1 + 2 * (terms.count + 4) * wide)
         known = fits(magnitude, terms.grid, bits) | ((terms.count <= 1) & (2 * self.fmt.precision <= bits))
         slack = np.where(known, 0, 2 * (terms.count + 2) * wide * terms.magnitude)
+        own = self.rounding.own_error(terms, magnitude, slack)
+        if own is not None:
+            return own
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
         whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)

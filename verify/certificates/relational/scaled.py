@@ -61,7 +61,7 @@ class ScaledMargins:
             expected: the promised tokens.
 
         """
-        if self.arithmetic.rounding.rounds_factors:
+        if not self.arithmetic.rounding.relative:
             return None
         with np.errstate(all="ignore"):  # what is not finite is never certain
             return self._lower(source, normed, expected)

@@ -6,4 +6,5 @@ from verify.matrix_units.blocks.base import Output as Output
 from verify.matrix_units.blocks.exact import ExactBlock as ExactBlock
 from verify.matrix_units.blocks.floored import EvenOddBlock as EvenOddBlock
 from verify.matrix_units.blocks.floored import FlooredBlock as FlooredBlock
+from verify.matrix_units.blocks.losses import Losses as Losses
 from verify.matrix_units.blocks.pairwise import PairwiseBlock as PairwiseBlock

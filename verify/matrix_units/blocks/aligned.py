@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from constructions.validation import reject
 from verify.matrix_units.blocks.base import Block, Output
+from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Singles, rounded
 
 
@@ -36,6 +38,13 @@ class AlignedBlock(Block):
             least = output.result.format.min_exponent
             if output.zero_exponent is None or output.zero_exponent > least:
                 reject("zero_exponent", f"an exponent <= {least}", output.zero_exponent)
+
+    def losses(self, output: Output) -> Losses:
+        """Return the losses: the largest number is on the grid ``2^(E-F)``, each other one loses less than that."""
+        cut = Fraction(1, 2**self.fraction_bits)
+        return Losses(
+            cut, output.unit, self.products * cut, min(self.fraction_bits, output.precision), output.least_exponent
+        )
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator; a negative zero becomes positive."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 
+from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Result, Singles
 
 
@@ -26,6 +28,16 @@ class Output:
     precision: int
     to_nearest: bool
     zero_exponent: int | None = None
+
+    @property
+    def unit(self) -> Fraction:
+        """The largest change of a number by its rounding, relative to it."""
+        return Fraction(1, 2**self.precision) * (1 if self.to_nearest else 2)
+
+    @property
+    def least_exponent(self) -> int:
+        """The exponent of the last place of subnormal numbers."""
+        return self.result.format.min_exponent - self.precision + 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,15 @@ class Block(ABC):
     def output(self, result: str) -> Output:
         """Return the output with the accumulator of that name."""
         return {output.result.name: output for output in self.outputs}[result]
+
+    @abstractmethod
+    def losses(self, output: Output) -> Losses:
+        """Return how far a step may be off, whatever products it is given.
+
+        Args:
+            output: one of ``outputs``.
+
+        """
 
     @abstractmethod
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:

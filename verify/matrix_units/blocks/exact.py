@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from verify.matrix_units.blocks.base import Block, Output
+from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Doubles, Singles, rounded
 
 
@@ -16,6 +18,10 @@ class ExactBlock(Block):
     """Adds all products and ``c`` exactly, and rounds once."""
 
     summation = "exact sum"
+
+    def losses(self, output: Output) -> Losses:
+        """Return the losses: those of one rounding."""
+        return Losses(Fraction(0), output.unit, Fraction(0), output.precision, output.least_exponent)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from verify.matrix_units.blocks.base import Block, Output
+from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Doubles, Exponents, Singles, rounded
 
 
@@ -27,6 +29,16 @@ class FlooredBlock(Block):
     fraction_bits: int = 24
     floor_bits: int = 31
     summation = "products cut toward zero at 2^(E-F), their sum and c rounded down"
+
+    def losses(self, output: Output) -> Losses:
+        """Return the losses: numbers are cut at ``2^(M-F)``, but for the largest one, and then the sum loses.
+
+        The sum of the products loses less than ``2^(M-G-1)``, and the sum of both less than ``2^-G`` of itself. Before
+        the last rounding it is larger than the numbers by as much: all in all less than ``2^(1-G)`` beside that one.
+        """
+        cut, floor = Fraction(1, 2**self.fraction_bits), Fraction(1, 2**self.floor_bits)
+        bits = min(self.fraction_bits, output.precision)
+        return Losses(cut, output.unit + 2 * floor, self.products * cut + floor / 2, bits, output.least_exponent)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

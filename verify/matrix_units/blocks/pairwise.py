@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from verify.matrix_units.blocks.base import Block, Output
+from verify.matrix_units.blocks.losses import Losses
 from verify.matrix_units.formats import Decoded, Singles
 
 
@@ -23,6 +25,11 @@ class PairwiseBlock(Block):
     """
 
     summation = "float32 additions in pairs, each to nearest, subnormal numbers flushed"
+
+    def losses(self, output: Output) -> Losses:
+        """Return the losses of each addition: it is a step of its own, of two numbers."""
+        least = output.result.format.min_exponent
+        return Losses(Fraction(0), output.unit, Fraction(0), output.precision, least, flushes=True)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator."""

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Shaped
 
 from constructions.formats import FORMATS, Format
+
+if TYPE_CHECKING:
+    from verify.certificates.floats.sums import Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
@@ -40,6 +43,8 @@ class Rounding(ABC):
         summary: in a few words, for the help of ``--products``.
         rounds_factors: whether factors are rounded to fewer bits before they are multiplied.
         keeps_held_pairs: whether the sum of two numbers of the format is exact wherever the format holds it.
+        relative: whether errors of sums are relative to the magnitudes of their terms, beside a constant, as rows with
+            factors suppose.
         absorbs: whether a partial sum stays what it is when less than a quarter of its spacing is added.
         largest_factor: the largest magnitude of a factor that stays finite.
 
@@ -50,6 +55,7 @@ class Rounding(ABC):
     word: ClassVar[str]
     summary: ClassVar[str]
     rounds_factors: ClassVar[bool] = False
+    relative: ClassVar[bool] = True
     keeps_held_pairs: ClassVar[bool] = True
     absorbs: ClassVar[bool] = True
     largest_factor: ClassVar[float] = float("inf")
@@ -111,6 +117,30 @@ class Rounding(ABC):
         """Return bounds of what the last operation rounds to nearest, given bounds of the sum before it."""
         return low, high
 
+    def own_error(
+        self, terms: Terms, magnitude: _Array, slack: _Array
+    ) -> tuple[_Array, np.ndarray[Any, np.dtype[np.bool_]]] | None:
+        """Return how far a sum may be off before its last rounding, and where nothing rounds, by a rule of one's own.
+
+        ``None`` where the rule of :mod:`verify.certificates.floats.sums` holds.
+
+        Args:
+            terms: the bounds of the terms.
+            magnitude: an upper bound of the sum of their magnitudes.
+            slack: how far their own bounds may be off.
+
+        """
+        return None
+
+    def pair_error(self, left: _Array, right: _Array) -> _Array:
+        """Return how far a sum of two numbers, neither of which rounds by itself, may be off before it is rounded."""
+        return np.zeros((), dtype=left.dtype)
+
+    @property
+    def point_grids(self) -> bool:
+        """Whether the grid of known numbers, instead of that of all between bounds, tells more of their sums."""
+        return False
+
     # products --------------------------------------------------------------------------------------------------------
 
     def rounds_products(self, bias: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -155,13 +185,14 @@ class Rounding(ABC):
         """
         return np.zeros((), dtype=type(wide_unit))
 
-    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any) -> _Array:
-        """Return what rounding the factors changes sums of products by, of at most these magnitudes, on no grid.
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None) -> _Array:
+        """Return what rounding the factors changes sums of products by, of at most these magnitudes.
 
         Args:
             size: largest magnitudes of one factor, sums x terms.
             heavy: of the other.
             wide_unit: as above.
+            grids: of both factors, where they are known.
 
         """
         return np.zeros(len(size), dtype=type(wide_unit))

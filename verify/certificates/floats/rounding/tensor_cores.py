@@ -44,6 +44,7 @@ class TensorCores(Rounding):
     word = "tf32"
     summary = "factors rounded to TF32, sums truncated"
     rounds_factors = True
+    relative = False
     keeps_held_pairs = False
     absorbs = False
     #: Rounding to TF32 carries larger ones to infinity.
@@ -97,26 +98,26 @@ class TensorCores(Rounding):
     def product_loss(self, left: Any, right: Any, wide_unit: Any) -> _Array:
         """Return ``dx |y| + (|x| + dx) dy`` for the largest magnitudes of two factors."""
         most = [np.maximum(np.abs(factor[0]), np.abs(factor[1])) for factor in (left, right)]
-        lost = [self._lost(part, factor[2]) for part, factor in zip(most, (left, right), strict=True)]
+        lost = [self.lost(part, factor[2]) for part, factor in zip(most, (left, right), strict=True)]
         return np.asarray((lost[0] * most[1] + (most[0] + lost[0]) * lost[1]) * (1 + 8 * wide_unit))
 
     def matrix_loss(
         self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
     ) -> _Array:
         """Return ``|w| dx + (|x| + dx) dw``, summed."""
-        lost, heavy = self._lost(size, grid), np.abs(values).T
-        part = matrix_product(lost, heavy) + matrix_product(size + lost, self._lost(heavy, value_grid.T))
+        lost, heavy = self.lost(size, grid), np.abs(values).T
+        part = matrix_product(lost, heavy) + matrix_product(size + lost, self.lost(heavy, value_grid.T))
         # each of the two sums, and what it sums, was rounded at most so often
         return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * wide_unit))
 
-    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any) -> _Array:
+    def logit_loss(self, size: _Array, heavy: _Array, wide_unit: Any, grids: tuple[Any, Any] | None = None) -> _Array:
         """Return the same of factors on no grid; a factor of 0 stays 0."""
         lost, changed = (part * TF32_UNIT + TF32_SMALLEST for part in (size, heavy))
         products = np.where((size == 0) | (heavy == 0), 0, lost * heavy + (size + lost) * changed)
         return np.asarray(products.sum(axis=1) * (1 + (size.shape[1] + 4) * wide_unit))
 
     @staticmethod
-    def _lost(size: _Array, grid: np.ndarray[Any, Any]) -> _Array:
+    def lost(size: _Array, grid: np.ndarray[Any, Any]) -> _Array:
         """Return what rounding numbers of at most these magnitudes, on a grid, to TF32 changes them by at most."""
         kept = fits(size, grid, TF32_PRECISION) & (power_of_two(grid, size.dtype) >= TF32_SMALLEST)
         return np.asarray(np.where(kept | (size == 0), 0, size * TF32_UNIT + TF32_SMALLEST))
