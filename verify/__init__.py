@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from verify.arithmetic import RationalArithmetic as RationalArithmetic
     from verify.arithmetic import SymbolicArithmetic as SymbolicArithmetic
     from verify.arithmetic import get_arithmetic as get_arithmetic
+    from verify.arithmetic.matrix_unit import MatrixUnitArithmetic as MatrixUnitArithmetic
     from verify.arithmetic.structured import StructuredTorchArithmetic as StructuredTorchArithmetic
     from verify.arithmetic.tensors import TorchArithmetic as TorchArithmetic
     from verify.backends import Backend as Backend
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from verify.evidence.sweeping import sweep as sweep
     from verify.evidence.verdict import Counterexample as Counterexample
     from verify.evidence.verdict import Verdict as Verdict
+    from verify.matrix_units.unit import MatrixUnit as MatrixUnit
     from verify.running.batches import batch_dependence as batch_dependence
     from verify.running.cases import Outcome as Outcome
     from verify.running.cases import Runner as Runner
@@ -45,12 +47,14 @@ _HOMES = {
     "RationalArithmetic": "verify.arithmetic",
     "SymbolicArithmetic": "verify.arithmetic",
     "get_arithmetic": "verify.arithmetic",
+    "MatrixUnitArithmetic": "verify.arithmetic.matrix_unit",
     "StructuredTorchArithmetic": "verify.arithmetic.structured",
     "TorchArithmetic": "verify.arithmetic.tensors",
     "Backend": "verify.backends",
     "CallableBackend": "verify.backends",
     "TransformerBackend": "verify.backends",
     "ModuleBackend": "verify.backends.modules",
+    "MatrixUnit": "verify.matrix_units.unit",
     "batch_dependence": "verify.running.batches",
     "Outcome": "verify.running.cases",
     "Runner": "verify.running.cases",

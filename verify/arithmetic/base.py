@@ -89,6 +89,10 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """Return the same arithmetic with products at the precision of their format, whatever this one allows."""
         return self
 
+    def assumptions(self) -> str | None:
+        """Return what a verdict in this arithmetic takes for granted, ``None`` where it is what runs."""
+        return None
+
     def held(self, numbers: np.ndarray[Any, Any]) -> Any:
         """Return numbers that the format holds, as an array of this arithmetic, of the same shape.
 

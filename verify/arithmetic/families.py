@@ -8,7 +8,7 @@ from typing import Any
 from constructions.formats import FORMATS
 from constructions.registry import Registry
 from constructions.validation import check_choice
-from verify.arithmetic.spec import Family, Option, Setting, Spec
+from verify.arithmetic.spec import Family, Number, Option, Setting, Spec
 
 _KERNELS = "arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels"
 _FLOATS = "arithmetic: expected rounded with tf32 or products, which say how floats are rounded"
@@ -19,6 +19,13 @@ _TF32_FACTORS = Option("tf32_factors", default=False, refusal=_KERNELS, shown={T
 TF32_REFUSED = "tf32: expected torch in float32, whose products it reduces"
 _WITH_TF32: Mapping[Setting, str] = {True: "with TF32"}
 _TF32 = Option("tf32", default=False, refusal=TF32_REFUSED, shown=_WITH_TF32)
+
+_UNITS = "arithmetic: expected matrix-unit with --unit and with how its products are added up"
+_UNIT = Option("unit", "hopper", _UNITS, always=True)
+_SPLIT = Number("split", 1, _UNITS)
+_SLICE_SIZE = Number("slice_size", None, _UNITS)
+_REDUCED = Option("reduced", default=False, refusal=_UNITS, shown={True: "reduced"})
+_FACTORS = Option("factors", "even", _UNITS, {"away": "factors away", "truncated": "factors truncated"})
 
 _ALL = tuple(FORMATS)
 
@@ -56,9 +63,18 @@ STRUCTURED = Family(
     devices=True,
     options=(_TF32,),
 )
+MATRIX_UNIT = Family(
+    "matrix-unit",
+    "matrix unit {unit} {format}",
+    "matrix unit {unit} {format}",
+    "verify.arithmetic.matrix_unit:MatrixUnitArithmetic",
+    "verify.MatrixUnitArithmetic",
+    ("fp16", "bf16", "tf32"),
+    options=(_UNIT, _SPLIT, _SLICE_SIZE, _REDUCED, _FACTORS),
+)
 #: Kinds that run, by the words of ``--arithmetic``.
 FAMILIES: Registry[Family] = Registry(
-    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED), name=lambda family: family.word
+    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED, MATRIX_UNIT), name=lambda family: family.word
 )
 
 BALL = Family("ball", "ball", "real", "verify.certificates:BallArithmetic", "verify.certificates.BallArithmetic")

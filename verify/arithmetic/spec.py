@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from constructions.validation import InvalidArgument, check_choice
 
-#: The value of an option: a word, or on.
-Setting: TypeAlias = str | bool
+#: The value of an option: a word, a number, or on; ``None`` where nothing is chosen.
+Setting: TypeAlias = str | int | bool | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class Option:
         default: the value that holds unless another one is chosen.
         refusal: the message of an arithmetic without it where it is chosen.
         shown: the word that a choice adds to the name of the arithmetic; a choice that is left out adds nothing.
+        always: whether it is said even at its default, in a place of its own in the name.
 
     """
 
@@ -31,11 +32,24 @@ class Option:
     default: Setting
     refusal: str
     shown: Mapping[Setting, str] = field(default_factory=dict)
+    always: bool = False
 
     def words(self, value: Setting) -> tuple[str, ...]:
         """Return the words of the command line that choose a value."""
         flag = "--" + self.name.replace("_", "-")
-        return (flag,) if isinstance(value, bool) else (flag, value)
+        return (flag,) if isinstance(value, bool) else (flag, str(value))
+
+    def said(self, value: Setting) -> str:
+        """Return what a choice adds to the name of the arithmetic."""
+        return self.shown.get(value, "")
+
+
+class Number(Option):
+    """A choice that is a number; any but the default adds itself to the name of the arithmetic."""
+
+    def said(self, value: Setting) -> str:
+        """Return the option and the number."""
+        return f"{self.name.replace('_', ' ')} {value}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +58,7 @@ class Family:
 
     Attributes:
         word: as ``--arithmetic`` takes it.
-        title: the name of one; ``{format}`` stands for the float format.
+        title: the name of one; ``{format}`` stands for the float format, the name of an option for its value.
         numbers: which numbers it is about, whatever computes them; evidence is compared by this.
         home: the module and, after a colon, what makes one there.
         python: the same for a user who has imported ``verify``.
@@ -75,7 +89,7 @@ class Family:
         chosen = tuple(
             (option.name, value)
             for option in self.options
-            if (value := (options or {}).get(option.name, option.default)) != option.default
+            if (value := (options or {}).get(option.name, option.default)) != option.default or option.always
         )
         return Spec(self, dtype if self.formats else None, device, chosen)
 
@@ -95,9 +109,8 @@ class Family:
         own = {option.name for option in self.options}
         for name, value in options.items():
             check_choice("option", name, tuple(known))
-            if name not in own and value != known[name].default:
-                shown = self.title.format(format=dtype)
-                raise InvalidArgument(f"{known[name].refusal}, but got {shown}")
+            if name not in own and (value != known[name].default or known[name].always):
+                raise InvalidArgument(f"{known[name].refusal}, but got {self.spec(dtype).name}")
         if not self.devices:
             check_choice("device", device, ("cpu",))
         place = [*([dtype] if self.formats else []), *([device] if self.devices else [])]
@@ -108,7 +121,7 @@ class Family:
     def specs(self) -> Iterator[Spec]:
         """Yield all specs on the cpu that differ in their names."""
         values = [
-            [(option.name, value) for value in (option.default, *option.shown)]
+            [(option.name, value) for value in dict.fromkeys((option.default, *option.shown))]
             for option in self.options
             if option.shown
         ]
@@ -156,8 +169,8 @@ class Spec:
 
     def _titled(self, title: str) -> str:
         given = dict(self.options)
-        shown = [option.shown.get(given[option.name], "") for option in self.family.options if option.name in given]
-        return " ".join([title.format(format=self.format), *filter(None, shown)])
+        shown = [option.said(given[option.name]) for option in self.family.options if option.name in given]
+        return " ".join([title.format(format=self.format, **given), *filter(None, shown)])
 
     @property
     def _place(self) -> tuple[str | None, str | None]:

@@ -53,6 +53,10 @@ class TransformerBackend(Backend):
         """Return the arithmetic."""
         return (self.arithmetic,)
 
+    def assumptions(self) -> str | None:
+        """Return those of the arithmetic."""
+        return self.arithmetic.assumptions()
+
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
         return self.arithmetic.words()

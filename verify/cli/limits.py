@@ -81,7 +81,7 @@ def attention(
         where = f"--drawn {drawn}"
     names = claim or [name for name in IDENTITIES if name != SECOND_LAYER or next_head is not None]
     chosen = f"--arithmetic {running.arithmetic} --dtype {running.dtype} --device {running.device}"
-    command = f"prefixproof attention {where} {chosen}"
+    command = " ".join([f"prefixproof attention {where} {chosen}", *running.of_unit.words])
     verdicts = [
         check_layer(name, layer, content, prefix, kind, next_head=next_head, reproduce=f"{command} --claim {name}")
         for name in names

@@ -13,10 +13,12 @@ from constructions.temperature import Softmax, Temperatures, as_temperature, par
 from constructions.validation import InvalidArgument, check_choice
 from proofs import CLAIMS
 from verify.arithmetic import Arithmetic, get_arithmetic
-from verify.arithmetic.families import FAMILIES
+from verify.arithmetic.families import FAMILIES, MATRIX_UNIT
 from verify.arithmetic.spec import Setting
 from verify.cli.groups import Group
 from verify.cli.sizes import FieldOptions, RangeOptions, SizeOptions
+from verify.matrix_units import GENERATIONS
+from verify.matrix_units.products import FACTORS
 from verify.requests import Request, claim_of
 
 _BUILT = ", ".join(claim.id for claim in CLAIMS.values() if claim.construction is not None)
@@ -106,12 +108,48 @@ class TemperatureOptions(Group):
 
 
 @dataclass(frozen=True)
+class UnitOptions(Group):
+    """How a library multiplies on a matrix unit; nothing is chosen by default."""
+
+    unit: Annotated[
+        str | None, typer.Option("--unit", help=f"the generation of --arithmetic matrix-unit: {_one_of(GENERATIONS)}")
+    ] = None
+    split: Annotated[
+        int | None, typer.Option("--split", metavar="K", help="of a matrix unit: add up in so many parts")
+    ] = None
+    slice_size: Annotated[
+        int | None, typer.Option("--slice-size", metavar="K", help="of a matrix unit: add up in parts of K products")
+    ] = None
+    reduced: Annotated[
+        bool, typer.Option("--reduced", help="of a matrix unit: round the sums of parts to the format")
+    ] = False
+    factors: Annotated[
+        str | None,
+        typer.Option("--factors", help=f"of a matrix unit in tf32: how factors are rounded: {_one_of(FACTORS)}"),
+    ] = None
+
+    @property
+    def chosen(self) -> dict[str, Setting]:
+        """The options that were given."""
+        return {name: value for name, value in vars(self).items() if value is not None and value is not False}
+
+    @property
+    def words(self) -> list[str]:
+        """The words that give them again."""
+        given = [option for option in MATRIX_UNIT.options if option.name in self.chosen]
+        return [word for option in given for word in option.words(self.chosen[option.name])]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Running(Group):
     """In which arithmetic cases run, and where."""
 
     arithmetic: Annotated[str, typer.Option("--arithmetic", help=_one_of(FAMILIES))] = "torch"
-    dtype: Dtype = "float32"
+    dtype: Annotated[
+        str, typer.Option("--dtype", help=f"{_one_of(FORMATS)}; on a matrix unit {_one_of(MATRIX_UNIT.formats)}")
+    ] = "float32"
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu"
+    of_unit: UnitOptions
 
     def chosen(self, **options: Setting) -> Arithmetic[Any, Any, Any]:
         """Return the arithmetic of the options.
@@ -123,7 +161,7 @@ class Running(Group):
             InvalidArgument: an unknown name, or an option that the arithmetic does not have.
 
         """
-        return get_arithmetic(self.arithmetic, dtype=self.dtype, device=self.device, **options)
+        return get_arithmetic(self.arithmetic, dtype=self.dtype, device=self.device, **options, **self.of_unit.chosen)
 
 
 @dataclass(frozen=True)

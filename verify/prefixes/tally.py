@@ -77,7 +77,7 @@ class Tally:
             method: the kind of evidence.
             started: when, by ``time.perf_counter``.
             seed: of what was drawn.
-            assumptions: what the bounds take for granted.
+            assumptions: what the bounds take for granted, by default what the arithmetic does.
             all_count: show nothing where the bound of any layer says nothing.
 
         """
@@ -103,7 +103,7 @@ class Tally:
             seed=seed,
             seconds=time.perf_counter() - started,
             reason=reason,
-            assumptions=assumptions,
+            assumptions=arithmetic.assumptions() if assumptions is None else assumptions,
         )
 
 
