@@ -20,6 +20,7 @@ ORDER = (
     "verify.extras",  # optional libraries
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
+    "verify.exponentials",  # a library's exp on all numbers, which certificates cite
     "verify.arithmetic",
     "verify.running",
     "verify.backends",
