@@ -8,8 +8,10 @@ from verify.device.steps.attention import Attention
 from verify.device.steps.batches import Batches
 from verify.device.steps.certificates import Certificates
 from verify.device.steps.compiled import CompiledPrograms
+from verify.device.steps.exp import Exponentials
 from verify.device.steps.facts import Facts
 from verify.device.steps.graphs import Graphs
+from verify.device.steps.matrix_unit import UnitOfDevice
 from verify.device.steps.throughput import Throughput
 from verify.device.steps.verdicts import Verdicts
 
@@ -21,8 +23,10 @@ STEPS: Registry[Step] = Registry(
         Verdicts(),
         Attention(),
         Graphs(),
+        UnitOfDevice(),
         Batches(),
         Certificates(),
+        Exponentials(),
         Throughput(),
         CompiledPrograms(),  # the compilers take longest, and are missed least
     ),

@@ -33,6 +33,11 @@ class Batches(Step):
         {"full": _Amount(8, (*BATCH_SIZES, 4096)), "tiny": _Amount(1, BATCH_SIZES[:2])}
     )
 
+    @property
+    def file(self) -> str:
+        """The file of the verdicts, so that the folder stays small."""
+        return "verify.json"
+
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each format and kernel."""
         amount = self.amounts[setting.preset]
