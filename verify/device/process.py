@@ -16,7 +16,6 @@ from typing import Any
 
 from verify.device.base import NO_CUDA, AbsentError, Data, Judgement, NotDoneError, Setting, Step, Task
 from verify.device.sources import loaded_modules
-from verify.files.atomic import write_atomically
 
 #: The states of a task: what must hold does, or does not; a finding; the device does not have it; it could not be done
 #: here; it raised.
@@ -72,7 +71,9 @@ def run_step(step: Step, setting: Setting, path: Path) -> None:
 
     def keep() -> None:
         record["modules"] = loaded_modules()
-        write_atomically(path, json.dumps(record, allow_nan=False))
+        part = path.with_suffix(".part")  # the process may be ended at any moment
+        part.write_text(json.dumps(record, allow_nan=False), encoding="utf-8")
+        part.replace(path)
 
     keep()
     if step.needs_cuda and not setting.cuda:
