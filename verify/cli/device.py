@@ -31,7 +31,7 @@ def gpu_evidence(
     preset: Annotated[str, typer.Option("--preset", help="full, minutes on a GPU, or tiny, seconds anywhere")] = "full",
     step: Annotated[str | None, typer.Option("--step", help="some steps alone, with commas; all by default")] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="end after about this long; 600 by default")
+        float | None, typer.Option("--seconds", help="end after about this long; 570 by default")
     ] = None,
     check: Annotated[
         Path | None, typer.Option("--check", metavar="DIR", help="say whether evidence is whole, and current or stale")

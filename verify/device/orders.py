@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Order:
         return found
 
     def _rows(self, unit: MatrixUnit, left: Singles, right: Singles, bias: Singles | None) -> Singles:
-        size = self._size(unit, left.shape[1])
+        size = self.slice_of(unit, left.shape[1])
         start = np.zeros(1, dtype=np.float32) if bias is None or not self.bias_first else bias[None]
         total: Singles | None = None
         for first in range(0, left.shape[1], size):
@@ -70,15 +71,30 @@ class Order:
         with np.errstate(all="ignore"):
             return total if bias is None or self.bias_first else total + bias
 
-    def _size(self, unit: MatrixUnit, length: int) -> int:
+    def slice_of(self, unit: MatrixUnit, length: int) -> int:
+        """Return how many of ``length`` products a slice has."""
         if self.slice_size is not None:
             return min(self.slice_size, length)
         blocks = -(-length // unit.block.products)
         return min(length, -(-blocks // self.split) * unit.block.products)
 
 
-def orders(call: Call) -> Iterator[Order]:
-    """Yield the orders that are tried for a call, the likely ones first."""
+def orders(call: Call, unit: MatrixUnit, length: int) -> list[Order]:
+    """Return the orders that are tried for a call, the likely ones first; of those that are the same at ``K``, one.
+
+    Args:
+        call: how a product is asked for.
+        unit: the exact unit.
+        length: ``K``.
+
+    """
+    found: dict[tuple[Any, ...], Order] = {}
+    for order in _all_orders(call):
+        found.setdefault((order.slice_of(unit, length), order.bias_first, order.factors), order)
+    return list(found.values())
+
+
+def _all_orders(call: Call) -> Iterator[Order]:
     yield Order("one ascending chain" + (", then the bias" if call.biased else ""))
     if call.biased:
         yield Order("one ascending chain from the bias", bias_first=True)

@@ -30,7 +30,7 @@ class Batches(Step):
     summary = "the same case alone and in batches of several sizes, bit by bit"
     seconds: ClassVar = {"full": 60.0, "tiny": 60.0}
     amounts: ClassVar[Mapping[str, _Amount]] = MappingProxyType(
-        {"full": _Amount(8, (*BATCH_SIZES, 4096)), "tiny": _Amount(1, BATCH_SIZES[:2])}
+        {"full": _Amount(3, (*BATCH_SIZES, 4096)), "tiny": _Amount(1, BATCH_SIZES[:2])}
     )
 
     @property

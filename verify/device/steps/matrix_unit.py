@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -70,16 +70,19 @@ class UnitOfDevice(Step):
         major, minor = torch.cuda.get_device_capability(setting.device)
         yield from self.compared(Torch(setting.device), f"{major}.{minor}", self.amounts[setting.preset])
 
-    def compared(self, library: Library, capability: str, amount: _Amount) -> Iterator[Task]:
+    def compared(
+        self, library: Library, capability: str, amount: _Amount, calls: Sequence[Call] = CALLS
+    ) -> Iterator[Task]:
         """Yield the tasks for a library on a device.
 
         Args:
             library: what multiplies.
             capability: of its device, which says of what generation its unit is.
             amount: how much is compared.
+            calls: how it is asked.
 
         """
-        for call in CALLS:
+        for call in calls:
             asked = _Asked(library, call, capability)
             for shape in shapes(amount.sizes, amount.lengths, call.multiple):
                 named = f"{call.name}, {shape[0]} columns, K = {shape[1]}"
@@ -155,7 +158,7 @@ def _compared(asked: _Asked, shape: tuple[int, int], rows: int) -> Data:
         found.append((pair.left, pair.right, bias, asked.library.product(call, pair.left, pair.right, bias)))
     wrong: dict[str, int] = {}
     best = None
-    for order in orders(call):
+    for order in orders(call, unit, length):
         wrong[order.name] = sum(
             different(order.product(unit, call, left[:_TRIED], right, bias), made[:_TRIED])
             for left, right, bias, made in found
@@ -188,7 +191,7 @@ def _probed(asked: _Asked, length: int) -> Data:
     made = np.diagonal(asked.library.product(call, left, right, None))[: length - 1]
     counts = [int(count) for count in made / np.float32(small * small)]
     explained = None
-    for order in orders(call):
+    for order in orders(call, unit, length):
         rows = [
             order.product(unit, call, left[at : at + 1], right[at : at + 1], None)[0, 0] for at in range(length - 1)
         ]
