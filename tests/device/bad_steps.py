@@ -74,7 +74,12 @@ class Hangs(_Step):
 
     def tasks(self, setting: Setting) -> Iterator[Task]:
         yield Task("fine", _holds)
-        yield Task("for ever", lambda: time.sleep(3600) or {})
+
+        def forever() -> Data:
+            time.sleep(3600)
+            return {}
+
+        yield Task("for ever", forever)
 
 
 class Dies(_Step):
@@ -84,7 +89,12 @@ class Dies(_Step):
         yield Task("fine", _holds)
         sys.stderr.write("a fault of the device\n")
         sys.stderr.flush()
-        yield Task("killed", lambda: os.kill(os.getpid(), signal.SIGKILL) or {})
+
+        def killed() -> Data:
+            os.kill(os.getpid(), signal.SIGKILL)
+            return {}
+
+        yield Task("killed", killed)
 
 
 class Ends(_Step):

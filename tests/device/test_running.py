@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_nothing_asked_for_is_not_complete() -> None:
     assert not complete({"steps": []})
 
 
-def _record() -> dict[str, object]:
+def _record() -> dict[str, Any]:
     task = {"name": "one", "state": "held", "said": "", "seconds": 0.0, "data": {}}
     empty = {"step": "good", "finished": True, "skipped": None, "raised": None, "modules": []}
     return {**empty, "tasks": [task]}
@@ -108,11 +109,12 @@ def _record() -> dict[str, object]:
 def test_a_record_is_what_a_step_writes_and_nothing_else() -> None:
     assert record_error(_record(), "good") is None
     assert record_error(_record(), "other") is not None
-    for wrong in ([], None, 3, "x"):
+    others: list[Any] = [[], None, 3, "x"]
+    for wrong in others:
         assert record_error(wrong, "good") is not None
     for key in ("finished", "skipped", "raised", "modules", "tasks"):
         assert record_error({**_record(), key: 3}, "good") is not None
     for key, value in (("state", "fine"), ("name", 1), ("seconds", "long"), ("said", None)):
-        (task,) = _record()["tasks"]  # type: ignore[misc] # it is a list of one
+        (task,) = _record()["tasks"]
         assert record_error({**_record(), "tasks": [{**task, key: value}]}, "good") is not None
     assert record_error({**_record(), "tasks": [{}]}, "good") is not None
