@@ -74,7 +74,7 @@ MATRIX_UNIT = Family(
 )
 #: Kinds that run, by the words of ``--arithmetic``.
 FAMILIES: Registry[Family] = Registry(
-    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, TORCH, STRUCTURED, MATRIX_UNIT), name=lambda family: family.word
+    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, MATRIX_UNIT, TORCH, STRUCTURED), name=lambda family: family.word
 )
 
 BALL = Family("ball", "ball", "real", "verify.certificates:BallArithmetic", "verify.certificates.BallArithmetic")

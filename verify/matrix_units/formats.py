@@ -103,7 +103,9 @@ class InputFormat:
         """
         bits = values.view(np.int32) & 0x7FFFFFFF
         exponents = np.maximum((bits >> 23) - 127, self.min_exponent)
-        return Decoded(values.astype(np.float64), np.where(bits == 0, NO_EXPONENT, exponents))
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            numbers = values.astype(np.float64)
+        return Decoded(numbers, np.where(bits == 0, NO_EXPONENT, exponents))
 
     def _held(self, values: Singles, found: Decoded) -> Flags:
         # The last place of a number with exponent e is 2^(e-p+1). Zero's exponent scales zero to zero.
@@ -115,7 +117,7 @@ class InputFormat:
             held |= np.isinf(found.values)
         if not self.signed_zero:
             held &= (values != 0) | ~np.signbit(values)
-        return held
+        return np.asarray(held)
 
 
 FP16 = InputFormat("fp16", 11, -14, 65504.0)

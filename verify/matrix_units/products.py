@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, final
 
@@ -240,7 +241,7 @@ class Products:
 
 def _distinct(rows: _Array) -> tuple[_Array, Int[np.ndarray, "batch rows"]]:
     """Return the rows that differ in any bit, and which one of them each row is."""
-    flat = np.ascontiguousarray(rows).reshape(-1, rows.shape[-1])
+    flat = np.ascontiguousarray(rows).reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
     if not flat.size:
         return flat[:1], np.zeros(rows.shape[:-1], dtype=np.int64)
     keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]

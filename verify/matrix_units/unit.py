@@ -8,7 +8,7 @@ import numpy as np
 
 from constructions.validation import check_choice, reject
 from verify.matrix_units.blocks import Block, Output
-from verify.matrix_units.formats import INPUT_FORMATS, RESULTS, Decoded, InputFormat, Singles
+from verify.matrix_units.formats import INPUT_FORMATS, NO_EXPONENT, RESULTS, Decoded, InputFormat, Singles
 from verify.matrix_units.generations import GENERATIONS
 from verify.matrix_units.generations.base import Description, Evidence
 
@@ -69,7 +69,7 @@ class MatrixUnit:
     @property
     def evidence(self) -> Evidence:
         """Why this is believed to be what the hardware does."""
-        return self.description.evidence
+        return self.description.evidence_of(self.result)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Singles:
         """Return ``c`` plus the sum of ``a`` times ``b`` along the last axis, as the unit computes it.
@@ -95,21 +95,52 @@ class MatrixUnit:
                 reject(name, "an axis of products", value)
         length = left.values.shape[-1]
         if right.values.shape[-1] != length:
-            reject("b", f"{length} products along its last axis, as many as a", right.values.shape)
+            reject("b", f"{length} numbers along its last axis, as many as a", right.values.shape)
         try:
             shape = np.broadcast_shapes(left.values.shape[:-1], right.values.shape[:-1], c.shape)
         except ValueError:
             reject("c", f"a shape that goes with {left.values.shape} and {right.values.shape}", c.shape)
+        total = np.array(np.broadcast_to(c, shape), ndmin=1)
+        left, right = (_aligned(found, total.ndim) for found in (left, right))
         with np.errstate(all="ignore"):
-            return self._added(left, right, np.broadcast_to(c, shape))
+            step = max(1, _AT_A_TIME * total.shape[0] // (total.size * self.block.products or 1))
+            for start in range(0, total.shape[0], step):
+                rows = slice(start, start + step)
+                total[rows] = self._added(_rows_of(left, rows), _rows_of(right, rows), total[rows])
+        return np.where(np.isnan(total), self.output.result.nan, total).reshape(shape)
 
     def _added(self, a: Decoded, b: Decoded, c: Singles) -> Singles:
-        total = c
-        for start in range(0, a.values.shape[-1], self.block.products):
-            total = self.block.add(self._block_of(a, start), self._block_of(b, start), total, self.output)
-        return np.where(np.isnan(total), self.output.result.nan, total)
+        """Return the chain of blocks; K is axis 0 of the factors."""
+        for start in range(0, len(a.values), self.block.products):
+            end = start + self.block.products
+            one, other = (
+                _filled(Decoded(x.values[start:end], x.exponents[start:end]), self.block.products) for x in (a, b)
+            )
+            c = self.block.add(one, other, c, self.output)
+        return c
 
-    def _block_of(self, found: Decoded, start: int) -> Decoded:
-        end = start + self.block.products
-        values, exponents = (np.moveaxis(part[..., start:end], -1, 0) for part in found)
-        return Decoded(values, exponents)
+
+def _aligned(found: Decoded, axes: int) -> Decoded:
+    """Return numbers with as many axes before that of the products as the rows have."""
+    shape = (1,) * (axes + 1 - found.values.ndim) + found.values.shape
+    return Decoded(found.values.reshape(shape), found.exponents.reshape(shape))
+
+
+def _rows_of(found: Decoded, rows: slice) -> Decoded:
+    """Return some rows, products first: sums along the first axis are the fast ones."""
+    values, exponents = (
+        np.ascontiguousarray(np.moveaxis(part if len(part) == 1 else part[rows], -1, 0)) for part in found
+    )
+    return Decoded(values, exponents)
+
+
+def _filled(found: Decoded, products: int) -> Decoded:
+    """Return a block filled with zeros."""
+    missing = products - len(found.values)
+    if missing == 0:
+        return found
+    zeros = (missing, *found.values.shape[1:])
+    return Decoded(
+        np.concatenate([found.values, np.zeros(zeros)]),
+        np.concatenate([found.exponents, np.full(zeros, NO_EXPONENT, dtype=np.int32)]),
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from constructions.validation import InvalidArgument
+from constructions.validation import reject
 from verify.matrix_units.blocks.base import Block, Output
 from verify.matrix_units.formats import Decoded, Singles, rounded
 
@@ -33,8 +33,9 @@ class AlignedBlock(Block):
         exponent. So the maximum may take ``zero_exponent`` in always, and zeros that fill up a block change nothing.
         """
         for output in self.outputs:
-            if output.zero_exponent is None or output.zero_exponent > output.result.format.min_exponent:
-                raise InvalidArgument(f"zero_exponent: expected at most the least of {output.result.name}")
+            least = output.result.format.min_exponent
+            if output.zero_exponent is None or output.zero_exponent > least:
+                reject("zero_exponent", f"an exponent <= {least}", output.zero_exponent)
 
     def add(self, a: Decoded, b: Decoded, c: Singles, output: Output) -> Singles:
         """Return the next accumulator; a negative zero becomes positive."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from verify.matrix_units.blocks import Block
 from verify.matrix_units.formats import InputFormat
@@ -14,9 +14,9 @@ class Evidence:
     """Why a block is believed to be the hardware's.
 
     Attributes:
-        kind: ``recorded`` where results of the hardware agree with it; ``code`` where another simulator's code alone
-            says so; ``open`` where recorded results differ from it.
-        note: what was recorded and what was not, in a sentence.
+        kind: ``recorded`` where results of the hardware agree with it, to the last bit; ``code`` where another
+            simulator's code alone says so.
+        note: what was recorded, and what was not.
 
     """
 
@@ -32,12 +32,18 @@ class Description:
         values: the numbers that the factors can be.
         block: how a step adds.
         evidence: why this is believed.
+        apart: the evidence for the results that have their own, by the words for them.
 
     """
 
     values: InputFormat
     block: Block
     evidence: Evidence
+    apart: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def evidence_of(self, result: str) -> Evidence:
+        """Return why the block is believed with that result."""
+        return self.apart.get(result, self.evidence)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from verify.matrix_units.generations.base import Description, Evidence, Generati
 
 _OUTPUTS = (Output(FP32_RESULT, 24, to_nearest=True),)
 _CODE = Evidence("code", "no products of such a device were recorded")
+
 CDNA2 = Generation(
     "cdna2",
     "AMD CDNA 2 (MI210, MI250)",

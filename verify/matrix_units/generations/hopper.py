@@ -6,8 +6,11 @@ from verify.matrix_units.formats import BF16, E4M3, E5M2, FP16, TF32
 from verify.matrix_units.generations.base import Description, Evidence, Generation
 from verify.matrix_units.generations.nvidia import aligned
 
-#: Sums of fp8 products are cut at 13 bits, and so is a float32 result.
-_FP8 = Evidence("recorded", "2,500 products of an H100 and of an H200 for each result")
+_BOTH = "2,500 sums of an H100 and of an H200"
+# Sums of fp8 products are cut at 13 bits, and so is a float32 result. These devices have no fp8 mma.sync: it runs as
+# two fp16 instructions and an addition, so the float16 results recorded through it say nothing about this block.
+_FP8 = Evidence("recorded", f"{_BOTH} with c = 0, and 3,840 library products of another H200")
+_FP8_APART = {"fp16": Evidence("code", "the recorded results come from fp16 instructions")}
 HOPPER = Generation(
     "hopper",
     "NVIDIA Hopper (H100, H200)",
@@ -15,16 +18,16 @@ HOPPER = Generation(
         "fp16": Description(
             FP16,
             aligned(16, 25, 7, half=True),
-            Evidence("recorded", "2,500 products of an H100 and of an H200 for each result"),
+            Evidence("recorded", f"{_BOTH} for each result, and 153,600 of another H200 for fp32"),
         ),
-        "bf16": Description(BF16, aligned(16, 25, 7), Evidence("recorded", "2,500 products of an H100 and of an H200")),
+        "bf16": Description(BF16, aligned(16, 25, 7), Evidence("recorded", f"{_BOTH}, and 153,600 of another H200")),
         "tf32": Description(
             TF32,
             aligned(8, 25, 7),
-            Evidence("recorded", "2,500 products of 4 factors of an H100 and of an H200; none of 8 factors"),
+            Evidence("recorded", f"{_BOTH} of 4 products each, and 153,600 of 8 products of another H200"),
         ),
-        "fp8-e4m3": Description(E4M3, aligned(32, 13, 7, kept_bits=14, half=True), _FP8),
-        "fp8-e5m2": Description(E5M2, aligned(32, 13, 7, kept_bits=14, half=True), _FP8),
+        "fp8-e4m3": Description(E4M3, aligned(32, 13, 7, kept_bits=14, half=True), _FP8, _FP8_APART),
+        "fp8-e5m2": Description(E5M2, aligned(32, 13, 7, kept_bits=14, half=True), _FP8, _FP8_APART),
     },
     capabilities=("9.0",),
 )

@@ -11,6 +11,8 @@ def aligned(
 ) -> AlignedBlock:
     """Return a tensor core's block.
 
+    A float32 result is rounded toward zero, a float16 result to nearest.
+
     Args:
         products: L.
         fraction_bits: F.

@@ -11,7 +11,7 @@ TURING = Generation(
     "NVIDIA Turing (T4)",
     {
         "fp16": Description(
-            FP16, aligned(8, 24, 6, half=True), Evidence("code", "no products of a Turing device were recorded")
+            FP16, aligned(8, 24, 6, half=True), Evidence("code", "no products of such a device were recorded")
         ),
     },
     capabilities=("7.5",),

@@ -11,7 +11,7 @@ VOLTA = Generation(
     "NVIDIA Volta (V100)",
     {
         "fp16": Description(
-            FP16, aligned(4, 23, 5, half=True), Evidence("recorded", "2,500 products of a V100 for each result")
+            FP16, aligned(4, 23, 5, half=True), Evidence("recorded", "2,500 sums of a V100 for each result")
         ),
     },
     capabilities=("7.0", "7.2"),
