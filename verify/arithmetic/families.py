@@ -13,6 +13,8 @@ from verify.arithmetic.spec import Family, Number, Option, Setting, Spec
 _KERNELS = "arithmetic: expected torch with --bias or --tf32-factors, which choose its kernels"
 _FLOATS = "arithmetic: expected rounded with tf32 or products, which say how floats are rounded"
 
+_EXPONENTS = "arithmetic: expected rounded with exp, which says how softmax takes its exponents"
+
 _BIAS = Option("bias", "linear", _KERNELS, {"separate": "separate", "fma": "fma"})
 _TF32_FACTORS = Option("tf32_factors", default=False, refusal=_KERNELS, shown={True: "tf32-factors"})
 #: The refusal of TF32, and the words in a name that allow it.
@@ -85,7 +87,11 @@ ROUNDED = Family(
     "verify.certificates:RoundedArithmetic.of",
     "verify.certificates.RoundedArithmetic.of",
     _ALL,
-    options=(Option("products", "either", _FLOATS), Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32)),
+    options=(
+        Option("products", "either", _FLOATS),
+        Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32),
+        Option("exp", "library", _EXPONENTS),
+    ),
 )
 #: Kinds that enclose, by the words of ``certify --arithmetic``.
 ENCLOSING: Registry[Family] = Registry("arithmetic", (BALL, ROUNDED), name=lambda family: family.word)

@@ -9,6 +9,7 @@ import typer
 
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
+from verify.certificates.floats.exponentials import exp_summaries
 from verify.certificates.floats.rounding import summaries
 from verify.cli import options
 from verify.cli.groups import register as register_commands
@@ -37,6 +38,7 @@ def certify(
         ),
     ] = "either",
     tf32: options.Tf32 = False,
+    exp: Annotated[str, typer.Option("--exp", help=f"how softmax takes its exponents: {exp_summaries()}")] = "library",
     exact: Annotated[
         bool, typer.Option("--bit-exact", help="certify that nothing rounds at all, instead of the tokens")
     ] = False,
@@ -48,7 +50,7 @@ def certify(
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
-    request = asked.request(certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32))
+    request = asked.request(certificate_arithmetic(arithmetic, dtype, products=products, tf32=tf32, exp=exp))
     construction = request.construction
     if exact:
         if request.arithmetic.fmt is None:

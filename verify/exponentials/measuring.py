@@ -54,7 +54,7 @@ def measure(
     _check_device(device)
     from verify.exponentials.blocks import Blocks  # noqa: PLC0415 # as above
 
-    place = place_of(device)
+    place = place_of(device, FUNCTIONS[function].home)
     blocks = Blocks.of(FUNCTIONS[function], fmt, device, _CHUNKS.get(place["device"], _LARGE_CHUNK))
     total = blocks.patterns
     if patterns is not None:

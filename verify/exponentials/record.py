@@ -20,7 +20,7 @@ from verify.files.atomic import read_json
 #: Where records are committed.
 EVIDENCE = Path(proofs.__file__).parent / "evidence"
 #: The modules that findings depend on: another digest is another measurement.
-_SOURCES = ("blocks", "findings", "functions", "reference")
+_SOURCES = tuple(f"verify.exponentials.{name}" for name in ("blocks", "findings", "reference", "functions.base"))
 #: How the names of the processor's vector instructions begin.
 _VECTORS = ("sse", "ssse", "avx", "fma", "amx", "asimd", "sve", "neon")
 
@@ -110,11 +110,17 @@ class Record:
         )
 
 
-def sources_sha256() -> str:
-    """Return the digest of the modules that findings depend on, without their docstrings and comments."""
+def sources_sha256(home: str) -> str:
+    """Return the digest of the modules that findings depend on, without their docstrings and comments.
+
+    Args:
+        home: the module that the function is made in.
+
+    """
     digest = hashlib.sha256()
-    for name in _SOURCES:
-        digest.update("\n".join(_code(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))).encode())
+    for name in (*_SOURCES, home):
+        path = Path(__file__).parents[2].joinpath(*name.split(".")).with_suffix(".py")
+        digest.update("\n".join(_code(path.read_text(encoding="utf-8"))).encode())
     return digest.hexdigest()
 
 
@@ -129,17 +135,18 @@ def _code(source: str) -> list[str]:
     return [line for at, line in lines if at not in said and line.strip() and not line.lstrip().startswith("#")]
 
 
-def place_of(device: str) -> dict[str, Any]:
+def place_of(device: str, home: str) -> dict[str, Any]:
     """Return what a measurement on a device depends on.
 
     Args:
         device: as torch names it, such as ``cpu`` or ``cuda``.
+        home: the module that the function is made in.
 
     """
     import torch  # noqa: PLC0415 # torch takes seconds to import
 
     kind = torch.device(device).type
-    found: dict[str, Any] = {"device": kind, "torch": version("torch"), "sources": sources_sha256()}
+    found: dict[str, Any] = {"device": kind, "torch": version("torch"), "sources": sources_sha256(home)}
     if kind == "cuda":
         return found | {
             "name": torch.cuda.get_device_name(device),

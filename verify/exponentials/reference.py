@@ -142,7 +142,7 @@ def ball_errors(base: str, fmt: Format, argument: float, computed: float) -> tup
     Args:
         base: ``e`` or ``2``.
         fmt: the format.
-        argument: a finite number.
+        argument: a number, minus infinity too.
         computed: the value; infinity stands for the power of 2 above the largest number.
 
     Example:
@@ -154,13 +154,10 @@ def ball_errors(base: str, fmt: Format, argument: float, computed: float) -> tup
     before = flint.ctx.prec
     flint.ctx.prec = _BITS
     try:
-        power = flint.arb(argument) if base == "2" else flint.arb(argument) / flint.arb(2).log()
-        binade = power.floor().unique_fmpz()
-        if binade is None:
-            raise ArithmeticError(f"{argument}: {_BITS} bits do not decide the binade")
-        unit = flint.arb(2) ** (max(int(binade), fmt.min_exponent) - fmt.precision + 1)
+        true, binade = _true(base, argument)
+        unit = flint.arb(2) ** (max(binade, fmt.min_exponent) - fmt.precision + 1)
         value = flint.arb(2) ** (fmt.max_exponent + 1) if computed == float("inf") else flint.arb(computed)
-        error = abs(value - _power(base, flint.arb(argument))) / unit
+        error = abs(value - true) / unit
         low, high = float(error.lower()), float(error.upper())
         # the nearest floats of the ends: bounds where they are the ends, and else the next ones are
         return (
@@ -169,6 +166,19 @@ def ball_errors(base: str, fmt: Format, argument: float, computed: float) -> tup
         )
     finally:
         flint.ctx.prec = before
+
+
+def _true(base: str, argument: float) -> tuple[Any, int]:
+    """Return a ball that holds the true value, and the exponent of its binade, or a larger one below all formats."""
+    end = BASES[base]
+    if argument < -end:
+        most = _power(base, flint.arb(-end))
+        return flint.arb(0).union(most), -end
+    power = flint.arb(argument) if base == "2" else flint.arb(argument) / flint.arb(2).log()
+    binade = power.floor().unique_fmpz()
+    if binade is None:
+        raise ArithmeticError(f"{argument}: {_BITS} bits do not decide the binade")
+    return _power(base, flint.arb(argument)), int(binade)
 
 
 def _power(base: str, exponent: Any) -> Any:

@@ -61,13 +61,17 @@ class RoundedArithmetic(
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         super().__init__(kernel)
-        self.spec = ROUNDED.spec(kernel.fmt.name, self.device, {"products": kernel.products, "tf32": kernel.tf32})
+        self.spec = ROUNDED.spec(
+            kernel.fmt.name, self.device, {"products": kernel.products, "tf32": kernel.tf32, "exp": kernel.exp}
+        )
         self.name = self.spec.name
 
     @classmethod
-    def of(cls, dtype: str = "float32", *, products: str = "either", tf32: bool = False) -> RoundedArithmetic:
+    def of(
+        cls, dtype: str = "float32", *, products: str = "either", tf32: bool = False, exp: str = "library"
+    ) -> RoundedArithmetic:
         """Return the bounds of the kernels of a format; see :class:`~verify.certificates.floats.kernel.Kernel`."""
-        return cls(Kernel(get_format(dtype), products, tf32))
+        return cls(Kernel(get_format(dtype), products, tf32, exp))
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
@@ -215,7 +219,8 @@ class RoundedArithmetic(
         found = self.box(low, high, grids, exact=whole and attention.exact and values.exact)
         # a weight of 0 does not hide what is not finite
         found = tainted(found, unbounded(attention, along=-1))
-        return tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
+        found = tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
+        return self.kernel.exponential.mixed(self, found, values)
 
     def total(self, parts: Sequence[Box]) -> Box:
         """Return the sum of the heads' outputs, in any order."""

@@ -12,7 +12,8 @@ ASSUMED of every kernel (a verdict prints the order of sums, the error of ``exp`
 - softmax takes the largest exponent off, and divides by the sum or multiplies by its reciprocal;
 - ``exp(0)`` is 1; ``exp`` is right within :data:`EXP_ULPS` units in the last place, and 0 where the true value is below
   half of the smallest number above 0. IEEE 754 does not say this of a library's ``exp``; ``exp_errors`` in
-  :mod:`verify.certificates.floats.exp_error` measures it for the torch and numpy at hand.
+  :mod:`verify.certificates.floats.exp_error` measures it for the torch and numpy at hand, and ``prefixproof exp`` on
+  every number. :attr:`Kernel.exp` may say otherwise of softmax.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from fractions import Fraction
 from functools import cached_property
 
 from constructions.formats import Format
+from verify.certificates.floats.exponentials import Exponential, exponential_of
 from verify.certificates.floats.rounding import rounding_of
 from verify.certificates.floats.rounding.base import Rounding, accumulator_of, smallest_of
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
-#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch stays below 0.6 in all four formats.
+#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch's own stay below 1.
 EXP_ULPS = 3
 
 #: The word of a kind of rounding, see :mod:`verify.certificates.floats.rounding`.
@@ -42,6 +44,8 @@ class Kernel:
         products: how products and a bias are added: the word of a kind of :data:`ORDERS`.
         tf32: whether the factors of float32 products may be rounded to TF32, to either neighbour, and sums of products
             truncated instead of rounded, as tensor cores do.
+        exp: how softmax takes its exponents: the word of a kind of
+            :data:`~verify.certificates.floats.exponentials.EXPONENTIALS`.
 
     Example:
         >>> from constructions import FORMATS
@@ -53,14 +57,21 @@ class Kernel:
     fmt: Format
     products: Products = "either"
     tf32: bool = False
+    exp: str = "library"
 
     def __post_init__(self) -> None:
         self.rounding  # noqa: B018 # refuses what there is not
+        self.exponential  # noqa: B018 # the same
 
     @cached_property
     def rounding(self) -> Rounding:
         """The assumption about sums of products."""
         return rounding_of(self.fmt, self.products, tf32=self.tf32)
+
+    @cached_property
+    def exponential(self) -> Exponential:
+        """The assumption about the exponents of softmax."""
+        return exponential_of(self.fmt, self.exp)
 
     @property
     def accumulator(self) -> Format | None:
@@ -85,4 +96,4 @@ class Kernel:
     def assumptions(self) -> str:
         """Return in a line what is assumed of the kernels."""
         order = self.rounding.sentence()
-        return f"assumed: IEEE rounding, {order}; exp right within {EXP_ULPS} units in the last place"
+        return f"assumed: IEEE rounding, {order}; {self.exponential.sentence(EXP_ULPS)}"
