@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
+.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs gpu clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -48,6 +48,10 @@ types: $(VENV)/installed
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
 	$(BIN)/python -m pytest -n 2 -q -m 'heavy or not heavy' tests/docs
+
+# Everything that wants a GPU, within ten minutes, into a folder that is committed; see docs/how-to/gpu-evidence.md.
+gpu: $(VENV)/installed-extras
+	$(BIN)/prefixproof gpu-evidence --out 'proofs/evidence/{device}'
 
 figures: $(VENV)/installed
 	$(BIN)/python -m docs.figures.draw
