@@ -75,6 +75,8 @@ class Throughput(Step):
 
     def judge(self, data: Data) -> Judgement:
         """Every sequence must be right; how fast they are is a finding."""
+        if not data:
+            raise ValueError("nothing was measured")
         if "batches" not in data:
             return Judgement(None, ", ".join(f"{name} {_short(value)}" for name, value in data.items()))
         best = max(data["batches"].values(), key=lambda row: float(row["sequences a second"]))
