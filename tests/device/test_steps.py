@@ -92,7 +92,7 @@ def test_a_step_does_all_that_a_processor_can(name: str) -> None:
 def test_data_of_nothing_are_not_judged(name: str) -> None:
     if name == "device":
         pytest.skip("its data are findings of any kind")
-    with pytest.raises((KeyError, ValueError, TypeError)):  # noqa: PT011 # whatever it is, such data are broken
+    with pytest.raises((KeyError, ValueError, TypeError)):  # whatever it is, such data are broken
         STEPS[name].judge({})
 
 
