@@ -100,6 +100,9 @@ def _all_orders(call: Call) -> Iterator[Order]:
         yield Order("one ascending chain from the bias", bias_first=True)
     for size in (4, 8, 16, 32, 64, 128, 256):
         yield Order(f"slices of {size}, added up in float32", slice_size=size)
+    if call.format == TF32.name:  # K = 2048 on an H200: parts that are multiples of 32, here of 96
+        for size in (96, 160, 192):
+            yield Order(f"slices of {size}, added up in float32", slice_size=size)
     for split in (2, 3, 4, 8):
         yield Order(f"{split} parts of whole blocks, added up in float32", split=split)
     if call.format == TF32.name:

@@ -11,6 +11,7 @@ from verify.device.steps.compiled import CompiledPrograms
 from verify.device.steps.exp import Exponentials
 from verify.device.steps.facts import Facts
 from verify.device.steps.graphs import Graphs
+from verify.device.steps.instructions import Instructions
 from verify.device.steps.matrix_unit import UnitOfDevice
 from verify.device.steps.throughput import Throughput
 from verify.device.steps.verdicts import Verdicts
@@ -23,6 +24,7 @@ STEPS: Registry[Step] = Registry(
         Verdicts(),
         Attention(),
         Graphs(),
+        Instructions(),
         UnitOfDevice(),
         Batches(),
         Certificates(),
