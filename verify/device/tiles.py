@@ -61,7 +61,8 @@ class _Drawing:
         """Return numbers of both signs with exponents from ``low`` to ``high``, and all bits of a format."""
         bits = 1 << (fmt.precision - 1)
         parts = np.ldexp(1 + self.rng.integers(0, bits, shape) / bits, self.rng.integers(low, high + 1, shape))
-        return parts * self.rng.choice([-1.0, 1.0], shape)
+        found: _Doubles = parts * self.rng.choice([-1.0, 1.0], shape)
+        return found
 
     def factors(self, low: int, high: int) -> tuple[_Doubles, _Doubles]:
         """Return factors with exponents from ``low`` to ``high``."""
@@ -79,7 +80,7 @@ class _Drawing:
         whole = np.where(exponents < least, 0.0, 1.0) + np.ldexp(parts.astype(np.float64), 1 - fmt.precision)
         found = np.ldexp(whole, np.maximum(exponents, least))
         found = np.where(exponents < most, found, np.where(parts == 0, np.inf, np.nan))
-        return np.copysign(found, self.rng.choice([-1.0, 1.0], shape))
+        return np.asarray(np.copysign(found, self.rng.choice([-1.0, 1.0], shape)))
 
     def special(self, values: _Doubles, share: float) -> _Doubles:
         """Return numbers of which about a share is infinite, undefined or a zero of either sign."""
@@ -89,7 +90,7 @@ class _Drawing:
 
     def zeros(self, shape: _Shape) -> _Doubles:
         """Return zeros of both signs."""
-        return self.rng.choice([-0.0, 0.0], shape)
+        return np.asarray(self.rng.choice([-0.0, 0.0], shape))
 
 
 _Parts = tuple[_Doubles, _Doubles, _Doubles]

@@ -29,6 +29,11 @@ class Instructions(Step):
     #: Tiles of 128 sums of each kind.
     tiles: ClassVar[Mapping[str, int]] = MappingProxyType({"full": 300, "tiny": 8})
 
+    @property
+    def file(self) -> str:
+        """The file of the matrix unit."""
+        return "matrix-unit.json"
+
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each instruction."""
         import torch  # noqa: PLC0415 # torch takes seconds to import
