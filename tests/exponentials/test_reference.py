@@ -72,7 +72,7 @@ def _differences(reference: Reference, arguments: torch.Tensor) -> list[float]:
 
 
 def test_errors_are_within_the_allowance_and_reach_for_it(reference: Reference) -> None:
-    found = _differences(reference, _drawn(reference.base, 4_000))
+    found = _differences(reference, _drawn(reference.base, 2_000))
     # half of the table's share: it is u of a number just above a power of 2 alone, whose unit is twice as large
     assert 0.4 < max(found) <= 1
 
@@ -94,7 +94,7 @@ def test_a_polynomial_one_degree_shorter_is_beyond_the_allowance(reference: Refe
 def test_no_number_is_as_near_to_a_power_of_two_as_the_reference_is_off(base: str) -> None:
     """Of the neighbours of every ``n ln 2`` in float32, which holds the numbers of the other formats as well."""
     with ball_precision():
-        for power in range(-200, 200):
+        for power in range(-155, 132):
             exact = flint.arb(power) * (1 if base == "2" else flint.arb(2).log())
             nearest = np.float32(float(exact.mid()))
             for argument in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -68,15 +69,14 @@ class Record:
 
         """
         found, worst = self.findings, self.findings.worst
-        if worst.at is None:
-            return [f"{self.function}: nothing was measured"]
         size = f"at least {worst.low:.6f} and at most {worst.high:.6f} units in the last place"
+        place = "" if worst.at is None else f", at {worst.at!r} ({worst.at.hex()})"
         counts = {name: count for name, count in found.counts.items() if count and name not in {"arguments", "nan"}}
         done = "all" if self.complete else f"the first {self.patterns:,}"
         return [
             f"{self.function} of {self.dtype} by {self.where}: {done} bit patterns,"
             f" {found.counts['arguments']:,} numbers",
-            f"worst error: {size}, at {worst.at!r} ({worst.at.hex()})",
+            f"worst error: {size}{place}",
             *(f"errors above {threshold}: {count:,}" for threshold, count in found.above.items() if count),
             *(f"{name}: {count:,}" for name, count in counts.items()),
             *(f"{name}, other values: {count:,}, measured too" for name, count in found.ways.items()),
@@ -209,7 +209,7 @@ def cited(dtype: str, ulps: float, found: Iterable[Record] | None = None) -> str
         if record.function in _OF_SOFTMAX:
             places.setdefault(record.where, []).append(record)
     shown = [
-        f"{max(record.findings.worst.high for record in there):.2f} by {where}"
+        f"{math.ceil(100 * max(record.findings.worst.high for record in there)) / 100:.2f} by {where}"
         for where, there in places.items()
         if {record.function for record in there} == set(_OF_SOFTMAX) and all(record.within(ulps) for record in there)
     ]
