@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Each worker has half of the tests, modules in one piece, and takes over some of the other's when it is done.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
+.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs gpu clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -52,6 +52,10 @@ types: $(VENV)/installed
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
 	$(PYTEST) -m 'heavy or not heavy' tests/docs
+
+# Everything that wants a GPU, within ten minutes, into a folder that is committed; see docs/how-to/gpu-evidence.md.
+gpu: $(VENV)/installed-extras
+	$(BIN)/prefixproof gpu-evidence --out 'proofs/evidence/{device}'
 
 figures: $(VENV)/installed
 	$(BIN)/python -m docs.figures.draw
