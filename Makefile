@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Seconds of timing noise come from threads that fight over two cores; one thread each is faster here.
 export OMP_NUM_THREADS ?= 1
+# Bytecode is kept, whatever the environment says: tests start many processes, each of which would compile every module.
+export PYTHONDONTWRITEBYTECODE :=
+# Each worker has half of the tests, modules in one piece, and takes over some of the other's when it is done.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 .PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
 
@@ -12,18 +16,18 @@ verify: $(VENV)/installed
 	$(BIN)/prefixproof generate "I love transformers!"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 -q
+	$(PYTEST)
 
 # Stock Hugging Face classes, exports and TransformerLens: their libraries are installed here, and for nothing else.
 test-extras: $(VENV)/installed-extras
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and not heavy'
+	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and not heavy'
 
 test-extras-heavy: $(VENV)/installed-extras
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 -q -m 'extras and heavy and not long'
+	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and heavy and not long'
 
 # Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants.
 test-heavy: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 -q -m 'heavy and not extras'
+	$(PYTEST) -m 'heavy and not extras'
 
 # Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and the longest tables of mutants. Those that need
 # the extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'
@@ -47,7 +51,7 @@ types: $(VENV)/installed
 # The site, in build/docs: every warning is an error, and every page runs, the slow ones too.
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
-	$(BIN)/python -m pytest -n 2 -q -m 'heavy or not heavy' tests/docs
+	$(PYTEST) -m 'heavy or not heavy' tests/docs
 
 figures: $(VENV)/installed
 	$(BIN)/python -m docs.figures.draw

@@ -20,7 +20,7 @@ ORDER = (
     "verify.extras",  # optional libraries
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
-    "verify.matrix_units",  # sums of products as hardware computes them
+    "verify.matrix_units",  # the exact arithmetic of matrix units
     "verify.arithmetic",
     "verify.running",
     "verify.backends",

@@ -1,4 +1,4 @@
-"""The common part of the theorems in a residual stream: what is fetched, and how the selected number is decoded."""
+"""The common part of the theorems in a residual stream: it fetches the numbers, selects one and decodes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from constructions.temperature import Softmax, Temperature
 from constructions.transformer import Transformer
 from constructions.validation import InvalidArgument, TokenArray, check_choice, check_flag, check_integer, reject
 
-#: Twice the numbers of a construction of the largest size, and what comes beside them, is below it.
+#: Above the smallest width at every accepted size: that is twice the numbers, and a few coordinates more.
 _LARGEST_WIDTH = 4 * LARGEST_SIZE
 
 
@@ -96,7 +96,7 @@ class ResidualConstruction(Construction):
         if self.depth is not None:
             check_integer("depth", self.depth, len(self.design.arrangement.placed(self._mlps)))
 
-    # what a theorem says --------------------------------------------------------------------------------------------
+    # given by a theorem ---------------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -106,24 +106,24 @@ class ResidualConstruction(Construction):
     @property
     @abstractmethod
     def counted(self) -> bool:
-        """Whether the place of the number to select is told by a count."""
+        """Whether a count of the tokens so far says which number to select."""
 
     @property
     @abstractmethod
     def token_rows(self) -> Columns:
-        """What the embedding of each token holds: for a block of the stream a matrix with ``V`` columns."""
+        """The embeddings of the tokens: for each block that is not 0 a matrix with ``V`` columns."""
 
     @property
     @abstractmethod
     def position_rows(self) -> Columns:
-        """What the learned vector of each position holds: for a block of the stream a matrix with a column for each."""
+        """The learned vectors: for each block that is not 0 a matrix with a column for each position."""
 
     @property
     @abstractmethod
     def virtual_ones(self) -> tuple[str, ...]:
         """The blocks that are 1 in the row of the virtual token, once if a block has several coordinates."""
 
-    # what follows ---------------------------------------------------------------------------------------------------
+    # derived from it ------------------------------------------------------------------------------------------------
 
     @final
     @cached_property
@@ -161,7 +161,7 @@ class ResidualConstruction(Construction):
     @final
     @cached_property
     def fetched(self) -> Fetched:
-        """What is known of the rows, for the masks and the gains."""
+        """The known facts about the rows, from which the masks and the gains follow."""
         norm, layout = self.design.norm, self.layout
         first = layout.virtual + layout.user - 1
         # a place and the 1 of a content row; or that 1 and a count, which is below 1
@@ -228,7 +228,7 @@ class ResidualConstruction(Construction):
         return found
 
     def encode(self, targets: TokenArray) -> Ratios:
-        """Return ``s_j = y_j / V``, and 1 where no learned position says it: shape ``(batch, 1, width)``."""
+        """Return ``s_j = y_j / V``, and the ones that no learned position adds: shape ``(batch, 1, width)``."""
         rest = np.zeros((len(targets), self.fetched.width - self.fetched.numbers), dtype=np.int64)
         if not self.design.learned_positions:
             for name in self.virtual_ones:

@@ -1,4 +1,4 @@
-"""Pre-norm blocks around a residual stream: what an MLP reads and writes, and how the blocks follow each other."""
+"""Pre-norm blocks around a residual stream: the reads and writes of an MLP, and the order of the layers."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from constructions.stream import Stream
 #: ``(written block, read block)`` and the matrix between them, as :meth:`Stream.reads` takes it.
 Parts = Mapping[tuple[str, str], MatrixExpr]
 
-#: A 1 x 1 matrix: what one coordinate of a row of its own reads.
+#: A 1 x 1 matrix: one row that reads one coordinate.
 ONE = sp.OneMatrix(1, 1)
 
 
 def read(written: Stream, source: Stream, parts: Parts) -> MatrixExpr:
     """Return a matrix that reads ``source``, without the parts for blocks that it does not have.
 
-    A stream has a block ``zero`` where its norms take the mean off: there every row that is read after a norm takes
-    this coordinate off, so that its sum is 0 and the mean, common to all coordinates, drops out.
+    If the norms take the mean off, the stream has a block ``zero``. Every row that reads a norm then subtracts this
+    coordinate so often that the row's entries sum to 0: the mean, common to all coordinates, drops out.
     """
     return written.reads(source, {place: part for place, part in parts.items() if place[1] in source.names})
 
 
 @dataclass(frozen=True)
 class Mlp:
-    """An MLP by what it does.
+    """An MLP, described by its reads and writes.
 
     Attributes:
-        name: what it does, in a word.
+        name: a word for its purpose.
         hidden: the blocks of its hidden rows.
-        reads: what they read of the stream, after a norm; the gate's rows in a gated one.
-        writes: what the stream gets of them.
-        values: what the gates multiply; nothing in one without gates.
+        reads: from the stream to the hidden rows, after a norm; to the gates in a gated one.
+        writes: from the hidden rows to the stream.
+        values: from the stream to the numbers that the gates multiply; empty in one without gates.
 
     """
 
@@ -62,7 +62,7 @@ class Normed:
 
     Attributes:
         kind: the class of the norm.
-        eps: what is added under its root.
+        eps: added under its root.
 
     """
 
@@ -75,7 +75,7 @@ class Normed:
 
 
 class Arrangement(ABC):
-    """How attention and MLP follow each other in a block, and so in which block an MLP sees what was fetched."""
+    """The order of attention and MLP in a block, which decides in which block an MLP sees the fetched numbers."""
 
     @abstractmethod
     def placed(self, mlps: Sequence[Mlp]) -> list[Mlp | None]:
@@ -90,7 +90,7 @@ class Arrangement(ABC):
 
 @final
 class Sequential(Arrangement):
-    """The MLP sees what attention wrote in the same block."""
+    """The MLP comes after attention, and sees its output."""
 
     def placed(self, mlps: Sequence[Mlp]) -> list[Mlp | None]:
         """Return the MLPs."""

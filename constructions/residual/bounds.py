@@ -1,7 +1,7 @@
 r"""How large a mask and a gain must be, for all targets and every position: exact rational bounds.
 
 A norm gives a row of ``d`` coordinates a squared length of at most ``d``, measured from its mean where the norm takes
-it off. Everything here follows from that, from what a row is known to hold, and from the numbers of a virtual token
+it off. Everything here follows from that, from the known entries of a row, and from the numbers of a virtual token
 being between 0 and 1. Factors of norms are called ``f0`` (of the virtual token's row) and ``f`` (of a row where the
 response is read); the virtual token's numbers and its 1 arrive there as ``beta (s, 1)``.
 """
@@ -17,7 +17,7 @@ import flint
 from constructions.activations import Activation
 from constructions.formats import FORMATS
 
-#: Square roots are rounded up to a multiple of ``2^-32``, far below what an integer or a power of two can tell.
+#: Square roots are rounded up to a multiple of ``2^-32``: an upper bound, close enough for the integers made of them.
 _ROOT_BITS = 32
 #: A counted weight is a multiple of ``2^-128``, see :func:`counted_weight`.
 COUNTED_BITS = 128
@@ -60,12 +60,12 @@ def gain(activation: Activation, smallest_squared: Fraction, leaking_squared: Fr
 
     A power of two, as a product with it rounds nothing. Beyond the bend means so far that everything the activation
     leaves of numbers that it should make 0, and takes of others, is together less than half a unit roundoff of float64,
-    in units of the smallest difference of two numbers that are told apart.
+    in units of the smallest difference of two numbers.
 
     Args:
         activation: of the MLP.
-        smallest_squared: the square of the smallest magnitude of a number that is not 0, or a number below it.
-        leaking_squared: at least the square of the sum of the magnitudes of all numbers, in units of that difference.
+        smallest_squared: a lower bound of the square of the smallest magnitude of a number that is not 0.
+        leaking_squared: an upper bound of the square of the sum of all magnitudes, in units of that difference.
 
     """
     more = math.ceil(root_above(leaking_squared)).bit_length()  # 2^more is above it
@@ -77,13 +77,13 @@ def gain(activation: Activation, smallest_squared: Fraction, leaking_squared: Fr
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is known of the virtual token's row, and of the rows where the response is read.
+    """The known facts about the virtual token's row, and about the rows where the response is read.
 
     Attributes:
         width: ``d``, coordinates of a row.
         numbers: ``n``, how many of them are the virtual token's numbers, each from 0 to below 1.
         ones: how many of the other coordinates of the virtual token's row are 1; the rest are 0.
-        squares: at most the sum of the squares that a row holds beside ``beta (s, 1)``, where the response is read.
+        squares: an upper bound of the other squares' sum in a row where the response is read, beside ``beta (s, 1)``.
         first: the first position where it is read; 0 is the virtual token's own.
         last: the last one.
         eps: of the norm.
@@ -102,7 +102,7 @@ class Fetched:
 
     @property
     def own(self) -> int:
-        """1 if the response is read at the virtual token too, whose row holds ``(s, 1)`` beside what is fetched."""
+        """1 if the response is read at the virtual token too: that row holds ``(s, 1)`` beside the fetched values."""
         return int(self.first == 0)
 
     @property
@@ -111,7 +111,7 @@ class Fetched:
         return self.width - self.numbers - self.ones
 
     def largest_squared(self, ones: int) -> Fraction:
-        r"""Return at most ``f0^2`` where ``a`` coordinates are 1 and ``b`` are 0: ``d (1/a + 1/b)``.
+        r"""Return an upper bound of ``f0^2`` where ``a`` coordinates are 1 and ``b`` are 0: ``d (1/a + 1/b)``.
 
         Whatever the mean ``m`` is, the squares of these alone sum to ``a (1-m)^2 + b m^2 >= ab/(a+b)``, and with
         ``f0^2`` to at most ``d``. Without a mean they sum to ``a``.
@@ -124,7 +124,7 @@ class Fetched:
 
     @property
     def length_squared(self) -> Fraction:
-        r"""At most ``f0^2 (|s|^2 + 1)``: ``d`` without a mean, ``d^2/b`` with one, and ``b`` coordinates that are 0.
+        r"""An upper bound of ``f0^2 (|s|^2 + 1)``: ``d`` without a mean, ``d^2/b`` with one and ``b`` zeros.
 
         The sum ``S`` of the other ``d - b`` coordinates has ``S^2 <= (d - b) Q`` with the sum ``Q`` of their squares
         (Cauchy, Schwarz), so that taking off the mean leaves ``Q - S^2/d >= Q b/d``. It is attained if all are equal.
@@ -133,11 +133,11 @@ class Fetched:
 
     @property
     def smallest_squared(self) -> Fraction:
-        """At least ``f0^2``: no square in the row is above 1, and taking off the mean only makes their sum smaller."""
+        """A lower bound of ``f0^2``: no square in the row is above 1, and taking off the mean lowers their sum."""
         return Fraction(self.width) / (self.numbers + self.ones + self.width * self.eps)
 
     def arriving(self, position: int) -> Fraction:
-        """Return at most ``beta s_j`` at a position: the mean of what was fetched, and the row's own if it is there.
+        """Return an upper bound of ``beta s_j`` at a position: the mean of the fetched values, and the row's own value.
 
         For a given ratio of a number to the ones, ``f0 s_j`` is largest where the number is 1 as they are: one more 1.
         It is nearly attained by one number near 1, and all others at the mean.
@@ -147,15 +147,15 @@ class Fetched:
 
     @property
     def largest_share(self) -> Fraction:
-        """At most ``beta``, at every position."""
+        """An upper bound of ``beta`` at every position."""
         return self.own + root_above(self.largest_squared(self.ones)) / (self.first + 1)
 
     def share_squared(self, position: int) -> Fraction:
-        """Return at least ``beta^2`` at a position: attention is uniform, over that position and those before it."""
+        """Return a lower bound of ``beta^2`` at a position: attention is uniform over it and all before it."""
         return self.smallest_squared / (position + 1) ** 2
 
     def factor_squared(self, position: int, squares: Fraction | None = None) -> Fraction:
-        """Return at least ``f^2``, the factor of the norm where the response is read: it rises with the position.
+        """Return a lower bound of ``f^2``, where ``f`` is the norm's factor at a position: it rises with the position.
 
         ``beta |(s, 1)|`` is a share of the root of :attr:`length_squared`, and ``sqrt(n + 1)`` of the row's own if that
         is the virtual token's; the square of a sum is at most twice the sum of the squares.
@@ -168,7 +168,7 @@ class Fetched:
         return self.width / (held + arriving + self.width * self.eps)
 
     def unit_squared(self, position: int, squares: Fraction | None = None) -> Fraction:
-        r"""Return at least ``(f beta)^2``, a number of 1 where the response is read: it falls with the position.
+        r"""Return a lower bound of ``(f beta)^2``, which a 1 has become at a position: it falls with the position.
 
         ``f^2 beta^2 = d / ((K + d eps)/beta^2 + |s|^2 + 1)`` with ``K`` the other squares, which rises with ``beta``.
         """
@@ -197,11 +197,11 @@ def mask_weight(fetched: Fetched) -> int:
 def selecting_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> int:
     """Return the gain of the MLP that selects by masks: ``f beta/V`` is the smallest number, ``-f`` the largest masked.
 
-    No number is larger in magnitude than ``f M``, and the 1 not than ``f beta``.
+    The magnitude of a number is at most ``f M``, and that of the 1 at most ``f beta``.
 
     Args:
         activation: of the MLP.
-        fetched: what arrives.
+        fetched: the known facts about the rows.
         vocab_size: ``V``.
 
     """
@@ -220,7 +220,7 @@ def stepping_gain(activation: Activation, fetched: Fetched, vocab_size: int) -> 
 
     Args:
         activation: of the gates.
-        fetched: what arrives.
+        fetched: the known facts about the rows.
         vocab_size: ``V``.
 
     """

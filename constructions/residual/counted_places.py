@@ -1,4 +1,4 @@
-r"""How large masks and gains must be where an MLP tells counted places apart by their distances.
+r"""How large masks and gains must be where positions are counted and an MLP selects the place at distance 0.
 
 At position ``q`` that MLP writes ``-f_1 |q - q_j|/(q + 1)`` for every place ``q_j``, with the factor ``f_1`` of the
 norm before it. The norm before the next MLP has another factor, ``f_2``, of a row that holds these distances too.
@@ -14,9 +14,9 @@ from constructions.residual.bounds import Fetched, gain, root_above
 
 
 def _largest_factor_squared(fetched: Fetched) -> Fraction:
-    """Return at most ``f_1^2``: the row holds one 1 at least, and zeros in the places and in all that is written later.
+    """Return an upper bound of ``f_1^2``: the row holds a 1, and zeros wherever something is written later.
 
-    Those are the places, as many as there are numbers, and two coordinates for what is selected, and one that stays 0.
+    The zeros are in ``place``, as many as there are numbers, in ``selected``, in ``scale``, and in ``zero``.
     """
     return fetched.width * (1 + Fraction(int(fetched.centred), fetched.numbers + 3))
 
@@ -26,7 +26,7 @@ def _positions(fetched: Fetched) -> range:
 
 
 def _squares(fetched: Fetched, position: int) -> Fraction:
-    """Return at most the squares that the row holds beside what was fetched, distances included."""
+    """Return an upper bound of the squares' sum that the row holds beside the fetched numbers, distances included."""
     before, after = position - fetched.first, fetched.last - position
     steps = sum(count * (count + 1) * (2 * count + 1) // 6 for count in (before, after))  # 1 + 4 + 9 + ... on each side
     return fetched.squares + _largest_factor_squared(fetched) * Fraction(steps, (position + 1) ** 2)
@@ -44,7 +44,7 @@ def distance_mask(fetched: Fetched) -> int:
 
 
 def _leaking_squared(fetched: Fetched, vocab_size: int) -> Fraction:
-    """Return the sum of all magnitudes, as :func:`gain` takes it: a distance is at most ``f_1 N``, twice, masked."""
+    """Return an upper bound of all magnitudes' sum, as :func:`gain` takes it: two masked distances of ``f_1 N``."""
     masked = 2 * distance_mask(fetched) * fetched.numbers * root_above(_largest_factor_squared(fetched))
     return fetched.leaking_squared(max(masked, fetched.largest_share), vocab_size)
 

@@ -47,7 +47,7 @@ class Gating(Selector):
         return {GAIN: stepping_gain(self.activation, fetched, vocab_size)} if counted else {}
 
     def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
-        """Return at least ``(act(f) f beta)^2``: ``act(x) >= x/2`` for a positive ``x``, see :func:`saturated_from`."""
+        """Return a lower bound of ``(act(f) f beta)^2``: ``act(x) >= x/2`` for a positive ``x``."""
         return fetched.factor_squared(fetched.first) * fetched.unit_squared(fetched.last) / 4
 
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:

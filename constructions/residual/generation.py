@@ -26,7 +26,7 @@ class ResidualGeneration(ResidualConstruction):
     Attributes:
         vocab_size: ``V``, the number of tokens.
         context_size: ``N``, the length of the generated sequence.
-        start_token: whether one user's token, any, comes before the response, which does not depend on it.
+        start_token: whether a user's token comes before the response; it may be any, and the response ignores it.
 
     Example:
         >>> construction = ResidualGeneration(vocab_size=94, context_size=20)
@@ -72,12 +72,12 @@ class ResidualGeneration(ResidualConstruction):
 
     @property
     def counted(self) -> bool:
-        """Whether no learned vector says the position."""
+        """True for architectures without learned positions."""
         return not self.design.learned_positions
 
     @property
     def token_rows(self) -> Columns:
-        """Nothing, as a position says what to select; 1 for each token where tokens are counted."""
+        """A 1 for each token where tokens are counted; otherwise nothing: the position says which number to select."""
         return {"content": sp.OneMatrix(1, V)} if self.counted else {}
 
     @property

@@ -40,16 +40,16 @@ class Masking(Selector):
         return {"place": size, "content": 1, **({"count": 1} if counted else {})}
 
     def mlps(self, size: sp.Expr, *, counted: bool) -> Sequence[Mlp]:
-        """Return the MLP that selects, after one that tells counted places apart."""
+        """Return the MLP that selects; where positions are counted, after one that turns the count into distances."""
         column = sp.OneMatrix(size, 1)
-        told = {} if counted else {("number", "content"): -GAIN * MASK * column}
+        content = {} if counted else {("number", "content"): -GAIN * MASK * column}
         select = Mlp(
             "select",
             Stream.of(number=size, scale=1),
             reads={
                 ("number", "numbers"): GAIN * sp.Identity(size),
                 ("number", "place"): GAIN * MASK * sp.Identity(size),
-                **told,
+                **content,
                 # the rows sum to gamma, or to gamma (1 + M) where no content takes the mask off again
                 ("number", "zero"): -GAIN * (1 + MASK) * column if counted else -GAIN * column,
                 ("scale", "virtual"): GAIN * ONE,
@@ -70,7 +70,7 @@ class Masking(Selector):
         return {MASK: mask_weight(fetched), GAIN: selecting_gain(self.activation, fetched, vocab_size)}
 
     def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
-        """Return at least ``(gamma f beta)^2``."""
+        """Return a lower bound of ``(gamma f beta)^2``."""
         return numbers[GAIN] ** 2 * fetched.unit_squared(fetched.last)
 
     def layers(self, mlp: Mlp, stream: Stream, width: sp.Expr) -> tuple[Layer[MatrixExpr], ...]:

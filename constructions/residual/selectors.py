@@ -21,12 +21,12 @@ from constructions.stream import Stream
 class Selector(ABC):
     """A kind of MLP, and how one of its kind, or a few, select a number of the virtual token.
 
-    The number to select is told by the place that is 1 in a block ``place`` of the stream, or by a ``count``, the share
-    of the positions so far that are behind the virtual token. ``z`` of the block ``selected`` and ``o`` of the block
-    ``scale`` are then the number and 1, times one positive factor.
+    Either a 1 in a block ``place`` of the stream says which number to select, or a ``count`` does: the share of the
+    positions so far that come after the virtual token. Afterwards the blocks ``selected`` and ``scale`` hold ``z`` and
+    ``o``, which are the number and 1, times one positive factor.
 
     Attributes:
-        activation: of the MLP, of its gates if it has some.
+        activation: of the MLP, or of its gates in a gated one.
 
     """
 
@@ -38,7 +38,7 @@ class Selector(ABC):
 
         Args:
             size: how many numbers there are.
-            counted: whether the place is told by a count.
+            counted: whether a count says which number to select.
 
         """
 
@@ -52,10 +52,10 @@ class Selector(ABC):
 
     @abstractmethod
     def scale_squared(self, fetched: Fetched, numbers: Mapping[sp.Symbol, int]) -> Fraction:
-        """Return at least the square of ``o``, where the place is not counted.
+        """Return a lower bound of the square of ``o``, for models that do not count.
 
         Args:
-            fetched: what arrives.
+            fetched: the known facts about the rows.
             numbers: the masks and gains.
 
         """

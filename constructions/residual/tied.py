@@ -1,4 +1,4 @@
-r"""Tied embeddings: a token's row holds what the readout reads, and what is written there must drown it.
+r"""Tied embeddings: a token's row holds the readout's own numbers, and the last MLP must drown them.
 
 A row of a tied embedding holds ``2k/V - 1`` in ``selected``, ``1/4 - (k/V)^2`` in ``scale`` (-1 for a spare token), 1
 in some more blocks, and in ``balance`` the number that makes their sum 0. The first two are at most 1 in magnitude;
@@ -12,10 +12,10 @@ from fractions import Fraction
 
 
 def tied_squares(ones: int) -> int:
-    """Return at most the sum of the squares that a row of a tied embedding holds beside its ones.
+    """Return an upper bound of the squares' sum in a row of a tied embedding, beside its ones.
 
     Args:
-        ones: how many coordinates of it are 1, beside what the readout reads.
+        ones: how many coordinates of it are 1, beside those of the readout.
 
     """
     return 1 + 1 + (1 + ones) ** 2
@@ -33,9 +33,9 @@ def written_weight(scale_squared: Fraction, vocab_size: int, ones: int) -> int:
     far less.
 
     Args:
-        scale_squared: at least ``A^2`` for a weight of 1.
+        scale_squared: a lower bound of ``A^2`` for a weight of 1.
         vocab_size: ``V``.
-        ones: how many coordinates of a token's row are 1, beside what the readout reads.
+        ones: how many coordinates of a token's row are 1, beside those of the readout.
 
     """
     wanted = 2 * vocab_size * (6 + 2 * ones + (vocab_size if ones else 0))

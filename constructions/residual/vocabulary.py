@@ -1,4 +1,4 @@
-"""What tokens and positions embed, what attention fetches of them, and how the selected number is decoded."""
+"""The weights of the embedding, of the attention that fetches, and of the readout that decodes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from constructions.residual.bounds import COUNTED_BITS
 from constructions.residual.symbols import COUNTED
 from constructions.stream import Stream
 
-#: For a block of the stream what its columns hold.
+#: For a block of the stream the matrix of its columns; blocks that are left out are 0.
 Columns = Mapping[str, MatrixExpr]
 
 
 def columns(stream: Stream, parts: Columns) -> MatrixExpr:
-    """Return what is embedded, block by block, without the parts for blocks that the stream does not have."""
+    """Return a matrix with these columns, without the parts for blocks that the stream does not have."""
     held = {(name, "columns"): part for name, part in parts.items() if name in stream.names}
     return stream.reads(Stream.of(columns=next(iter(parts.values())).shape[1]), held)
 
@@ -30,11 +30,11 @@ def _tokens(spare: int) -> Stream:
 
 
 def embedded(stream: Stream, parts: Columns, spare: int) -> MatrixExpr:
-    """Return the embedding: the parts for tokens of responses; of them the spare tokens have only a content row's 1.
+    """Return the embedding: the parts for the tokens of responses; a spare token has the 1 in ``content`` alone.
 
     Args:
         stream: the residual stream.
-        parts: for a block of the stream what its ``V`` columns hold.
+        parts: with ``V`` columns.
         spare: how many tokens there are beside them.
 
     """
@@ -52,7 +52,7 @@ def readout_weight(stream: Stream, spare: int, tied: Columns) -> MatrixExpr:
     Args:
         stream: the residual stream.
         spare: how many tokens there are beside those of responses.
-        tied: what a token's row of a tied embedding holds beside; nothing where it is not tied.
+        tied: the other columns of a tied embedding; empty if it is not tied.
 
     """
 
@@ -104,7 +104,7 @@ def fetching(stream: Stream, heads: int, at_sizes: Callable[[sp.Expr], int]) -> 
 
 
 def _fetched(stream: Stream, sizes: Mapping[str, int] | None = None, first: int = 0) -> Parts:
-    """Return what is fetched into some of the blocks, with ``first`` the first of the numbers among them."""
+    """Return the values of a head that writes some of the blocks; ``first`` is the first number that it writes."""
     size, weight = stream["numbers"], COUNTED / sp.Integer(2) ** COUNTED_BITS * ONE
     count = size if sizes is None else sizes.get("numbers", 0)
     own = sp.Identity(size) if sizes is None else entries(count, size, lambda i, j: sp.KroneckerDelta(j, i + first))

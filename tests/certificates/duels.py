@@ -24,6 +24,8 @@ from tests.certificates.emulated import FORMATS, Array, held, spacing
 from tests.certificates.kernels import DrawnKernel, Network, margins
 from tests.certificates.own import Given
 from tests.certificates.random_networks import FAMILIES, Entries, Setting, network, with_bias
+from tests.certificates.units import UNITS, UnitKernel
+from verify.certificates.floats.rounding.matrix_unit import ANY_UNIT, NO_UNIT
 
 #: Targets that are evaluated at once: all of a space, each several times, or drawn ones, which then climb.
 AT_ONCE = 64
@@ -179,7 +181,7 @@ def attack(setting: Setting, rng: np.random.Generator, kernels: int, tally: Tall
     for _ in range(kernels):
         seed = int(rng.integers(2**63))
         for step in range(made.steps):
-            kernel = DrawnKernel(setting.fmt, np.random.default_rng(seed), setting.products)
+            kernel = drawn_kernel(setting, np.random.default_rng(seed))
             found = runs.margins(kernel, targets, runs.users, step)
             tally.counts["evaluations"] += len(found)
             # a difference of float64 logits is rounded, which never carries it below a float64 that it is not below
@@ -201,6 +203,13 @@ def attack(setting: Setting, rng: np.random.Generator, kernels: int, tally: Tall
     return True
 
 
+def drawn_kernel(setting: Setting, rng: np.random.Generator) -> DrawnKernel:
+    """Draw a kernel that a setting's certificate is about."""
+    if setting.unit == NO_UNIT:
+        return DrawnKernel(setting.fmt, rng, setting.products)
+    return UnitKernel(setting.fmt, rng, generation=setting.generation, full=setting.full_reduction)
+
+
 Draw = Callable[[np.random.Generator], Setting]
 
 
@@ -209,6 +218,14 @@ def any_setting(rng: np.random.Generator) -> Setting:
     fmt = str(rng.choice(list(FORMATS)))
     family = str(rng.choice(FAMILIES))
     return network(rng, fmt, family, str(rng.choice(["either", "either", "separate", "fused"])))
+
+
+def on_a_unit(rng: np.random.Generator) -> Setting:
+    """Draw a setting that runs on a matrix unit, certified for it or for any that has the format."""
+    generation, fmt = UNITS[int(rng.integers(len(UNITS)))]
+    made = network(rng, fmt, str(rng.choice(FAMILIES)), "either")
+    unit = generation if rng.random() < 0.7 else ANY_UNIT
+    return replace(made, unit=unit, generation=generation, full_reduction=bool(rng.random() < 0.5))
 
 
 def duel(settings: int, kernels: int, *, seed: int, draw: Draw = any_setting, stop: bool = False) -> Tally:

@@ -12,21 +12,32 @@ from constructions import Attention, Head, InvalidArgument, Linear, Ratios
 from constructions.activations import RELU
 from constructions.temperature import Hardmax, RationalSoftmax, Softmax
 from tests.certificates.emulated import FORMATS
-from tests.certificates.own import Given, rounded
-from verify.certificates import certify
+from tests.certificates.own import Given
+from verify.certificates import RoundedArithmetic, certify
+from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 
 FAMILIES = ("readout", "linear", "attention", "deep")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A network that is certified, and how."""
+    """A network that is certified, and how.
+
+    Attributes:
+        unit: of the certificate, ``none`` for kernels without one.
+        generation: of the unit that runs.
+        full_reduction: of both.
+
+    """
 
     construction: Given
     fmt: str
     products: Any
     points: int
     any_embedding: Fraction | None = None
+    unit: str = NO_UNIT
+    generation: str = NO_UNIT
+    full_reduction: bool = False
 
     def certified(self, construction: Given) -> bool:
         """Return whether the certificate holds with these weights."""
@@ -37,7 +48,9 @@ class Setting:
         try:
             verdict = certify(
                 construction,
-                rounded(self.fmt, self.products),
+                RoundedArithmetic.of(
+                    self.fmt, products=self.products, unit=self.unit, full_reduction=self.full_reduction
+                ),
                 points=self.points,
                 budget=10_000,
                 any_embedding=self.any_embedding,
@@ -52,7 +65,8 @@ class Setting:
         exact = made.transformer.lowered
         matrices = {name: [[str(value) for value in row] for row in m.to_fractions()] for name, m in _named(exact)}
         return (
-            f"{self.fmt}, products {self.products}, points {self.points}, embedding {self.any_embedding}; V ="
+            f"{self.fmt}, products {self.products}, unit {self.unit} on {self.generation}, full reduction"
+            f" {self.full_reduction}, points {self.points}, embedding {self.any_embedding}; V ="
             f" {made.vocab_size}, entries {made.entries}, users {made.users}, steps {made.steps}, mask {made.mask},"
             f" temperature {made.temperature}, {made.encoding}, {made.promise}, weights {matrices}"
         )

@@ -42,13 +42,21 @@ def _told(tally: Tally) -> str:
 
 
 def test_certified_networks_are_not_contradicted() -> None:
-    tally = _duel(16, 10, 1)
+    tally = _duel(8, 10, 1)
     assert tally.contradicted == []
-    assert tally.counts["certified"] == 16
-    assert tally.counts["evaluations"] >= 10_000
+    assert tally.counts["certified"] == 8
+    assert tally.counts["evaluations"] >= 5_000
 
 
 @pytest.mark.heavy
+def test_a_hundred_certified_networks_are_not_contradicted() -> None:
+    tally = _duel(100, 34, 102)
+    assert tally.contradicted == []
+    assert tally.counts["certified"] == 100
+    assert tally.counts["evaluations"] >= 200_000
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_five_hundred_certified_networks_and_a_million_evaluations(
     part: int, capsys: pytest.CaptureFixture[str]

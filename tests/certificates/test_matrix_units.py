@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +11,15 @@ import pytest
 from constructions import Hardmax, UnconditionalGeneration
 from constructions.formats import get_format
 from constructions.validation import InvalidArgument
+from tests.certificates.duels import duel, on_a_unit
 from tests.certificates.units import HARD, KINDS, UNITS, WORDS, DrawnUnit, drawn
 from tests.mutation.certifier_units import SIZES, around_units, bounded, unit_margins, unit_sums, unit_ties
-from verify import MatrixUnit
+from verify import MatrixUnit, MatrixUnitArithmetic, exhaust
 from verify.certificates import Kernel, RoundedArithmetic, bit_exact, certificate_arithmetic, certify
 from verify.certificates.floats.rounding.matrix_unit import FACTOR_FORMATS, MatrixUnits, format_of
 from verify.cli.app import run
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.formats import INPUT_FORMATS
-
-_BANDED = {"encoding": "integer", "lift": "mask", "readout": "banded"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def _silent() -> object:
 
 
 def test_sums_lie_between_their_bounds_in_every_tree_of_blocks() -> None:
-    # 18 units, 2 reductions, 10 kinds of sums, with and without a bias, 2 trees of 20 sums each: 28,800
-    assert unit_sums(sums=20, trees=2, seed=51)() == []
+    # 18 units, 2 reductions, 10 kinds of sums, with and without a bias, a tree of 16 sums each: 11,520
+    assert unit_sums(sums=16, trees=1, seed=51)() == []
 
 
 @pytest.mark.heavy
@@ -52,6 +52,19 @@ def test_margins_are_no_larger_than_computed_ones() -> None:
 def test_margins_are_no_larger_than_computed_ones_often() -> None:
     assert unit_margins(rounds=200, seed=54)() == []
     assert unit_ties(rounds=40)() == []
+
+
+def test_no_certificate_at_its_edge_is_contradicted() -> None:
+    tally = duel(3, 4, seed=55, draw=on_a_unit)
+    assert tally.contradicted == []
+    assert min(tally.distances) < 8  # units in the last place
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("part", range(4))
+def test_no_certificate_at_its_edge_is_contradicted_500_times(part: int) -> None:
+    tally = duel(125, 16, seed=60 + part, draw=on_a_unit)
+    assert tally.contradicted == []
 
 
 def test_what_no_unit_computes_keeps_its_rule() -> None:
@@ -101,6 +114,32 @@ def test_hard_sums_are_not_exact(name: str) -> None:
     assert True in found
 
 
+@pytest.mark.parametrize(
+    ("dtype", "readout", "full", "fails"),
+    [
+        ("bf16", "paper", True, 20),
+        ("bf16", "paper", False, 17),
+        ("bf16", "split", True, 34),
+        ("bf16", "split", False, 34),
+        ("fp16", "paper", True, 43),
+        ("fp16", "paper", False, 38),
+    ],
+)
+def test_one_size_below_the_first_that_fails_is_certified(dtype: str, readout: Any, full: bool, fails: int) -> None:  # noqa: FBT001 # a parameter of the test
+    """Attention is one-hot up to rounding; the unit's own arithmetic fails, in one chain or in reduced parts."""
+
+    def made(vocab: int) -> UnconditionalGeneration:
+        encoding: Any = "integer" if readout == "split" else "paper"
+        return UnconditionalGeneration(vocab, 2, encoding=encoding, readout=readout)
+
+    arithmetic = certificate_arithmetic("rounded", dtype, unit="hopper", full_reduction=full)
+    assert certify(made(fails - 1), arithmetic).holds
+    assert not certify(made(fails), arithmetic).holds
+    runs = MatrixUnitArithmetic(dtype, unit="hopper", split=1 if full else 2, reduced=not full)
+    assert exhaust(made(fails), runs).holds is False
+    assert exhaust(made(fails - 1), runs).holds
+
+
 # the claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +147,8 @@ def test_hard_sums_are_not_exact(name: str) -> None:
 @pytest.mark.parametrize("unit", ["hopper", "any"])
 def test_theorem_1_holds_on_units(dtype: str, unit: str) -> None:
     started = time.process_time()
-    verdict = certify(UnconditionalGeneration(94, 20, **_BANDED), certificate_arithmetic("rounded", dtype, unit=unit))
+    construction = UnconditionalGeneration(94, 20, encoding="integer", lift="mask", readout="banded")
+    verdict = certify(construction, certificate_arithmetic("rounded", dtype, unit=unit))
     assert verdict.holds
     assert verdict.cases == 94**20
     assert time.process_time() - started < 20  # under 2 seconds of one processor; other tests may run beside this one
@@ -119,10 +159,10 @@ def test_nothing_rounds_on_any_unit() -> None:
     construction = UnconditionalGeneration(8, 3, temperature=Hardmax(), encoding="dyadic", lift="mask", readout="hat")
     for dtype in WORDS:
         for full in (False, True):
-            arithmetic = certificate_arithmetic("rounded", dtype, unit="any", full_reduction=full)
+            arithmetic = RoundedArithmetic.of(dtype, unit="any", full_reduction=full)
             assert bit_exact(construction, arithmetic).holds
     wide = UnconditionalGeneration(300, 3, temperature=Hardmax(), encoding="integer", lift="mask", readout="banded")
-    assert not bit_exact(wide, certificate_arithmetic("rounded", "bf16", unit="any")).holds
+    assert not bit_exact(wide, RoundedArithmetic.of("bf16", unit="any")).holds
 
 
 def test_what_is_assumed_is_said() -> None:

@@ -6,11 +6,14 @@ without the certificate's code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tests.certificates.emulated import Array, to_format
+from tests.certificates.kernels import DrawnKernel
 from verify.matrix_units import GENERATIONS, MatrixUnit
 
 #: The factors of each format of numbers.
@@ -100,6 +103,38 @@ class DrawnUnit:
             other = np.setdiff1d(np.arange(room), places)
             right[:, other] = b.max(axis=1, keepdims=True)
         return self.unit.multiply_add(left, right, c.astype(np.float32)).astype(float)
+
+
+@dataclass
+class UnitKernel(DrawnKernel):
+    """One way to compute everything on a unit, and around it: softmax in float32, other operations one by one.
+
+    Attributes:
+        generation: of the unit.
+        full: whether sums of the unit stay in float32 until the end.
+
+    """
+
+    generation: str = "hopper"
+    full: bool = False
+
+    def sum_of(self, pairs: Sequence[tuple[Array, Array]], bias: Array | None = None) -> Array:
+        """Return a sum of products and a bias, each time in a tree of its own."""
+        shift = np.zeros(()) if bias is None else bias
+        shape = np.broadcast_shapes(shift.shape, *(part.shape for pair in pairs for part in pair))
+        size = int(np.prod(shape))
+        left, right = (
+            np.stack([np.broadcast_to(pair[end], shape).reshape(-1) for pair in pairs], axis=1)
+            if pairs
+            else np.zeros((size, 0))
+            for end in (0, 1)
+        )
+        kernel = DrawnUnit(self.generation, self.fmt, self.rng, self.full)
+        return kernel.sum_of(left, right, np.broadcast_to(shift, shape).reshape(-1)).reshape(shape)
+
+    def attention(self, scores: Array, visible: Array, temperature: Any, key_size: int) -> Array:
+        """Return attention weights: those of float32, rounded once."""
+        return to_format(DrawnKernel("float32", self.rng).attention(scores, visible, temperature, key_size), self.fmt)
 
 
 def drawn(rng: np.random.Generator, fmt: str, kind: str, sums: int, size: int) -> tuple[Array, Array, Array]:

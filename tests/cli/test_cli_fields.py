@@ -111,7 +111,7 @@ def test_the_help_says_whose_each_option_is(capsys: pytest.CaptureFixture[str]) 
     assert "--digits m the number of digits per token, at least 1 (digits)" in shown
     assert "--lift <str> add (the paper) or mask" in shown
     assert "(all but digits, residual-theorem-1, residual-theorem-2)" in shown
-    assert "--start-token whether one user's token, any, comes before" in shown
+    assert "--start-token whether a user's token comes before the response" in shown
 
 
 def test_every_field_that_is_an_option_is_described() -> None:

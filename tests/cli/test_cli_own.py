@@ -108,7 +108,7 @@ def test_what_it_prints_stays_out_of_the_document(tmp_path: Path, capsys: pytest
     ("claim", "message"),
     [
         ("nowhere:Shifted", "that can be imported but nowhere:Shifted: there is no module"),
-        ("own.nowhere:Shifted", "there is no module 'own'"),
+        ("not_there.nowhere:Shifted", "there is no module 'not_there'"),
         ("nowhere.py:Shifted", "claim: expected path/to/file.py:Class but there is no file nowhere.py"),
         ("own_shifted:Nothing", "claim: expected a Construction of own_shifted, which has Shifted, Needy, Raising"),
         ("own_shifted:NOT_A_CONSTRUCTION", "but got 'NOT_A_CONSTRUCTION' (type int)"),

@@ -27,6 +27,7 @@ PACKAGES = {
     "verify.huggingface": "huggingface",
     "verify.huggingface.completions": "completions",
     "verify.lens": "lens",
+    "verify.matrix_units": "verify",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
 }

@@ -28,6 +28,7 @@ from constructions import (
 )
 from tests.export.exports import SMALL, flipped, never_holds, outcome, with_record, written
 from verify.export import EXPORTS, base, verify_export, write_export
+from verify.files.memory import machine_memory
 from verify.files.tensors import read_tensors, write_tensors
 
 EACH = pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_a_file_that_does_not_fit_in_memory(export: Path, monkeypatch: pytest.Mo
 def test_a_file_that_is_longer_than_this_machine_has_memory_for(tmp_path: Path) -> None:
     path = tmp_path / "huge.safetensors"
     with path.open("wb") as stream:  # sparse: it takes no room on the disk
-        stream.truncate(base.machine_memory() + 1)
+        stream.truncate(machine_memory() + 1)
     assert ", the memory of this machine, but " in outcome(path)
 
 

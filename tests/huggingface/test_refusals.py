@@ -298,6 +298,18 @@ def test_arguments_are_refused_in_words() -> None:
             "config: expected the eps of the norms of the construction, 1e-05, but got 1e-06",
         ),
         (
+            lambda: to_huggingface(made, config=transformers.GPT2Config(layer_norm_epsilon=float("nan"))),
+            "eps of config: expected a finite number but got nan",
+        ),
+        (
+            lambda: to_huggingface(made, config=transformers.GPT2Config(layer_norm_epsilon=float("inf"))),
+            "eps of config: expected a finite number but got inf",
+        ),
+        (
+            lambda: to_huggingface(made, config=transformers.GPT2Config(n_head=0)),
+            "n_head of config: expected an integer >= 1 but got 0",
+        ),
+        (
             lambda: to_huggingface(made, "opt", config=transformers.GPT2Config()),
             "family: expected 'gpt2', that of the configuration, but got 'opt'",
         ),

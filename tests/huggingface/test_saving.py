@@ -133,6 +133,10 @@ def test_arguments_are_refused_in_words(tmp_path: Path) -> None:
         (lambda: save(made, 3), "directory: expected a folder but got 3 (type int)"),  # type: ignore[arg-type]
         (lambda: save(made, tmp_path / "x", targets=3), "targets: expected a list of targets but got 3 (type int)"),  # type: ignore[arg-type]
         (lambda: save(made, tmp_path / "x", examples=0), "examples: expected an integer >= 1 but got 0"),
+        (
+            lambda: save(made, tmp_path / "x", config=transformers.GPT2Config(output_attentions=True)),
+            "output_attentions of config: expected False, as sdpa attention gives no weights, but got True",
+        ),
     ]
     for call, said in cases:
         with pytest.raises(InvalidArgument) as raised:

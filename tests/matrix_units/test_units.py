@@ -190,7 +190,11 @@ def _asked(a: object, b: object, c: object) -> Callable[[], object]:
         (_asked(ONE, _single(1, 1), ONE), r"b: expected 1 numbers along its last axis, as many as a but got \(2,\)"),
         (
             _asked(np.ones((2, 4), dtype=np.float32), np.ones((2, 4), dtype=np.float32), _single(1, 2, 3)),
-            "c: expected a shape that goes with",
+            r"c: expected rows of a shape that goes with \(2,\) but got \(3,\)",
+        ),
+        (
+            _asked(np.ones((2, 4), dtype=np.float32), np.ones((3, 4), dtype=np.float32), ONE),
+            r"b: expected rows of a shape that goes with \(2,\) but got \(3,\)",
         ),
         (
             lambda: MatrixUnit("hopper", "fp16", "fp16").multiply_add(ONE, ONE, _single(65505)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,12 +14,15 @@ from constructions.ratios import Ratios
 from tests.certificates.emulated import Array, add
 from tests.certificates.own import rounded
 from verify.certificates.balls.arithmetic import BallArithmetic
+from verify.certificates.balls.columns import ball_precision
 from verify.certificates.relational import factored
 from verify.certificates.relational.factors.mixing import Mixing
 from verify.certificates.relational.factors.rows import Row
 
 #: bfloat16, with the largest errors.
 COARSE = "bfloat16"
+#: Less than half of the distance of 1 and the next number of bfloat16, 2^-7.
+BELOW_HALF = Fraction(3, 2**10)
 Numbers = Sequence[Any]
 
 
@@ -79,9 +82,40 @@ class Aimed:
             yield f"{name}: a margin of {found!r}, and {least!r} is computed"
 
 
+def contradicted(rows: Any, table: Any) -> Iterator[str]:
+    """Say which parts are longer than their length, or reach farther than their reach, by their own coordinates."""
+    for one in (one for row in rows.rows for one in row.parts):
+        low, high = one.bounds(table)
+        least = np.maximum(np.maximum(low, -high), 0)  # of each magnitude
+        if (_length(least) * table.times(one.monomial).low > one.norm(table) * _MORE).any():
+            yield f"a part of {one.monomial} is longer than {one.norm(table)}"
+        if one.reach is not None:
+            core = table.times(one.reach.core).low[:, None]
+            if (least * core > one.reach.most * _MORE).any():
+                yield f"a part of {one.monomial} reaches farther than {one.reach.most}"
+
+
+#: What float64 itself is off by.
+_MORE = 1 + 2.0**-44
+
+
+def _length(values: Array) -> Array:
+    return np.asarray(np.sqrt((values * values).sum(axis=1)))
+
+
 def chain(terms: Sequence[Any], fmt: str = COARSE) -> Array:
     """Return the sum of numbers one after another."""
     total = np.asarray(terms[0], dtype=np.float64)
     for term in terms[1:]:
         total = add(total, np.asarray(term, dtype=np.float64), fmt)
     return total
+
+
+def killer(*checks: Callable[[], Iterator[str]]) -> Callable[[], list[str]]:
+    """Return a killer of checks."""
+
+    def run() -> list[str]:
+        with ball_precision(), np.errstate(all="ignore"):
+            return [line for check in checks for line in check()]
+
+    return run

@@ -18,6 +18,7 @@ from tests.certificates.emulated import Array, held
 from tests.certificates.layered import DrawnArithmetic
 from tests.certificates.own import rounded
 from tests.mutation import certifier_aimed_factors as aimed
+from tests.mutation.certifier_aimed import contradicted
 from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.relational import factored
@@ -124,7 +125,9 @@ class _Both:
         return np.asarray(found if self.fmt is None else np.stack([found, found], axis=-1))
 
     def outside(self) -> bool:
-        """Return whether a member is certainly outside of its bounds."""
+        """Return whether a member is certainly outside of its bounds, or bounds contradict themselves."""
+        if any(contradicted(self.rows, self.bounds.table)):
+            return True
         return _outside(self.bounds.numbers(self.rows), self.numbers())
 
     def above(self) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from verify.huggingface.blocks import check_construction
 from verify.huggingface.card import Saved, card
 from verify.huggingface.classes import PURPOSE
 from verify.huggingface.convert import different_tensors, to_huggingface
+from verify.huggingface.models import quiet
 from verify.running.cases import parameters_of, spaces
 from verify.running.temperatures import temperature_setting
 
@@ -90,13 +90,16 @@ def save(
     check_integer("examples", examples, 1)
     for verdict in verdicts or ():
         _check_about(verdict, construction)
+    shown = getattr(config, "output_attentions", False)
+    if shown and attn_implementation != "eager":  # transformers would not save it
+        reject("output_attentions of config", f"False, as {attn_implementation} attention gives no weights,", shown)
     model = to_huggingface(construction, family, dtype=dtype, attn_implementation=attn_implementation, config=config)
     made: dict[str, Any] = {}
     for index, target in enumerate(targets):
         made[str(index)] = (to_peft, target)
     if len(targets) > 1:
         made[ALL_TARGETS] = (to_multitask, list(targets))
-    with new_folder(path, "directory") as folder, without_bars():
+    with new_folder(path, "directory") as folder, quiet():
         model.save_pretrained(folder)
         for name, (adapt, chosen) in made.items():
             _save_adapter(adapt(construction, chosen, model=model, name=name), name, folder)
@@ -117,19 +120,6 @@ def write_huggingface(
 ) -> Path:
     """Write a construction as ``export --format huggingface`` does; see :func:`save`."""
     return save(construction, directory, targets=targets, dtype=dtype)
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """Keep transformers from drawing progress bars over a millisecond's work."""
-    logging = needed("transformers", PURPOSE).utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _save_adapter(made: Any, name: str, folder: Path) -> None:

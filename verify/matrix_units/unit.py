@@ -93,13 +93,11 @@ class MatrixUnit:
         for name, value in (("a", left.values), ("b", right.values)):
             if value.ndim == 0:
                 reject(name, "an axis of products", value)
-        length = left.values.shape[-1]
+        *leading, length = left.values.shape
         if right.values.shape[-1] != length:
             reject("b", f"{length} numbers along its last axis, as many as a", right.values.shape)
-        try:
-            shape = np.broadcast_shapes(left.values.shape[:-1], right.values.shape[:-1], c.shape)
-        except ValueError:
-            reject("c", f"a shape that goes with {left.values.shape} and {right.values.shape}", c.shape)
+        shape = _broadcast("b", tuple(leading), right.values.shape[:-1])
+        shape = _broadcast("c", shape, c.shape)
         total = np.array(np.broadcast_to(c, shape), ndmin=1)
         left, right = (_aligned(found, total.ndim) for found in (left, right))
         with np.errstate(all="ignore"):
@@ -118,6 +116,13 @@ class MatrixUnit:
             )
             c = self.block.add(one, other, c, self.output)
         return c
+
+
+def _broadcast(name: str, rows: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(rows, others)
+    except ValueError:
+        reject(name, f"rows of a shape that goes with {rows}", others)
 
 
 def _aligned(found: Decoded, axes: int) -> Decoded:

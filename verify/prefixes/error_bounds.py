@@ -55,7 +55,7 @@ _Array = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class HeadBounds:
-    """The parts of the bounds of one head.
+    """The parts of the bounds of one head, or of several along a first axis.
 
     Attributes:
         rescaling: of ``|A^pt - (1 - alpha) A|``, positions x positions, all but the last step.
@@ -88,7 +88,9 @@ def _head(passes: Passes, head: HeadPasses, gap: float, of: OperationError) -> H
 
 
 def head_bounds(attention: Near, joined: Near, values: Near, *, visible: Numbers, of: OperationError) -> HeadBounds:
-    """Return the bounds of one head from its weights and values: steps 5 and 6.
+    """Return the bounds of a head from its weights and values: steps 5 and 6.
+
+    Several heads may stand along a first axis of all but ``visible``.
 
     Args:
         attention: the weights without the prefix; the values are upper bounds of the exact ones.
@@ -99,22 +101,22 @@ def head_bounds(attention: Near, joined: Near, values: Near, *, visible: Numbers
 
     """
     count = visible.shape[1] - visible.shape[0]
-    kept = np.minimum(1, joined.value[:, count:].sum(axis=1, keepdims=True))
-    strength = np.minimum(1, joined.value[:, :count].sum(axis=1, keepdims=True))
-    strength_error = joined.error[:, :count].sum(axis=1, keepdims=True)
+    kept = np.minimum(1, joined.value[..., count:].sum(axis=-1, keepdims=True))
+    strength = np.minimum(1, joined.value[..., :count].sum(axis=-1, keepdims=True))
+    strength_error = joined.error[..., :count].sum(axis=-1, keepdims=True)
     computed, joined_computed = attention.value + attention.error, joined.value + joined.error
-    evaluated = CHECKER.gamma(count + 3) * (joined_computed[:, count:] + 2 * computed) + 4 * CHECKER.underflow
-    rescaling = joined.error[:, count:] + kept * attention.error + strength_error * computed + evaluated
+    evaluated = CHECKER.gamma(count + 3) * (joined_computed[..., count:] + 2 * computed) + 4 * CHECKER.underflow
+    rescaling = joined.error[..., count:] + kept * attention.error + strength_error * computed + evaluated
     rescaling = np.where(visible[:, count:], rescaling, 0)
-    own = Near(values.value[count:], values.error[count:])
+    own = Near(values.value[..., count:, :], values.error[..., count:, :])
     output, output_joined = mixed(attention, own, of), mixed(joined, values, of)
     largest_output = attention.value @ own.exact
     bias = (
         output_joined
         + strength_error * (largest_output + output)
         + kept * output
-        + joined.error[:, :count] @ values.computed[:count]
-        + joined.value[:, :count] @ values.error[:count]
+        + joined.error[..., :count] @ values.computed[..., :count, :]
+        + joined.value[..., :count] @ values.error[..., :count, :]
     )
     magnitude = joined_computed @ values.computed
     checker = 2 * (strength + strength_error + 1) * (largest_output + output) + magnitude

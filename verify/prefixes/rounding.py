@@ -1,4 +1,7 @@
-"""The roundings of single operations of attention: steps 1 to 4 and 6 of :mod:`verify.prefixes.error_bounds`."""
+"""The roundings of single operations of attention: steps 1 to 4 and 6 of :mod:`verify.prefixes.error_bounds`.
+
+Arrays are of one head, or of several heads along a first axis.
+"""
 
 from __future__ import annotations
 
@@ -93,12 +96,13 @@ def linear(rows: _Array, weight: _Array, of: OperationError) -> Near:
 
 def scored(queries: Near, keys: Near, of: OperationError) -> Near:
     """Step 2: the inner products of queries and keys."""
-    value = queries.value @ keys.value.T
+    exact, off, computed = (np.swapaxes(part, -1, -2) for part in (keys.exact, keys.error, keys.computed))
+    value = queries.value @ np.swapaxes(keys.value, -1, -2)
     error = (
-        queries.exact @ keys.error.T
-        + queries.error @ keys.exact.T
-        + queries.error @ keys.error.T
-        + of.summed(queries.value.shape[1], queries.computed @ keys.computed.T, value)
+        queries.exact @ off
+        + queries.error @ exact
+        + queries.error @ off
+        + of.summed(queries.value.shape[-1], queries.computed @ computed, value)
     )
     return Near(value, error)
 
@@ -129,7 +133,7 @@ def attended_as_read(exponents: Near, visible: Numbers, of: OperationError, arou
     z = Near(np.where(hidden, -np.inf, exponents.value), np.where(hidden, 0, exponents.error))
     size, below = _sizes(z, hidden)
     converted = of.unit * size if around.unit < of.unit else np.zeros_like(size)
-    tau = z.error + converted + of.gamma(1) * (below + converted + converted.max(axis=1, keepdims=True))
+    tau = z.error + converted + of.gamma(1) * (below + converted + converted.max(axis=-1, keepdims=True))
     made = _weights(z, tau + 2 * of.underflow, visible, of)
     if around == of:
         return made
@@ -140,8 +144,8 @@ def attended_as_read(exponents: Near, visible: Numbers, of: OperationError, arou
 
 def _sizes(z: Near, hidden: Numbers) -> tuple[_Array, _Array]:
     """Return the largest magnitudes of exponents, and their largest distances from the largest one."""
-    largest = z.value.max(axis=1, keepdims=True)
-    below = np.where(hidden, 0, largest - z.value + z.error + z.error.max(axis=1, keepdims=True))
+    largest = z.value.max(axis=-1, keepdims=True)
+    below = np.where(hidden, 0, largest - z.value + z.error + z.error.max(axis=-1, keepdims=True))
     return np.where(hidden, 0, np.abs(z.value)) + z.error, below
 
 
@@ -149,13 +153,13 @@ def _weights(z: Near, tau: _Array, visible: Numbers, of: OperationError) -> Near
     """Step 4: weights of exponents that are off by ``tau`` when they reach ``exp``."""
     hidden = ~visible
     relative = (1 + EXP_ERROR * of.unit) * np.exp(np.minimum(tau, 709)) - 1  # exp(709) is finite; it bounds nothing
-    factors = np.exp(z.value - z.value.max(axis=1, keepdims=True))
-    weights = factors / factors.sum(axis=1, keepdims=True)
-    count = visible.sum(axis=1, keepdims=True)
+    factors = np.exp(z.value - z.value.max(axis=-1, keepdims=True))
+    weights = factors / factors.sum(axis=-1, keepdims=True)
+    count = visible.sum(axis=-1, keepdims=True)
     division = np.vectorize(of.gamma)(count + 2) + count * of.underflow
-    worst = np.where(hidden, 0, relative).max(axis=1, keepdims=True)
+    worst = np.where(hidden, 0, relative).max(axis=-1, keepdims=True)
     largest_rho = _quotient(worst, division, worst)
-    mean = (_at_most_one(weights, largest_rho, of, hidden) * relative).sum(axis=1, keepdims=True)
+    mean = (_at_most_one(weights, largest_rho, of, hidden) * relative).sum(axis=-1, keepdims=True)
     rho = _quotient(relative, division, np.minimum(mean, worst))
     exact = _at_most_one(weights, rho, of, hidden)
     with np.errstate(invalid="ignore"):  # inf * 0 where nothing is bounded
@@ -181,5 +185,5 @@ def mixed(attention: Near, values: Near, of: OperationError) -> _Array:
     return np.asarray(
         attention.error @ values.computed
         + attention.value @ values.error
-        + of.summed(values.value.shape[0], magnitude, magnitude)
+        + of.summed(values.value.shape[-2], magnitude, magnitude)
     )

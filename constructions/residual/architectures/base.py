@@ -18,7 +18,7 @@ from constructions.stream import Stream
 @final
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of language model with a residual stream and norms without weights before what reads it.
+    """A kind of language model with a residual stream and norms without weights before everything that reads it.
 
     Attributes:
         name: a word.
@@ -45,7 +45,7 @@ class Architecture:
         Args:
             stream: the residual stream.
             fetch: the attention of the first block; the others' adds nothing.
-            mlps: what the MLPs do, one after another.
+            mlps: the MLPs, one after another.
             hidden: the number of hidden rows of an MLP, the same in every block.
             depth: the number of blocks, where more than those that do something are wanted.
 

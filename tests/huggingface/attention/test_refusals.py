@@ -15,7 +15,8 @@ import torch
 
 from constructions import InvalidArgument
 from tests.huggingface.attention.small import SIZES, TOKENS, adapted, model, saved
-from verify.huggingface import draw_model, drawn_report, fuzz_attention, load_model, prefix_report
+from verify.huggingface import PrefixReport, draw_model, drawn_report, fuzz_attention, load_model, prefix_report
+from verify.huggingface.attention import drawn
 from verify.huggingface.attention.known import DESIGNS, Sizes
 from verify.huggingface.models import quiet
 
@@ -236,13 +237,37 @@ def test_drawn_models_are_the_same_again_and_others_elsewhere() -> None:
         (one, tokens), (two, same) = (draw_model(design, 1, 2) for _ in range(2))
         assert tokens == same
         assert all(torch.equal(*pair) for pair in zip(one.parameters(), two.parameters(), strict=True))
-        drawn = drawn_report(design, 1, 2)
-        assert drawn.tokens == tuple(tokens)
-        assert drawn.holds
+        report = drawn_report(design, 1, 2)
+        assert report.tokens == tuple(tokens)
+        assert report.holds
     with pytest.raises(InvalidArgument, match=r"^design: expected one of gpt2, opt, llama, gpt-neox but got 'bert'"):
         draw_model("bert", 0, 0)
     with pytest.raises(InvalidArgument, match=r"^examples: expected an integer >= 1 but got 0"):
         fuzz_attention("opt", examples=0)
+
+
+@pytest.mark.parametrize(("design", "dtype"), [("llama", "bfloat16"), ("gpt2", "float64")])
+def test_fuzzing_checks_the_models_that_its_commands_draw(
+    design: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[tuple[Any, dict[str, Any], list[int]]] = []
+
+    def watched(made: Any, prefix: Any, tokens: list[int], **options: Any) -> PrefixReport:
+        checked.append(
+            (made.get_base_model(), {name: held.clone() for name, held in made.state_dict().items()}, tokens)
+        )
+        return prefix_report(made, prefix, tokens, **options)
+
+    monkeypatch.setattr(drawn, "prefix_report", watched)
+    assert all(verdict.holds for verdict in fuzz_attention(design, dtype=dtype, examples=12, seed=1))
+    assert len({id(base) for base, _, _ in checked}) < 12  # one module is drawn into again where the sizes are the same
+    for index, (_, held, tokens) in enumerate(checked):
+        alone, text = draw_model(design, 1, index, dtype=dtype)
+        assert text == tokens
+        assert held.keys() == alone.state_dict().keys()
+        for name, there in alone.state_dict().items():
+            assert there.dtype == held[name].dtype
+            assert torch.equal(there, held[name]), name
 
 
 def test_all_sizes_are_drawn() -> None:

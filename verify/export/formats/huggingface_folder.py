@@ -155,11 +155,11 @@ def _folder(files: Mapping[str, bytes]) -> Iterator[Path]:
 
 def _loaded(files: Mapping[str, bytes], name: str, dtype: str) -> Any:
     """Return the model as anyone loads it: from safetensors, with no code of its own."""
-    from verify.huggingface.saving import without_bars  # noqa: PLC0415 # it needs the extra
+    from verify.huggingface.models import quiet  # noqa: PLC0415 # it needs the extra
 
     transformers = needed("transformers", "export")
     try:
-        with without_bars(), _folder(files) as path:
+        with quiet(), _folder(files) as path:
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 path, local_files_only=True, use_safetensors=True, trust_remote_code=False
             ).eval()
@@ -194,12 +194,12 @@ def _same_adapter(construction: Construction, files: Mapping[str, bytes], target
 
 def _generated(model: Any, files: Mapping[str, bytes], user_input: list[int]) -> list[int] | str:
     """Return the tokens that the model generates under an adapter, as the folder is set up; an error in its words."""
-    from verify.huggingface.saving import without_bars  # noqa: PLC0415 # it needs the extra
+    from verify.huggingface.models import quiet  # noqa: PLC0415 # it needs the extra
 
     peft = needed("peft", "export")
     options = {"input_ids": torch.tensor([user_input])} if user_input else {}
     try:
-        with without_bars(), _folder(files) as path, warnings.catch_warnings():
+        with quiet(), _folder(files) as path, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the libraries, about each other
             loaded = peft.PeftModel.from_pretrained(model, path).eval()
             found: list[int] = loaded.generate(**options, do_sample=False)[0].tolist()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from constructions.formats import FORMATS
 from constructions.validation import check_choice, check_integer
 from verify.arithmetic import torch_arithmetic
 from verify.evidence.tally import Progress, no_progress
@@ -39,7 +40,7 @@ def draw_model(design: str, seed: int, index: int, *, dtype: str = "float32") ->
         dtype: the torch type of the weights.
 
     Raises:
-        InvalidArgument: an unknown design.
+        InvalidArgument: an unknown design or type, or a negative seed or index.
 
     Example:
         >>> adapted, tokens = draw_model("llama", 0, 2)
@@ -47,23 +48,30 @@ def draw_model(design: str, seed: int, index: int, *, dtype: str = "float32") ->
         ('LlamaForCausalLM', 5)
 
     """
+    return _drawn(design, seed, index, dtype, {})
+
+
+def _drawn(design: str, seed: int, index: int, dtype: str, models: dict[Sizes, Any]) -> tuple[Any, list[int]]:
+    """Return a drawn model; its numbers replace those of the model of its sizes, where there is one already."""
     transformers, peft = needed("transformers", "design"), needed("peft", "design")
     known = DESIGNS[check_choice("design", design, tuple(DESIGNS))]
-    draw = np.random.default_rng((seed, index))
+    chosen = getattr(torch, check_choice("dtype", dtype, tuple(FORMATS)))
+    draw = np.random.default_rng((check_integer("seed", seed, 0), check_integer("index", index, 0)))
     groups = int(draw.integers(1, 3))
     heads = groups * int(draw.integers(1, MOST_HEADS // 2 + 1))
     prefix, positions = int(draw.integers(1, MOST_PREFIX + 1)), int(draw.integers(1, MOST_POSITIONS + 1))
     size = 2 * int(draw.integers(1, MOST_SIZE // 2 + 1))
     layers = int(draw.integers(1, MOST_LAYERS + 1))
     kind = peft.PrefixTuningConfig if draw.integers(2) else peft.PromptTuningConfig
-    model = known.small(transformers, Sizes(_VOCAB, layers, heads, groups, size, prefix + positions))
+    sizes = Sizes(_VOCAB, layers, heads, groups, size, MOST_PREFIX + MOST_POSITIONS)
     with quiet():
-        adapted = peft.get_peft_model(model, kind(task_type="CAUSAL_LM", num_virtual_tokens=prefix))
+        if sizes not in models:
+            models[sizes] = known.small(transformers, sizes).to(chosen)
+        adapted = peft.get_peft_model(models[sizes], kind(task_type="CAUSAL_LM", num_virtual_tokens=prefix)).to(chosen)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             spread = 1.0 if "prompt_encoder" in name else _SPREAD
             parameter.copy_(torch.from_numpy(draw.normal(0, spread, tuple(parameter.shape))))
-    model.to(getattr(torch, dtype))
     return adapted.eval(), draw.integers(_VOCAB, size=positions).tolist()
 
 
@@ -108,12 +116,12 @@ def fuzz_attention(
     """
     started = time.perf_counter()
     check_integer("examples", examples, 1)
-    check_integer("seed", seed, 0)
     arithmetic = torch_arithmetic(dtype, device)
     assert arithmetic.fmt is not None
     tallies = {claim: Tally() for claim in CLAIMS}
+    models: dict[Sizes, Any] = {}  # most of the time would be spent on building one for each example
     for index in itertools.count():
-        adapted, tokens = draw_model(design, seed, index, dtype=dtype)
+        adapted, tokens = _drawn(design, seed, index, dtype, models)
         command = _command(design, seed, index, dtype)
         report = prefix_report(adapted.to(device), None, tokens, reproduce=command)
         for claim, tally in tallies.items():

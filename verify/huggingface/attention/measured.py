@@ -26,6 +26,7 @@ import torch
 
 from constructions.formats import FORMATS, Format
 from constructions.validation import InvalidArgument
+from proofs.attention import BIAS, RESCALING
 from verify.certificates.floats.kernel import EXP_ULPS
 from verify.certificates.floats.rounding.base import accumulator_of
 from verify.huggingface.attention.known import known_attention
@@ -70,7 +71,7 @@ class LayerReport:
 
     def deviations(self, claim: str) -> tuple[Deviation, ...]:
         """Return the deviations from one of the two identities, by its claim."""
-        return {"attention-rescaling": self.rescaling, "attention-bias": self.bias}[claim]
+        return {RESCALING: self.rescaling, BIAS: self.bias}[claim]
 
 
 def format_of(dtype: torch.dtype) -> Format:
@@ -110,28 +111,30 @@ def measure(index: int, calls: LayerCalls, fmt: Format) -> LayerReport:
     heads = tuple(_results(joined, alone, count))
     output = _output(joined, count)
     of, softmax = _errors(joined, alone, fmt)
-    rescaling, bias = [], []
     visible = joined.visible[-count:]
     values, exponents = _near(joined.value, alone.value, 1), _near(joined.exponents[:, -count:], alone.exponents, 2)
     group = len(heads) // len(values.value)
-    lengths = 2 * joined.query.shape[2] + 2 * values.value.shape[1] + 1
+    inflated = inflation(2 * joined.query.shape[2] + 2 * values.value.shape[1] + 1)
+    with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
+        bounds = head_bounds(
+            attended_as_read(
+                Near(exponents.value[..., -count:], exponents.error[..., -count:]), visible[:, -count:], softmax, of
+            ),
+            attended_as_read(exponents, visible, softmax, of),
+            Near(*(np.repeat(part, group, axis=0) for part in (values.value, values.error))),
+            visible=visible,
+            of=of,
+        )
+        # of each head alone, which is why no errors of a sum over heads come in
+        allowed = summed_bias([bounds], of, heads[0].prefix) * inflated
+    rescaling, bias = [], []
     for place, made in enumerate(heads):
-        with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
-            own = Near(exponents.value[place][:, -count:], exponents.error[place][:, -count:])
-            bounds = head_bounds(
-                attended_as_read(own, visible[:, -count:], softmax, of),
-                attended_as_read(Near(exponents.value[place], exponents.error[place]), visible, softmax, of),
-                Near(values.value[place // group], values.error[place // group]),
-                visible=visible,
-                of=of,
-            )
         where = f"of layer {index}, head {place}"
         left, right = made.rescaling_sides()
         # a weight lies in [0, 1], and a mean of values between their extremes (all 0: any other output is seen)
-        rescaling.append(Deviation(f"A^pt {where}", left, right, bounds.rescaling * inflation(lengths), most=1))
-        bound = summed_bias([bounds], of, made.prefix) * inflation(lengths)
+        rescaling.append(Deviation(f"A^pt {where}", left, right, bounds.rescaling[place] * inflated, most=1))
         largest = 2 * float(np.abs(made.values).max()) or np.inf
-        bias.append(Deviation(f"t^pt {where}", output[place], made.kept + made.bias, bound, most=largest))
+        bias.append(Deviation(f"t^pt {where}", output[place], made.kept + made.bias, allowed[place], most=largest))
     plain = tuple(_results(joined, calls.plain, count))
     off = [np.abs(np.subtract(*made.rescaling_sides())).max() for made in plain]
     moved = np.array([made.kept + made.bias for made in plain]) - output

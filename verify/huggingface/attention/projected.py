@@ -44,17 +44,9 @@ def scores_read(call: Call, of: OperationError) -> Deviation:
     """Return how far the exponents of a call are from the scores of its queries and keys, 0 at hidden keys."""
     queries, keys = array(call.query), array(call.key)
     keys = np.repeat(keys, len(queries) // len(keys), axis=0)
-    nothing, unmoved = np.zeros_like(queries), np.zeros_like(keys)
     with np.errstate(all="ignore"):  # a number that is not finite bounds nothing and never passes
-        scores = [
-            scored(Near(query, zero), Near(key, none), of)
-            for query, zero, key, none in zip(queries, nothing, keys, unmoved, strict=True)
-        ]
-        near = _scaled(
-            Near(*(np.array([getattr(score, part) for score in scores]) for part in ("value", "error"))),
-            call.factor,
-            of,
-        )
+        scores = scored(Near(queries, np.zeros_like(queries)), Near(keys, np.zeros_like(keys)), of)
+        near = _scaled(scores, call.factor, of)
         bound = 2 * near.error * inflation(queries.shape[2] + 1)
     read, value, allowed = (np.where(call.visible, part, 0) for part in (array(call.exponents), near.value, bound))
     return Deviation("the scores", read, value, allowed)

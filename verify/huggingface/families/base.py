@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+import math
+from abc import ABC
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -24,6 +25,16 @@ ACTIVATIONS: tuple[tuple[str, Activation], ...] = (
     ("sigmoid", SIGMOID),
     ("linear", IDENTITY),
 )
+
+#: The fields of configurations that most families have under one name, by the size of :class:`Sizes` that they hold.
+COMMON_FIELDS: Mapping[str, str] = {
+    "vocab": "vocab_size",
+    "width": "hidden_size",
+    "blocks": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "positions": "max_position_embeddings",
+    "tied": "tie_word_embeddings",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,7 @@ class Family(ABC):
         free_head_size: whether heads may have another size than ``width / heads``.
         fixed_eps: the eps of its norms where the configuration has none.
         default_activation: of an untouched configuration.
+        fields: for each size of :class:`Sizes` the field of the configuration that holds it, where there is one.
         names: for each part of a decoder, the name of its tensors without ``.weight`` or ``.bias``; ``{block}`` stands
             for the number of the block.
         transposed: the parts that are held input x output.
@@ -116,17 +128,30 @@ class Family(ABC):
     free_head_size: ClassVar[bool] = False
     fixed_eps: ClassVar[Fraction | None] = None
     default_activation: ClassVar[Activation] = RELU
+    fields: ClassVar[Mapping[str, str]]
     names: ClassVar[Mapping[str, str]]
     transposed: ClassVar[frozenset[str]] = frozenset({"embedding", "positions"})
     fixed: ClassVar[Mapping[str, Any]] = {}
 
-    @abstractmethod
     def options(self, sizes: Sizes) -> dict[str, Any]:
         """Return the fields of a configuration of these sizes that are not at their defaults."""
+        return {field: _WRITTEN.get(name, _same)(getattr(sizes, name)) for name, field in self.fields.items()}
 
-    @abstractmethod
     def sizes(self, config: Any) -> Sizes:
-        """Return the sizes of a configuration."""
+        """Return the sizes of a configuration. By default heads share no keys, and split the width of the stream.
+
+        Raises:
+            InvalidArgument: eps is not finite, or there is no head.
+
+        """
+        read: dict[str, Any] = {"eps": self.fixed_eps}
+        for name, field in self.fields.items():
+            read[name] = _READ.get(name, _same)(getattr(config, field))
+        if read["heads"] < 1:
+            reject(f"{self.fields['heads']} of config", "an integer >= 1", read["heads"])
+        read.setdefault("groups", read["heads"])
+        read.setdefault("head_size", read["width"] // read["heads"])
+        return Sizes(**read)
 
     def check(self, config: Any) -> None:
         """Refuse a configuration that makes another architecture of the class.
@@ -191,3 +216,18 @@ def activation_name(activation: Activation | None) -> str | None:
 def activation_called(name: Any) -> Activation | None:
     """Return the activation of a name of transformers', ``None`` for one that we do not have."""
     return next((known for known_name, known in ACTIVATIONS if known_name == name), None)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _exact(eps: Any) -> Fraction:
+    if not math.isfinite(eps):
+        reject("eps of config", "a finite number", eps)
+    return Fraction(eps)
+
+
+#: How a size that is no integer is written into a field, and read from it.
+_WRITTEN: Mapping[str, Callable[[Any], Any]] = {"activation": activation_name, "eps": float}
+_READ: Mapping[str, Callable[[Any], Any]] = {"activation": activation_called, "eps": _exact}

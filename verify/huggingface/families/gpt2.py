@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 from constructions.activations import TANH_GELU
-from verify.huggingface.families.base import Family, Sizes, activation_called, activation_name
+from verify.huggingface.families.base import Family, Sizes
 
 
 @final
@@ -18,6 +18,17 @@ class Gpt2(Family):
     config_class = "GPT2Config"
     learned_positions = True
     default_activation = TANH_GELU
+    fields: ClassVar = {
+        "vocab": "vocab_size",
+        "width": "n_embd",
+        "blocks": "n_layer",
+        "heads": "n_head",
+        "hidden": "n_inner",
+        "positions": "n_positions",
+        "activation": "activation_function",
+        "eps": "layer_norm_epsilon",
+        "tied": "tie_word_embeddings",
+    }
     names: ClassVar = {
         "embedding": "transformer.wte",
         "positions": "transformer.wpe",
@@ -40,35 +51,10 @@ class Gpt2(Family):
         "add_cross_attention": False,
     }
 
-    def options(self, sizes: Sizes) -> dict[str, Any]:
-        """Return them."""
-        return {
-            "vocab_size": sizes.vocab,
-            "n_embd": sizes.width,
-            "n_layer": sizes.blocks,
-            "n_head": sizes.heads,
-            "n_inner": sizes.hidden,
-            "n_positions": sizes.positions,
-            "activation_function": activation_name(sizes.activation),
-            "layer_norm_epsilon": float(sizes.eps),
-            "tie_word_embeddings": sizes.tied,
-        }
-
     def sizes(self, config: Any) -> Sizes:
-        """Return them."""
-        return Sizes(
-            vocab=config.vocab_size,
-            width=config.n_embd,
-            blocks=config.n_layer,
-            heads=config.n_head,
-            groups=config.n_head,
-            head_size=config.n_embd // config.n_head,
-            hidden=4 * config.n_embd if config.n_inner is None else config.n_inner,
-            positions=config.n_positions,
-            activation=activation_called(config.activation_function),
-            eps=Fraction(config.layer_norm_epsilon),
-            tied=config.tie_word_embeddings,
-        )
+        """Return them; an MLP is four times as wide as the stream where the configuration does not say."""
+        found = super().sizes(config)
+        return replace(found, hidden=4 * found.width) if config.n_inner is None else found
 
     def row(self, part: str, head: int, sizes: Sizes) -> int:
         """Return the first row: all queries, all keys, all values."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 from constructions.activations import GELU
-from verify.huggingface.families.base import Family, Sizes, activation_called, activation_name
+from verify.huggingface.families.base import COMMON_FIELDS, Family, Sizes
 
 
 @final
@@ -19,6 +19,13 @@ class GptNeox(Family):
     rotary = True
     parallel = True
     default_activation = GELU
+    fields: ClassVar = {
+        **COMMON_FIELDS,
+        "hidden": "intermediate_size",
+        "activation": "hidden_act",
+        "eps": "layer_norm_eps",
+        "parallel": "use_parallel_residual",
+    }
     names: ClassVar = {
         "embedding": "gpt_neox.embed_in",
         "attention norm": "gpt_neox.layers.{block}.input_layernorm",
@@ -36,38 +43,13 @@ class GptNeox(Family):
     def options(self, sizes: Sizes) -> dict[str, Any]:
         """Return them; the part of a head that is turned is left alone where no head asks for one."""
         turned = {"rotary_pct": _share(sizes.turned, sizes.head_size)} if sizes.turned else {}
-        return {
-            "vocab_size": sizes.vocab,
-            "hidden_size": sizes.width,
-            "num_hidden_layers": sizes.blocks,
-            "num_attention_heads": sizes.heads,
-            "intermediate_size": sizes.hidden,
-            "max_position_embeddings": sizes.positions,
-            "hidden_act": activation_name(sizes.activation),
-            "layer_norm_eps": float(sizes.eps),
-            "use_parallel_residual": sizes.parallel,
-            "tie_word_embeddings": sizes.tied,
-            **turned,
-        }
+        return {**super().options(sizes), **turned}
 
     def sizes(self, config: Any) -> Sizes:
-        """Return them."""
-        head_size = config.hidden_size // config.num_attention_heads
-        return Sizes(
-            vocab=config.vocab_size,
-            width=config.hidden_size,
-            blocks=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            groups=config.num_attention_heads,
-            head_size=head_size,
-            hidden=config.intermediate_size,
-            positions=config.max_position_embeddings,
-            activation=activation_called(config.hidden_act),
-            eps=Fraction(config.layer_norm_eps),
-            parallel=config.use_parallel_residual,
-            tied=config.tie_word_embeddings,
-            turned=int(head_size * config.rope_parameters.get("partial_rotary_factor", 1.0)),
-        )
+        """Return them, with the part of each head that is turned."""
+        found = super().sizes(config)
+        share = config.rope_parameters.get("partial_rotary_factor", 1.0)
+        return replace(found, turned=int(found.head_size * share))
 
     def row(self, part: str, head: int, sizes: Sizes) -> int:
         """Return the first row: of each head its queries, its keys and its values."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 from constructions.activations import SILU
 from constructions.layers import RMSNorm
-from verify.huggingface.families.base import Family, Sizes, activation_called, activation_name
+from verify.huggingface.families.base import COMMON_FIELDS, Family, Sizes
 
 
 @final
@@ -23,6 +23,14 @@ class Llama(Family):
     grouped = True
     free_head_size = True
     default_activation = SILU
+    fields: ClassVar = {
+        **COMMON_FIELDS,
+        "groups": "num_key_value_heads",
+        "head_size": "head_dim",
+        "hidden": "intermediate_size",
+        "activation": "hidden_act",
+        "eps": "rms_norm_eps",
+    }
     names: ClassVar = {
         "embedding": "model.embed_tokens",
         "attention norm": "model.layers.{block}.input_layernorm",
@@ -38,38 +46,10 @@ class Llama(Family):
         "readout": "lm_head",
     }
 
-    def options(self, sizes: Sizes) -> dict[str, Any]:
-        """Return them."""
-        return {
-            "vocab_size": sizes.vocab,
-            "hidden_size": sizes.width,
-            "num_hidden_layers": sizes.blocks,
-            "num_attention_heads": sizes.heads,
-            "num_key_value_heads": sizes.groups,
-            "head_dim": sizes.head_size,
-            "intermediate_size": sizes.hidden,
-            "max_position_embeddings": sizes.positions,
-            "hidden_act": activation_name(sizes.activation),
-            "rms_norm_eps": float(sizes.eps),
-            "tie_word_embeddings": sizes.tied,
-        }
-
     def sizes(self, config: Any) -> Sizes:
-        """Return them."""
-        return Sizes(
-            vocab=config.vocab_size,
-            width=config.hidden_size,
-            blocks=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            groups=config.num_key_value_heads,
-            head_size=config.head_dim,
-            hidden=config.intermediate_size,
-            positions=config.max_position_embeddings,
-            activation=activation_called(config.hidden_act),
-            eps=Fraction(config.rms_norm_eps),
-            tied=config.tie_word_embeddings,
-            turned=config.head_dim,
-        )
+        """Return them; all of each head is turned."""
+        found = super().sizes(config)
+        return replace(found, turned=found.head_size)
 
     def rotary_module(self, model: Any) -> Any:
         """Return the module that all blocks share."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, ClassVar, final
 
 from constructions.validation import reject
-from verify.huggingface.families.base import Family, Sizes, activation_called, activation_name
+from verify.huggingface.families.base import COMMON_FIELDS, Family, Sizes
 
 #: Rows of the table before that of position 0, as ``OPTLearnedPositionalEmbedding`` has it.
 OFFSET = 2
@@ -24,6 +24,7 @@ class Opt(Family):
     config_class = "OPTConfig"
     learned_positions = True
     fixed_eps = EPS
+    fields: ClassVar = {**COMMON_FIELDS, "hidden": "ffn_dim", "activation": "activation_function"}
     names: ClassVar = {
         "embedding": "model.decoder.embed_tokens",
         "positions": "model.decoder.embed_positions",
@@ -39,35 +40,6 @@ class Opt(Family):
         "readout": "lm_head",
     }
     fixed: ClassVar = {"do_layer_norm_before": True, "_remove_final_layer_norm": False}
-
-    def options(self, sizes: Sizes) -> dict[str, Any]:
-        """Return them."""
-        return {
-            "vocab_size": sizes.vocab,
-            "hidden_size": sizes.width,
-            "num_hidden_layers": sizes.blocks,
-            "num_attention_heads": sizes.heads,
-            "ffn_dim": sizes.hidden,
-            "max_position_embeddings": sizes.positions,
-            "activation_function": activation_name(sizes.activation),
-            "tie_word_embeddings": sizes.tied,
-        }
-
-    def sizes(self, config: Any) -> Sizes:
-        """Return them."""
-        return Sizes(
-            vocab=config.vocab_size,
-            width=config.hidden_size,
-            blocks=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            groups=config.num_attention_heads,
-            head_size=config.hidden_size // config.num_attention_heads,
-            hidden=config.ffn_dim,
-            positions=config.max_position_embeddings,
-            activation=activation_called(config.activation_function),
-            eps=EPS,
-            tied=config.tie_word_embeddings,
-        )
 
     def check(self, config: Any) -> None:
         """Refuse also embeddings of another width than the stream, which are projected."""

@@ -27,7 +27,8 @@ class ExactBlock(Block):
         """Return the next accumulator."""
         products = a.values * b.values
         terms = np.stack(np.broadcast_arrays(c.astype(np.float64), *products))
-        return rounded(_odd_sum(terms), output.precision, output.result, to_nearest=output.to_nearest)
+        total = _odd_sum(terms) + 0.0  # a sum of zeros is positive; what underflows keeps its sign
+        return rounded(total, output.precision, output.result, to_nearest=output.to_nearest)
 
 
 def _odd_sum(terms: Doubles) -> Doubles:
