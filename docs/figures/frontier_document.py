@@ -1,4 +1,4 @@
-"""The document and the picture of the measured frontier, made from ``proofs/frontier.json``."""
+"""The document and the picture of the measured frontier, made from ``proofs/frontier.json`` and the one of units."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DOCUMENT = DATA.parent / "FRONTIER.md"
 
 _HEAD = """# The frontier: up to which vocabulary a construction is exact in floats
 
-Made by `python -m docs.figures.frontier_document` from `frontier.json`. `python -m docs.figures.measured_frontier`
-measures the settings that are missing from that file. For one setting, run
+Made by `python -m docs.figures.frontier_document` from `frontier.json` and `frontier-units.json`.
+`python -m docs.figures.measured_frontier` measures the settings that are missing from those files. For one setting, run
 `prefixproof frontier theorem-1 --context 4 --dtype float32`.
 
 - **Certified up to V**: for every vocabulary size up to V, from 1 or from where the row says, ALL targets are certified
@@ -39,9 +39,9 @@ measures the settings that are missing from that file. For one setting, run
   float32, as torch's do for the 16-bit formats.
 - TF32 is emulated: factors rounded to 11 bits, on the CPU. Its certificate allows truncated factors and sums as well,
   and lets a number be rounded in one product up and in another down, where a kernel rounds it once for all tokens and
-  to nearest: hence the gap of `tf32` with the paper's encoding, whose numbers k/V have more than 11 bits. A matrix
-  unit's certificate closes it for no unit either: what is lost there is lost in the factors, before any unit adds. It
-  does close it for the integer encoding, whose numbers TF32 holds: see the last table.
+  to nearest: hence the gap with the paper's encoding, whose numbers k/V have more than 11 bits. A matrix unit's
+  certificate leaves the same gap (16, and 52 fails): all of it is lost when factors are read, before any unit adds.
+  With the integer encoding, whose numbers TF32 holds, it leaves none: up to V = 2049 = 2^11 + 1, see the last table.
 """
 
 _UNITS = """## On matrix units
@@ -61,7 +61,8 @@ setting, run `prefixproof frontier theorem-1 --context 4 --arithmetic matrix-uni
   certificate, or an order that fails and was not run.
 - **Units** with equal numbers in all columns share a row. Each unit was certified and run by itself. Ampere and Ada
   describe the same blocks in these formats, and so do Hopper and Blackwell.
-- Rows in tf32 have 2^11 + 1 = 2049 as the most evenly spaced values, in fp16 the same, in bf16 257.
+- tf32 and fp16 hold 2^11 + 1 = 2049 evenly spaced values exactly, bf16 257. Larger sizes of the banded and the hat
+  readout take minutes for each V in tf32 and fp16 and were not measured there.
 """
 
 
