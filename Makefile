@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Each worker has half of the tests, modules in one piece, and takes over some of the other's when it is done.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs clean
+.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs gpu clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -53,6 +53,10 @@ docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
 	$(PYTEST) -m 'heavy or not heavy' tests/docs
 
+# Everything that wants a GPU, within ten minutes, into a folder that is committed; see docs/how-to/gpu-evidence.md.
+gpu: $(VENV)/installed-extras
+	$(BIN)/prefixproof gpu-evidence --out 'proofs/evidence/{device}'
+
 figures: $(VENV)/installed
 	$(BIN)/python -m docs.figures.draw
 
@@ -65,7 +69,7 @@ proofs:
 	@command -v coqc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && apt-get install -y -qq coq libcoq-flocq >/dev/null; } \
 	    || { echo "make proofs needs Coq 8.16 and Flocq: apt-get install coq libcoq-flocq" >&2; exit 1; }
-	$(MAKE) -C proofs/coq
+	$(MAKE) -j 2 -C proofs/coq
 
 # torch first: under the constraint its one pinned build is taken, whatever else would ask for torch later.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -21,6 +21,7 @@ ORDER = (
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
     "verify.matrix_units",  # the exact arithmetic of matrix units
+    "verify.exponentials",  # a library's exp on all numbers, which certificates cite
     "verify.arithmetic",
     "verify.running",
     "verify.backends",
@@ -40,6 +41,7 @@ ORDER = (
     "verify.lens",  # and of TransformerLens, over these
     "verify.conformance",
     "verify.suite",
+    "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",
     "verify.cli",
 )

@@ -62,6 +62,26 @@ class Mask(ABC):
                     )
         return found
 
+    @final
+    def whole(self, context_size: int) -> Visible:
+        """Return what each position of a full context sees, where shorter sequences see the corner of it.
+
+        A causal mask shows each position the same whatever comes after it. Another one is asked for every length.
+
+        Raises:
+            InvalidArgument: what a position sees changes with the length in another way.
+
+        """
+        whole = self.seen(0, context_size)
+        lengths = () if self.causal else range(1, context_size)
+        for length in lengths:
+            if not np.array_equal(self.seen(0, length), whole[:length, :length]):
+                raise InvalidArgument(
+                    f"mask {self.name}: expected one that shows the positions of a shorter sequence the same, as a"
+                    f" traced program holds one mask for all lengths, but it does not at length {length}"
+                )
+        return whole
+
 
 @final
 @dataclass(frozen=True)

@@ -1,26 +1,26 @@
-"""The measured frontier in ``proofs/frontier.json``: its settings, and how they are measured.
+"""The measured frontier in ``proofs/frontier.json`` and, on matrix units, in ``frontier-units.json`` beside it.
 
-``python -m docs.figures.measured_frontier`` measures the settings that are missing from the file, one after another;
-all of them take tens of minutes on one core. A setting whose search starts above V = 1 says nothing of smaller sizes;
-the tables say so.
+``python -m docs.figures.measured_frontier`` measures the settings that are missing from the files, one after another;
+all of them take tens of minutes on one core. With words, it measures those whose names contain one of them, such as
+``"unit hopper"``. A setting whose search starts above V = 1 says nothing of smaller sizes; the tables say so.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from constructions.temperature import Softmax
 from constructions.validation import InvalidArgument
-from verify.arithmetic.tensors import Bias
 from verify.files.atomic import read_json, write_atomically
 from verify.frontier.family import Family
 from verify.frontier.record import Frontier
-from verify.frontier.search import KERNELS, find_frontier
+from verify.frontier.search import find_frontier
+from verify.matrix_units import GENERATIONS
 
 #: The file of the measured frontier.
 DATA = Path(__file__).parents[2] / "proofs" / "frontier.json"
@@ -35,7 +35,8 @@ class Setting:
         dtype: the format.
         limit: the largest V to look at.
         first: the smallest.
-        kernels: which kernels.
+        kernels: which kernels; ``None`` for all.
+        unit: the generation of a matrix unit, ``None`` for torch on the CPU.
 
     """
 
@@ -43,13 +44,30 @@ class Setting:
     dtype: str
     limit: int
     first: int = 1
-    kernels: tuple[Bias, ...] = KERNELS
+    kernels: tuple[str, ...] | None = None
+    unit: str | None = None
 
     @property
     def name(self) -> str:
         """The setting's own name."""
         parts = [f"{name} {value}" for name, value in self.family.setting().items()]
-        return ", ".join([self.dtype, *parts, f"from {self.first}"])
+        unit = [] if self.unit is None else [f"unit {self.unit}"]
+        return ", ".join([self.dtype, *unit, *parts, f"from {self.first}"])
+
+    def found(self, checkpoint: Path | None = None) -> Frontier:
+        """Search, and go on from a checkpoint where there is one."""
+        return find_frontier(
+            self.family,
+            dtype=self.dtype,
+            limit=self.limit,
+            first=self.first,
+            kernels=self.kernels,
+            arithmetic="torch" if self.unit is None else "matrix-unit",
+            unit=self.unit,
+            setting=self.family.setting(),
+            command=self.family.command,
+            checkpoint=checkpoint,
+        )
 
 
 def settings() -> Iterator[Setting]:
@@ -70,6 +88,30 @@ def settings() -> Iterator[Setting]:
             family = Family("theorem-1", {"context": context}, Softmax(temperature, "length"))
             yield Setting(family, "float32", 3000, first, ("separate",))
     yield Setting(Family("theorem-1", {"context": 4}), "float64", 1000, kernels=("separate", "linear"))
+    for unit, generation in GENERATIONS.items():
+        for dtype in ("bf16", "fp16", "tf32"):
+            if dtype in generation.formats:
+                yield from _on_unit(unit, dtype)
+
+
+def _on_unit(unit: str, dtype: str) -> Iterator[Setting]:
+    """Yield the settings of a matrix unit in a format."""
+    yield Setting(Family("theorem-1", {"context": 4}), dtype, 64, unit=unit)
+    if dtype != "tf32":
+        yield Setting(Family("theorem-2"), dtype, 64, unit=unit)
+    limit, firsts = _UNIT_FIRSTS[dtype]
+    for options, first in zip(_CODINGS, firsts, strict=True):
+        if first is not None:
+            yield Setting(Family("theorem-1", {"context": 2}, None, options), dtype, limit, first, unit=unit)
+
+
+#: Format of a unit -> the largest V, and for each of the codings the smallest V that is looked at: 1 where that takes
+#: seconds, close below the edge where it would take minutes; ``None`` where one V takes minutes.
+_UNIT_FIRSTS: Mapping[str, tuple[int, Sequence[int | None]]] = {
+    "bf16": (300, (1, 1, 1, 1, 200, 250)),
+    "fp16": (120, (1, 1, 1, 1, None, None)),
+    "tf32": (2100, (1000, 1000, 1000, 2040, None, None)),
+}
 
 
 #: Encodings, lifts and readouts beside the paper's.
@@ -95,43 +137,53 @@ _TEMPERATURES: Mapping[float, Mapping[int, int]] = {
 
 
 def load(path: Path = DATA) -> dict[str, Frontier]:
-    """Return the measured frontiers by the names of their settings.
+    """Return the measured frontiers by the names of their settings, those of matrix units last.
 
     Raises:
         InvalidArgument: not such a file.
 
     """
+    return {name: Frontier.from_json(part) for file in (path, _of_units(path)) for name, part in _records(file).items()}
+
+
+def _of_units(path: Path) -> Path:
+    """Return the file of the settings of matrix units."""
+    return path.with_name(f"{path.stem}-units{path.suffix}")
+
+
+def _records(path: Path) -> dict[str, Any]:
     record = read_json(path, "frontier") if path.exists() else {}
     if not isinstance(record, dict):
         raise InvalidArgument(f"frontier: expected a JSON object in {path}")
-    return {name: Frontier.from_json(part) for name, part in record.items()}
+    return record
 
 
 def measure(path: Path = DATA, *, names: tuple[str, ...] = ()) -> None:
     """Measure the settings that are missing from a file, and write it after each.
 
     Args:
-        path: the file.
+        path: the file; settings of matrix units are in the one beside it, a line for each.
         names: only settings whose name contains one of these; all of them if there is none.
 
     """
     for setting in settings():
         if setting.name in load(path) or (names and not any(name in setting.name for name in names)):
             continue
-        family = setting.family
-        found = find_frontier(
-            family,
-            dtype=setting.dtype,
-            limit=setting.limit,
-            first=setting.first,
-            kernels=setting.kernels,
-            setting=family.setting(),
-            command=family.command,
-            checkpoint=path.with_suffix(".checkpoint"),
-        )
-        record: dict[str, Any] = {name: part.to_json() for name, part in load(path).items()}
+        found = setting.found(path.with_suffix(".checkpoint"))
+        file = path if setting.unit is None else _of_units(path)
+        record = _records(file)
         record[setting.name] = found.to_json() | {"seconds": 0.0}  # of this machine, not of the frontier
-        write_atomically(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(file, _indented(record) if setting.unit is None else _lines(record))
+
+
+def _indented(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def _lines(record: Mapping[str, Any]) -> str:
+    """Return JSON with a line for each setting."""
+    lines = (f"{json.dumps(name)}: {json.dumps(part, ensure_ascii=False)}" for name, part in record.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 if __name__ == "__main__":

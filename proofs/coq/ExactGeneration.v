@@ -7,14 +7,14 @@ Import ListNotations.
 Open Scope R_scope.
 
 (** Token [k] is encoded by [e k]; everything computed on the way is representable. *)
-Record encoding (F : R -> Prop) (V : nat) (c : Q) (a b e : nat -> Q) : Prop := {
+Record encoding (F G : R -> Prop) (V : nat) (c : Q) (a b e : nat -> Q) : Prop := {
   encoding_mark : F (Q2R c) /\ F (- Q2R c);
-  encoding_readout : forall v, (v < V)%nat -> F (Q2R (a v)) /\ F (Q2R (b v));
+  encoding_readout : forall v, (v < V)%nat -> F (Q2R (a v)) /\ G (Q2R (b v));
   encoding_range : forall k, (k < V)%nat -> 0 <= Q2R (e k) <= Q2R c;
   encoding_value : forall k, (k < V)%nat ->
     F (Q2R (e k)) /\ F (Q2R c + Q2R (e k)) /\ F (Q2R (e k) - Q2R c);
   encoding_logit : forall v k, (v < V)%nat -> (k < V)%nat ->
-    F (Q2R (a v) * Q2R (e k)) /\ F (Q2R (a v) * Q2R (e k) + Q2R (b v));
+    G (Q2R (a v) * Q2R (e k)) /\ G (Q2R (a v) * Q2R (e k) + Q2R (b v));
   encoding_decodes : forall k, (k < V)%nat ->
     decodes V (fun v => Q2R (a v) * Q2R (e k) + Q2R (b v)) k }.
 
@@ -29,16 +29,17 @@ Proof.
 Qed.
 
 Section Exact.
-Context {A : Type} (o : arithmetic A) (rep : A -> R -> Prop) (F : R -> Prop).
-Hypothesis X : exact_arithmetic o rep F.
+Context {A : Type} (o : arithmetic A) (rep : A -> R -> Prop) (F G : R -> Prop).
+Hypothesis X : exact_arithmetic o rep F G.
 Variables (V : nat) (c : Q) (a b e : nat -> Q).
-Hypothesis HE : encoding F V c a b e.
+Hypothesis HE : encoding F G V c a b e.
 Variable nz : normaliser A.
 Hypothesis Hnz : one_hot_normaliser rep nz.
 
 Lemma rep_inputs tf p tokens i k : F (inputs real tf p tokens i k) ->
   rep (inputs o tf p tokens i k) (inputs real tf p tokens i k).
-Proof. intros H. now apply (exact_Q _ _ _ X). Qed.
+Proof. intros H. apply (exact_Q _ _ _ _ X). now apply X. Qed.
+Let FG := exact_result _ _ _ _ X.
 Lemma F_marked k i : F (Q2R c * kron k i).
 Proof.
   unfold kron. destruct (k =? i)%nat; [rewrite Rmult_1_r; apply HE|rewrite Rmult_0_r; apply X].
@@ -53,7 +54,7 @@ Lemma rep_layer_two d n m h1 h2 x i r z1 z2 :
   rep (attention o nz d n m h1 x i r) z1 -> rep (attention o nz d n m h2 x i r) z2 ->
   F z1 -> F z2 -> F (z1 + z2) ->
   rep (attention_layer o nz d n m [h1; h2] x i r) (z1 + z2).
-Proof. intros. unfold attention_layer. cbn [length map]. now apply (exact_sum_two _ _ _ X). Qed.
+Proof. intros. unfold attention_layer. cbn [length map]. now apply (exact_sum_two _ _ _ _ X). Qed.
 
 (** The MLP on [c * e_i + s], where [s_r] encodes token [t r]. *)
 Lemma rep_marked_decoder D i h t : (i < D)%nat -> (forall r, (r < D)%nat -> (t r < V)%nat) ->
@@ -61,16 +62,16 @@ Lemma rep_marked_decoder D i h t : (i < D)%nat -> (forall r, (r < D)%nat -> (t r
   argmax o V (mlp o (decoder_with c a b V D) h) = t i.
 Proof.
   intros Hi Ht Hh.
-  apply (rep_argmax o rep F X) with (g := fun v => Q2R (a v) * Q2R (e (t i)) + Q2R (b v)).
+  apply (rep_argmax o rep F G X) with (g := fun v => Q2R (a v) * Q2R (e (t i)) + Q2R (b v)).
   - now apply HE, Ht.
-  - intros v Hv. apply (rep_decoder o rep F X) with (s := fun r => Q2R (e (t r))); auto.
+  - intros v Hv. apply (rep_decoder o rep F G X) with (s := fun r => Q2R (e (t r))); auto.
     + intros r Hr. now apply HE, Ht.
     + intros r Hr. now apply HE, Ht.
+    + intros r Hr. apply F_marked_value. auto.
     + apply HE.
-    + apply HE, Ht, Hi.
     + intros r Hr. now apply HE, Ht.
-    + intros w Hw. destruct (encoding_readout _ _ _ _ _ _ HE w Hw).
-      destruct (encoding_logit _ _ _ _ _ _ HE w (t i) Hw (Ht i Hi)). auto.
+    + intros w Hw. destruct (encoding_readout _ _ _ _ _ _ _ HE w Hw).
+      destruct (encoding_logit _ _ _ _ _ _ _ HE w (t i) Hw (Ht i Hi)). auto.
 Qed.
 
 (** ** Theorem 1 *)
@@ -94,25 +95,25 @@ Proof.
   assert (Fu : forall k r, (r < N + N)%nat -> F (u k r)).
   { intros k r Hr. destruct (Nat.lt_ge_cases r N) as [C|C].
     - destruct k; [rewrite Vu by auto; now apply HE, Hy|rewrite Zu by (auto; lia); apply X].
-    - replace r with (N + (r - N))%nat by lia. rewrite Pu. apply (F_kron o rep F X). }
+    - replace r with (N + (r - N))%nat by lia. rewrite Pu. apply (F_kron o rep F G X). }
   assert (Hx : forall k r, (k < n)%nat -> (r < N + N)%nat -> rep (x k r) (u k r))
     by (intros; apply rep_inputs; now apply Fu).
   destruct (Hm n g ltac:(unfold n; lia)) as [M1 M0].
   apply rep_marked_decoder; auto. intros r Hr.
   assert (F2 : F (Q2R (e (y r)))) by now apply HE, Hy.
   apply rep_layer_two; auto using F_marked, F_marked_value.
-  - apply (rep_attention o rep F X nz _ _ _ _ _ _ g r (fun j => Q2R c * kron r j)); auto using F_marked.
-    + intros j Hj. apply (rep_score_self o rep F X N N (N + N) n x u); auto; unfold n in *; lia.
+  - apply (rep_attention o rep F G X nz _ _ _ _ _ _ g r (fun j => Q2R c * kron r j)); auto using F_marked.
+    + intros j Hj. apply (rep_score_self o rep F G X N N (N + N) n x u); auto; unfold n in *; lia.
     + intros j Hj. rewrite <- Pu. cbn [self_head W_V].
-      apply (rep_project_single o rep F X) with (row := fun r => [(c, (N + r)%nat, 1%nat)]); auto; try lia.
+      apply (rep_project_single o rep F G X) with (row := fun r => [(c, (N + r)%nat, 1%nat)]); auto; try lia.
       * apply HE.
-      * rewrite Pu. apply F_marked.
+      * rewrite Pu. apply FG, F_marked.
   - rewrite <- Vu by auto.
-    apply (rep_attention o rep F X nz _ _ _ _ _ _ 0%nat r (fun j => u j r)); auto; try (unfold n; lia).
-    + intros j Hj. apply (rep_score_position o rep F X N N (N + N) n x u); auto; unfold n in *; lia.
-    + intros j Hj. apply (rep_project_pick o rep F X) with (row := fun r => [pick r]) (u := u j);
-        auto; try lia. apply Fu. lia.
-    + apply Fu. lia.
+    apply (rep_attention o rep F G X nz _ _ _ _ _ _ 0%nat r (fun j => u j r)); auto; try (unfold n; lia).
+    + intros j Hj. apply (rep_score_position o rep F G X N N (N + N) n x u); auto; unfold n in *; lia.
+    + intros j Hj. apply (rep_project_pick o rep F G X) with (row := fun r => [pick r]) (u := u j);
+        auto; lia.
+    + intros. apply Fu. lia.
 Qed.
 
 (** The two constructions whose embedding is [c] times the identity. *)
@@ -138,7 +139,7 @@ Proof.
   assert (Fu : forall k r, (k < 2)%nat -> (r < V + 2)%nat -> F (u k r)).
   { intros k r Hk Hr. destruct (Nat.lt_ge_cases r V) as [C|C].
     - destruct k as [|[|]]; [rewrite Vu by auto; now apply HE, Hf|rewrite Tu by auto; apply F_marked|lia].
-    - replace r with (V + (r - V))%nat by lia. rewrite Pu. apply (F_kron o rep F X). }
+    - replace r with (V + (r - V))%nat by lia. rewrite Pu. apply (F_kron o rep F G X). }
   assert (Hx : forall k r, (k < 2)%nat -> (r < V + 2)%nat -> rep (x k r) (u k r))
     by (intros; apply rep_inputs; now apply Fu).
   destruct (Hm 2%nat 1%nat ltac:(lia)) as [M1 M0].
@@ -146,15 +147,15 @@ Proof.
   assert (F2 : F (Q2R (e (f r)))) by now apply HE, Hf.
   assert (Val : forall h j, W_V h = embedding_half -> (j < 2)%nat ->
     rep (project o (V + 2) (W_V h) (x j) r) (u j r)).
-  { intros h j -> Hj. apply (rep_project_pick o rep F X) with (row := fun r => [pick r]) (u := u j);
-      auto; try lia. apply Fu; lia. }
+  { intros h j -> Hj. apply (rep_project_pick o rep F G X) with (row := fun r => [pick r]) (u := u j);
+      auto; lia. }
   apply rep_layer_two; auto using F_marked, F_marked_value.
   - rewrite <- Tu by auto.
-    apply (rep_attention o rep F X nz _ _ _ _ _ _ 1%nat r (fun j => u j r)); auto; [|apply Fu; lia].
-    intros j Hj. apply (rep_score_self o rep F X V 2 (V + 2) 2 x u); auto.
+    apply (rep_attention o rep F G X nz _ _ _ _ _ _ 1%nat r (fun j => u j r)); auto; [|intros; apply Fu; lia].
+    intros j Hj. apply (rep_score_self o rep F G X V 2 (V + 2) 2 x u); auto.
   - rewrite <- Vu by auto.
-    apply (rep_attention o rep F X nz _ _ _ _ _ _ 0%nat r (fun j => u j r)); auto; [|apply Fu; lia].
-    intros j Hj. apply (rep_score_position o rep F X V 2 (V + 2) 2 x u); auto.
+    apply (rep_attention o rep F G X nz _ _ _ _ _ _ 0%nat r (fun j => u j r)); auto; [|intros; apply Fu; lia].
+    intros j Hj. apply (rep_score_position o rep F G X V 2 (V + 2) 2 x u); auto.
 Qed.
 
 (** ** Longer responses *)
@@ -180,7 +181,7 @@ Proof.
   { intros k r Hr. destruct (Nat.lt_ge_cases r V) as [C|C].
     - destruct (Nat.lt_ge_cases k K); [rewrite Vu by auto; now apply HE, Hf|].
       rewrite Tu by auto. apply F_marked.
-    - replace r with (V + (r - V))%nat by lia. rewrite Pu. apply (F_kron o rep F X). }
+    - replace r with (V + (r - V))%nat by lia. rewrite Pu. apply (F_kron o rep F G X). }
   assert (Hx : forall k r, (k < n)%nat -> (r < V + (K + K))%nat -> rep (x k r) (u k r))
     by (intros; apply rep_inputs; now apply Fu).
   destruct (Hm n (K + g)%nat ltac:(lia) ltac:(unfold n; lia)) as [M1 M2].
@@ -189,14 +190,14 @@ Proof.
   assert (F2 : F (Q2R (e (f g r)))) by now apply HE, Hf.
   assert (Val : forall h j, W_V h = embedding_half -> (j < n)%nat ->
     rep (project o (V + (K + K)) (W_V h) (x j) r) (u j r)).
-  { intros h j -> Hj. apply (rep_project_pick o rep F X) with (row := fun r => [pick r]) (u := u j);
-      auto; try lia. apply Fu; lia. }
+  { intros h j -> Hj. apply (rep_project_pick o rep F G X) with (row := fun r => [pick r]) (u := u j);
+      auto; lia. }
   eapply (rep_eq rep); [apply rep_layer_two with (z1 := u g r) (z2 := u K r)|].
-  - apply (rep_attention o rep F X nz _ _ _ _ _ _ g r (fun j => u j r)); auto; try (unfold n; lia); [|apply Fu; lia].
+  - apply (rep_attention o rep F G X nz _ _ _ _ _ _ g r (fun j => u j r)); auto; try (unfold n; lia); [|intros; apply Fu; lia].
     intros j Hj. replace g with (K + g - K)%nat at 2 by lia.
-    apply (rep_score_back o rep F X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
-  - apply (rep_attention o rep F X nz _ _ _ _ _ _ K r (fun j => u j r)); auto; try (unfold n; lia); [|apply Fu; lia].
-    intros j Hj. apply (rep_score_position o rep F X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
+    apply (rep_score_back o rep F G X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
+  - apply (rep_attention o rep F G X nz _ _ _ _ _ _ K r (fun j => u j r)); auto; try (unfold n; lia); [|intros; apply Fu; lia].
+    intros j Hj. apply (rep_score_position o rep F G X V (K + K) (V + (K + K)) n x u); auto; unfold n in *; lia.
   - apply Fu; lia.
   - apply Fu; lia.
   - rewrite Vu, Tu, Nat.sub_diag by auto. cbn [nth]. rewrite Rplus_comm. apply F_marked_value. now apply Hf.

@@ -25,7 +25,7 @@ Proof.
   apply representable_dyadic; auto; lia.
 Qed.
 Lemma format_exact o : ieee prec emax Hprec Hmax o ->
-  exact_arithmetic o (stands_for prec emax) representable.
+  exact_arithmetic o (stands_for prec emax) representable representable.
 Proof.
   assert (P : (16 <= 2 ^ prec)%Z).
   { unfold usable in Hfmt. change 16%Z with (2 ^ 4)%Z. apply Z.pow_le_mono_r; lia. }
@@ -34,7 +34,7 @@ Qed.
 
 (** ** Integers: exact as long as [(V-1)^2] has at most [prec] bits *)
 Lemma integer_encoding V : (Z.of_nat (V - 1) * Z.of_nat (V - 1) <= 2 ^ prec)%Z ->
-  encoding representable V (integer V) integer_a integer_b integer.
+  encoding representable representable V (integer V) integer_a integer_b integer.
 Proof.
   intros HV.
   assert (P : (16 <= 2 ^ prec)%Z).
@@ -58,7 +58,7 @@ Qed.
 (** ** The paper's encoding, for [V] a power of two *)
 Lemma power_of_two_encoding k V : (1 <= k)%Z -> (2 * k <= prec)%Z ->
   (2 * k <= emax + prec - 3)%Z -> Z.of_nat V = (2 ^ k)%Z ->
-  encoding representable V 1 (paper_a V) (paper_b V) (fraction V).
+  encoding representable representable V 1 (paper_a V) (paper_b V) (fraction V).
 Proof.
   intros Hk Hk2 Hk3 HVk. pose proof Hfmt as [P4 Pe].
   set (VZ := Z.of_nat V) in *. set (H := (2 ^ (k - 1))%Z).

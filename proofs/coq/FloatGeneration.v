@@ -50,7 +50,7 @@ Hypothesis Ho : ieee prec emax Hprec Hmax o.
 Let X := format_exact prec emax Hprec Hmax Hfmt o Ho.
 
 Lemma hardmax_ok : one_hot_normaliser (stands_for prec emax) (hardmax o).
-Proof. exact (hardmax_one_hot o _ _ X). Qed.
+Proof. exact (hardmax_one_hot o _ _ _ X). Qed.
 Lemma softmax_ok exp_ T : exp_underflows exp_ T ->
   one_hot_normaliser (stands_for prec emax) (rounded_softmax o exp_ T).
 Proof.
@@ -66,16 +66,16 @@ Let E := integer_encoding prec emax Hprec Hmax Hfmt V HV.
 Lemma unconditional_integers_ieee nz N y m : one_hot_normaliser (stands_for prec emax) nz ->
   sequence V N y -> admissible m ->
   generate o (unconditional_integers V N) nz m (unconditional_integer_prompt y) [] N = map y (seq 0 N).
-Proof. intros Hnz Hy Hm. now apply (unconditional_exact o _ _ X V _ _ _ integer E nz Hnz). Qed.
+Proof. intros Hnz Hy Hm. now apply (unconditional_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
 Lemma conditional_integers_ieee nz f x m : one_hot_normaliser (stands_for prec emax) nz ->
   sequence V V f -> (x < V)%nat -> admissible m ->
   generate o (conditional_integers V) nz m (conditional_integer_prompt f) [x] 1 = [f x].
-Proof. intros Hnz Hf Hx Hm. now apply (conditional_exact o _ _ X V _ _ _ integer E nz Hnz). Qed.
+Proof. intros Hnz Hf Hx Hm. now apply (conditional_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
 Lemma responses_integers_ieee nz K f x m : one_hot_normaliser (stands_for prec emax) nz ->
   responses V K f -> (x < V)%nat -> sees_prompt K m ->
   generate o (longer_responses_integers V K) nz m (longer_responses_integer_prompt K f) [x] K
   = map (fun g => f g x) (seq 0 K).
-Proof. intros Hnz Hf Hx Hm. now apply (longer_responses_exact o _ _ X V _ _ _ integer E nz Hnz). Qed.
+Proof. intros Hnz Hf Hx Hm. now apply (longer_responses_exact o _ _ _ X V _ _ _ integer E nz Hnz). Qed.
 End Integers.
 
 Section PowersOfTwo.
@@ -91,14 +91,14 @@ Lemma unconditional_powers_ieee nz N y m : one_hot_normaliser (stands_for prec e
   = map y (seq 0 N).
 Proof.
   intros Hnz Hy Hm. rewrite unconditional_is_paper.
-  now apply (unconditional_exact o _ _ X V _ _ _ (fraction V) E nz Hnz).
+  now apply (unconditional_exact o _ _ _ X V _ _ _ (fraction V) E nz Hnz).
 Qed.
 Lemma conditional_powers_ieee nz f x m : one_hot_normaliser (stands_for prec emax) nz ->
   sequence V V f -> (x < V)%nat -> admissible m ->
   generate o (conditional_generation V) nz m (conditional_prompt V f) [x] 1 = [f x].
 Proof.
   intros Hnz Hf Hx Hm. rewrite conditional_is_paper.
-  now apply (conditional_exact o _ _ X V _ _ _ (fraction V) E nz Hnz).
+  now apply (conditional_exact o _ _ _ X V _ _ _ (fraction V) E nz Hnz).
 Qed.
 Lemma responses_powers_ieee nz K f x m : one_hot_normaliser (stands_for prec emax) nz ->
   responses V K f -> (x < V)%nat -> sees_prompt K m ->
@@ -106,7 +106,7 @@ Lemma responses_powers_ieee nz K f x m : one_hot_normaliser (stands_for prec ema
   = map (fun g => f g x) (seq 0 K).
 Proof.
   intros Hnz Hf Hx Hm. rewrite longer_responses_is_paper.
-  now apply (longer_responses_exact o _ _ X V _ _ _ (fraction V) E nz Hnz).
+  now apply (longer_responses_exact o _ _ _ X V _ _ _ (fraction V) E nz Hnz).
 Qed.
 End PowersOfTwo.
 End Format.

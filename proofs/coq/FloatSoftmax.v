@@ -37,7 +37,7 @@ Notation rep := (stands_for prec emax).
 Notation F := (representable prec emax).
 Variable o : arithmetic float.
 Hypothesis Ho : ieee prec emax Hprec Hmax o.
-Hypothesis X : exact_arithmetic o rep F.
+Hypothesis X : exact_arithmetic o rep F F.
 Variables (exp_ : float -> float) (T : head -> float).
 Hypothesis HT : forall h, is_finite (T h) = true /\ 0 < B2R (T h).
 Hypothesis exp_0 : forall x, rep x 0 -> rep (exp_ x) 1.
@@ -61,11 +61,11 @@ Proof.
   specialize (IHn ltac:(intros; apply Hz; lia) Ha). pose proof (Hz n ltac:(lia)) as Zn.
   destruct (Nat.ltb_spec a (S n)) as [L|L]; destruct (Nat.ltb_spec a n) as [L'|L']; try lia; simpl.
   - destruct IHn as (b & -> & Hb). rewrite kron_diff, Rmult_0_r in Zn by lia.
-    rewrite (proj2 (exact_leb _ _ _ X _ _ _ _ Zn Hb)) by lra. rewrite andb_false_r. eauto.
+    rewrite (proj2 (exact_leb _ _ _ _ X _ _ _ _ Zn Hb)) by lra. rewrite andb_false_r. eauto.
   - replace n with a in * by lia. rewrite kron_same, Rmult_1_r in Zn.
     destruct IHn as [->|(b & -> & Hb)]; rewrite Ha; [eauto|].
     destruct (leb o (z a) b) eqn:E; simpl; [|eauto].
-    apply (exact_leb _ _ _ X _ _ _ _ Zn Hb) in E. lra.
+    apply (exact_leb _ _ _ _ X _ _ _ _ Zn Hb) in E. lra.
   - rewrite kron_diff, Rmult_0_r in Zn by lia. destruct IHn as [->|(b & -> & Hb)].
     + destruct (vis n); eauto.
     + destruct (vis n && _); eauto.
@@ -98,11 +98,11 @@ Proof.
       now replace (t * 0 + - t) with (- t) by ring. }
   unfold normalise. destruct (vis j) eqn:Vj.
   - apply X; [now apply HE| |unfold kron; destruct (j =? a)%nat; auto].
-    apply (exact_sum_one _ _ _ X) with (a := a); auto.
+    apply (exact_sum_one _ _ _ _ X) with (a := a); auto.
     + rewrite Va. specialize (HE a Ha). now rewrite kron_same in HE.
-    + intros k Hk Hne. destruct (vis k); [|apply (rep_zero o rep F X)].
+    + intros k Hk Hne. destruct (vis k); [|apply (rep_zero o rep F F X)].
       specialize (HE k Hk). now rewrite kron_diff in HE.
-  - rewrite kron_diff by congruence. apply (rep_zero o rep F X).
+  - rewrite kron_diff by congruence. apply (rep_zero o rep F F X).
 Qed.
 End Head.
 

@@ -189,7 +189,7 @@ Proof.
 Qed.
 
 Theorem ieee_exact o : representable 0 -> representable 1 -> ieee o ->
-  exact_arithmetic o stands_for representable.
+  exact_arithmetic o stands_for representable representable.
 Proof.
   intros F0 F1 H. constructor; auto.
   - exact (ieee_of_Q o H).
@@ -214,7 +214,7 @@ Proof.
     + apply ieee_sum, H.
     + intros [|[|k]] Hk; cbn; auto. lia.
     + intros [|[|k]] N0 N1; auto; lia.
-  - intros n x y b u v c a Ha Hx Hy Hb Hz Fm Fc Fs.
+  - intros n x y b u v c a Ha Hx Hy _ Hb Hz Fm Fc Fs.
     set (val := fun k => match k with O => c | S k => if (k =? a)%nat then u a * v a else 0 end).
     assert (Va : val (S a) = u a * v a) by (unfold val; now rewrite Nat.eqb_refl).
     change (u a * v a + c) with (u a * v a + val 0%nat). rewrite <- Va.

@@ -17,7 +17,7 @@ From Flocq Require Import Core BinarySingleNaN.
 From PrefixProof Require Import Model Constructions SumLemmas RealForward
   UnconditionalGeneration UnconditionalTemperature ConditionalGeneration
   LongerResponses LongerInputs Prefix Encodings Floats FloatEncodings FloatSoftmax
-  FloatGeneration FloatBounds.
+  FloatGeneration FloatBounds MatrixUnits MatrixUnitSums MatrixUnitGeneration.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -341,3 +341,197 @@ Proof.
   intros. eapply theorem_1_ieee_softmax; eauto using usable32, exp_rounded32_underflows.
   eapply (square_bound V 4096); [assumption|vm_compute; discriminate].
 Qed.
+
+(** ** Matrix units (tensor cores)
+
+    [block_of_terms u c ts]: what the unit [u] makes of the terms [c :: ts] of one block;
+    [block] is the same from factors, [dot] a chain of blocks.  [last_place]: the exponent of
+    the last place that the block keeps, [E - fraction_bits u].  [truncate place], [to_binary32]:
+    rounding toward zero to a multiple of [2^place], and to binary32. *)
+
+(** What a block computes: one truncation per term, an exact sum, one truncation. *)
+Theorem matrix_unit_block : forall u c ts,
+  value (block_of_terms u c ts)
+  = to_binary32 (total (fun x => truncate (last_place u c ts) (value x)) (c :: ts)).
+Proof. exact block_meaning. Qed.
+
+(** Its error: the number of terms that are cut times the last place, and one truncation of
+    the sum: below [2^-23] of it, or [2^-149] in the subnormal range. *)
+Theorem matrix_unit_block_error : forall u c ts, let place := last_place u c ts in
+  Rabs (value (block_of_terms u c ts) - exact_sum (c :: ts))
+  <= INR (inexact_terms place (c :: ts)) * bpow radix2 place
+     + Rmax (bpow radix2 (-23) * Rabs (value (truncated_sum place (c :: ts)))) (bpow radix2 (-149)).
+Proof. exact block_error. Qed.
+
+(** A chain of blocks: its error is at most the sum of its blocks' bounds. *)
+Theorem matrix_unit_chain_error : forall u least blocks c,
+  Rabs (value (chain u least blocks c) - (value c + exact_sum (map (product least) (concat blocks))))
+  <= chain_bound u least blocks c.
+Proof. exact chain_error. Qed.
+
+(** In a block's bound, [2^E] is at most the largest term (where no number is subnormal), or a zero sets [E];
+    and the truncated sum is at most the sum of the terms' magnitudes. *)
+Theorem matrix_unit_block_largest_term : forall u least abs c,
+  Forall (fun ab => normal least (fst ab) /\ normal least (snd ab)) abs -> normal least_order c ->
+  let ts := map (product least) (filled u abs) in
+  exists t, In t (accumulator c :: ts) /\
+    (bpow radix2 (largest_order u (accumulator c) ts) <= Rabs (value (fst t)) \/
+     value (fst t) = 0 /\ largest_order u (accumulator c) ts = zero_order u).
+Proof. exact largest_term. Qed.
+Theorem matrix_unit_block_magnitude : forall place ts,
+  Rabs (value (truncated_sum place ts)) <= total (fun x => Rabs (value x)) ts.
+Proof. intros. rewrite truncated_sum_correct. apply truncated_sum_abs. Qed.
+
+(** A block is exact if every term is a multiple of the last place and the sum has 24 bits. *)
+Theorem matrix_unit_block_exact : forall u c ts,
+  (forall t, In t (c :: ts) -> multiple (last_place u c ts) (value (fst t))) ->
+  binary32_number (exact_sum (c :: ts)) -> value (block_of_terms u c ts) = exact_sum (c :: ts).
+Proof. exact block_exact. Qed.
+
+(** [unit_any_order ... u storing n terms s]: [s] is the sum of [n] terms (numbers and products of
+    numbers), each in any block of [u], blocks in any chain or tree.  It is exact if the terms are
+    multiples of [2^g] and their magnitudes sum to less than [2^(g+24)]: on any unit with 23
+    fraction bits or more.  ([-22 <= g]: where factors are subnormal, a small product can count
+    with the exponent 1.)  With [storing], partial sums may be rounded to the stored format. *)
+Theorem matrix_unit_sum_exact : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u storing n terms val s g,
+  suitable prec emax pin ein input u -> (-22 <= g <= 103)%Z ->
+  unit_any_order prec emax Hp He pin ein input u storing n terms s ->
+  (forall k, (k < n)%nat -> read_as prec emax pin ein input (terms k) (val k) /\ multiple g (val k)) ->
+  list_sum (fun k => Rabs (val k)) (seq 0 n) < bpow radix2 (g + 24) ->
+  (storing = true -> forall l, NoDup l -> incl l (seq 0 n) -> representable prec emax (list_sum val l)) ->
+  stands_for 24 128 s (list_sum val (seq 0 n)).
+Proof. intros. now apply (sum_exact prec emax Hp He pin ein Hpi Hei input u) with (storing := storing) (terms := terms) (g := g). Qed.
+
+(** [on_matrix_unit ... u o]: [o] computes sums of products on [u] as above, everything else in
+    binary32, and rounds results once to the stored format [prec], [emax]; the unit's factors
+    have the format [pin], [ein].  Such arithmetics exist. *)
+Theorem matrix_unit_exists : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) pin ein input u,
+  (3 <= emax)%Z -> (0 < products u)%nat -> exists o, on_matrix_unit prec emax Hp He pin ein input u o.
+Proof. intros. eexists. now apply chained_arithmetic_on_unit. Qed.
+
+(** Any suitable formats and unit, any [N], if [fits]: [(V-1)^2 <= 2^prec] for what is stored,
+    [2V-1 <= 2^pin] for factors, [(V-1)^2 <= 2^22] for sums. *)
+Theorem theorem_1_matrix_unit : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u o V N y m,
+  suitable prec emax pin ein input u -> on_matrix_unit prec emax Hp He pin ein input u o -> fits prec pin V ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply unconditional_unit; eauto. eapply unit_hardmax; eauto. Qed.
+Theorem theorem_2_matrix_unit : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u o V f x m,
+  suitable prec emax pin ein input u -> on_matrix_unit prec emax Hp He pin ein input u o -> fits prec pin V ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof. intros. eapply conditional_unit; eauto. eapply unit_hardmax; eauto. Qed.
+Theorem longer_responses_matrix_unit : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u o V K f x m,
+  suitable prec emax pin ein input u -> on_matrix_unit prec emax Hp He pin ein input u o -> fits prec pin V ->
+  responses V K f -> (x < V)%nat -> sees_prompt K m ->
+  generate o (longer_responses_integers V K) (hardmax o) m (longer_responses_integer_prompt K f) [x] K
+  = map (fun g => f g x) (seq 0 K).
+Proof. intros. eapply responses_unit; eauto. eapply unit_hardmax; eauto. Qed.
+
+(** bf16, stored with 8 bits, the logits too.  [blackwell] and Ada's [ampere] are the same units. *)
+Theorem theorem_1_matrix_unit_bf16 : forall u o V N y m,
+  In u [ampere; hopper; blackwell] -> on_unit_bf16 u o -> (V <= 17)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. apply (theorem_1_matrix_unit 8 128 eq_refl eq_refl 8 128 eq_refl eq_refl (fun x => x) u); auto using suitable_bf16.
+  apply (fits_bound 8 8 V 16); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+Theorem theorem_2_matrix_unit_bf16 : forall u o V f x m,
+  In u [ampere; hopper; blackwell] -> on_unit_bf16 u o -> (V <= 17)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof.
+  intros. apply (theorem_2_matrix_unit 8 128 eq_refl eq_refl 8 128 eq_refl eq_refl (fun x => x) u); auto using suitable_bf16.
+  apply (fits_bound 8 8 V 16); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+
+(** fp16, stored with 11 bits. *)
+Theorem theorem_1_matrix_unit_fp16 : forall u o V N y m,
+  In u [volta_fp16; turing_fp16; ampere; hopper; blackwell] -> on_unit_fp16 u o -> (V <= 46)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. apply (theorem_1_matrix_unit 11 16 eq_refl eq_refl 11 16 eq_refl eq_refl (fun x => x) u); auto using suitable_fp16.
+  apply (fits_bound 11 11 V 45); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+Theorem theorem_2_matrix_unit_fp16 : forall u o V f x m,
+  In u [volta_fp16; turing_fp16; ampere; hopper; blackwell] -> on_unit_fp16 u o -> (V <= 46)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof.
+  intros. apply (theorem_2_matrix_unit 11 16 eq_refl eq_refl 11 16 eq_refl eq_refl (fun x => x) u); auto using suitable_fp16.
+  apply (fits_bound 11 11 V 45); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+
+(** tf32: binary32 numbers are stored, and [input], rounding or truncation to the 11 bits of
+    factors, leaves alone what has 11 bits ([convert_reads], [cut_reads]). *)
+Theorem theorem_1_matrix_unit_tf32 : forall input u o V N y m,
+  In u [ampere_tf32; hopper_tf32; blackwell_tf32] -> reads 24 128 11 128 input ->
+  on_unit_tf32 input u o -> (V <= 1024)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. apply (theorem_1_matrix_unit 24 128 eq_refl eq_refl 11 128 eq_refl eq_refl input u); auto using suitable_tf32.
+  apply (fits_bound 24 11 V 1023); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+Theorem theorem_2_matrix_unit_tf32 : forall input u o V f x m,
+  In u [ampere_tf32; hopper_tf32; blackwell_tf32] -> reads 24 128 11 128 input ->
+  on_unit_tf32 input u o -> (V <= 1024)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof.
+  intros. apply (theorem_2_matrix_unit 24 128 eq_refl eq_refl 11 128 eq_refl eq_refl input u); auto using suitable_tf32.
+  apply (fits_bound 24 11 V 1023); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+
+(** bf16 factors of stored binary32 numbers: [input], rounding or truncation to 8 bits, leaves alone
+    what has 8 bits. *)
+Theorem theorem_1_matrix_unit_bf16_factors : forall input u o V N y m,
+  In u [ampere; hopper; blackwell] -> reads 24 128 8 128 input ->
+  on_unit_bf16_factors input u o -> (V <= 128)%nat ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (hardmax o) m (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof.
+  intros. apply (theorem_1_matrix_unit 24 128 eq_refl eq_refl 8 128 eq_refl eq_refl input u); auto using suitable_bf16_factors.
+  apply (fits_bound 24 8 V 127); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+Theorem theorem_2_matrix_unit_bf16_factors : forall input u o V f x m,
+  In u [ampere; hopper; blackwell] -> reads 24 128 8 128 input ->
+  on_unit_bf16_factors input u o -> (V <= 128)%nat ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (hardmax o) m (conditional_integer_prompt f) [x] 1 = [f x].
+Proof.
+  intros. apply (theorem_2_matrix_unit 24 128 eq_refl eq_refl 8 128 eq_refl eq_refl input u); auto using suitable_bf16_factors.
+  apply (fits_bound 24 8 V 127); [assumption|vm_compute; discriminate|vm_compute; discriminate].
+Qed.
+
+(** Softmax in binary32, its weights rounded to the stored format, under the hypothesis on [exp]
+    of [theorem_1_ieee_softmax]. *)
+Theorem theorem_1_matrix_unit_softmax : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u o o32 exp_ T V N y m,
+  suitable prec emax pin ein input u -> on_matrix_unit prec emax Hp He pin ein input u o -> fits prec pin V ->
+  binary32 o32 -> exp_underflows exp_ T ->
+  sequence V N y -> admissible m ->
+  generate o (unconditional_integers V N) (unit_softmax prec emax Hp He o32 exp_ T) m
+    (unconditional_integer_prompt y) [] N
+  = map y (seq 0 N).
+Proof. intros. eapply unconditional_unit; eauto. eapply unit_softmax_ok; eauto. Qed.
+Theorem theorem_2_matrix_unit_softmax : forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax)
+    pin ein (Hpi : Prec_gt_0 pin) (Hei : Prec_lt_emax pin ein) input u o o32 exp_ T V f x m,
+  suitable prec emax pin ein input u -> on_matrix_unit prec emax Hp He pin ein input u o -> fits prec pin V ->
+  binary32 o32 -> exp_underflows exp_ T ->
+  sequence V V f -> (x < V)%nat -> admissible m ->
+  generate o (conditional_integers V) (unit_softmax prec emax Hp He o32 exp_ T) m
+    (conditional_integer_prompt f) [x] 1
+  = [f x].
+Proof. intros. eapply conditional_unit; eauto. eapply unit_softmax_ok; eauto. Qed.

@@ -105,6 +105,10 @@ def test_a_verdict_names_its_theorems_and_only_those_over_the_reals() -> None:
     assert verdict.holds is True
     assert (verdict.method, verdict.arithmetic, verdict.cases) == ("proved", "real", 2)
     assert verdict.reason == "proved in Coq: theorem_1, theorem_1_hardmax; and 2 about IEEE formats, see TRUST.md"
+    more = CoqRecord("8.16.1", (*record.theorems, CoqTheorem("theorem_1_matrix_unit_bf16", ())))
+    told = coq_verdict("theorem-1", more)
+    assert told is not None
+    assert (told.reason or "").endswith("; and 2 about IEEE formats, 1 about matrix units, see TRUST.md")
     assert coq_verdict("longer-inputs", record) is None
     assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_1_ieee", ()),))) is None
     assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_10", ()),))) is None

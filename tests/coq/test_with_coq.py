@@ -24,7 +24,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built copy of the sources."""
     copy = tmp_path_factory.mktemp("coq") / "coq"
     copy.mkdir()
-    for name in [*SOURCES, "_CoqProject", "Makefile", "audit.sh", "record.sh", "export_golden.v", "audit.golden"]:
+    exports = ["export_golden.v", "export_matrix_units.v"]
+    for name in [*SOURCES, *exports, "_CoqProject", "Makefile", "audit.sh", "record.sh", "audit.golden"]:
         shutil.copy2(COQ / name, copy / name)
     shutil.copytree(COQ / "golden", copy / "golden")
     subprocess.run(["make", "build"], cwd=copy, check=True, capture_output=True, timeout=600)
@@ -79,6 +80,22 @@ MUTANTS = [
     ("Theorems.v", "(V <= 4097)%nat", "(V <= 4098)%nat", "Theorems"),
     ("Theorems.v", "(V <= 46)%nat", "(V <= 47)%nat", "Theorems"),
     ("Theorems.v", "(V <= 17)%nat", "(V <= 18)%nat", "Theorems"),
+    ("MatrixUnits.v", "hopper := MatrixUnit 16 25", "hopper := MatrixUnit 16 20", "MatrixUnitGeneration"),
+    ("MatrixUnits.v", "hopper := MatrixUnit 16 25", "hopper := MatrixUnit 16 24", "MatrixUnitsRecorded"),
+    ("MatrixUnits.v", "hopper := MatrixUnit 16 25", "hopper := MatrixUnit 16 26", "MatrixUnitsRecorded"),
+    ("MatrixUnits.v", "hopper := MatrixUnit 16 25", "hopper := MatrixUnit 8 25", "MatrixUnitsRecorded"),
+    ("MatrixUnits.v", "ampere := MatrixUnit 8 24", "ampere := MatrixUnit 8 25", "MatrixUnitsRecorded"),
+    ("MatrixUnits.v", "Z.quot (Fnum x)", "Z.div (Fnum x)", "MatrixUnits"),
+    ("MatrixUnits.v", "toward_zero 24 (-149) (truncated_sum", "toward_zero 25 (-149) (truncated_sum", "MatrixUnits"),
+    ("MatrixUnits.v", "(round radix2 (FLT_exp (-149) 24) Ztrunc)", "(round radix2 (FLT_exp (-149) 24) ZnearestE)", "MatrixUnits"),
+    ("MatrixUnitSums.v", "(23 <= fraction_bits u", "(22 <= fraction_bits u", "MatrixUnitSums"),
+    ("Theorems.v", "bpow radix2 (-23) * Rabs (value", "bpow radix2 (-24) * Rabs (value", "Theorems"),
+    ("Theorems.v", "(seq 0 n) < bpow radix2 (g + 24)", "(seq 0 n) < bpow radix2 (g + 25)", "Theorems"),
+    ("Theorems.v", "on_unit_bf16 u o -> (V <= 17)%nat", "on_unit_bf16 u o -> (V <= 18)%nat", "Theorems"),
+    ("Theorems.v", "on_unit_fp16 u o -> (V <= 46)%nat", "on_unit_fp16 u o -> (V <= 47)%nat", "Theorems"),
+    ("Theorems.v", "on_unit_bf16_factors input u o -> (V <= 128)%nat", "on_unit_bf16_factors input u o -> (V <= 129)%nat", "Theorems"),
+    ("MatrixUnitSums.v", "+ chain_bound u least bs (block u least b c)", "+ chain_bound u least bs c", "MatrixUnitSums"),
+    ("Theorems.v", "on_unit_tf32 input u o -> (V <= 1024)%nat", "on_unit_tf32 input u o -> (V <= 1025)%nat", "Theorems"),
 ]  # fmt: skip
 
 

@@ -33,7 +33,6 @@ from tests.forward.trees import MODELS
 from verify.arithmetic import RationalArithmetic
 from verify.running.model import bind_construction, forward
 from verify.running.torch_module import TorchTransformer, to_torch
-from verify.running.traced import whole_mask
 
 CONSTRUCTIONS: list[Construction] = [
     UnconditionalGeneration(4, 3),
@@ -128,9 +127,9 @@ class Shrinking(Mask):
 
 
 def test_a_mask_that_changes_with_the_length_is_refused() -> None:
-    assert whole_mask(Shrinking(), 2).tolist() == [[True, True], [True, True]]
+    assert Shrinking().whole(2).tolist() == [[True, True], [True, True]]
     with pytest.raises(InvalidArgument, match=r"^mask shrinking: expected one .* at length 2$"):
-        whole_mask(Shrinking(), 3)
+        Shrinking().whole(3)
 
 
 @EACH

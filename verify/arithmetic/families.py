@@ -15,6 +15,8 @@ _KERNELS = "arithmetic: expected torch with --bias or --tf32-factors, which choo
 _FLOATS = "arithmetic: expected rounded with tf32 or products, which say how floats are rounded"
 _ON_UNITS = "arithmetic: expected rounded with unit or full_reduction, which say how matrix units round floats"
 
+_EXPONENTS = "arithmetic: expected rounded with exp, which says how softmax takes its exponents"
+
 _BIAS = Option("bias", "linear", _KERNELS, {"separate": "separate", "fma": "fma"})
 _TF32_FACTORS = Option("tf32_factors", default=False, refusal=_KERNELS, shown={True: "tf32-factors"})
 #: The refusal of TF32, and the words in a name that allow it.
@@ -90,6 +92,7 @@ ROUNDED = Family(
     options=(
         Option("products", "either", _FLOATS),
         Option("tf32", default=False, refusal=_FLOATS, shown=_WITH_TF32),
+        Option("exp", "library", _EXPONENTS),
         Option("unit", "none", _ON_UNITS, {name: f"{name} unit" for name in (*GENERATIONS, "any")}),
         Option("full_reduction", default=False, refusal=_ON_UNITS, shown={True: "full reduction"}),
     ),

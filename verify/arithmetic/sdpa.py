@@ -110,7 +110,8 @@ class SdpaArithmetic(TorchArithmetic):
 
         """
         parts = (attention.queries, attention.keys, values)
-        batch, width = max(part.shape[0] for part in parts), max(part.shape[-1] for part in parts)
+        batch, multiple = max(part.shape[0] for part in parts), KERNELS[self.kernel].multiple
+        width = -(-max(part.shape[-1] for part in parts) // multiple) * multiple
         # cases x heads x positions x width
         queries, keys, held = (pad(part, (0, width - part.shape[-1])).expand(batch, -1, -1)[:, None] for part in parts)
         visible = attention.visible

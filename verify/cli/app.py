@@ -13,7 +13,9 @@ from constructions.validation import InvalidArgument
 from verify.cli import certifying as cli_certify
 from verify.cli import completions as cli_completions
 from verify.cli import conformance as cli_conformance
+from verify.cli import device as cli_device
 from verify.cli import evidence as cli_evidence
+from verify.cli import exponentials as cli_exponentials
 from verify.cli import exporting as cli_export
 from verify.cli import frontier as cli_frontier
 from verify.cli import limits as cli_limits
@@ -36,11 +38,13 @@ for _module in (
     cli_certify,
     cli_conformance,
     cli_frontier,
+    cli_exponentials,
     cli_text,
     cli_show,
     cli_limits,
     cli_completions,
     cli_export,
+    cli_device,
 ):
     _module.register(app)
 

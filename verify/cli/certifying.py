@@ -9,6 +9,7 @@ import typer
 
 from constructions.validation import InvalidArgument, reject
 from verify.certificates import BUDGET, POINTS, bit_exact, certificate_arithmetic
+from verify.certificates.floats.exponentials import exp_summaries
 from verify.certificates.floats.rounding import summaries
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 from verify.cli import options
@@ -39,6 +40,7 @@ def certify(
         ),
     ] = "either",
     tf32: options.Tf32 = False,
+    exp: Annotated[str, typer.Option("--exp", help=f"how softmax takes its exponents: {exp_summaries()}")] = "library",
     unit: Annotated[
         str,
         typer.Option(
@@ -66,7 +68,7 @@ def certify(
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
     chosen = certificate_arithmetic(
-        arithmetic, dtype, products=products, tf32=tf32, unit=unit, full_reduction=full_reduction
+        arithmetic, dtype, products=products, tf32=tf32, exp=exp, unit=unit, full_reduction=full_reduction
     )
     request = asked.request(chosen)
     construction = request.construction

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
 from constructions.fields import short
-from constructions.validation import InvalidArgument
+from constructions.validation import InvalidArgument, check_choice
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.sizes import FieldOptions, OtherSizes
 from verify.cli.terminal import console, echo, print_json
 from verify.files.atomic import check_checkpoint
+from verify.matrix_units import GENERATIONS
 from verify.report.pictures import check_picture
 from verify.report.progress import shown_progress
 
 #: V that are looked at unless told otherwise: beyond the paper's encoding in float32, minutes of work.
 _LIMIT = 4096
-
-#: The formats that a search knows, with float32 whose products take factors of TF32.
-_FORMATS = ("float64", "float32", "tf32", "bfloat16", "float16")
 
 
 def register(app: typer.Typer) -> None:
@@ -36,11 +34,34 @@ def frontier(
     temperature: options.TemperatureOptions,
     fields: FieldOptions,
     dtype: Annotated[
-        str, typer.Option("--dtype", help=f"formats, with commas: {', '.join(_FORMATS)}")
+        str,
+        typer.Option(
+            "--dtype",
+            help="formats, with commas: float64, float32, tf32, bfloat16, float16; on a matrix unit bf16, fp16, tf32",
+        ),
     ] = "bfloat16,float16",
+    arithmetic: Annotated[
+        str, typer.Option("--arithmetic", help="what runs: torch on the CPU, or matrix-unit, bit by bit")
+    ] = "torch",
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", help=f"of --arithmetic matrix-unit: {', '.join(GENERATIONS)}; hopper by default"),
+    ] = None,
     bias: Annotated[
-        str, typer.Option("--bias", help="kernels, with commas: linear (F.linear), separate (x @ W.T, then + b), fma")
-    ] = "separate,linear,fma",
+        str | None,
+        typer.Option(
+            "--bias",
+            help="torch's kernels, with commas: linear (F.linear), separate (x @ W.T, then + b), fma; all by default",
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            help="a unit's kernels, with commas: chain (one ascending chain), parts (added in float32), reduced (parts"
+            " rounded to the format), factors (other roundings to TF32); all of the format by default",
+        ),
+    ] = None,
     first: Annotated[int, typer.Option("--first", help="the smallest V to look at")] = 1,
     limit: Annotated[int, typer.Option("--limit", help="the largest V to look at")] = _LIMIT,
     checkpoint: Annotated[
@@ -51,13 +72,18 @@ def frontier(
     as_json: options.Json = False,
 ) -> int:
     """Find the largest V up to which EVERY V is certified, and the smallest V that fails on the real kernels."""
-    from verify.arithmetic.tensors import Bias  # noqa: PLC0415 # torch takes seconds to import
-    from verify.frontier import find_frontier  # noqa: PLC0415 # the same
+    from verify.frontier import find_frontier  # noqa: PLC0415 # torch takes seconds to import
     from verify.frontier.family import Family  # noqa: PLC0415 # the same
+    from verify.frontier.kernels import MACHINES, kernels_on  # noqa: PLC0415 # the same
     from verify.frontier.report import explanation, frontier_table  # noqa: PLC0415 # the same
 
-    formats = options.listed("dtype", dtype, _FORMATS)
-    kernels = [cast("Bias", kernel) for kernel in options.listed("bias", bias, get_args(Bias))]
+    machine = MACHINES[check_choice("arithmetic", arithmetic, tuple(MACHINES))]
+    formats = options.listed("dtype", dtype, machine.formats)
+    kernels = None
+    for name, words in (("bias", bias), ("order", order)):
+        if words is not None:
+            check_choice(f"option with --arithmetic {arithmetic}", name, (machine.option,))
+            kernels = options.listed(name, words, kernels_on(arithmetic))
     if checkpoint is not None and len(formats) > 1:
         raise InvalidArgument(f"checkpoint: expected one format with --checkpoint but got {', '.join(formats)}")
     if seconds is not None and not seconds > 0:
@@ -78,6 +104,8 @@ def frontier(
                     limit=limit,
                     first=first,
                     kernels=kernels,
+                    arithmetic=arithmetic,
+                    unit=unit,
                     setting=family.setting(),
                     command=family.command,
                     checkpoint=checkpoint,

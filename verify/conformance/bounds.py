@@ -61,12 +61,21 @@ class Cases(NamedTuple):
 
 
 def bounds_of(
-    construction: Construction, fmt: Format, cases: Cases, progress: Progress
+    construction: Construction, fmt: Format, cases: Cases, progress: Progress, *, tf32: bool = False
 ) -> tuple[Bounds | None, Bounds | None, str]:
-    """Return the exact logits, those that a certificate allows, and which one it is or why there is none."""
+    """Return the exact logits, those that a certificate allows, and which one it is or why there is none.
+
+    Args:
+        construction: whose logits they are.
+        fmt: the format that the kernel computes in.
+        cases: with their promised answers, which are fed.
+        progress: called with what is done, and with twice the number of cases.
+        tf32: whether float32 products may take factors of TF32.
+
+    """
     count = len(cases.targets)
     exact, _ = _tried(construction, fmt, certificate_arithmetic("ball"), cases, lambda done: progress(done, 2 * count))
-    rounded = certificate_arithmetic("rounded", fmt.name)
+    rounded = certificate_arithmetic("rounded", fmt.name, tf32=tf32)
     allowed, said = _tried(construction, fmt, rounded, cases, lambda done: progress(count + done, 2 * count))
     return exact, allowed, said
 

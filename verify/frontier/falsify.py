@@ -1,14 +1,15 @@
-"""Every token at one vocabulary size on the real torch kernels: ties told from wrong tokens."""
+"""Every token at one vocabulary size on real kernels: ties told from wrong tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from constructions.construction import Construction
-from verify.arithmetic.tensors import TorchArithmetic
+from verify.arithmetic.base import Arithmetic
 from verify.evidence.found import confirmed
 from verify.evidence.verdict import Counterexample
 from verify.running.batches import constants, spaces
@@ -32,7 +33,7 @@ class Failures:
 
 def failures(
     construction: Construction,
-    arithmetic: TorchArithmetic,
+    arithmetic: Arithmetic[Any, Any, Any],
     *,
     command: Callable[[Construction], Mapping[str, str] | None] | None = None,
 ) -> Failures:
@@ -40,7 +41,7 @@ def failures(
 
     Args:
         construction: the construction to run.
-        arithmetic: torch, with the kernels to run.
+        arithmetic: the kernels to run.
         command: how the command line builds a construction, for the reproduction of a counterexample.
 
     Raises:

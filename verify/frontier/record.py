@@ -8,6 +8,7 @@ from typing import Any
 
 from constructions.validation import InvalidArgument
 from verify.evidence.verdict import Counterexample, decimal, margin_from_json, margin_to_json
+from verify.frontier.falsify import Failures
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Falsified:
         wrong: the first V at which another token is produced, and the case.
         refused: why the next V cannot be run.
         done: whether the search ended.
+        order: in which order of operations a token first had no positive margin, where the kernel runs in several.
 
     """
 
@@ -52,6 +54,14 @@ class Falsified:
     wrong: tuple[int, Counterexample] | None = None
     refused: str | None = None
     done: bool = False
+    order: str = ""
+
+    def add(self, vocab_size: int, order: str, found: Failures) -> None:
+        """Add the failures of a run at a vocabulary size; those found before are kept."""
+        if found.no_margin is not None and self.no_margin is None:
+            self.no_margin, self.order = (vocab_size, found.no_margin), order
+        if found.wrong is not None and self.wrong is None:
+            self.wrong = (vocab_size, found.wrong)
 
 
 @dataclass
@@ -59,7 +69,8 @@ class Frontier:
     """The certified and the falsified edge of a family of constructions in a format.
 
     Attributes:
-        setting: the family, as JSON values: claim, sizes, options, temperature, format.
+        setting: the family and the machine, as JSON values: claim, sizes, options, temperature, format; on a matrix
+            unit also its generation.
         limit: the largest V that the search may look at.
         values: the most evenly spaced values of the format, or of reduced products where the kernel reduces them.
         certified: for each way of rounding products.
@@ -140,6 +151,8 @@ class Frontier:
 
 def _falsified_to_json(part: Falsified) -> dict[str, Any]:
     record = asdict(part)
+    if not part.order:
+        del record["order"]  # nor have files of kernels with one
     for name in ("no_margin", "wrong"):
         found = record[name]
         if found is not None:

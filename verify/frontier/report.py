@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from verify.evidence.verdict import Counterexample
+from verify.frontier.kernels import KERNELS
 from verify.frontier.record import Frontier
-
-#: The kernels as people call them.
-KERNEL_NAMES = {"separate": "x @ W.T, + b", "linear": "F.linear", "fma": "FMA (emulated)", "none": ""}
 
 #: The names of sizes as letters.
 SIZE_LETTERS = {"context": "N", "response": "N0", "input": "n_X"}
@@ -54,7 +52,8 @@ def explanation(frontier: Frontier) -> list[str]:
     for kernel, edge in frontier.falsified.items():
         for what, found in (("no positive margin", edge.no_margin), ("another token", edge.wrong)):
             if found is not None:
-                lines += [f"{fmt}, {kernel}: {what} at V = {found[0]}", f"  reproduce: {found[1].reproduce}"]
+                order = f" ({edge.order})" if edge.order and found is edge.no_margin else ""
+                lines += [f"{fmt}, {kernel}{order}: {what} at V = {found[0]}", f"  reproduce: {found[1].reproduce}"]
         if edge.refused is not None:
             lines.append(f"{fmt}, {kernel}: refused at V = {edge.checked + 1}: {edge.refused}")
         if not edge.done:
@@ -79,9 +78,19 @@ def family_name(frontier: Frontier) -> str:
             words.append(f"{SIZE_LETTERS[name]} = {value}")
         elif name == "temperature":
             words += [] if value == "default" else [str(value)]
-        elif name not in {"claim", "dtype"}:
+        elif name not in {"claim", "dtype", "unit"}:
             words.append(f"{name} {value}")
     return ", ".join(words)
+
+
+def kernel_titles(words: Sequence[str]) -> list[str]:
+    """Return the kernels as people call them; the word of no kernel is left out."""
+    return [KERNELS[word].title for word in words if word in KERNELS]
+
+
+def kernel_name(frontier: Frontier, kernel: str) -> str:
+    """Return the name of a kernel, and the unit that it runs on; nothing before any ran."""
+    return ": ".join(part for part in (frontier.setting.get("unit"), *kernel_titles([kernel])) if part)
 
 
 def _rows(frontiers: Sequence[Frontier]) -> Iterator[tuple[str, ...]]:
@@ -91,24 +100,26 @@ def _rows(frontiers: Sequence[Frontier]) -> Iterator[tuple[str, ...]]:
             yield (
                 family_name(frontier),
                 str(frontier.setting.get("dtype", "")),
-                KERNEL_NAMES[kernel],
+                kernel_name(frontier, kernel),
                 products,
-                _span(certified.first, certified.up_to, open_ended=certified.undecided is None),
-                _case(edge.no_margin if edge else None),
-                _case(edge.wrong if edge else None),
+                span(certified.first, certified.up_to, open_ended=certified.undecided is None),
+                case_words(edge.no_margin if edge else None),
+                case_words(edge.wrong if edge else None),
                 "" if gap is None else f"{100 * gap:.1f} %",
                 str(frontier.values),
             )
 
 
-def _span(first: int, up_to: int, *, open_ended: bool) -> str:
+def span(first: int, up_to: int, *, open_ended: bool) -> str:
+    """Return the certified sizes in short: the last, and the first unless that is 1."""
     if up_to < first:
         return "none"
     shown = str(up_to) if first == 1 else f"{up_to} (from {first})"
     return f"at least {shown}" if open_ended else shown
 
 
-def _case(found: tuple[int, Counterexample] | None) -> str:
+def case_words(found: tuple[int, Counterexample] | None) -> str:
+    """Return the vocabulary size and the token of a failing case; nothing where there is none."""
     if found is None:
         return ""
     size, case = found

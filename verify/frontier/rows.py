@@ -1,4 +1,4 @@
-"""The rows of the frontier's picture; kernels, claims and lifts with the same numbers share one."""
+"""The rows of the frontier's picture; kernels, units, claims and lifts with the same numbers share one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from itertools import groupby
 
 from constructions.encodings import ENCODINGS, LIFTS, READOUTS
 from verify.frontier.record import Frontier
-from verify.frontier.report import KERNEL_NAMES, SIZE_LETTERS, kernels
+from verify.frontier.report import SIZE_LETTERS, kernel_titles, kernels
 
+#: What a group of rows on matrix units adds to the name of their format.
+_ON_UNITS = " on matrix units"
 #: Formats in the order of the groups; another one comes last.
-_FORMATS = ("bfloat16", "float16", "tf32", "float32", "float64")
+_FORMATS = (
+    *("bfloat16", "float16", "tf32", "float32", "float64"),
+    *(f"{word}{_ON_UNITS}" for word in ("bf16", "fp16", "tf32")),
+)
 
+#: The setting that names a generation of matrix units.
+_UNIT = "unit"
 #: Settings of how a token is written and read, with their defaults.
 _CODING = {"encoding": "paper", "readout": "paper", "lift": "add"}
 _CHOICES: Mapping[str, Sequence[str]] = {"encoding": ENCODINGS, "readout": READOUTS, "lift": LIFTS}
@@ -44,7 +51,7 @@ class Row:
     """One bar.
 
     Attributes:
-        dtype: the format.
+        dtype: the format, and that a matrix unit multiplies, where it does.
         result: the numbers that are drawn.
         parts: the settings by name, each with all values that give this result.
         kernels: the kernels that give it; none if all of the setting's do.
@@ -59,7 +66,7 @@ class Row:
     @property
     def kernel(self) -> str:
         """The kernels in short; nothing where every kernel gives the result."""
-        return ", ".join(KERNEL_NAMES[kernel].removesuffix(" (emulated)") for kernel in self.kernels)
+        return ", ".join(kernel_titles(self.kernels)).replace(" (emulated)", "")
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -87,6 +94,8 @@ def labels(rows: Sequence[Row], usual_claim: str) -> list[str]:
         usual_claim: the claim that need not be named.
 
     """
+    units = {unit for row in rows for unit in row.parts.get(_UNIT, ())}
+    rows = [_unnamed(row) if set(row.parts.get(_UNIT, ())) == units else row for row in rows]
     short = [_label(row, usual_claim, sizes=False) for row in rows]
     seen = Counter((text, row.kernel) for text, row in zip(short, rows, strict=True))
     return [
@@ -118,7 +127,8 @@ def _rows(frontier: Frontier) -> Iterator[Row]:
     parts["claim"] = (", ".join([str(frontier.setting.get("claim", "")), *([sizes] if sizes else [])]),)
     for result, names in results.items():
         shown = () if len(names) == len(measured) else tuple(names)
-        yield Row(str(frontier.setting.get("dtype", "")), result, parts, shown)
+        on_units = _ON_UNITS if _UNIT in parts else ""
+        yield Row(f"{frontier.setting.get('dtype', '')}{on_units}", result, parts, shown)
 
 
 def _sizes(frontier: Frontier) -> Iterator[tuple[str, str]]:
@@ -127,16 +137,21 @@ def _sizes(frontier: Frontier) -> Iterator[tuple[str, str]]:
 
 def _merged(rows: list[Row]) -> list[Row]:
     """Join rows that differ in one setting alone, for one setting after another."""
-    for name in ("lift", "claim"):
+    for name in (_UNIT, "lift", "claim"):
         joined: dict[object, Row] = {}
         for row in rows:
             others = frozenset((key, value) for key, value in row.parts.items() if key != name)
             key = (row.dtype, row.result, row.kernels, others)
             before = joined.get(key)
-            values = (before.parts[name] if before else ()) + row.parts[name]
-            joined[key] = replace(row, parts={**row.parts, name: tuple(dict.fromkeys(values))})
+            values = (before.parts.get(name, ()) if before else ()) + row.parts.get(name, ())
+            joined[key] = replace(row, parts={**row.parts, name: tuple(dict.fromkeys(values))} if values else row.parts)
         rows = list(joined.values())
     return rows
+
+
+def _unnamed(row: Row) -> Row:
+    """Return a row that says nothing of units."""
+    return replace(row, parts={name: values for name, values in row.parts.items() if name != _UNIT})
 
 
 def _label(row: Row, usual: str, *, sizes: bool) -> str:

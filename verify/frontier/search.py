@@ -4,7 +4,7 @@ A certificate of a V excludes every failure there, on any kernel that it covers:
 certificate's bounds, and the promised token wins everywhere within them. So the smallest V that fails on a kernel is
 above the edge up to which EVERY V is certified for it, and only sizes above that edge have to be run. Whether
 ``F.linear`` rounds a product before it adds is the choice of a library on a processor; its runs start above what is
-certified for either.
+certified for either. A kernel of a matrix unit is run in every order that it has.
 """
 
 from __future__ import annotations
@@ -13,29 +13,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from constructions.construction import Construction
-from constructions.formats import Format, get_format
 from constructions.validation import InvalidArgument, check_choice, check_integer
-from verify.arithmetic.tensors import Bias, TorchArithmetic
-from verify.certificates.floats.arithmetic import RoundedArithmetic
-from verify.certificates.floats.rounding.tensor_cores import TF32_PRECISION
 from verify.evidence.checkpoint import run_sha256, sealed, unsealed
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.fingerprint import code_sha256, package_sha256
 from verify.evidence.verdict import library_versions
 from verify.files.atomic import write_atomically
 from verify.frontier.falsify import failures
-from verify.frontier.product_rounding import products_of
+from verify.frontier.kernels import KERNELS, MACHINES, Kernel, Machine, kernels_of, kernels_on
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.frontier.scan import Scanner
-from verify.frontier.spaced_values import evenly_spaced_values
 
-#: The kernels, see :class:`~verify.arithmetic.tensors.TorchArithmetic`.
-KERNELS: tuple[Bias, ...] = get_args(Bias)
-#: float32 whose products have factors of TF32.
-TF32 = "tf32"
 #: Seconds between two checkpoints: writing one costs little beside a V, and little is lost between two.
 _CHECKPOINT_SECONDS = 2.0
 
@@ -50,7 +41,9 @@ def find_frontier(
     dtype: str,
     limit: int,
     first: int = 1,
-    kernels: Sequence[Bias] = KERNELS,
+    kernels: Sequence[str] | None = None,
+    arithmetic: str = "torch",
+    unit: str | None = None,
     setting: Mapping[str, Any] | None = None,
     command: Callable[[Construction], Mapping[str, str] | None] | None = None,
     checkpoint: Path | None = None,
@@ -61,10 +54,13 @@ def find_frontier(
 
     Args:
         build: a construction for a vocabulary size.
-        dtype: the format, or ``tf32``: float32 whose factors are rounded to 11 bits (emulated on the CPU).
+        dtype: the format, or ``tf32``: float32 whose factors are rounded to 11 bits (emulated on the CPU). On a matrix
+            unit ``bf16``, ``fp16`` or ``tf32``.
         limit: the largest V to look at.
         first: the smallest V to look at; the result says nothing of smaller ones.
-        kernels: which kernels.
+        kernels: which of :data:`KERNELS`; all that the arithmetic has unless they are given.
+        arithmetic: what runs: ``torch`` on the CPU, or ``matrix-unit``.
+        unit: the generation of the matrix unit, ``hopper`` unless another is given.
         setting: the family as the result describes it.
         command: how the command line builds a construction.
         checkpoint: a file that holds the state of the search; an interrupted search resumes from it, a finished one
@@ -84,20 +80,23 @@ def find_frontier(
         17
 
     """
-    check_choice("dtype", dtype, ("float64", "float32", TF32, "bfloat16", "float16"))
+    kind = MACHINES[check_choice("arithmetic", arithmetic, tuple(MACHINES))]
+    machine = kind.made(check_choice("dtype", dtype, kind.formats), unit)
     check_integer("first", first, 1)
     check_integer("limit", limit, first)
-    if not kernels:
-        raise InvalidArgument("kernels: expected at least one of linear, separate and fma")
-    for kernel in kernels:
-        check_choice("kernels", kernel, KERNELS)
-        TorchArithmetic("float32" if dtype == TF32 else dtype, bias=kernel)  # refuses kernels that do not exist
-    key = {"setting": dict(setting or {}), "dtype": dtype, "first": first, "limit": limit, "kernels": list(kernels)}
+    chosen = kernels_of(machine) if kernels is None else tuple(kernels)
+    if not chosen:
+        raise InvalidArgument(f"kernels: expected at least one of {', '.join(kernels_on(arithmetic))}")
+    for kernel in chosen:
+        check_choice("kernels", kernel, kernels_on(arithmetic))
+        KERNELS[kernel].orders(machine)  # refuses those that the format does not have
+    said = {**(setting or {}), "dtype": machine.dtype, **machine.setting}
+    key = {"setting": said, "first": first, "limit": limit, "kernels": list(chosen)}
     key |= {"weights": run_sha256(build(first)), "construction": repr(build(first))}
     key |= {"code": code_sha256(build(first)), "sources": package_sha256()}
-    run = _Run(build, dtype, first, limit, command, progress, checkpoint, key, seconds)
+    run = _Run(build, machine, first, limit, command, progress, checkpoint, key, seconds)
     try:
-        run.search(kernels)
+        run.search(chosen)
     except Budget:
         run.keep(now=True)
     else:
@@ -109,7 +108,7 @@ def find_frontier(
 @dataclass
 class _Run:
     build: Callable[[int], Construction]
-    dtype: str
+    machine: Machine
     first: int
     limit: int
     command: Callable[[Construction], Mapping[str, str] | None] | None
@@ -119,33 +118,29 @@ class _Run:
     seconds: float | None
 
     def __post_init__(self) -> None:
-        self.tf32 = self.dtype == TF32
-        self.fmt = get_format("float32" if self.tf32 else self.dtype)
         self.started = self.kept = time.monotonic()
         self.deadline = None if self.seconds is None else self.started + self.seconds
-        reduced = Format(TF32, TF32_PRECISION, self.fmt.max_exponent) if self.tf32 else self.fmt
-        setting = dict(self.key["setting"]) | {"dtype": self.dtype}
-        fresh = Frontier(setting, self.limit, evenly_spaced_values(reduced), versions=dict(library_versions()))
+        fresh = Frontier(self.key["setting"], self.limit, self.machine.values, versions=dict(library_versions()))
         self.frontier = self._resumed() or fresh
         self.before = self.frontier.seconds
 
-    def search(self, kernels: Sequence[Bias]) -> None:
+    def search(self, kernels: Sequence[str]) -> None:
         """Find the edges: for any kernel first, then for each from there on."""
-        self._certify("either", self.first)
-        common = self.frontier.certified["either"].up_to
-        for kernel in kernels:
-            products = products_of(kernel, self.fmt)
+        self._certify(self.machine.common, self.first)
+        common = self.frontier.certified[self.machine.common].up_to
+        for word in kernels:
+            kernel = KERNELS[word]
+            products = kernel.products(self.machine)
             self._certify(products, common + 1)
             certified = self.frontier.certified[products]
             certified.first = self.first  # certified for any kernel includes this one
             # how torch's own kernel rounds is only measured, and its runs must not rely on that
-            self._falsify(kernel, products, (common if kernel == "linear" else certified.up_to) + 1)
+            self._falsify(kernel, products, (common if kernel.measured else certified.up_to) + 1)
         self.frontier.seconds = self.before + time.monotonic() - self.started
 
     def _certify(self, products: str, start: int) -> None:
         state = self.frontier.certified.setdefault(products, Certified(start, start - 1))
-        dtype = self.fmt.name
-        scanner = Scanner(RoundedArithmetic.of(dtype, products=products, tf32=self.tf32))
+        scanner = Scanner(self.machine.certificate(products))
         while not state.done:
             vocab_size = state.up_to + 1
             if vocab_size > self.limit:
@@ -159,23 +154,24 @@ class _Run:
             state.up_to += not state.done
             self._tick(vocab_size)
 
-    def _falsify(self, kernel: Bias, products: str, start: int) -> None:
-        state = self.frontier.falsified.setdefault(kernel, Falsified(start, start - 1, products))
-        arithmetic = TorchArithmetic(self.fmt.name, "cpu", bias=kernel, tf32_factors=self.tf32)
+    def _falsify(self, kernel: Kernel, products: str, start: int) -> None:
+        state = self.frontier.falsified.setdefault(kernel.word, Falsified(start, start - 1, products))
+        orders = kernel.orders(self.machine)
         while not state.done:
             vocab_size = state.checked + 1
             if vocab_size > self.limit:
                 state.done = True
                 break
             try:
-                found = failures(self.build(vocab_size), arithmetic, command=self.command)
+                construction = self.build(vocab_size)
+                for name, arithmetic in orders:
+                    state.add(vocab_size, name, failures(construction, arithmetic, command=self.command))
+                    if state.wrong is not None:
+                        break
             except InvalidArgument as error:
                 state.refused, state.done = str(error), True
                 break
-            if found.no_margin is not None and state.no_margin is None:
-                state.no_margin = (vocab_size, found.no_margin)
-            if found.wrong is not None:
-                state.wrong, state.done = (vocab_size, found.wrong), True
+            state.done = state.wrong is not None
             state.checked = vocab_size
             self._tick(vocab_size)
 

@@ -15,8 +15,11 @@ from verify.evidence.verdict import Verdict
 SOURCES = Path(__file__).parents[2] / "proofs" / "coq"
 RECORD = "build-record.json"
 
-#: Words in the names of theorems that are about floats.
-_IEEE = {"ieee", "binary16", "bfloat16", "binary32", "binary64", "powers"}
+#: Words in the names of theorems that are about floats, by the floats that they are about.
+_FLOATS = {
+    "IEEE formats": {"ieee", "binary16", "bfloat16", "binary32", "binary64", "powers"},
+    "matrix units": {"matrix"},
+}
 
 #: The layout of the record that this module reads.
 _FORMAT = 1
@@ -113,14 +116,19 @@ def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
 def coq_verdict(claim: str, record: CoqRecord) -> Verdict | None:
     """Return the verdict that a claim is proved in Coq over the reals; ``None`` when no theorem says so.
 
-    The verdict names the theorems; ``proofs/TRUST.md`` says what each one states. Theorems about IEEE formats are
-    counted and not listed: they are about other encodings or bounded vocabularies, not about all sizes.
+    The verdict names the theorems; ``proofs/TRUST.md`` says what each one states. Theorems about IEEE formats and
+    matrix units are counted and not listed: they are about other encodings or bounded vocabularies, not about all
+    sizes.
     """
     theorems = record.of_claim(claim)
-    real = [theorem.name for theorem in theorems if not _IEEE & set(theorem.name.split("_"))]
+    floats = {
+        kind: [theorem.name for theorem in theorems if words & set(theorem.name.split("_"))]
+        for kind, words in _FLOATS.items()
+    }
+    real = [theorem.name for theorem in theorems if not any(theorem.name in names for names in floats.values())]
     if not real:
         return None
-    floats = len(theorems) - len(real)
+    counts = ", ".join(f"{len(names)} about {kind}" for kind, names in floats.items() if names)
     return Verdict(
         claim=claim,
         parameters={"sizes": "all", "prover": f"Coq {record.coq}"},
@@ -130,6 +138,5 @@ def coq_verdict(claim: str, record: CoqRecord) -> Verdict | None:
         holds=True,
         cases=len(real),
         space=len(real),
-        reason=f"proved in Coq: {', '.join(real)}"
-        + (f"; and {floats} about IEEE formats, see TRUST.md" if floats else ""),
+        reason=f"proved in Coq: {', '.join(real)}" + (f"; and {counts}, see TRUST.md" if counts else ""),
     )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from constructions.formats import FORMATS
-from verify.arithmetic import Arithmetic, RationalArithmetic, torch_arithmetic
+from verify.arithmetic import Arithmetic, RationalArithmetic, get_arithmetic
 from verify.certificates import BallArithmetic, certificate_arithmetic
 from verify.certificates.enclosing import EnclosingArithmetic
 
@@ -21,12 +21,14 @@ class Chosen:
         dtypes: the float formats, run with torch.
         device: where torch runs; exact arithmetic runs on the cpu.
         tf32: allow TF32 in torch's float32 products.
+        kernel: the word of the arithmetic that runs them, ``torch`` or ``structured``.
 
     """
 
     dtypes: Sequence[str] = ()
     device: str = "cpu"
     tf32: bool = False
+    kernel: str = "torch"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def _floats(chosen: Chosen) -> Iterator[Numbers]:
     for dtype in chosen.dtypes:
         tf32 = chosen.tf32 and FORMATS[dtype] == FORMATS["float32"]
         certifies = certificate_arithmetic("rounded", dtype, tf32=tf32)
-        yield Numbers(torch_arithmetic(dtype, chosen.device, tf32=tf32), certifies)
+        yield Numbers(get_arithmetic(chosen.kernel, dtype=dtype, device=chosen.device, tf32=tf32), certifies)
 
 
 #: Kinds of numbers by their words in a plan, in the order in which evidence is gathered.

@@ -64,7 +64,7 @@ class RoundedArithmetic(
     def __init__(self, kernel: Kernel) -> None:
         """Bound the kernels that ``kernel`` describes."""
         super().__init__(kernel)
-        options: dict[str, Setting] = {"products": kernel.products, "tf32": kernel.tf32}
+        options: dict[str, Setting] = {"products": kernel.products, "tf32": kernel.tf32, "exp": kernel.exp}
         options |= {"unit": kernel.matrix_unit, "full_reduction": kernel.full_reduction}
         self.spec = ROUNDED.spec(kernel.fmt.name, self.device, options)
         self.name = self.spec.name
@@ -76,6 +76,7 @@ class RoundedArithmetic(
         *,
         products: str = "either",
         tf32: bool = False,
+        exp: str = "library",
         unit: str = NO_UNIT,
         full_reduction: bool = False,
     ) -> RoundedArithmetic:
@@ -84,7 +85,7 @@ class RoundedArithmetic(
         With a unit, ``dtype`` may also be the format of its factors: ``fp16``, ``bf16`` or ``tf32``.
         """
         fmt = get_format(dtype if unit == NO_UNIT else format_of(dtype))
-        return cls(Kernel(fmt, products, tf32, unit, full_reduction))
+        return cls(Kernel(fmt, products, tf32, exp, unit, full_reduction))
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
@@ -232,7 +233,8 @@ class RoundedArithmetic(
         found = self.box(low, high, grids, exact=whole and attention.exact and values.exact)
         # a weight of 0 does not hide what is not finite
         found = tainted(found, unbounded(attention, along=-1))
-        return tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
+        found = tainted(found, unbounded(values, along=-2) | self.beyond(values.magnitude, along=-2))
+        return self.kernel.exponential.mixed(self, found, values)
 
     def total(self, parts: Sequence[Box]) -> Box:
         """Return the sum of the heads' outputs, in any order."""

@@ -12,7 +12,8 @@ ASSUMED of every kernel (a verdict prints the order of sums, the error of ``exp`
 - softmax takes the largest exponent off, and divides by the sum or multiplies by its reciprocal;
 - ``exp(0)`` is 1; ``exp`` is right within :data:`EXP_ULPS` units in the last place, and 0 where the true value is below
   half of the smallest number above 0. IEEE 754 does not say this of a library's ``exp``; ``exp_errors`` in
-  :mod:`verify.certificates.floats.exp_error` measures it for the torch and numpy at hand.
+  :mod:`verify.certificates.floats.exp_error` measures it for the torch and numpy at hand, and ``prefixproof exp`` on
+  every number. :attr:`Kernel.exp` may say otherwise of softmax.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from fractions import Fraction
 from functools import cached_property
 
 from constructions.formats import FORMATS, Format
+from constructions.validation import InvalidArgument
+from verify.certificates.floats.exponentials import Exponential, exponential_of
 from verify.certificates.floats.rounding import rounding_of
 from verify.certificates.floats.rounding.base import Rounding, accumulator_of, smallest_of
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
-#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch stays below 0.6 in all four formats.
+#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch's own stay below 1.
 EXP_ULPS = 3
 
 #: The word of a kind of rounding, see :mod:`verify.certificates.floats.rounding`.
@@ -43,6 +46,8 @@ class Kernel:
         products: how products and a bias are added: the word of a kind of :data:`ORDERS`.
         tf32: whether the factors of float32 products may be rounded to TF32, to either neighbour, and sums of products
             truncated instead of rounded, as tensor cores do.
+        exp: how softmax takes its exponents: the word of a kind of
+            :data:`~verify.certificates.floats.exponentials.EXPONENTIALS`.
         matrix_unit: the generation of matrix units that products of matrices run on, ``any`` for all that have the
             format, or ``none``.
         full_reduction: whether partial sums of a unit are never rounded to a format of 16 bits, see
@@ -58,11 +63,17 @@ class Kernel:
     fmt: Format
     products: Products = "either"
     tf32: bool = False
+    exp: str = "library"
     matrix_unit: str = NO_UNIT
     full_reduction: bool = False
 
     def __post_init__(self) -> None:
         self.rounding  # noqa: B018 # refuses what there is not
+        self.exponential  # noqa: B018 # the same
+        if self.matrix_unit != NO_UNIT and not self.exponential.one_weight:
+            raise InvalidArgument(
+                f"exp: expected library with a unit, whose sums of unscaled weights have no bound, but got {self.exp!r}"
+            )
 
     @cached_property
     def rounding(self) -> Rounding:
@@ -80,6 +91,11 @@ class Kernel:
     def attending(self) -> Kernel:
         """What is assumed of softmax, whose result is rounded to the format: beside a unit, that it is in float32."""
         return self if self.matrix_unit == NO_UNIT else Kernel(FORMATS["float32"])
+
+    @cached_property
+    def exponential(self) -> Exponential:
+        """The assumption about the exponents of softmax."""
+        return exponential_of(self.fmt, self.exp)
 
     @property
     def accumulator(self) -> Format | None:
@@ -104,4 +120,4 @@ class Kernel:
     def assumptions(self) -> str:
         """Return in a line what is assumed of the kernels."""
         order = self.rounding.sentence()
-        return f"assumed: IEEE rounding, {order}; exp right within {EXP_ULPS} units in the last place"
+        return f"assumed: IEEE rounding, {order}; {self.attending.exponential.sentence(EXP_ULPS)}"

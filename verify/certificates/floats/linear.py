@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from verify.certificates.floats.boxes import Box, RoundedWeight, collapsed, fits, tainted, unbounded
-from verify.certificates.floats.directed import EVERYTHING, grids_between, is_power_of_two, matrix_product
+from verify.certificates.floats.directed import EVERYTHING, grid_of, grids_between, is_power_of_two, matrix_product
 from verify.certificates.floats.sums import Sums, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -74,7 +74,7 @@ class LinearBounds(Sums):
         count = matrix_product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
         may_round = self._may_round(x, values, bias)
         rounding = matrix_product(size, np.abs(np.where(may_round, values, 0)).T)
-        reduced = self.rounding.matrix_loss(size, x.grid, values, weight.grid[:, used], self._wide_unit)
+        reduced = self.rounding.matrix_loss(size, _point_grids(x), values, weight.grid[:, used], self._wide_unit)
         grid, alone = self._grids(x, values, weight.grid[:, used])
         exact = rows.exact and weight.exact
         if bias is not None:
@@ -112,3 +112,9 @@ class LinearBounds(Sums):
         if bias is not None:
             found &= self.rounding.rounds_products(bias.values)
         return found
+
+
+def _point_grids(x: Box) -> np.ndarray[Any, Any]:
+    """Return a grid for each number of a box: a number that is known lies on one that may be coarser than all do."""
+    known = x.is_point & np.isfinite(x.low)
+    return np.where(known, np.maximum(x.grid, grid_of(np.where(known, x.low, 0))), x.grid)

@@ -220,8 +220,8 @@ class _Sieve:
 
     def _grids(self, low: _Array, high: _Array) -> np.ndarray[Any, Any]:
         """Return a grid for each coordinate of each pair."""
-        if self.rounding.point_grids and low is high:
-            return np.asarray(np.maximum(grid_of(low), self.grid))
+        if self.rounding.point_grids:
+            return np.where(low == high, np.maximum(grid_of(low), self.grid), self.grid)
         return self.grid
 
     def _pairs(

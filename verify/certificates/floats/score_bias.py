@@ -49,6 +49,8 @@ class ScoreBiasBounds(SoftmaxBounds, ProductBounds):
         """
         if not isinstance(temperature, Softmax):
             reject("temperature", "a finite one, such as Softmax(1.0), with a bias added after scaling,", temperature)
+        if not self.kernel.exponential.adds_shifts:
+            reject("exp", "library, with a bias added after scaling,", self.kernel.exp)
         self.assume("a score bias is added to scaled scores, rounded before or not")
         wild = unbounded(scores, along=-1) | unbounded(shift, along=-1)
         gap_low, gap_high = self._gap(temperature, key_size=key_size, length=visible.shape[1])

@@ -57,6 +57,14 @@ class SoftmaxBounds(Sums):
         inner = self._attending
         if isinstance(temperature, Hardmax):
             return tainted(self._held(inner._hardmax(low, high, visible, exact=scores.exact)), wild)
+        found = self.kernel.exponential.attention(self, scores, visible, temperature, key_size=key_size)
+        return tainted(found, wild)
+
+    def softmax(self, scores: Box, visible: Visible, temperature: Softmax | RationalSoftmax, *, key_size: int) -> Box:
+        """Return bounds of the attention weights at a finite temperature, by a library's ``exp``."""
+        inner = self._attending
+        low, high = (np.where(visible, part, -np.inf) for part in (scores.low, scores.high))
+        wild = np.zeros((*low.shape[:-1], 1), dtype=np.bool_)
         gap_low, gap_high = self._gap(temperature, key_size=key_size, length=visible.shape[1])
         z_low, z_high = self._exponents(scores.low, scores.high, gap_low, gap_high)
         overflow = ~(np.isfinite(z_low) & np.isfinite(z_high)) & visible

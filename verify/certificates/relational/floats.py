@@ -28,7 +28,7 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
     def __init__(self, arithmetic: SparseArithmetic) -> None:
         """Take the rows of ``arithmetic`` apart."""
         self.inner: RoundedArithmetic = arithmetic.base
-        if self.inner.rounding.relative:
+        if self.inner.rounding.relative and self.inner.kernel.exponential.one_weight:
             self.kernels = RoundedNumbers(self.inner)
 
     def count(self, rows: SparseRows) -> int:

@@ -20,9 +20,9 @@ class Compiled(BackendFactory):
     group = "compile"
     quick = False
 
-    def __init__(self, compiler: str) -> None:
-        """Compile by ``compiler``."""
-        self.compiler, self.name = compiler, f"compile-{compiler.replace('_', '-')}"
+    def __init__(self, compiler: str, device: str = "cpu") -> None:
+        """Compile by ``compiler`` for ``device``."""
+        self.compiler, self.device, self.name = compiler, device, f"compile-{compiler.replace('_', '-')}"
         self.summary = f"the torch module under torch.compile, backend {compiler}"
 
     def make(self, construction: Construction, dtype: str) -> Backend:
@@ -37,7 +37,7 @@ class Compiled(BackendFactory):
 
         torch.compiler.reset()  # torch compiles the code of all modules together at most 8 times
         try:
-            ran = torch.compile(compiled, backend=self.compiler, fullgraph=True)(torch.ones(1))
+            ran = torch.compile(compiled, backend=self.compiler, fullgraph=True)(torch.ones(1, device=self.device))
         except (RuntimeError, OSError) as error:  # torch has many errors of its own, all of them RuntimeErrors
             why = " ".join(str(error).partition("Set TORCHDYNAMO_VERBOSE")[0].split())
             raise InvalidArgument(f"backend: expected torch.compile to work with {self.compiler} but {why}") from None
@@ -46,6 +46,6 @@ class Compiled(BackendFactory):
                 f"backend: expected torch.compile to compile with {self.compiler} but it runs everything as it is: see"
                 " TORCHDYNAMO_DISABLE and torch.compiler.set_stance"
             )
-        module = to_torch(construction, dtype).eval()
+        module = to_torch(construction, dtype, self.device).eval()
         module.compile(backend=self.compiler, fullgraph=True, dynamic=True)
         return ModuleBackend(module, name=f"under torch.compile, {self.compiler},")

@@ -20,3 +20,14 @@ GENERATIONS: Registry[Generation] = Registry(
     (VOLTA, TURING, AMPERE, ADA, HOPPER, BLACKWELL, CDNA1, CDNA2, CDNA3),
     name=lambda generation: generation.name,
 )
+
+
+def generation_of(capability: str) -> Generation | None:
+    """Return the generation of a device by its compute capability; ``None`` for one that is not known here.
+
+    Example:
+        >>> generation_of("9.0").name
+        'hopper'
+
+    """
+    return next((found for found in GENERATIONS.values() if capability in found.capabilities), None)

@@ -22,4 +22,5 @@ ADA = Generation(
         "fp8-e4m3": Description(E4M3, aligned(16, 13, 6, kept_bits=14, half=True), _FP8),
         "fp8-e5m2": Description(E5M2, aligned(16, 13, 6, kept_bits=14, half=True), _FP8),
     },
+    capabilities=("8.9",),
 )

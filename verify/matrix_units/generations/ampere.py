@@ -18,4 +18,5 @@ AMPERE = Generation(
         "bf16": Description(BF16, aligned(8, 24, 6), Evidence("recorded", "2,500 sums of an A100 and of an A2")),
         "tf32": Description(TF32, aligned(4, 24, 6), Evidence("recorded", "2,500 sums of an A100 and of an A2")),
     },
+    capabilities=("8.0", "8.6", "8.7"),
 )

@@ -54,9 +54,11 @@ class Generation:
         name: the word for it.
         devices: the maker's name, and some devices that have it.
         formats: its descriptions by the words for their input formats.
+        capabilities: the compute capabilities by which CUDA calls its devices.
 
     """
 
     name: str
     devices: str
     formats: Mapping[str, Description]
+    capabilities: tuple[str, ...] = ()

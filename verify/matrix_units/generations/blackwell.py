@@ -27,4 +27,5 @@ BLACKWELL = Generation(
         "fp8-e4m3": Description(E4M3, aligned(32, 25, 7, half=True), _FP8),
         "fp8-e5m2": Description(E5M2, aligned(32, 25, 7, half=True), _FP8),
     },
+    capabilities=("10.0", "10.1", "10.3", "11.0", "12.0", "12.1"),
 )

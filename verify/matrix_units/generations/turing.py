@@ -14,4 +14,5 @@ TURING = Generation(
             FP16, aligned(8, 24, 6, half=True), Evidence("code", "no products of such a device were recorded")
         ),
     },
+    capabilities=("7.5",),
 )

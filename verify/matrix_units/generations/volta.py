@@ -14,4 +14,5 @@ VOLTA = Generation(
             FP16, aligned(4, 23, 5, half=True), Evidence("recorded", "2,500 sums of a V100 for each result")
         ),
     },
+    capabilities=("7.0", "7.2"),
 )

@@ -1,0 +1,1 @@
+"""The evidence of a device: every measurement and check that wants one, written as one small folder."""
