@@ -130,7 +130,7 @@ LAYERS: tuple[Mutant, ...] = (
     ),
     _biases(
         "a sum does not round",
-        "np.maximum(total, rounded) if up else np.minimum(total, rounded)",
+        "self._rounded_or_not(total, up=up)",
         "total",
         "score biases",
     ),

@@ -164,7 +164,7 @@ OPERATIONS: tuple[Mutant, ...] = (
     ),
     _softmax(
         "scaled scores do not round",
-        "return np.asarray(np.maximum(value, rounded) if up else np.minimum(value, rounded))",
+        "return self._rounded_or_not(value, up=up)",
         "return np.asarray(value)",
         "attention, 16 bits",
     ),

@@ -106,3 +106,14 @@ def test_drawn_kernels_keep_a_bias_that_nothing_is_added_to() -> None:
         rng = np.random.default_rng(seed)
         for kernel in (DrawnKernel("float32", rng), UnitKernel("bfloat16", rng, generation="hopper")):
             assert (kernel.linear(rows, weight, bias) == bias).all()
+
+
+@pytest.mark.parametrize("fmt", ["bfloat16", "float16"])
+def test_scaled_scores_that_float32_holds_are_between_their_bounds(fmt: str) -> None:
+    """A softmax in float32 may scale the scores itself, which rounds them to float32 and not to 16 bits."""
+    rng, arithmetic = np.random.default_rng(5), RoundedArithmetic.of(fmt, unit="hopper")
+    scores = to_format(rng.uniform(-300, 300, (1000, 1, 1)), fmt)
+    gap = to_format(rng.uniform(0.1, 20, (1000, 1, 1)), "float32")
+    low, high = arithmetic._exponents(scores, scores, gap, gap)
+    scaled = to_format(scores * gap, "float32")
+    assert not outside(low, high, scaled).any()

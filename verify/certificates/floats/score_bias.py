@@ -81,8 +81,7 @@ class ScoreBiasBounds(SoftmaxBounds, ProductBounds):
     def _added(self, values: _Array, shift: _Array, *, up: bool) -> _Array:
         """Return a bound of sums with a shift, rounded or not."""
         total = sum_above(values, shift) if up else sum_below(values, shift)
-        rounded = self.rounded(total, up=up)
-        return np.asarray(np.maximum(total, rounded) if up else np.minimum(total, rounded))
+        return self._rounded_or_not(total, up=up)
 
 
 def _largest_other(values: _Array) -> _Array:

@@ -117,8 +117,14 @@ class SoftmaxBounds(Sums):
             corners = (scores * gap_low, scores * gap_high)
         value = np.maximum(*corners) if up else np.minimum(*corners)
         value = np.where(scores == 0, 0, next_up(value) if up else next_down(value))
-        rounded = self.rounded(value, up=up)
-        return np.asarray(np.maximum(value, rounded) if up else np.minimum(value, rounded))
+        return self._rounded_or_not(value, up=up)
+
+    def _rounded_or_not(self, values: _Array, *, up: bool) -> _Array:
+        """Return a bound of numbers that may be rounded, to the format or to an accumulator, before they are read."""
+        found = [values, self.rounded(values, up=up)]
+        if self.kernel.accumulator is not None:
+            found.append(round_array(values, self.kernel.accumulator))
+        return np.asarray(np.maximum.reduce(found) if up else np.minimum.reduce(found))
 
     def _summands(self, exponents: _Array) -> _Array:
         """Return upper bounds of what a kernel sums: a more precise one keeps what is too small for the format."""
