@@ -362,7 +362,13 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == (f"prefixproof {version('prefixproof')}\n", "")
 
 
-@pytest.mark.parametrize("command", [None, *(info.callback.__name__ for info in cli.app.registered_commands)])  # type: ignore[union-attr]
+COMMANDS = [
+    info.name or info.callback.__name__.replace("_", "-")  # type: ignore[union-attr] # all have a callback; typer names the others so
+    for info in cli.app.registered_commands
+]
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_every_help_says_what_the_status_means(command: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"] if command is None else [command, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
