@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,16 @@ def test_committed_evidence_is_whole_and_current(path: Path | None) -> None:
     assert found.summary["preset"] == "full"
     if found.changed:
         pytest.skip(found.sentence())
+
+
+def test_the_readme_counts_the_sums_that_the_evidence_holds() -> None:
+    tasks = [
+        task
+        for step in json.loads((_FOLDER / "nvidia-h200" / "matrix-unit.json").read_text(encoding="utf-8")).values()
+        for task in step["tasks"]
+    ]
+    assert not [task["name"] for task in tasks if task["state"] not in {"held", "noted"}]
+    counts = [re.match(r"0 of ([\d,]+) sums differ", task["said"]) for task in tasks if task["state"] == "held"]
+    total = sum(int(count[1].replace(",", "")) for count in counts if count)
+    readme = (Path(proofs.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"{total:,} sums of its tensor cores" in readme
