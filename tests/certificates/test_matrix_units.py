@@ -36,11 +36,11 @@ def test_sums_lie_between_their_bounds_in_every_tree_of_blocks() -> None:
     assert unit_sums(sums=16, trees=1, seed=51)() == []
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize("rounds", [pytest.param(1, marks=pytest.mark.heavy), pytest.param(25, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("generation", "fmt"), UNITS)
-def test_a_million_sums_lie_between_their_bounds(generation: str, fmt: str) -> None:
-    # 25 rounds, 2 reductions, 10 kinds, with and without a bias, 4 trees of 250 sums each
-    assert unit_sums([(generation, fmt)], rounds=25, sums=250, trees=4, seed=52)() == []
+def test_a_million_sums_lie_between_their_bounds(generation: str, fmt: str, rounds: int) -> None:
+    # in 25 rounds: 2 reductions, 10 kinds, with and without a bias, 4 trees of 250 sums each
+    assert unit_sums([(generation, fmt)], rounds=rounds, sums=250, trees=4, seed=52)() == []
 
 
 def test_margins_are_no_larger_than_computed_ones() -> None:
@@ -48,10 +48,10 @@ def test_margins_are_no_larger_than_computed_ones() -> None:
     assert unit_ties(rounds=1)() == []
 
 
-@pytest.mark.heavy
-def test_margins_are_no_larger_than_computed_ones_often() -> None:
-    assert unit_margins(rounds=200, seed=54)() == []
-    assert unit_ties(rounds=40)() == []
+@pytest.mark.parametrize("rounds", [pytest.param(4, marks=pytest.mark.heavy), pytest.param(40, marks=pytest.mark.long)])
+def test_margins_are_no_larger_than_computed_ones_often(rounds: int) -> None:
+    assert unit_margins(rounds=5 * rounds, seed=54)() == []
+    assert unit_ties(rounds=rounds)() == []
 
 
 def test_no_certificate_at_its_edge_is_contradicted() -> None:
@@ -60,10 +60,12 @@ def test_no_certificate_at_its_edge_is_contradicted() -> None:
     assert min(tally.distances) < 8  # units in the last place
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "count", [pytest.param(15, marks=pytest.mark.heavy), pytest.param(125, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("part", range(4))
-def test_no_certificate_at_its_edge_is_contradicted_500_times(part: int) -> None:
-    tally = duel(125, 16, seed=60 + part, draw=on_a_unit)
+def test_no_certificate_at_its_edge_is_contradicted_500_times(part: int, count: int) -> None:
+    tally = duel(count, 16, seed=60 + part, draw=on_a_unit)
     assert tally.contradicted == []
 
 

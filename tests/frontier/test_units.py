@@ -199,8 +199,10 @@ def test_small_rows_again_from_scratch(unit: str, dtype: str) -> None:
         _again(setting, part, (CHAIN.word,))
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("unit", list(GENERATIONS))
+@pytest.mark.parametrize(
+    "unit",
+    [pytest.param(unit, marks=pytest.mark.heavy if unit == "hopper" else pytest.mark.long) for unit in GENERATIONS],
+)
 def test_rows_again_from_scratch(unit: str) -> None:
     """Every row of every unit, in every kernel, but for the wide vocabularies, whose sizes take seconds each."""
     checked = 0
@@ -211,7 +213,7 @@ def test_rows_again_from_scratch(unit: str) -> None:
     assert checked >= 6
 
 
-@pytest.mark.heavy
+@pytest.mark.long
 def test_a_whole_search_again() -> None:
     for setting, part in _measured().values():
         if setting.unit == "hopper" and any(word in setting.name for word in QUICK) and setting.dtype != "tf32":

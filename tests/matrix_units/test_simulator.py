@@ -61,12 +61,14 @@ def test_a_unit_is_the_simulator_s(generation: str, form: str, result: str) -> N
     assert _different(unit, _sums(unit, 1400, seed=1)) == 0
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "count", [pytest.param(10**4, marks=pytest.mark.heavy), pytest.param(10**6, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize(("generation", "form", "result"), UNITS)
-def test_a_unit_is_the_simulator_s_on_a_million_sums(generation: str, form: str, result: str) -> None:
+def test_a_unit_is_the_simulator_s_on_many_sums(generation: str, form: str, result: str, count: int) -> None:
     unit = MatrixUnit(generation, form, result)
     sums = different = seed = 0
-    while sums < 10**6:
+    while sums < count:
         seed += 1
         found = _sums(unit, _AT_ONCE, seed)
         sums += len(found.c)
