@@ -86,10 +86,11 @@ class Family:
             options: its options; those at their defaults are left out.
 
         """
+        given = [(options or {}).get(option.name, option.default) for option in self.options]
         chosen = tuple(
             (option.name, value)
-            for option in self.options
-            if (value := (options or {}).get(option.name, option.default)) != option.default or option.always
+            for option, value in zip(self.options, given, strict=True)
+            if option.always or value != option.default
         )
         return Spec(self, dtype if self.formats else None, device, chosen)
 
