@@ -386,6 +386,7 @@ def test_every_obligation_has_a_mutant() -> None:
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("obligation", "mutation"), list(cases()))
 def test_an_obligation_fails_on_a_mutant(obligation: str, mutation: Mutation) -> None:
     subject = OBLIGATIONS[obligation].subject()

@@ -115,6 +115,7 @@ def test_every_obligation_has_a_mutant() -> None:
     assert {obligation for obligation, mutations in MUTANTS.items() if mutations} == ELSEWHERE
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("obligation", "mutation"), list(cases()))
 def test_an_obligation_fails_on_a_mutant(obligation: str, mutation: Mutation) -> None:
     subject = OBLIGATIONS[obligation].subject()
