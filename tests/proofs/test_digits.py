@@ -11,7 +11,7 @@ import sympy as sp
 from constructions import Transformer
 from proofs import ObligationError
 from proofs.digits import OBLIGATIONS
-from tests.proofs.test_mutants import block, doubled, doubled_blocks, head, linear, ones, zeros
+from tests.proofs.mutations import block, doubled, doubled_blocks, head, linear, ones, zeros
 
 BY_ID = {obligation.id: obligation for obligation in OBLIGATIONS}
 

@@ -14,11 +14,8 @@ import sympy as sp
 from constructions import Attention, Transformer
 from constructions.expressions import BLOCK, V
 from proofs import ObligationError, ObligationFailed, longer_inputs_softmax, theorem_1_heads, theorem_2_heads
-from tests.proofs.test_mutants import (
-    ELSEWHERE,
+from tests.proofs.mutations import (
     HALF_SLOPE,
-    KIND,
-    OBLIGATIONS,
     OFF_BY_ONE,
     Mutation,
     at,
@@ -33,6 +30,7 @@ from tests.proofs.test_mutants import (
     transposed,
     zeros,
 )
+from tests.proofs.test_mutants import ELSEWHERE, KIND, OBLIGATIONS
 
 
 def swapped_heads(transformer: Transformer) -> Transformer:
