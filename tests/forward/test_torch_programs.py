@@ -29,7 +29,7 @@ from constructions import (
 )
 from constructions.layers import Mask
 from tests.forward.test_torch_layers import Tree
-from tests.forward.trees import MODELS
+from tests.forward.trees import MODELS, attending
 from verify.arithmetic import RationalArithmetic
 from verify.running.model import bind_construction, forward
 from verify.running.torch_module import TorchTransformer, to_torch
@@ -126,6 +126,28 @@ class Shrinking(Mask):
         return seen
 
 
+@dataclass(frozen=True)
+class Behind(Mask):
+    """A mask of its own, a window of ``size`` positions, which may claim to be causal where it is not."""
+
+    size: int
+    ahead: bool = False
+    name = "behind"
+    causal = True
+
+    def visible(self, start: int, count: int) -> Any:
+        keys = start + count
+        behind = np.arange(start, keys)[:, None] - np.arange(keys)[None, :]
+        return np.asarray((behind < self.size) & (self.ahead | (behind >= 0)))
+
+
+def test_a_mask_that_claims_to_be_causal_is_refused_by_a_traced_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "looks ahead", attending(Behind(2, ahead=True)))  # type: ignore[arg-type] # a dictionary
+    module = to_torch(Tree(model="looks ahead", temperature=Softmax(1.5)), "float64")
+    with pytest.raises(InvalidArgument, match=r"^mask behind: expected a causal mask to show position 0"):
+        _exported(module)
+
+
 def test_a_mask_that_changes_with_the_length_is_refused() -> None:
     assert Shrinking().whole(2).tolist() == [[True, True], [True, True]]
     with pytest.raises(InvalidArgument, match=r"^mask shrinking: expected one .* at length 2$"):
@@ -173,6 +195,33 @@ def test_a_compiled_module_is_one_graph(constructions: str) -> None:
     """In a process of its own: a compiler cannot read the checks of shapes that the tests add to every function."""
     script = [sys.executable, "-W", "error", "-c", _COMPILED.format(constructions=constructions)]
     subprocess.run(script, check=True, cwd=Path(__file__).parents[2])
+
+
+_MASKS = """
+import torch
+from constructions import Softmax, Window
+from tests.forward.test_torch_layers import Tree
+from tests.forward.test_torch_programs import Behind
+from tests.forward.trees import MODELS, attending
+from verify import to_torch
+
+for kind in (Window, Behind):
+    found = []
+    for size in (1, 3):
+        MODELS[repr(kind(size))] = attending(kind(size))
+        module = to_torch(Tree(model=repr(kind(size)), temperature=Softmax(1.5)), "float64")
+        prompts, tokens = module.prompt(module.construction.targets.sample(2, seed=1)), torch.tensor([[0, 1, 2]] * 2)
+        found.append(module(prompts, tokens))
+        module.compile(backend="eager", fullgraph=True, dynamic=True)
+        assert torch.equal(module(prompts, tokens), found[-1]), size
+    assert not torch.equal(*found)
+"""
+
+
+@pytest.mark.heavy
+def test_compiled_modules_that_differ_in_a_mask_alone_have_one_each() -> None:
+    """A tracer holds the mask of the first, and has the same code for the second: it must see that the mask changed."""
+    subprocess.run([sys.executable, "-W", "error", "-c", _MASKS], check=True, cwd=Path(__file__).parents[2])
 
 
 def _exact_slope(construction: Construction, target: Any, tokens: Any, token: int) -> list[Fraction]:

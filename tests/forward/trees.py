@@ -21,6 +21,7 @@ from constructions.layers import (
     L2Norm,
     LayerNorm,
     Linear,
+    Mask,
     OneHot,
     Residual,
     RMSNorm,
@@ -63,6 +64,11 @@ def _made(
     layers = build(draw)
     readout = draw.linear("readout", VOCAB, width)
     return Transformer(draw.matrix(WIDTH, VOCAB), (*layers, readout), CONTEXT, positions=table)
+
+
+def attending(mask: Mask) -> Transformer:
+    """Return a model of one attention layer with this mask."""
+    return _made(lambda draw: (draw.attention(mask=mask),), seed=16)
 
 
 def _large(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
