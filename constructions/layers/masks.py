@@ -64,7 +64,7 @@ class Mask(ABC):
 
     @final
     def whole(self, context_size: int) -> Visible:
-        """Return what each position of a full context sees, where shorter sequences see the corner of it.
+        """Return what each position of a full context sees; a shorter sequence sees the upper left corner of it.
 
         A causal mask shows each position the same whatever comes after it. Another one is asked for every length.
 

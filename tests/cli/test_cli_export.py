@@ -100,7 +100,7 @@ def test_a_construction_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             "export --verify x.safetensors",
-            "safetensors x.safetensors: expected a regular file but x.safetensors is none",
+            "safetensors x.safetensors: expected a regular file but x.safetensors is not one",
         ),
         (
             "export attention-bias --format bundle --out x",

@@ -80,7 +80,7 @@ SUMMARIES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no sources": (lambda summary: summary.update(sources={}), "it names no sources"),
     "sources are no digests": (lambda summary: summary.update(sources=[]), "its sources have no digests"),
     "a file elsewhere": (lambda summary: _row(summary, "good").update(file="../good.json"), "the file of good"),
-    "a status that is none": (lambda summary: _row(summary, "good").update(status="fine"), "has no step"),
+    "an unknown status": (lambda summary: _row(summary, "good").update(status="fine"), "has no step"),
     "an unknown step": (lambda summary: _row(summary, "good").update(step="other"), "good.json has no record of other"),
 }
 
@@ -107,7 +107,7 @@ RECORDS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "data of nothing": ("good", lambda record: record["tasks"][0].update(data={}), "its data cannot be judged"),
     "a task left out": ("good", lambda record: record["tasks"].pop(), "good is called done but its record says done"),
     "another reason": ("good", lambda record: record["tasks"][0].update(said="all is well"), "but its data say held"),
-    "a state that is none": ("good", lambda record: record["tasks"][0].update(state="fine"), "has no record of good"),
+    "an unknown state": ("good", lambda record: record["tasks"][0].update(state="fine"), "has no record of good"),
     "no failure": ("good", lambda record: record.pop("failed"), "has no record of good"),
 }
 

@@ -192,7 +192,7 @@ def test_a_foreign_file(tmp_path: Path) -> None:
     for content in (b"", b"PK\3\4", b"\x80\4." * 100, bytes(1000)):
         path.write_bytes(content)
         assert outcome(path).startswith("safetensors foreign.safetensors: expected a safetensors file")
-    assert outcome(tmp_path / "nothing.safetensors").endswith("is none")
+    assert outcome(tmp_path / "nothing.safetensors").endswith("is not one")
     assert outcome(tmp_path).startswith("verify: expected an export, a file that ends in .safetensors, ")
     assert outcome(tmp_path / "model.bin").startswith("verify: expected an export")
 

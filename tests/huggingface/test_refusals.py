@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[Any, str | None, str]] = {
         lambda: UnconditionalGeneration(3, 3),
         None,
         "construction: expected a table added to the embedding, or none (Unmarked), as stock classes have it, but"
-        " positions are told by OneHot",
+        " positions are given by OneHot",
     ),
     "no norm before the readout": (
         lambda: changed(model_of("gpt2"), lambda layers: [*layers[:-2], layers[-1]]),

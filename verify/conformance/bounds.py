@@ -63,13 +63,13 @@ class Cases(NamedTuple):
 def bounds_of(
     construction: Construction, fmt: Format, cases: Cases, progress: Progress, *, tf32: bool = False
 ) -> tuple[Bounds | None, Bounds | None, str]:
-    """Return the exact logits, those that a certificate allows, and which one it is or why there is none.
+    """Return bounds of the exact logits, those that a certificate allows, and its name or why none bounds them.
 
     Args:
         construction: whose logits they are.
         fmt: the format that the kernel computes in.
         cases: with their promised answers, which are fed.
-        progress: called with what is done, and with twice the number of cases.
+        progress: called with the cases done, each counted for both bounds, and with twice the number of cases.
         tf32: whether float32 products may take factors of TF32.
 
     """

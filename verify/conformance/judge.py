@@ -78,7 +78,7 @@ def judge(
 
 
 class _Words(NamedTuple):
-    """The words of the command line: for the construction, ``None`` where there are none, and for the backend."""
+    """The words of the command line: for the construction (``None``: it has none), and for the backend."""
 
     command: Mapping[str, str] | None
     backend: Sequence[str]
@@ -222,7 +222,7 @@ class _Judged:
         )
 
     def _open(self) -> int:
-        """Return at how many places the bounds of the logits leave the answer open."""
+        """Return the number of places where the bounds of the logits leave the answer open."""
         decided = self._answers.decided
         return 0 if decided is None else int((~decided).sum())
 

@@ -243,12 +243,12 @@ def read_bytes(path: Path, name: str, longest: int | None = None) -> bytes:
         longest: how many bytes it may have, by default as many as the memory of this machine.
 
     Raises:
-        InvalidArgument: no regular file, or one that is longer.
+        InvalidArgument: not a regular file, or one that is longer.
         OSError: it cannot be read.
 
     """
     if path.is_symlink() or not path.is_file():
-        raise InvalidArgument(f"{name}: expected a regular file but {path} is none")
+        raise InvalidArgument(f"{name}: expected a regular file but {path} is not one")
     room = machine_memory() if longest is None else longest
     if (found := path.stat().st_size) > room:
         what = ", the memory of this machine," if longest is None else ""
@@ -260,7 +260,7 @@ def read_words(path: Path, name: str) -> str:
     """Return the text of a file of ours.
 
     Raises:
-        InvalidArgument: no regular file, too long, or not ASCII.
+        InvalidArgument: not a regular file, too long, or not ASCII.
 
     """
     content = read_bytes(path, name, LONGEST_FILE)

@@ -80,7 +80,7 @@ def read_tensors(content: bytes, name: str) -> tuple[dict[str, Tensor], dict[str
     if len(content) < _WORD or not 2 <= length <= min(_LONGEST_HEADER, len(content) - _WORD):
         raise InvalidArgument(
             f"{name}: expected a safetensors file, whose first 8 bytes count those of its header, but its"
-            f" {len(content):,} bytes are none"
+            f" {len(content):,} bytes begin with another number"
         )
     try:
         header = json.loads(

@@ -155,7 +155,7 @@ def _check_model(construction: Construction, model: Any) -> None:
     """Refuse a model of other weights: its virtual tokens are others, though they may be as wide.
 
     Raises:
-        InvalidArgument: it is none of the construction's, or of no stock class.
+        InvalidArgument: its sizes are not the construction's, or its class is not a stock one.
 
     """
     family_of(model)

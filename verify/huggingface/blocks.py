@@ -1,7 +1,7 @@
-"""The blocks of a decoder, found in a tree of layers: what stock classes call attention, MLP and their norms.
+"""The blocks of a decoder, found in a tree of layers: attention, MLP and norms as stock classes have them.
 
-This is the one place that knows which trees of layers are such blocks. Whatever is none is refused by the name of its
-layer, with what the stock classes have in its place.
+This is the one place that knows which trees of layers are such blocks. Any other layer is refused by its name; the
+message says what stock classes have in its place.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def decoder_of(construction: Construction) -> Decoder:
     """Return a construction's transformer as a decoder of pre-norm blocks.
 
     Raises:
-        InvalidArgument: it is none; the message names the layer.
+        InvalidArgument: it is not one; the message names the layer.
 
     """
     check_construction(construction)
@@ -130,7 +130,7 @@ def decoder_of(construction: Construction) -> Decoder:
     positions = exact.positions
     if type(positions) not in (Added, Unmarked):
         _refuse(
-            f"positions are told by {type(positions).__name__}", "a table added to the embedding, or none (Unmarked)"
+            f"positions are given by {type(positions).__name__}", "a table added to the embedding, or none (Unmarked)"
         )
     *layers, readout = _flat(exact.layers)
     if type(readout) is not Linear:

@@ -276,7 +276,7 @@ def eps_of(decoder: Decoder, family: Family) -> Fraction:
     """Return the one eps of all norms.
 
     Raises:
-        InvalidArgument: there are two, or one that is no float.
+        InvalidArgument: there are two, or one that float64 does not hold.
 
     """
     found: dict[Fraction, str] = {}

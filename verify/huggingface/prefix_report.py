@@ -111,7 +111,7 @@ def prefix_report(
 
     With the prefix the content stands at positions ``m..m+n-1``, and it is put there without the prefix too. Without
     the prefix every layer reads the rows that it reads with it, as the identities speak of one layer. The report also
-    says how far they are off where each layer reads its own rows; that is no part of the verdict.
+    says how far they are off where each layer reads its own rows; that is not part of the verdict.
 
     Args:
         model: a causal language model of transformers in evaluation mode, loaded with ``attn_implementation="eager"``,

@@ -51,8 +51,9 @@ def from_huggingface(model: Any, specification: Specification) -> HandBuilt:
         specification: with a single target and no virtual tokens, such as ``specify`` makes, of the model's tokens.
 
     Raises:
-        InvalidArgument: no stock class, or one that was changed; an activation, or a field of the configuration, that
-            this package does not have; a weight that is no number; more positions in the promise than the model has.
+        InvalidArgument: not a stock class, or one that was changed; an activation, or a field of the configuration,
+            that this package does not have; a weight that is not a number; more positions in the promise than the
+            model has.
 
     Example:
         >>> import torch, transformers

@@ -77,7 +77,7 @@ class Tally:
             method: the kind of evidence.
             started: when, by ``time.perf_counter``.
             seed: of what was drawn.
-            assumptions: what the bounds take for granted, by default what the arithmetic does.
+            assumptions: of the bounds, by default those of the arithmetic.
             all_count: show nothing where the bound of any layer says nothing.
 
         """

@@ -92,7 +92,7 @@ class Bundle(ExportFormat):
         """Return what the folder holds, once its files are those of the manifest."""
         name = f"bundle {path.name}"
         if not path.is_dir():
-            raise InvalidArgument(f"{name}: expected a folder but {path} is none")
+            raise InvalidArgument(f"{name}: expected a folder but {path} is not one")
         text = read_words(path / MANIFEST, name)
         document = read_canonical(text, name)
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:

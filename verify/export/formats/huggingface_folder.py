@@ -130,7 +130,7 @@ def _files(path: Path, name: str) -> dict[str, bytes]:
     found = {}
     for entry in sorted(path.rglob("*")):
         if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-            raise InvalidArgument(f"{name}: expected regular files but {entry.name} is none")
+            raise InvalidArgument(f"{name}: expected regular files but {entry.name} is not one")
         place = entry.relative_to(path).as_posix()
         if entry.is_file() and place != RECORD:
             if entry.suffix not in _ENDINGS:

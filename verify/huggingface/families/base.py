@@ -228,6 +228,6 @@ def _exact(eps: Any) -> Fraction:
     return Fraction(eps)
 
 
-#: How a size that is no integer is written into a field, and read from it.
+#: How a size that is not an integer is written into a field, and read from it.
 _WRITTEN: Mapping[str, Callable[[Any], Any]] = {"activation": activation_name, "eps": float}
 _READ: Mapping[str, Callable[[Any], Any]] = {"activation": activation_called, "eps": _exact}

@@ -23,7 +23,7 @@ KNOWN: dict[str, KnownAttention] = {name: design for design in DESIGNS.values() 
 
 
 def known_attention(module: Any) -> KnownAttention | None:
-    """Return what is known of a module's class, ``None`` where it is none of these, or one made from them."""
+    """Return what is known of a module's class; ``None`` for any other class, also one made from a known one."""
     return KNOWN.get(f"{type(module).__module__}.{type(module).__qualname__}")
 
 
