@@ -142,7 +142,7 @@ class Behind(Mask):
 
 
 def test_a_mask_that_claims_to_be_causal_is_refused_by_a_traced_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS, "looks ahead", attending(Behind(2, ahead=True)))  # type: ignore[arg-type] # a dictionary
+    monkeypatch.setitem(MODELS, "looks ahead", attending(Behind(2, ahead=True)))
     module = to_torch(Tree(model="looks ahead", temperature=Softmax(1.5)), "float64")
     with pytest.raises(InvalidArgument, match=r"^mask behind: expected a causal mask to show position 0"):
         _exported(module)
