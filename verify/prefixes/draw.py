@@ -28,7 +28,7 @@ class Case:
 
     def identity(self) -> str:
         """Return a text that differs for cases of different numbers."""
-        mask = self.layer.mask if isinstance(self.layer.mask, str) else self.layer.mask.tolist()
+        mask = np.asarray(self.layer.mask).tolist()  # a word stays one
         heads = (*self.layer.heads, self.next_head)
         matrices = [part.tolist() for head in heads for _, _, part in head.own_weights]
         return repr((matrices, self.layer.temperature, mask, self.content.tolist(), self.prefix.tolist()))

@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from constructions.formats import Format, round_to_format
 from constructions.layers import Attention, Head
+from constructions.layers.masks import MASKS
 from constructions.layers.weighted import tuple_of
 from constructions.temperature import (
     Hardmax,
@@ -175,7 +176,7 @@ class AttentionLayer:
                 "temperature: expected a scale that a prefix does not change but got one by the length of the input"
             )
         if isinstance(self.mask, str):
-            if self.mask not in {"causal", "none"}:
+            if self.mask not in MASKS:
                 reject("mask", "causal, none or a square array of booleans", self.mask)
             return
         mask = np.asarray(self.mask)
@@ -209,11 +210,7 @@ class AttentionLayer:
             InvalidArgument: the mask is for another number of positions.
 
         """
-        if isinstance(self.mask, str):
-            square = np.ones((positions, positions), dtype=np.bool_)
-            content = np.tril(square) if self.mask == "causal" else square
-        else:
-            content = np.asarray(self.mask)
+        content = MASKS[self.mask].visible(0, positions) if isinstance(self.mask, str) else np.asarray(self.mask)
         if content.shape[0] != positions:
             raise InvalidArgument(f"mask: expected one for {positions} positions but got one for {content.shape[0]}")
         return np.concatenate([np.ones((positions, prefix), dtype=np.bool_), content], axis=1)
