@@ -78,7 +78,7 @@ WRONG = [
     ["exhaust", *T1, "--temperature", "1.5", "--arithmetic", "numpy", "--mask", "none"],
     ["exhaust", "longer-inputs", "--vocab", "2", "--input", "2", "--q", "15", "--mask", "none"],
     ["fuzz", *T1, "--q", "3/2", "--arithmetic", "rational", "--examples", "30"],
-    ["fuzz", "longer-responses", "--vocab", "3", "--response", "2", "--temperature", "0.5", "--examples", "30"],
+    ["fuzz", "longer-responses", "--vocab", "2", "--response", "2", "--temperature", "0.5", "--examples", "10"],
     ["check", *T1, "--rank", "2", "--q", "18", "--arithmetic", "rational"],
 ]
 
@@ -223,6 +223,7 @@ def _shell(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=root, encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_the_real_entry_point_returns_the_status() -> None:
     """That of bad input; test_cli_exits.py has those of success, of a closed pipe and of an interruption."""
     refused = _shell("generate", "~", "--vocab", "abc")
