@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +58,7 @@ def _rerun(record: Record, start: int, size: int) -> Findings:
 
 
 def _check(record: Record, start: int, size: int) -> None:
-    """What is found in a block is part of the record where the library and the processor are those of the record."""
+    """A block's findings are part of the record where the library and the processor are those of the record."""
     found = _rerun(record, start, size)
     assert found.worst.high <= EXP_ULPS
     assert not any(found.counts[name] for name in ASSUMED_NEVER)
@@ -128,11 +130,51 @@ def test_what_does_not_hold_is_not_cited() -> None:
     assert cited("float32", 3, [pair[0], replace(pair[1], findings=wrong)]) == ""
 
 
-def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "exp-one.json").write_text("{}", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        (("patterns",), 2**31),
+        (("counts", "arguments"), 1000),
+        (("counts", "nan"), 0),
+        (("dtype",), "float16"),
+        (("complete",), 1),
+    ],
+)
+def test_a_record_of_a_part_that_says_it_is_whole_is_not_cited(part: tuple[str, ...], changed: object) -> None:
+    pair = [COMMITTED["exp float32"].to_json(), COMMITTED["softmax float32"].to_json()]
+    *above, last = part
+    for forged in pair:
+        held = forged
+        for name in above:
+            held = held[name]
+        held[last] = changed
+        found = Record.from_json(forged)
+        assert not found.within(EXP_ULPS)
+    assert cited("float32", EXP_ULPS, map(Record.from_json, pair)) == ""
+    assert cited("float16", EXP_ULPS, map(Record.from_json, pair)) == ""
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "empty": dict.clear,
+    "no count": lambda record: record["counts"].pop("zero not to one"),
+    "no place": lambda record: record["place"].pop("torch"),
+    "a name that is none": lambda record: record["place"].update(name=None),
+    "another format": lambda record: record.update(dtype="float8"),
+    "a count below 0": lambda record: record["counts"].update({"nan made": -1}),
+    "a count that is none": lambda record: record["comparisons that differ"].update(another=0.5),
+    "an error that is none": lambda record: record["worst"]["below the normal range"].update(high="nan"),
+    "an error below 0": lambda record: record["worst"]["normal"].update(low=-2.0, high=-1.0),
+    "an argument that is none": lambda record: record["worst"]["normal"].update(at="far"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_refused(damage: str, tmp_path: Path) -> None:
+    record = COMMITTED["exp float32"].to_json()
+    DAMAGES[damage](record)
+    (tmp_path / "exp-one.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(InvalidArgument, match=r"^evidence: expected a record of exp in .*exp-one.json but got none"):
         records(tmp_path)
-    records.cache_clear()
 
 
 @pytest.mark.parametrize(
