@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
@@ -16,10 +16,11 @@ import torch
 from constructions import FORMATS, InvalidArgument
 from verify.certificates.floats.kernel import EXP_ULPS, Kernel
 from verify.cli.app import run
+from verify.cli.exponentials import exp
 from verify.exponentials import Findings, Record, cited, records
 from verify.exponentials.blocks import Blocks
 from verify.exponentials.findings import ASSUMED_NEVER
-from verify.exponentials.functions import FUNCTIONS
+from verify.exponentials.functions import FUNCTIONS, summaries
 from verify.exponentials.record import EVIDENCE, place_of, sources_sha256
 
 COMMITTED = {f"{record.function} {record.dtype}": record for record in records() if record.place["device"] == "cpu"}
@@ -193,6 +194,18 @@ def test_the_command(words: str, status: int, part: str, capsys: pytest.CaptureF
     assert run(["exp", *words.split()]) == status
     found = capsys.readouterr()
     assert part in found.out + found.err
+
+
+def test_the_help_says_what_the_registry_does() -> None:
+    option = get_type_hints(exp, include_extras=True)["function"].__metadata__[0]
+    assert option.help == summaries()
+
+
+def test_the_record_does_not_overwrite_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "file"
+    assert run(["exp", "--dtype", "float16", "--out", str(path), "--checkpoint", str(tmp_path / "." / "file")]) == 2
+    assert "error: out: expected another file than the checkpoint but got" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_the_command_writes_a_record_and_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
