@@ -184,10 +184,7 @@ class MatrixUnits(Rounding):
     # sums ------------------------------------------------------------------------------------------------------------
 
     def growth(self, count: _Array, unit: Any) -> _Array:
-        """Return ``n/(1 - n)`` for the errors ``n`` of all nodes; nothing is shown where these are more than 1/4.
-
-        Then it is at most 1/3, as the bounds below the normal range and beside one large term suppose.
-        """
+        """Return ``n/(1 - n)`` for the errors ``n`` of all nodes: at most 1/3, or infinite where these are over 1/4."""
         more = np.maximum(count - 1, 0) * self.node
         if not self.full_reduction and self._narrow:
             more = more + np.maximum(count - 2, 0) * unit
