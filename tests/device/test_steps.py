@@ -82,7 +82,7 @@ def test_only_our_constructions_are_certified_again(expression: str) -> None:
     assert certified_again(expression, FLOAT32) is None
 
 
-@pytest.mark.parametrize("name", ["device", "attention", "batches"])
+@pytest.mark.parametrize("name", ["device", "attention", pytest.param("batches", marks=pytest.mark.heavy)])
 def test_a_step_does_all_that_a_processor_can(name: str) -> None:
     step: Step = STEPS[name]
     tasks = [run_task(step, task) for task in step.tasks(TINY)]

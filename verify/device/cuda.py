@@ -134,7 +134,7 @@ def source(capability: int) -> str:
 
 
 class Launcher(ABC):
-    """What runs instructions."""
+    """A way to run instructions."""
 
     @abstractmethod
     def sums(self, instruction: Instruction, a: Singles, b: Singles, c: Singles) -> Singles:

@@ -53,7 +53,7 @@ CALLS = (
 
 
 class Library(ABC):
-    """What multiplies matrices."""
+    """A library that multiplies matrices."""
 
     @abstractmethod
     def product(self, call: Call, left: Singles, right: Singles, bias: Singles | None) -> Singles:
@@ -112,8 +112,12 @@ class Torch(Library):
             if call.rounded or call.format == "tf32":
                 return torch.nn.functional.linear(left, right, bias)
             return torch.mm(left, right.T, out_dtype=torch.float32)
-        except (RuntimeError, NotImplementedError, TypeError, AttributeError, ValueError) as error:
-            # torch says in many ways that it does not have a kernel; a device that faulted is none of them
+        except torch.OutOfMemoryError:
+            raise  # it has the kernel
+        except (RuntimeError, ValueError) as error:
+            # Torch says by either that it does not have a kernel: ValueError for the scales and shapes of fp8, and
+            # RuntimeError for the rest. A device that faults raises RuntimeError too. Any other error is a mistake of
+            # ours, such as a wrong argument.
             if "CUDA error" in str(error):
                 raise
             raise AbsentError(f"torch does not have it here: {' '.join(str(error).split())[:200]}") from None
