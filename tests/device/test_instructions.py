@@ -1,4 +1,4 @@
-"""Instructions that are launched directly: the drawing, the comparison, and what happens without a compiler."""
+"""Direct launches of instructions: the drawing, the comparison, and the outcome without a compiler."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_failure_that_a_certificate_excludes_is_refuted() -> None:
     assert found.sentence.startswith("although all cases there are certified: ")
 
 
-def test_what_is_not_shown_is_not_done() -> None:
+def test_an_undecided_verdict_counts_as_not_done() -> None:
     cut_off = exhaust(UnconditionalGeneration(3, 3), TorchArithmetic("float32"), limit=3)
     with pytest.raises(NotDoneError, match="not shown: cut off"):
         verdict_data(cut_off, FLOAT32, promised=True)

@@ -25,7 +25,7 @@ class Call:
         fast: of fp8, whether the library may add up in the unit alone (``use_fast_accum``).
         multiple: of how many rows, columns and products the matrices have to be.
         known: whether it was seen on some device to add up in one of the orders of
-            :data:`~verify.device.orders.ORDERS`; then another one is no finding but a refutation.
+            :func:`~verify.device.orders.orders`; then any other order refutes.
 
     """
 
@@ -39,8 +39,8 @@ class Call:
     known: bool = True
 
 
-#: What is asked. TF32 without a bias was seen to add up in several orders, not all of them found out, and nothing was
-#: seen of batches.
+#: The calls. TF32 without a bias was seen to add up in several orders, some of them unknown; for batches no order is
+#: known.
 CALLS = (
     *(Call(f"mm {word} to float32", word) for word in ("bf16", "fp16")),
     *(Call(f"linear {word}, bias", word, biased=True, rounded=True) for word in ("bf16", "fp16")),

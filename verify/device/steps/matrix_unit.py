@@ -93,7 +93,7 @@ class UnitOfDevice(Step):
                     yield Task(f"{call.name}, order of K = {size}", partial(_probed, asked, size))
 
     def judge(self, data: Data) -> Judgement:
-        """Some order must explain every product, where one is known to; what the masks show is a finding."""
+        """Some order must explain every product if one is known to; the profile of the masks is a finding."""
         if "profile" in data:
             parts = ", ".join(f"{count} x {value}" for value, count in data["profile"])
             same = data["explained by"] or "none of the orders tried"
