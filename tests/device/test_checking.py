@@ -1,4 +1,4 @@
-"""Evidence that was changed in any place is broken, and evidence of other sources is stale."""
+"""Evidence that was edited anywhere is broken, and evidence of code that has changed since is stale."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _edit(path: Path, change: Callable[[Any], None]) -> None:
 
 
 def _edit_and_seal(path: Path, name: str, change: Callable[[Any], None]) -> None:
-    """Change a record as someone does who makes its digest again."""
+    """Change a record and make its digest again."""
     file = path / f"{name}.json"
     _edit(file, lambda values: change(values[name]))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -54,7 +54,7 @@ def _edit_and_seal(path: Path, name: str, change: Callable[[Any], None]) -> None
     _edit(path / "summary.json", seal)
 
 
-def test_what_was_just_made_is_current(evidence: Path) -> None:
+def test_new_evidence_is_current(evidence: Path) -> None:
     found = check_evidence(evidence, STEPS)
     assert found.sentence() == "current"
     assert [row["status"] for row in found.summary["steps"]] == ["done", "failed", "skipped"]
@@ -78,7 +78,15 @@ SUMMARIES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a step twice": (lambda summary: summary["steps"].append(summary["steps"][0]), "a step is there twice"),
     "another format": (lambda summary: summary.update(format=2), "summary.json is no summary"),
     "no sources": (lambda summary: summary.update(sources={}), "it names no sources"),
-    "sources are no digests": (lambda summary: summary.update(sources=[]), "its sources have no digests"),
+    "no names of sources": (lambda summary: summary.update(sources=[]), "its sources have no digests"),
+    "a source elsewhere": (lambda summary: summary["sources"].update({"../a.py": ""}), "which is no module of ours"),
+    "a source at the root": (lambda summary: summary["sources"].update({"/a.py": ""}), "which is no module of ours"),
+    "a source that is no code": (
+        lambda summary: summary["sources"].update({"verify/py.typed": ""}),
+        "its sources name 'verify/py.typed', which is no module of ours",
+    ),
+    "a source without a name": (lambda summary: summary["sources"].update({"": ""}), "its sources name ''"),
+    "a source above": (lambda summary: summary["sources"].update({"verify/../a.py": ""}), "which is no module of ours"),
     "a file elsewhere": (lambda summary: _row(summary, "good").update(file="../good.json"), "the file of good"),
     "an unknown status": (lambda summary: _row(summary, "good").update(status="fine"), "has no step"),
     "an unknown step": (lambda summary: _row(summary, "good").update(step="other"), "good.json has no record of other"),
@@ -108,7 +116,21 @@ RECORDS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "a task left out": ("good", lambda record: record["tasks"].pop(), "good is called done but its record says done"),
     "another reason": ("good", lambda record: record["tasks"][0].update(said="all is well"), "but its data say held"),
     "an unknown state": ("good", lambda record: record["tasks"][0].update(state="fine"), "has no record of good"),
-    "no failure": ("good", lambda record: record.pop("failed"), "has no record of good"),
+    "a record that does not say whether it failed": (
+        "good",
+        lambda record: record.pop("failed"),
+        "has no record of good",
+    ),
+    "a record that is not finished": (
+        "good",
+        lambda record: record.update(finished=False),
+        "gives no reason why good did not run to its end",
+    ),
+    "tasks that could not be listed": (
+        "good",
+        lambda record: record.update(raised="RuntimeError: no more tasks"),
+        "gives no reason why good did not run to its end",
+    ),
 }
 
 
@@ -120,13 +142,44 @@ def test_a_record_that_was_edited_is_broken_even_with_its_digest(evidence: Path,
         check_evidence(evidence, STEPS)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            '"seconds":0',
+            '"seconds":NaN,"x":0',
+            r"good\.json cannot be read: good\.json: expected JSON, which has no NaN",
+        ),
+        ('{"good":', '{"good":{},"good":', r"good\.json: expected every key once but got 'good' twice"),
+        ('"held"', '"held', r"good\.json cannot be read: "),
+    ],
+)
+def test_a_record_that_is_not_plain_json_is_broken(evidence: Path, old: str, new: str, said: str) -> None:
+    file = evidence / "good.json"
+    before, after = file.read_bytes(), file.read_text().replace(old, new, 1).encode()
+    assert before != after
+    file.write_bytes(after)
+    summary = evidence / "summary.json"
+    old_digest, new_digest = (hashlib.sha256(content).hexdigest() for content in (before, after))
+    summary.write_text(summary.read_text().replace(old_digest, new_digest))
+    with pytest.raises(BrokenError, match=said):
+        check_evidence(evidence, STEPS)
+
+
+def test_a_folder_in_the_place_of_a_record_is_broken(evidence: Path) -> None:
+    (evidence / "good.json").unlink()
+    (evidence / "good.json").mkdir()
+    with pytest.raises(BrokenError, match=r"good\.json cannot be read: check: expected a regular file"):
+        check_evidence(evidence, STEPS)
+
+
 def test_a_record_that_was_edited_alone_is_not_the_file_of_the_summary(evidence: Path) -> None:
     _edit(evidence / "good.json", lambda values: values["good"].update(seconds=0.0))
     with pytest.raises(BrokenError, match=r"good\.json is not the file"):
         check_evidence(evidence, STEPS)
 
 
-def test_files_are_those_of_the_summary(evidence: Path) -> None:
+def test_a_folder_has_the_files_of_the_summary_alone(evidence: Path) -> None:
     (evidence / "more.json").write_text("{}")
     with pytest.raises(BrokenError, match="expected the files"):
         check_evidence(evidence, STEPS)
@@ -136,13 +189,13 @@ def test_files_are_those_of_the_summary(evidence: Path) -> None:
         check_evidence(evidence, STEPS)
 
 
-def test_no_folder_of_evidence_is_bad_input(tmp_path: Path) -> None:
+def test_a_folder_without_evidence_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"check: expected a folder of evidence, with summary\.json"):
         check_evidence(tmp_path, STEPS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 1}', "[" * 100_000])
-def test_a_summary_that_is_none_is_broken(evidence: Path, text: str) -> None:
+def test_a_file_that_holds_no_summary_is_broken(evidence: Path, text: str) -> None:
     (evidence / "summary.json").write_text(text)
     with pytest.raises(BrokenError):
         check_evidence(evidence, STEPS)
@@ -157,7 +210,7 @@ def test_other_sources_make_it_stale_and_a_judgement_may_then_be_another(evidenc
     _edit_and_seal(evidence, "good", lambda record: record["tasks"][0].update(data={}))
     found = check_evidence(evidence, STEPS)
     assert found.sentence() == "stale: 2 files changed since"
-    # but what the summary says of its files must still be so
+    # the summary must still agree with its files
     _edit_and_seal(evidence, "refuted", lambda record: record["tasks"][0].update(state="held"))
     with pytest.raises(BrokenError):
         check_evidence(evidence, STEPS)
@@ -184,7 +237,7 @@ def f():
         SOURCE.replace('    """Say what."""\n', ""),
     ],
 )
-def test_comments_and_docstrings_are_no_code(same: str) -> None:
+def test_comments_and_docstrings_do_not_change_the_digest(same: str) -> None:
     assert code_sha256(same) == code_sha256(SOURCE)
 
 
@@ -198,11 +251,11 @@ def test_comments_and_docstrings_are_no_code(same: str) -> None:
         SOURCE + "y = 1\n",
     ],
 )
-def test_code_is_code(other: str) -> None:
+def test_code_changes_the_digest(other: str) -> None:
     assert code_sha256(other) != code_sha256(SOURCE)
 
 
-def test_sources_that_change_or_go_are_told(tmp_path: Path) -> None:
+def test_changed_and_missing_sources_are_named(tmp_path: Path) -> None:
     for name in ("a.py", "b.py", "c.py"):
         (tmp_path / name).write_text(f"x = {name!r}\n")
     held = digests(["a.py", "b.py", "c.py"], tmp_path)

@@ -17,6 +17,8 @@ from verify.device.steps import STEPS
 REFUSED = [
     ([], "out: expected a folder to write, or --check with one to read"),
     (["--out", "x", "--check", "y"], "check: expected no --out, as nothing is written"),
+    (["--check", "y", "--step", "exp"], "check: expected no --step and no --seconds, as no step runs"),
+    (["--check", "y", "--seconds", "5"], "check: expected no --step and no --seconds, as no step runs"),
     (["--out", "x", "--device", "gpu"], "device: expected a device of this machine (cpu"),
     (["--out", "x", "--device", "cpu", "--preset", "huge"], "preset: expected one of full, tiny but got 'huge'"),
     (["--out", "x", "--device", "cpu", "--step", "exp,fly"], "step: expected one of device, verify"),
@@ -35,10 +37,10 @@ def test_bad_input_is_refused_in_a_line(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("notes")
     assert run(["gpu-evidence", *words]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"error: {said}")
-    assert told.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"error: {said}")
+    assert captured.err.count("\n") == 1
 
 
 def test_a_step_writes_its_part_and_the_check_reads_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +72,7 @@ def test_everything_runs_to_its_end_on_a_processor(tmp_path: Path, capsys: pytes
     assert run(["gpu-evidence", "--check", str(out)]) == 0
 
 
-def test_no_more_files_than_one_looks_through() -> None:
+def test_the_folder_has_few_files() -> None:
     assert len({"summary.json", *(step.file for step in STEPS.values())}) == 8
 
 
@@ -79,6 +81,7 @@ def test_every_step_has_an_end(preset: str) -> None:
     assert all(0 < step.seconds[preset] < 570 for step in STEPS.values())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("fmt", [fmt for fmt in FORMATS if not fmt.wide], ids=lambda fmt: fmt.name)
 def test_the_sizes_of_a_format_are_certified_whatever_the_kernel(fmt: FloatFormat) -> None:
     verdict = certify(UnconditionalGeneration(fmt.vocab_size, 20), fmt.certifies())

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 import pytest
+import torch
 
 from verify.device.base import AbsentError
 from verify.device.factors import KINDS, drawn
@@ -184,7 +185,20 @@ def test_torch_multiplies_what_it_is_given(call: Call) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_what_torch_does_not_have_is_told() -> None:
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("of 80 GB"), RuntimeError("CUDA error: x"), TypeError("x")])
+def test_an_error_of_the_device_or_of_ours_is_no_missing_kernel(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mm(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "mm", mm)
+    one = np.ones((16, 16), dtype=np.float32)
+    with pytest.raises(type(error), match=str(error)):
+        Torch("cpu").product(CALLS[0], one, one, None)
+
+
+def test_a_call_that_torch_does_not_have_is_absent() -> None:
     left, right = np.ones((16, 16), dtype=np.float32), np.ones((16, 15), dtype=np.float32)
     with pytest.raises(AbsentError, match="torch does not have it here"):
         Torch("cpu").product(CALLS[0], left, right, None)

@@ -1,4 +1,4 @@
-"""Each step survives whatever happens to another, and the summary says what was done, what not, and why."""
+"""Each step survives the failures of the others, and the summary gives the outcome of each with a reason."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ IN_PROCESS = [
 
 
 @pytest.mark.parametrize(("step", "reason"), IN_PROCESS, ids=lambda part: getattr(part, "name", None))
-def test_a_process_that_goes_wrong_is_told(step: Step, reason: str) -> None:
+def test_a_process_that_goes_wrong_is_reported(step: Step, reason: str) -> None:
     status, said = _in_a_process(step)
     assert status == "failed"
-    if isinstance(step, bad_steps.Scribbles):  # which key it finds missing first is of no matter
+    if isinstance(step, bad_steps.Scribbles):  # any missing key may be named first
         reason = "no task; it left no record of a step"
     assert said.startswith(reason)
 
@@ -72,13 +72,13 @@ def test_a_step_that_hangs_is_ended_and_what_it_did_counts() -> None:
     assert (status, said) == ("failed", "1 held; ended after 2 s")
 
 
-def test_steps_go_on_after_bad_ones_and_all_of_it_is_written(tmp_path: Path) -> None:
+def test_steps_go_on_after_bad_ones_and_every_record_is_written(tmp_path: Path) -> None:
     steps = [bad_steps.Needs(), bad_steps.Dies(), bad_steps.Good()]
-    told: list[str] = []
+    reported: list[str] = []
     out = folder_for(str(tmp_path / "{device}"), TINY)
     assert out.name == "cpu"
-    summary = gather_evidence(out, TINY, steps, told=lambda row: told.append(row["step"]))
-    assert told == ["needs", "dies", "good"]
+    summary = gather_evidence(out, TINY, steps, report=lambda row: reported.append(row["step"]))
+    assert reported == ["needs", "dies", "good"]
     assert [row["status"] for row in summary["steps"]] == ["skipped", "failed", "done"]
     assert not complete(summary)
     assert json.loads((out / "summary.json").read_text()) == summary
@@ -106,7 +106,7 @@ def _record() -> dict[str, Any]:
     return {**empty, "tasks": [task]}
 
 
-def test_a_record_is_what_a_step_writes_and_nothing_else() -> None:
+def test_nothing_but_the_record_of_a_step_is_taken_for_one() -> None:
     assert record_error(_record(), "good") is None
     assert record_error(_record(), "other") is not None
     others: list[Any] = [[], None, 3, "x"]

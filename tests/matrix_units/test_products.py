@@ -143,7 +143,7 @@ def test_each_option_changes_a_sum() -> None:
     assert len(found) == 2
 
 
-def test_what_is_not_finite_goes_through() -> None:
+def test_infinities_and_nan_go_through() -> None:
     products = Products(MatrixUnit("hopper", "fp16"))
     left = np.array([[[np.inf, 0], [np.nan, 0], [1, 1], [60000, 60000]]], dtype=np.float32).astype(np.float16)
     right = np.array([[[1, 1], [0, 0], [-1, 0], [2, 2]]], dtype=np.float32)

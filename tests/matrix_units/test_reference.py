@@ -25,7 +25,7 @@ def _tensor(form: str, products: int, bits: int, zero: int, kept: int = 24) -> R
     return lambda a, b, c: reference.tensor_core(rules, a, b, c)
 
 
-#: What the note says of each unit, written down once more.
+#: What docs/mathematics/matrix-units.md says of each unit, written down once more.
 UNITS: dict[tuple[str, str, str], Reference] = {
     ("volta", "fp16", "fp32"): _tensor("fp16", 4, 23, -131),
     ("volta", "fp16", "fp16"): _tensor("fp16", 4, 23, -19, 11),

@@ -1,4 +1,4 @@
-"""Rows, weights and scores as numpy arrays: what moves numbers and rounds none."""
+"""Rows, weights and scores as numpy arrays: the operations that move numbers and round none."""
 
 from __future__ import annotations
 

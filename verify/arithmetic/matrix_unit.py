@@ -86,7 +86,7 @@ class MatrixUnitArithmetic(ArrayBase):
         self.name = self.spec.name
 
     def assumptions(self) -> str:
-        """Return what is taken for granted of libraries and of the device."""
+        """Return the assumptions about libraries and the device."""
         return f"{self.products.sentence()}; all else is computed in float32, by numpy, and rounded once an operation"
 
     def ieee(self) -> MatrixUnitArithmetic:

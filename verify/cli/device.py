@@ -38,12 +38,14 @@ def gpu_evidence(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Do all that wants a device, within ten minutes, and write one small folder of JSON files."""
+    """Run all that needs a device, within ten minutes, and write one small folder of JSON files."""
     from verify.device.steps import STEPS  # noqa: PLC0415 # torch takes seconds to import
 
     if check is not None:
         if out is not None:
             raise InvalidArgument("check: expected no --out, as nothing is written")
+        if step is not None or seconds is not None:
+            raise InvalidArgument("check: expected no --step and no --seconds, as no step runs")
         return _check(check, as_json=as_json)
     if out is None:
         raise InvalidArgument("out: expected a folder to write, or --check with one to read")
@@ -61,14 +63,14 @@ def gpu_evidence(
         setting,
         [STEPS[name] for name in chosen],
         seconds=SECONDS if seconds is None else seconds,
-        told=lambda row: None if as_json else _tell(row),
+        report=lambda row: None if as_json else _report(row),
     )
     if as_json:
         print_json(summary)
     return 0 if complete(summary) else 1
 
 
-def _tell(row: Mapping[str, Any]) -> None:
+def _report(row: Mapping[str, Any]) -> None:
     echo(f"{row['step']}: {row['status']} ({row['seconds']:.1f} s): {row['reason']}")
 
 

@@ -22,7 +22,7 @@ class AbsentError(Exception):
 
 
 class NotDoneError(Exception):
-    """This could not be done here, such as for want of a library; the message says why."""
+    """This could not be done here, for example because a library is missing; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Task:
 
     Attributes:
         name: unlike that of any other task of the step.
-        run: gives JSON values, of which the step's ``judge`` is made; raises :class:`AbsentError` or
+        run: returns JSON values, which the step's ``judge`` takes; raises :class:`AbsentError` or
             :class:`NotDoneError`.
 
     """
@@ -64,7 +64,7 @@ class Judgement:
     """What data say.
 
     Attributes:
-        holds: whether that which must hold holds; ``None`` for a finding of which nothing is promised.
+        holds: whether the promise of the step holds; ``None`` for a finding, about which nothing is promised.
         sentence: the data in a line.
 
     """
@@ -81,8 +81,9 @@ class Step(ABC):
     Attributes:
         name: as ``--step`` takes it.
         summary: what it shows, in a few words.
-        seconds: by preset, after how long it is given up. The work alone is bounded: what was found until then counts.
+        seconds: by preset, after how long it is given up; the tasks that are done by then count.
         needs_cuda: whether it has nothing to do elsewhere.
+        beside: the step whose file keeps its record too, which holds the number of files down.
 
     """
 
@@ -90,11 +91,12 @@ class Step(ABC):
     summary: ClassVar[str]
     seconds: ClassVar[Mapping[str, float]]
     needs_cuda: ClassVar[bool] = False
+    beside: ClassVar[str | None] = None
 
     @property
     def file(self) -> str:
-        """The file that its record is kept in; two steps may share one."""
-        return f"{self.name}.json"
+        """The file that keeps its record."""
+        return f"{self.beside or self.name}.json"
 
     @abstractmethod
     def tasks(self, setting: Setting) -> Iterator[Task]:
@@ -102,9 +104,9 @@ class Step(ABC):
 
     @abstractmethod
     def judge(self, data: Data) -> Judgement:
-        """Return what the data of a task say; raises anything where they are not of such a task.
+        """Return what the data of a task say; raise any error where they are not of such a task.
 
-        The evidence is checked by this too, without the device: it must follow from the data alone.
+        A check of the evidence calls this too, without the device: the judgement must follow from the data alone.
         """
 
 

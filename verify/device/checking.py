@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from constructions.validation import InvalidArgument
@@ -14,24 +14,25 @@ from verify.device.base import Step
 from verify.device.evidence import FORMAT, SUMMARY, status_of
 from verify.device.process import one_line, state_of
 from verify.device.running import record_error
-from verify.device.sources import ROOT, changed
+from verify.device.sources import PACKAGES, ROOT, changed
 from verify.files.atomic import read_text
+from verify.files.strict import no_repetition, refuse_constant
 
 _STATUSES = ("done", "failed", "skipped")
 _JUDGED = ("held", "refuted", "noted")
 
 
 class BrokenError(Exception):
-    """Evidence that says other things than its files do."""
+    """Evidence whose files contradict its summary, or their own data."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Evidence whose files are as its summary says.
+    """Evidence that agrees with its files.
 
     Attributes:
         summary: as it was written.
-        changed: the sources that are others now.
+        changed: the sources whose code has changed since.
 
     """
 
@@ -45,7 +46,7 @@ class Checked:
 
 
 def check_evidence(path: Path, steps: Mapping[str, Step], root: Path = ROOT) -> Checked:
-    """Check evidence: its digests, its statuses and, where the sources are as they were, every judgement.
+    """Check evidence: its digests, its statuses and, if no source has changed, every judgement.
 
     Args:
         path: the folder.
@@ -54,20 +55,18 @@ def check_evidence(path: Path, steps: Mapping[str, Step], root: Path = ROOT) -> 
 
     Raises:
         InvalidArgument: no folder of such evidence.
-        BrokenError: a file is missing, damaged or edited, there is one more, or it says something else than its data.
+        BrokenError: a file is missing, damaged, edited or unknown to the summary, or does not follow from its data.
 
     """
     if not (path / SUMMARY).is_file():
         raise InvalidArgument(f"check: expected a folder of evidence, with {SUMMARY}, but got {str(path)!r} (type str)")
-    summary = _read(path / SUMMARY)
+    summary = _document(path / SUMMARY, _text(path / SUMMARY))
     rows = _rows(summary)
     named = {SUMMARY, *(row["file"] for row in rows if row["sha256"] is not None)}
     there = {file.name for file in path.iterdir()}
     if there != named:
         _broken(f"expected the files {', '.join(sorted(named))} but there are {', '.join(sorted(there))}")
-    sources = summary.get("sources")
-    if not isinstance(sources, dict) or not all(isinstance(digest, str) for digest in sources.values()):
-        _broken("its sources have no digests")
+    sources = _sources(summary)
     if not sources and len(named) > 1:
         _broken("it names no sources")
     found = Checked(summary, tuple(changed(sources, root)))
@@ -96,18 +95,31 @@ def _rows(summary: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def _sources(summary: Mapping[str, Any]) -> Mapping[str, str]:
+    sources = summary.get("sources")
+    if not isinstance(sources, dict) or not all(isinstance(digest, str) for digest in sources.values()):
+        _broken("its sources have no digests")
+    for file in sources:
+        place = PurePosixPath(file)
+        if place.parts[:1] not in {(package,) for package in PACKAGES} or ".." in place.parts or place.suffix != ".py":
+            _broken(f"its sources name {file!r}, which is no module of ours")
+    return sources
+
+
 def _check_row(path: Path, row: Mapping[str, Any], step: Step | None, *, judged: bool) -> None:
-    """Compare a line of the summary with the record that it is about."""
+    """Compare a line of the summary with its record."""
     name = row["step"]
-    text = read_text(path / row["file"], "check")
+    text = _text(path / row["file"])
     if hashlib.sha256(text.encode()).hexdigest() != row["sha256"]:
         _broken(f"{row['file']} is not the file that {SUMMARY} was written with")
-    held = _read(path / row["file"])
+    held = _document(path / row["file"], text)
     found = held.get(name) if isinstance(held, dict) else None
     record: dict[str, Any] = found if isinstance(found, dict) else {}
     wrong = record_error({**record, "modules": []}, name)
     if wrong is not None or not isinstance(record.get("failed", 0), (str, type(None))):
         _broken(f"{row['file']} has no record of {name}: {wrong}")
+    if record["failed"] is None and (record["raised"] is not None or not record["finished"]):
+        _broken(f"{row['file']} gives no reason why {name} did not run to its end")
     if status_of(record) != (row["status"], row["reason"]):
         _broken(f"{name} is called {row['status']} but its record says {status_of(record)[0]}")
     if not judged:
@@ -123,17 +135,28 @@ def _check_task(step: Step, task: Mapping[str, Any]) -> None:
     try:
         judgement = step.judge(task["data"])
         now = state_of(judgement), one_line(judgement.sentence)
-    except Exception as error:  # noqa: BLE001 # data of anything else may raise anything
+    except Exception as error:  # noqa: BLE001 # data of another kind may raise any error
         _broken(f"{step.name}: {task['name']}: its data cannot be judged: {type(error).__name__}: {error}")
     if now != (task["state"], task["said"]):
         _broken(f"{step.name}: {task['name']} is called {task['state']}, {task['said']} but its data say {now[0]}")
 
 
-def _read(path: Path) -> Any:
+def _text(path: Path) -> str:
     try:
-        return json.loads(read_text(path, "check"))
-    except (ValueError, RecursionError, OSError) as error:
-        _broken(f"{path.name} cannot be read: {one_line(str(error))}")
+        return read_text(path, "check")
+    except (InvalidArgument, OSError) as error:
+        _broken(f"{path.name} cannot be read: {error}")
+
+
+def _document(path: Path, text: str) -> Any:
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=lambda pairs: no_repetition(pairs, path.name),
+            parse_constant=lambda word: refuse_constant(word, path.name),
+        )
+    except (ValueError, RecursionError) as error:
+        _broken(f"{path.name} cannot be read: {error}")
 
 
 def _broken(why: str) -> NoReturn:

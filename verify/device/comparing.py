@@ -1,4 +1,4 @@
-"""Comparisons bit by bit: findings, of which nothing is promised."""
+"""Comparisons bit by bit; they are findings and promise nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from verify.running.cases import Runner, spaces
 
 
 def compared_bits(construction: Construction, one: Any, other: Any, cases: int) -> Data:
-    """Return of how many drawn cases all logits are the same bit for bit by two backends, and the largest difference.
+    """Count the drawn cases whose logits two backends give bit for bit alike, and return the largest difference too.
 
     Args:
         construction: whose cases they are.
@@ -29,7 +29,7 @@ def compared_bits(construction: Construction, one: Any, other: Any, cases: int) 
 
 
 def bits_compared(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> Data:
-    """Return of how many cases all numbers are the same bit for bit, and the largest difference.
+    """Count the cases whose numbers are all the same bit for bit, and return the largest difference too.
 
     Args:
         first: float64, cases in front.

@@ -24,7 +24,7 @@ from verify.matrix_units.formats import Singles
 #: Rows of the left factors and columns of the right ones of every instruction here.
 ROWS, COLUMNS = 16, 8
 
-#: After how many seconds the compiler is given up; it takes a few.
+#: Seconds after which the compiler is given up; it takes a few.
 _COMPILING = 90.0
 #: How much of a compiler's message a reason quotes.
 _QUOTED = 300
@@ -89,7 +89,7 @@ class Instruction:
 _BYTES: Mapping[str, int] = MappingProxyType({"bf16": 2, "fp16": 2, "tf32": 4})
 _PTX: Mapping[str, str] = MappingProxyType({"bf16": "bf16", "fp16": "f16", "tf32": "tf32"})
 
-#: What is launched. Fp8 is left out: Hopper and Blackwell make ``mma.sync`` in fp8 of fp16 instructions.
+#: The instructions. Fp8 is left out: Hopper and Blackwell run ``mma.sync`` in fp8 as fp16 instructions.
 INSTRUCTIONS = (
     *(Instruction("bf16", "fp32", products, 80) for products in (16, 8)),
     *(Instruction("fp16", result, 16, 80) for result in ("fp32", "fp16")),
@@ -134,14 +134,14 @@ def source(capability: int) -> str:
 
 
 class Launcher(ABC):
-    """What runs instructions."""
+    """A way to run instructions."""
 
     @abstractmethod
     def sums(self, instruction: Instruction, a: Singles, b: Singles, c: Singles) -> Singles:
         """Return ``c + a b^T`` tile by tile, as float32 numbers.
 
         Args:
-            instruction: what runs.
+            instruction: the one to run.
             a: tiles x 16 x K, float32 numbers of its format.
             b: tiles x 8 x K, the same.
             c: tiles x 16 x 8, float32 numbers of its result's format.
@@ -205,7 +205,7 @@ def compiler() -> str | None:
 
 
 def compiled(text: str, architecture: str) -> ctypes.CDLL:
-    """Return a CUDA source as a loaded library, of which no file remains.
+    """Compile a CUDA source and return it as a loaded library; no file remains.
 
     Args:
         text: the source.

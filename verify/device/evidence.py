@@ -24,14 +24,14 @@ SUMMARY = "summary.json"
 #: The layout of the files.
 FORMAT = 1
 
-#: Seconds that all steps together may take: ten minutes, but for half a minute in which the command starts and ends.
+#: Seconds that all steps together may take: ten minutes, less half a minute in which the command starts and ends.
 SECONDS = 570.0
 
 
 def status_of(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return the status of a step, ``done``, ``failed`` or ``skipped``, and the reason or the counts.
 
-    ``done`` means that it ran to its end, that every task was done, and that everything holds that must hold.
+    ``done`` means that it ran to its end, that every task was done, and that all promises hold.
 
     Args:
         record: of :func:`~verify.device.running.in_process`.
@@ -89,18 +89,18 @@ def gather_evidence(
     steps: Iterable[Step],
     *,
     seconds: float = SECONDS,
-    told: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    report: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run steps and write their records; return the summary.
 
-    The summary is written before the first step and after every one, so that a run that is ended leaves what it did.
+    The summary is written before the first step and after every one, so a run that is cut off leaves its results.
 
     Args:
         path: the folder; evidence in it is replaced.
         setting: where and how much.
         steps: those to run.
-        seconds: for all of them; a step that has no time left is not begun.
-        told: called with the line of the summary of every step, once it is over.
+        seconds: for all of them; a step does not begin when no time is left.
+        report: called after every step with its line of the summary.
 
     """
     chosen, started = list(steps), time.monotonic()
@@ -139,7 +139,7 @@ def gather_evidence(
             for name in kept[step.file]:  # those that share the file
                 rows[name]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
         write()
-        told(rows[step.name])
+        report(rows[step.name])
     return write()
 
 

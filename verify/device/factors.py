@@ -1,4 +1,4 @@
-"""Factors for products on a matrix unit: random ones, and ones that tell how the unit adds and what it cuts off."""
+"""Factors for products on a matrix unit: random ones, and ones that show how the unit adds and where it cuts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pair:
 
 
 def held(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], fmt: InputFormat) -> Singles:
-    """Return numbers cut to a format, toward zero; what is beyond its largest number becomes that.
+    """Return numbers cut to a format, toward zero; those beyond its largest number become that one.
 
     The last place of a number with exponent ``e`` is ``2^(e-p+1)``, and below the normal range that of its least one.
     """

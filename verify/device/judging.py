@@ -15,7 +15,7 @@ from verify.evidence.verdict import Verdict
 
 
 def verdict_data(verdict: Verdict, bounding: EnclosingArithmetic[Any, Any, Any], *, promised: bool) -> Data:
-    """Return a verdict as data, with what is promised of it.
+    """Return a verdict as data, and whether it is promised.
 
     Args:
         verdict: of cases that ran on the device.

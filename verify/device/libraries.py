@@ -25,7 +25,7 @@ class Call:
         fast: of fp8, whether the library may add up in the unit alone (``use_fast_accum``).
         multiple: of how many rows, columns and products the matrices have to be.
         known: whether it was seen on some device to add up in one of the orders of
-            :data:`~verify.device.orders.ORDERS`; then another one is no finding but a refutation.
+            :func:`~verify.device.orders.orders`; then any other order refutes.
 
     """
 
@@ -39,8 +39,8 @@ class Call:
     known: bool = True
 
 
-#: What is asked. TF32 without a bias was seen to add up in several orders, not all of them found out, and nothing was
-#: seen of batches.
+#: The calls. TF32 without a bias was seen to add up in several orders, some of them unknown; for batches no order is
+#: known.
 CALLS = (
     *(Call(f"mm {word} to float32", word) for word in ("bf16", "fp16")),
     *(Call(f"linear {word}, bias", word, biased=True, rounded=True) for word in ("bf16", "fp16")),
@@ -53,7 +53,7 @@ CALLS = (
 
 
 class Library(ABC):
-    """What multiplies matrices."""
+    """A library that multiplies matrices."""
 
     @abstractmethod
     def product(self, call: Call, left: Singles, right: Singles, bias: Singles | None) -> Singles:
@@ -112,8 +112,12 @@ class Torch(Library):
             if call.rounded or call.format == "tf32":
                 return torch.nn.functional.linear(left, right, bias)
             return torch.mm(left, right.T, out_dtype=torch.float32)
-        except (RuntimeError, NotImplementedError, TypeError, AttributeError, ValueError) as error:
-            # torch says in many ways that it does not have a kernel; a device that faulted is none of them
+        except torch.OutOfMemoryError:
+            raise  # it has the kernel
+        except (RuntimeError, ValueError) as error:
+            # Torch says by either that it does not have a kernel: ValueError for the scales and shapes of fp8, and
+            # RuntimeError for the rest. A device that faults raises RuntimeError too. Any other error is a mistake of
+            # ours, such as a wrong argument.
             if "CUDA error" in str(error):
                 raise
             raise AbsentError(f"torch does not have it here: {' '.join(str(error).split())[:200]}") from None

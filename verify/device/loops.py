@@ -1,4 +1,4 @@
-"""What the speed of verification is measured against: decoding as anyone would write it, in plain torch."""
+"""The baseline for the speed of verification: decoding as anyone would write it, in plain torch."""
 
 from __future__ import annotations
 

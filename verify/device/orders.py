@@ -1,4 +1,4 @@
-"""Orders in which a library may add up K on a unit, and which of them explains what a device gave."""
+"""Orders in which a library may add up K on a unit, one of which may explain the results of a device."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Order:
     factors: str = "even"
 
     def product(self, unit: MatrixUnit, call: Call, left: Singles, right: Singles, bias: Singles | None) -> Singles:
-        """Return ``left right^T + bias`` as a library gives it that adds up so.
+        """Return ``left right^T + bias``, added up in this order.
 
         Args:
             unit: the exact unit.
@@ -120,8 +120,8 @@ def masks(length: int, big: float, small: float) -> tuple[Singles, Singles]:
     """Return factors of sums that show where two places meet: those of all pairs of places with the first one.
 
     In sum ``j`` place 0 holds ``big^2`` and place ``j`` its negative, and every other one ``small^2``, which vanishes
-    beside ``big^2``. Those terms survive that are added where the two have cancelled: their number says how many places
-    come together only afterwards (FPRev, arXiv 2411.00442).
+    beside ``big^2``. A term survives if it is added after the two have cancelled: the number of survivors says how many
+    places join only then (FPRev, arXiv 2411.00442).
 
     Returns:
         Left and right factors, (K-1) x K; sum ``j`` is that of row ``j - 1`` of both.
@@ -136,7 +136,7 @@ def masks(length: int, big: float, small: float) -> tuple[Singles, Singles]:
 
 
 def run_lengths(values: list[int]) -> list[list[int]]:
-    """Return equal neighbours as pairs of a value and how often it comes.
+    """Return equal neighbours as pairs of a value and a count.
 
     Example:
         >>> run_lengths([5, 5, 2])

@@ -17,8 +17,8 @@ from typing import Any
 from verify.device.base import NO_CUDA, AbsentError, Data, Judgement, NotDoneError, Setting, Step, Task
 from verify.device.sources import loaded_modules
 
-#: The states of a task: what must hold does, or does not; a finding; the device does not have it; it could not be done
-#: here; it raised.
+#: The states of a task: its promise holds, or does not; a finding; the device lacks it; it could not be done here; it
+#: raised.
 STATES = ("held", "refuted", "noted", "absent", "not done", "raised")
 
 _OF_HOLDS: Mapping[bool | None, str] = {True: "held", False: "refuted", None: "noted"}

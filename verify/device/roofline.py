@@ -1,4 +1,4 @@
-"""How near the dominating operation of a run is to what the device was measured to do at most."""
+"""How near the dominating operation of a run comes to the measured limits of the device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class Rates:
-    """What the device was measured to do, at the median of a few rounds.
+    """Measured rates of the device, medians of a few rounds.
 
     Attributes:
         flops: additions and multiplications a second in a product of two square matrices.

@@ -16,7 +16,7 @@ from verify.device.base import Setting, Step
 from verify.device.process import STATES, one_line
 from verify.device.sources import ROOT
 
-#: What a step's process printed last, as far as a reason quotes it.
+#: Characters that a reason quotes of the end of a process's output.
 _QUOTED = 300
 
 _KEYS: Mapping[str, Any] = {"name": str, "state": str, "said": str, "seconds": (int, float)}
@@ -47,7 +47,7 @@ def in_process(step: Step, setting: Setting, seconds: float) -> dict[str, Any]:
 
 
 def _ended(command: list[str], printed: Path, seconds: float) -> str | None:
-    """Run a command; return how it ended where that is not as it should."""
+    """Run a command; return how it ended, or ``None`` if it ended well."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with printed.open("wb") as stream:  # not a pipe, which a process of the process could keep open

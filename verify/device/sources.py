@@ -1,11 +1,12 @@
-"""Which sources the evidence of a device was made by, and which of them have changed since.
+"""The sources that made the evidence of a device, and which of them have changed since.
 
-The digest of a source leaves comments, docstrings and blank lines out: they change nothing of what was run.
+The digest of a source leaves out comments, docstrings and blank lines, which do not change what runs.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import io
 import sys
@@ -39,7 +40,7 @@ def digests(files: Iterable[str], root: Path = ROOT) -> dict[str, str]:
 
 
 def changed(held: Mapping[str, str], root: Path = ROOT) -> list[str]:
-    """Return the files whose code is another than it was, or that are there no more.
+    """Return the files whose code has changed, and those that are gone.
 
     Args:
         held: digests by file.
@@ -53,6 +54,7 @@ def changed(held: Mapping[str, str], root: Path = ROOT) -> list[str]:
     ]
 
 
+@functools.cache  # every step loads much the same modules
 def code_sha256(source: str) -> str:
     """Return the digest of a module's code: its lines without comments, docstrings, blank lines and trailing spaces.
 

@@ -1,4 +1,4 @@
-"""Tiles for single instructions: at the edges of the formats, where rules show that ordinary sums do not show."""
+"""Tiles for single instructions: at the edges of the formats, which show rules that ordinary sums hide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Tiles:
-    """What instructions add: ``c + a b^T`` of each tile.
+    """The terms of instructions, which compute ``c + a b^T`` of each tile.
 
     Attributes:
         a: tiles x 16 x K, float32 numbers of the unit's format.

@@ -66,7 +66,7 @@ class Factors(NamedTuple):
     sentence: str
 
 
-#: What libraries do with float32 numbers, by the words of ``--factors``. cuBLAS was seen to do the first on an H200.
+#: Ways to make factors of float32 numbers, by the words of ``--factors``. CuBLAS was seen to take the first on an H200.
 FACTORS: Final[Mapping[str, Factors]] = {
     "even": Factors(_to_even, "rounded to TF32 by the library, ties to even"),
     "away": Factors(_away_from_zero, "rounded to TF32 by the library (cvt.rna), ties away from zero"),

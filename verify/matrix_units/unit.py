@@ -42,7 +42,7 @@ class MatrixUnit:
 
     """
 
-    def __init__(self, generation: str, format: str, result: str = "fp32") -> None:  # noqa: A002 # the issue's word
+    def __init__(self, generation: str, format: str, result: str = "fp32") -> None:  # noqa: A002 # the attribute's name
         found = GENERATIONS[check_choice("generation", generation, tuple(GENERATIONS))]
         check_choice("format", format, tuple(INPUT_FORMATS))
         check_choice(f"format of {generation}", format, tuple(found.formats))

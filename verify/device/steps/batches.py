@@ -28,15 +28,11 @@ class Batches(Step):
 
     name = "batches"
     summary = "the same case alone and in batches of several sizes, bit by bit"
+    beside = "verify"
     seconds: ClassVar = {"full": 60.0, "tiny": 60.0}
     amounts: ClassVar[Mapping[str, _Amount]] = MappingProxyType(
         {"full": _Amount(3, (*BATCH_SIZES, 4096)), "tiny": _Amount(1, BATCH_SIZES[:2])}
     )
-
-    @property
-    def file(self) -> str:
-        """The file of the verdicts, so that the folder stays small."""
-        return "verify.json"
 
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each format and kernel."""

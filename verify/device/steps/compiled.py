@@ -33,6 +33,7 @@ class CompiledPrograms(Step):
 
     name = "compile"
     summary = "torch.compile: every case of a space, and bits against the eager pass"
+    beside = "attention"
     seconds: ClassVar = {"full": 150.0, "tiny": 90.0}
     amounts: ClassVar[Mapping[str, _Amount]] = MappingProxyType(
         {
@@ -40,11 +41,6 @@ class CompiledPrograms(Step):
             "tiny": _Amount(("eager",), ("float32",), (3, 3), 8),
         }
     )
-
-    @property
-    def file(self) -> str:
-        """The file of the attention step, so that the folder stays small."""
-        return "attention.json"
 
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each compiler and format."""

@@ -35,7 +35,7 @@ class Exponentials(Step):
                 yield Task(f"{function} {dtype}", partial(_measured, function, dtype, setting.device))
 
     def judge(self, data: Data) -> Judgement:
-        """What is assumed of ``exp`` must hold of every argument; of ``exp2`` nothing is assumed."""
+        """The assumptions about ``exp`` must hold at every argument; there are none about ``exp2``."""
         record = Record.from_json(data)
         if not record.complete:
             raise ValueError("not all arguments were measured")

@@ -1,4 +1,4 @@
-"""What the device is: its name, its generation, and the versions and settings under which everything else ran."""
+"""The device: its name, its generation, and the versions and settings under which everything else ran."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 
 from verify.device.base import Data, Judgement, Setting, Step, Task, name_of
 
-#: Libraries of which something else than torch runs in a step.
+#: Libraries whose versions are recorded: torch, and those that torch or a step runs.
 _LIBRARIES = ("torch", "numpy", "triton", "transformers", "nvidia-cublas", "nvidia-cudnn-cu13")
 
 

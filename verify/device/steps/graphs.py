@@ -21,15 +21,11 @@ class Graphs(Step):
 
     name = "graphs"
     summary = "a generation as a CUDA graph: tokens, and bits against the eager pass"
+    beside = "attention"
     seconds: ClassVar = {"full": 60.0, "tiny": 60.0}
     needs_cuda = True
     #: how many cases are replayed
     cases: ClassVar[Mapping[str, int]] = MappingProxyType({"full": 1024, "tiny": 8})
-
-    @property
-    def file(self) -> str:
-        """The file of the attention step, so that the folder stays small."""
-        return "attention.json"
 
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each format."""

@@ -13,9 +13,9 @@ from verify.device.base import AbsentError, Data, Judgement, Setting, Step, Task
 from verify.device.cuda import INSTRUCTIONS, Instruction, Launcher, Nvcc
 from verify.device.orders import different
 from verify.device.tiles import TILES, drawn_tiles
+from verify.device.units import unit_of
 from verify.matrix_units import MatrixUnit
 from verify.matrix_units.formats import Singles
-from verify.matrix_units.generations import generation_of
 
 
 @final
@@ -24,15 +24,11 @@ class Instructions(Step):
 
     name = "instructions"
     summary = "mma.sync itself bit by bit: tiny sums, subnormals, overflow, zeros, infinities, NaN"
+    beside = "matrix-unit"
     seconds: ClassVar = {"full": 150.0, "tiny": 120.0}
     needs_cuda = True
     #: Tiles of 128 sums of each kind.
     tiles: ClassVar[Mapping[str, int]] = MappingProxyType({"full": 300, "tiny": 8})
-
-    @property
-    def file(self) -> str:
-        """The file of the matrix unit."""
-        return "matrix-unit.json"
 
     def tasks(self, setting: Setting) -> Iterator[Task]:
         """Yield a task for each instruction."""
@@ -47,7 +43,7 @@ class Instructions(Step):
         """Yield the tasks for a device.
 
         Args:
-            launcher: what runs the instructions.
+            launcher: runs the instructions.
             capability: of the device, which says of what generation its unit is.
             tiles: how many of each kind.
 
@@ -89,14 +85,11 @@ def _compared(launcher: Launcher, instruction: Instruction, capability: str, til
 
 def _unit(instruction: Instruction, capability: str) -> MatrixUnit:
     """Return the exact unit of the device; raises :class:`AbsentError` where it has no such instruction."""
-    generation = generation_of(capability)
-    if generation is None or instruction.format not in generation.formats:
-        name = f"compute capability {capability}" if generation is None else generation.name
-        raise AbsentError(f"no unit for {instruction.format} is known of {name}")
+    unit = unit_of(capability, instruction.format, instruction.result)
     major, minor = capability.split(".")
     if 10 * int(major) + int(minor) < instruction.since:
-        raise AbsentError(f"{instruction.name} came after {generation.name}")
-    return MatrixUnit(generation.name, instruction.format, instruction.result)
+        raise AbsentError(f"{instruction.name} came after {unit.generation}")
+    return unit
 
 
 def _first(made: Singles, expected: Singles) -> dict[str, str]:

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from constructions import UnconditionalGeneration
-from verify.device.base import AbsentError, Data, Judgement, Setting, Step, Task
+from verify.device.base import Data, Judgement, Setting, Step, Task
 from verify.device.factors import KINDS, drawn
 from verify.device.libraries import CALLS, Call, Library, Torch
 from verify.device.orders import different, masks, orders, run_lengths
+from verify.device.units import unit_of
 from verify.matrix_units import MatrixUnit
 from verify.matrix_units.formats import INPUT_FORMATS, RESULTS, TF32
-from verify.matrix_units.generations import generation_of
 
 #: Rows of which every order is tried; the one that explains them is tried on all.
 _TRIED = 128
@@ -76,7 +76,7 @@ class UnitOfDevice(Step):
         """Yield the tasks for a library on a device.
 
         Args:
-            library: what multiplies.
+            library: multiplies.
             capability: of its device, which says of what generation its unit is.
             amount: how much is compared.
             calls: how it is asked.
@@ -93,7 +93,7 @@ class UnitOfDevice(Step):
                     yield Task(f"{call.name}, order of K = {size}", partial(_probed, asked, size))
 
     def judge(self, data: Data) -> Judgement:
-        """Some order must explain every product, where one is known to; what the masks show is a finding."""
+        """Some order must explain every product if one is known to; the profile of the masks is a finding."""
         if "profile" in data:
             parts = ", ".join(f"{count} x {value}" for value, count in data["profile"])
             same = data["explained by"] or "none of the orders tried"
@@ -138,12 +138,8 @@ class _Asked:
     capability: str
 
     def unit(self) -> MatrixUnit:
-        """Return the exact unit of the device; raises :class:`AbsentError` where none is known."""
-        generation, word = generation_of(self.capability), self.call.format
-        if generation is None or word not in generation.formats:
-            name = f"compute capability {self.capability}" if generation is None else generation.name
-            raise AbsentError(f"no unit for {word} is known of {name}")
-        return MatrixUnit(generation.name, word)
+        """Return the exact unit of the device; raises :class:`~verify.device.base.AbsentError` where none is known."""
+        return unit_of(self.capability, self.call.format)
 
 
 def _compared(asked: _Asked, shape: tuple[int, int], rows: int) -> Data:

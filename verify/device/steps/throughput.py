@@ -103,7 +103,7 @@ def _rates(rates: dict[str, float], amount: _Amount, device: str) -> Data:
 
 
 def _verified(kernel: str) -> Callable[[tuple[int, int], str], Engine]:
-    """Return the engine that does what ``exhaust`` does with a batch: every token and every margin is looked at."""
+    """Return the engine that treats a batch as ``exhaust`` does: it checks every token and every margin."""
 
     def make(size: tuple[int, int], device: str) -> Engine:
         construction = UnconditionalGeneration(*size)
@@ -161,7 +161,7 @@ def _huggingface(size: tuple[int, int], device: str) -> Engine:
     return run
 
 
-#: What is measured, by name: the encoding of the virtual tokens and the comparison with the targets are within.
+#: The engines by name; each encodes the virtual tokens and compares its answers with the targets.
 ENGINES: Mapping[str, Callable[[tuple[int, int], str], Engine]] = MappingProxyType(
     {
         "verified, dense": _verified("torch"),

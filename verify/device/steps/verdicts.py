@@ -1,4 +1,4 @@
-"""What ``verify`` claims of floats, on the device: every case of small spaces, sweeps, drawn cases of large ones."""
+"""The claims of ``verify`` about floats, on the device: all cases of small spaces, sweeps and cases of large ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Amount:
     examples: int
 
 
-#: The plans of the main job; and spaces of a million cases each: 10^6, 4^10 = 2^20, and 6^6 * 6 = 279,936 of Theorem 2.
+#: The plans of the main job, and spaces of a million cases each: 10^6, 4^10 = 2^20, and 6^6 * 6 = 279,936 of Theorem 2.
 _FULL = _Amount(
     {
         "theorem-1": (

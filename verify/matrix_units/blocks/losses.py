@@ -1,4 +1,4 @@
-"""What one step of a block may lose, for bounds of sums whose order is not known."""
+"""The losses of one step of a block, for bounds of sums whose order is unknown."""
 
 from __future__ import annotations
 

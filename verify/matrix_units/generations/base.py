@@ -1,4 +1,4 @@
-"""A generation of matrix units, and what is known of it by which evidence."""
+"""A generation of matrix units, and the evidence for its description."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Evidence:
     """Why a block is believed to be the hardware's.
 
     Attributes:
-        kind: ``recorded`` where results of the hardware agree with it, to the last bit; ``code`` where another
-            simulator's code alone says so.
-        note: what was recorded, and what was not.
+        kind: ``recorded`` where results of the hardware agree with it, to the last bit; ``code`` where only the code
+            of another simulator says so.
+        note: the recorded results, or why there are none.
 
     """
 
@@ -26,7 +26,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Description:
-    """What a generation does with one input format.
+    """How a generation adds products of one input format.
 
     Attributes:
         values: the numbers that the factors can be.

@@ -1,4 +1,4 @@
-"""What the tensor cores of all generations share: the accumulators, and the exponent that a zero brings."""
+"""The common parts of all tensor cores: the accumulators, and the exponent that a zero brings."""
 
 from __future__ import annotations
 
