@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.certificates.emulated import Array, add, fused, multiply, spacing, to_format
 
-#: What ``ex2.approx`` may be off by, in units in the last place: as documented, not read from the package.
+#: The error of ``ex2.approx`` in units in the last place, as NVIDIA documents it (PTX ISA); not read from the package.
 EX2_ULPS = 2
 LOG2_E = 1.4426950408889634
 

@@ -18,7 +18,7 @@ _TERMS = (256, 1, 1, -256)
 
 
 def _cancelling() -> Given:
-    """Return a model whose first number is 2t by a sum of four, beside a 1: token 1 is told by ``2t > 1``."""
+    """Return a model whose first number is 2t by a sum of four, beside a 1: it answers 1 where ``2t > 1``."""
 
     def term(index: int, factor: int) -> Layer:
         weight = [[factor, 0], [0, int(index == 0)]]

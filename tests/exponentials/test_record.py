@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import torch
@@ -14,10 +16,11 @@ import torch
 from constructions import FORMATS, InvalidArgument
 from verify.certificates.floats.kernel import EXP_ULPS, Kernel
 from verify.cli.app import run
+from verify.cli.exponentials import exp
 from verify.exponentials import Findings, Record, cited, records
 from verify.exponentials.blocks import Blocks
 from verify.exponentials.findings import ASSUMED_NEVER
-from verify.exponentials.functions import FUNCTIONS
+from verify.exponentials.functions import FUNCTIONS, summaries
 from verify.exponentials.record import EVIDENCE, place_of, sources_sha256
 
 COMMITTED = {f"{record.function} {record.dtype}": record for record in records() if record.place["device"] == "cpu"}
@@ -56,7 +59,7 @@ def _rerun(record: Record, start: int, size: int) -> Findings:
 
 
 def _check(record: Record, start: int, size: int) -> None:
-    """What is found in a block is part of the record where the library and the processor are those of the record."""
+    """A block's findings are part of the record where the library and the processor are those of the record."""
     found = _rerun(record, start, size)
     assert found.worst.high <= EXP_ULPS
     assert not any(found.counts[name] for name in ASSUMED_NEVER)
@@ -128,11 +131,51 @@ def test_what_does_not_hold_is_not_cited() -> None:
     assert cited("float32", 3, [pair[0], replace(pair[1], findings=wrong)]) == ""
 
 
-def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "exp-one.json").write_text("{}", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        (("patterns",), 2**31),
+        (("counts", "arguments"), 1000),
+        (("counts", "nan"), 0),
+        (("dtype",), "float16"),
+        (("complete",), 1),
+    ],
+)
+def test_a_record_of_a_part_that_says_it_is_whole_is_not_cited(part: tuple[str, ...], changed: object) -> None:
+    pair = [COMMITTED["exp float32"].to_json(), COMMITTED["softmax float32"].to_json()]
+    *above, last = part
+    for forged in pair:
+        held = forged
+        for name in above:
+            held = held[name]
+        held[last] = changed
+        found = Record.from_json(forged)
+        assert not found.within(EXP_ULPS)
+    assert cited("float32", EXP_ULPS, map(Record.from_json, pair)) == ""
+    assert cited("float16", EXP_ULPS, map(Record.from_json, pair)) == ""
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "empty": dict.clear,
+    "no count": lambda record: record["counts"].pop("zero not to one"),
+    "no place": lambda record: record["place"].pop("torch"),
+    "a name that is none": lambda record: record["place"].update(name=None),
+    "another format": lambda record: record.update(dtype="float8"),
+    "a count below 0": lambda record: record["counts"].update({"nan made": -1}),
+    "a count that is none": lambda record: record["comparisons that differ"].update(another=0.5),
+    "an error that is none": lambda record: record["worst"]["below the normal range"].update(high="nan"),
+    "an error below 0": lambda record: record["worst"]["normal"].update(low=-2.0, high=-1.0),
+    "an argument that is none": lambda record: record["worst"]["normal"].update(at="far"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_refused(damage: str, tmp_path: Path) -> None:
+    record = COMMITTED["exp float32"].to_json()
+    DAMAGES[damage](record)
+    (tmp_path / "exp-one.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(InvalidArgument, match=r"^evidence: expected a record of exp in .*exp-one.json but got none"):
         records(tmp_path)
-    records.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -151,6 +194,18 @@ def test_the_command(words: str, status: int, part: str, capsys: pytest.CaptureF
     assert run(["exp", *words.split()]) == status
     found = capsys.readouterr()
     assert part in found.out + found.err
+
+
+def test_the_help_says_what_the_registry_does() -> None:
+    option = get_type_hints(exp, include_extras=True)["function"].__metadata__[0]
+    assert option.help == summaries()
+
+
+def test_the_record_does_not_overwrite_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "file"
+    assert run(["exp", "--dtype", "float16", "--out", str(path), "--checkpoint", str(tmp_path / "." / "file")]) == 2
+    assert "error: out: expected another file than the checkpoint but got" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_the_command_writes_a_record_and_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ def test_a_kernel_without_a_unit_stays_within_the_bounds() -> None:
 
 @pytest.mark.heavy
 def test_a_kernel_without_a_unit_stays_within_the_bounds_often() -> None:
-    # 15 rounds, 18 units, 10 kinds, with and without a bias, 200 sums each: a million
+    # 15 rounds, each unit, 10 kinds, with and without a bias, 200 sums each: over a million
     with np.errstate(all="ignore"):
         assert _left_the_bounds(rounds=15, sums=200, seed=2) == []
 

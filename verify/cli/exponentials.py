@@ -13,6 +13,7 @@ from verify.certificates.floats.kernel import EXP_ULPS
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.terminal import echo, print_json, when_interrupted
+from verify.exponentials.measuring import DTYPES
 from verify.files.atomic import check_checkpoint, check_output, write_atomically
 from verify.report.progress import shown_progress
 
@@ -26,9 +27,10 @@ def exp(
     *,
     function: Annotated[
         str,
+        # the registry's own line would take seconds, as it imports torch; a test compares both
         typer.Option("--function", help="exp (torch.exp), softmax (the exp inside torch.softmax) or exp2 (torch.exp2)"),
     ] = "exp",
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16")] = "float32",
+    dtype: Annotated[str, typer.Option("--dtype", help=f"one of {', '.join(DTYPES)}")] = "float32",
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu",
     ulps: Annotated[
         float, typer.Option("--ulps", help="the largest error that is accepted, in units in the last place")
@@ -52,6 +54,8 @@ def exp(
     resumed = "nothing was saved"
     if checkpoint is not None:
         check_checkpoint(checkpoint)
+        if out is not None and out.resolve() == checkpoint.resolve():
+            reject("out", "another file than the checkpoint", str(out))
         resumed = f"the same command goes on from {checkpoint}"
     with when_interrupted(resumed), shown_progress(f"{function} {dtype}: bit patterns", rate=True) as progress:
         record = measure(function, dtype, device, checkpoint=checkpoint, patterns=patterns, progress=progress)

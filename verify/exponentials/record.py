@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import proofs
+from constructions.formats import get_format
 from constructions.validation import InvalidArgument
-from verify.exponentials.findings import Findings
+from verify.exponentials.findings import COUNTS, Findings, Worst
 from verify.files.atomic import read_json
 
 #: Where records are committed.
@@ -54,7 +55,15 @@ class Record:
             ulps: the largest error that it assumes.
 
         """
-        return self.complete and self.findings.within(ulps)
+        return self.complete and self._every_number and self.findings.within(ulps)
+
+    @property
+    def _every_number(self) -> bool:
+        """Whether the counts are those of a format: of all its numbers, or of those not above 0, and of its NaNs."""
+        fmt, counts = get_format(self.dtype), self.findings.counts
+        nans = 2**fmt.precision - 2
+        half = (fmt.max_exponent - fmt.min_exponent + 2) * 2 ** (fmt.precision - 1) + 1  # infinity is one
+        return self.patterns == 2 * half + nans and counts["nan"] == nans and counts["arguments"] in {half, 2 * half}
 
     @property
     def where(self) -> str:
@@ -99,15 +108,40 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
-        """Return what was written down."""
+        """Return what was written down.
+
+        Raises:
+            KeyError: something is missing.
+            TypeError: something is of another type.
+            ValueError: a number is none that a measurement gives.
+
+        """
+        findings = Findings.from_json(values)
+        if missing := {*COUNTS} - {*values["counts"]}:
+            raise KeyError(*sorted(missing))
+        for counter in (findings.above, findings.counts, findings.ways, findings.unlike):
+            for name, count in counter.items():
+                if type(count) is not int or count < 0:
+                    raise ValueError(f"{name}: expected a count but got {count!r}")
+        for worst in (findings.normal, findings.below):
+            _check_worst(worst)
+        place = values["place"]
+        if not all(isinstance(place[name], str) for name in ("device", "torch", "name", "sources")):
+            raise TypeError("place: expected the device, torch, its name and the digest of the sources")
         return cls(
             function=values["function"],
-            dtype=values["dtype"],
-            place=values["place"],
+            dtype=get_format(values["dtype"]).name,
+            place=place,
             patterns=values["patterns"],
             complete=values["complete"] is True,
-            findings=Findings.from_json(values),
+            findings=findings,
         )
+
+
+def _check_worst(worst: Worst) -> None:
+    """Refuse bounds of an error that are none: NaN would be lost when the larger of two is taken."""
+    if not 0 <= worst.low <= worst.high:
+        raise ValueError(f"worst: expected 0 <= low <= high but got {worst.low!r} and {worst.high!r}")
 
 
 def sources_sha256(home: str) -> str:
@@ -187,9 +221,10 @@ def records(folder: Path = EVIDENCE) -> tuple[Record, ...]:
     """
     found = []
     for path in sorted(folder.glob("exp-*.json")):
+        values = read_json(path, "evidence")
         try:
-            found.append(Record.from_json(read_json(path, "evidence")))
-        except (KeyError, TypeError, AttributeError) as error:
+            found.append(Record.from_json(values))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidArgument(f"evidence: expected a record of exp in {path} but got none: {error!r}") from error
     return tuple(found)
 

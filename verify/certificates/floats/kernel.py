@@ -72,7 +72,8 @@ class Kernel:
         self.exponential  # noqa: B018 # the same
         if self.matrix_unit != NO_UNIT and not self.exponential.one_weight:
             raise InvalidArgument(
-                f"exp: expected library with a unit, whose sums of unscaled weights have no bound, but got {self.exp!r}"
+                "exp: expected library with a unit, as no bound covers a unit's sums with weights that are divided by"
+                f" their total afterwards, but got {self.exp!r}"
             )
 
     @cached_property
@@ -90,7 +91,7 @@ class Kernel:
     @cached_property
     def attending(self) -> Kernel:
         """What is assumed of softmax, whose result is rounded to the format: beside a unit, that it is in float32."""
-        return self if self.matrix_unit == NO_UNIT else Kernel(FORMATS["float32"])
+        return self if self.matrix_unit == NO_UNIT else Kernel(FORMATS["float32"], exp=self.exp)
 
     @cached_property
     def exponential(self) -> Exponential:

@@ -13,5 +13,6 @@ FUNCTIONS: Registry[Function] = Registry("function", (EXP, SOFTMAX, EXP2), name=
 
 
 def summaries() -> str:
-    """Return the functions in a line, each with what it is: ``exp (torch.exp), ...``."""
-    return ", ".join(f"{word} ({function.summary})" for word, function in FUNCTIONS.items())
+    """Return the functions in a line, each with a few words about it: ``exp (torch.exp), ...``."""
+    *first, last = (f"{word} ({function.summary})" for word, function in FUNCTIONS.items())
+    return f"{', '.join(first)} or {last}"

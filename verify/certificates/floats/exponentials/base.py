@@ -26,7 +26,8 @@ class Exponential(ABC):
         fmt: the number format.
         word: the kind's name, as ``--exp`` takes it.
         summary: in a few words, for the help of ``--exp``.
-        one_weight: whether a key has one weight, a number of the format, for all coordinates of its value.
+        one_weight: whether a key has one weight, a number of the format, for all coordinates of its value. Matrix units
+            and rows with factors have no rule for any other.
         adds_shifts: whether something may be added to the exponents after the scores were scaled.
 
     """

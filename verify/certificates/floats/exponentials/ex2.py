@@ -15,19 +15,24 @@ roundings. With ``D_j <= 0`` the true exponent ``g (s_j - max s)`` in natural un
   ``s_j`` to the largest score in which ``m`` never falls, so that their magnitudes add up to ``|D|``. Each is rounded
   twice, as a difference and as a product: ``3u |D| (1 + 4u)`` at most. ``m c`` may be rounded by itself, and so may
   ``s c``: ``u R`` each, and in a chain of scaled maxima those in between cancel. With what is of second order that is
-  ``3u R (1 + 4u)``. Altogether less than ``8u |D| + 4u R``, and ``2^-120`` for numbers below the normal range.
+  ``3u R (1 + 4u)``. Altogether less than ``8u |D| + 4u R``. Below the normal range a kernel may flush what it reads and
+  what it computes, ``2^-126`` each time. A link of the chain is of two scores and their difference, which the scale
+  ``g`` then multiplies, and of four products and sums in base 2: less than ``4 (g + 1) 2^-126``, for ``n`` links at
+  most.
 - *ex2* is right within 2 units in the last place, ``4u`` of itself, ``n`` times at most: one for the key, and one for
   each time that the largest score rises. Results below the normal range may be flushed to 0, or off by units of the
-  smallest number. As all partial products stay below 3 (where ``20 u R <= 1``; nothing is shown beyond) that is less
-  than ``2^-124`` each.
+  smallest number. All partial products stay below 3: where ``20 u R <= 1`` the exponents make them ``e`` at most, as
+  ``|D| <= 2R``, and the factors ``(1 + 4u)^n`` are below ``3/e``; nothing is shown beyond. So that is less than
+  ``4 * 2^-126`` each.
 - *Roundings* ``r``: of the product ``p v``, of each multiplication of ``o`` and of ``l`` by a factor, of each addition
   to ``l``, of the last addition to ``o`` (the others are those of any sum, which the kernel's kind of rounding bounds),
   of the reciprocal and the product with it, and of float32 before the format: ``3n + 6`` at most. In 16 bits there is
-  one more, by the format's own unit, and half of its smallest number.
-- *Below the normal range* a partial sum of ``o`` may be flushed: less than ``2^-126`` for each of these operations,
-  times 9 at most by what comes after it. If the largest ``|v_j|`` of the coordinate is at least ``2^-60``, that is a
-  change of its weight by ``(n + 2) 2^-61`` at most. Coordinates that may be smaller and not 0 are widened by it
-  instead.
+  one more, by the format's own unit, and half of its smallest number, times 9 at most by what comes after it: the
+  partial products, and the reciprocal of ``l >= 1/3``. That is less than 5 smallest numbers.
+- *Below the normal range* a partial sum of ``o`` may be flushed: less than ``2^-126`` for each of these ``3n + 6``
+  operations, times 9 as above. As ``9 (3n + 6) < 32 (n + 2)``, less than ``32 (n + 2) 2^-126`` in all. If the largest
+  ``|v_j|`` of the coordinate is at least ``2^-60``, its weight changes by so much over ``2^-60`` at most. Coordinates
+  that may be smaller and not 0 are widened by it instead.
 
 Nothing is exact, and no weight lies on a grid. Scores of a 16-bit format may be kept in float32.
 """
@@ -56,17 +61,21 @@ if TYPE_CHECKING:
 #: float64, in which bounds of the formats of at most 24 bits are computed.
 _Array = Shaped[np.ndarray, "..."]
 
-#: How far ``ex2.approx`` is documented to be off, in units in the last place.
+#: The error of ``ex2.approx`` in units in the last place, as NVIDIA documents it (PTX ISA, ``ex2``): an assumption.
 EX2_ULPS = 2
 _FLOAT32 = FORMATS["float32"]
 _U = float(_FLOAT32.unit_roundoff)
+#: The smallest normal number: what is below it may be flushed.
+_NORMAL = 2.0**_FLOAT32.min_exponent
 #: The exponent of the grid of weights: finer than any, so that no rule of exact sums applies.
 _NO_GRID = -(1 << 14)
-#: Coordinates whose numbers are multiples of this power of 2 are 0 or not small; see the module.
+#: Coordinates whose numbers are multiples of two to this power are 0 or not small; see the module. A choice: about half
+#: way from 1 to the smallest normal number, so that neither do many coordinates count as small nor weights lose much.
 _SMALL = -60
-#: The largest ``R`` for which partial products stay below 3.
-_LARGEST = 1 / (20 * _U)
-#: Gaps whose scale is a normal number of float32, and so are the rounded products with it.
+#: The largest ``R`` for which partial products stay below 3, and so much may ``ex2`` make them grow; a little below
+#: ``3/e - 1``.
+_LARGEST, _GROWTH = 1 / (20 * _U), 0.1
+#: Gaps whose scale, and so ``log2(e)`` times it, is a normal number of float32. A choice, far from both ends.
 _GAPS = (2.0**-100, 2.0**100)
 
 
@@ -108,15 +117,14 @@ class Ex2(Exponential):
         low, high = (np.where(visible, part, -np.inf) for part in (low, high))
         size = np.where(visible, np.maximum(np.abs(low), np.abs(high)), 0).max(axis=-1, keepdims=True)
         largest = next_up(size * gap)
-        wild = ~(largest <= _LARGEST) | ~np.bool_(_GAPS[0] <= gap <= _GAPS[1])
         count = visible.sum(axis=-1)[None, :, None].astype(np.float64)
+        factor = _grown(count, 2 * EX2_ULPS * _U)
+        wild = ~(largest <= _LARGEST) | ~(factor <= _GROWTH) | ~np.bool_(_GAPS[0] <= gap <= _GAPS[1])
+        lost = 4 * count * (gap + 1) * _NORMAL
         padding = (count + 64) * 2.0**-52  # of the bounds' own operations, each a few roundings of positive numbers
         below, above = self._differences(low, high)
-        first, last = (
-            part * gap - (8 * _U * np.abs(part * gap) + 4 * _U * largest + 2.0**-120) for part in (below, -above)
-        )
-        factor = _grown(count, 2 * EX2_ULPS * _U)
-        flushed = (count + 1) * 2.0**-124
+        first, last = (part * gap - (8 * _U * np.abs(part * gap) + 4 * _U * largest + lost) for part in (below, -above))
+        flushed = (count + 1) * 4 * _NORMAL
         least = np.maximum(_exp(first, up=False) * (1 - factor) * (1 - padding) - flushed, 0)
         most = _exp(-last, up=True) * (1 + factor) * (1 + padding) + flushed
         least, most = (np.where(visible, part, 0) for part in (least, most))
@@ -152,7 +160,7 @@ class Ex2(Exponential):
         others_least = np.maximum(least.sum(axis=-1, keepdims=True) * (1 - own) - least, 0)
         others_most = np.maximum(most.sum(axis=-1, keepdims=True) * (1 + own) - most, 0)
         rounded = _grown(3 * count + 6, _U)
-        inner, missed = 0.0, (count + 2) * 2.0**-61
+        inner, missed = 0.0, _flushed_sums(count) / 2.0**_SMALL
         if bounds.kernel.accumulator is not None:
             inner, missed = float(self.fmt.unit_roundoff), missed + 5 * float(bounds.kernel.smallest)
         low = least / (least + others_most) * (1 - rounded) * (1 - inner) * (1 - own) - missed
@@ -166,7 +174,7 @@ class Ex2(Exponential):
         tiny = (values.grid < _SMALL) & (values.grid != EVERYTHING)
         low, high = found.low, found.high
         if tiny.any():
-            lost = (count + 2) * 2.0**-121
+            lost = _flushed_sums(count)
             down, up = (next_up(2 * unit * np.abs(part) + smallest + lost) for part in (low, high))
             low = np.where(tiny, bounds.rounded(next_down(low - down), up=False), low)
             high = np.where(tiny, bounds.rounded(next_up(high + up), up=True), high)
@@ -188,7 +196,15 @@ def _exp(exponents: _Array, *, up: bool) -> _Array:
     return np.asarray(np.array(found)[place.reshape(exponents.shape)])
 
 
+def _flushed_sums(count: Any) -> Any:
+    """Return what flushing changes a coordinate by at most, for so many keys; see the module."""
+    return 32 * (count + 2) * _NORMAL
+
+
 def _grown(count: Any, unit: float) -> Any:
-    """Return a bound of ``(1 + u)^n - 1``, which ``1 - (1 - u)^n`` is below: ``nu / (1 - nu)``."""
+    """Return a bound of ``(1 + u)^n - 1``, which ``1 - (1 - u)^n`` is below: ``nu / (1 - nu)``.
+
+    The two factors are for its own roundings, fewer than 8 of ``2^-53``.
+    """
     share = count * unit * (1 + 2.0**-50)
     return np.where(share < 1, share / np.where(share < 1, 1 - share, 1) * (1 + 2.0**-50), np.inf)

@@ -94,8 +94,8 @@ class MatrixUnits(Rounding):
     def sentence(self) -> str:
         """Return what is assumed."""
         factors, narrow = FACTOR_FORMATS[self.fmt.name], self.fmt.name
-        untold = [name for name in self.generations if self._description(name).evidence.kind == "code"]
-        told = f" ({', '.join(untold)}: known from code alone)" if untold else ""
+        by_code = [name for name in self.generations if self._description(name).evidence.kind == "code"]
+        known = f" ({', '.join(by_code)}: known from code alone)" if by_code else ""
         read = "" if self._narrow else ", float32 numbers cut or rounded to it or, without a unit, as they are"
         held = (
             "rounded once"
@@ -105,7 +105,7 @@ class MatrixUnits(Rounding):
         scores = f"; scores rounded to {narrow} before softmax" if self._narrow else ""
         flushed = [name for name, each in zip(self.generations, self._losses, strict=True) if each.flushes]
         return (
-            f"products of matrices on {' or '.join(self.generations)} units in {factors}{told}{read}, or without a"
+            f"products of matrices on {' or '.join(self.generations)} units in {factors}{known}{read}, or without a"
             " unit: any products in a block, any chain or tree of blocks, biases in it or added last, float32"
             f" accumulators, {held}{scores}; softmax in float32, rounded once; subnormal numbers kept"
             + (f", but flushed on {' and '.join(flushed)}" if flushed else "")
@@ -127,12 +127,12 @@ class MatrixUnits(Rounding):
 
     @cached_property
     def node(self) -> float:
-        """What a sum loses for each number in it but one, relative to the magnitudes of all."""
+        """The loss of a sum for each number in it but one, relative to the magnitudes of all."""
         return max(float(each.cut + each.rounding) for each in self._losses)
 
     @cached_property
     def _raised(self) -> float:
-        """What a product with a subnormal factor makes its block lose, relative to what its exponent seems to say."""
+        """The loss of a block for each product with a subnormal factor, relative to what its exponent stands for."""
         return max(float(each.raised) for each in self._losses)
 
     @cached_property
@@ -152,7 +152,7 @@ class MatrixUnits(Rounding):
 
     @cached_property
     def _below(self) -> float:
-        """What each term costs below the normal range, before the last rounding."""
+        """The loss for each term below the normal range, before the last rounding: ``4 eta``, and ``s`` if reduced."""
         accumulated = 4 * 2.0 ** max(each.least_exponent for each in self._losses)
         return accumulated if self.full_reduction else accumulated + 2 * super().underflow
 
@@ -184,7 +184,7 @@ class MatrixUnits(Rounding):
     # sums ------------------------------------------------------------------------------------------------------------
 
     def growth(self, count: _Array, unit: Any) -> _Array:
-        """Return ``n/(1 - n)`` for the errors ``n`` of all nodes; nothing is known where these are more than 1/4."""
+        """Return ``n/(1 - n)`` for the errors ``n`` of all nodes: at most 1/3, or infinite where these are over 1/4."""
         more = np.maximum(count - 1, 0) * self.node
         if not self.full_reduction and self._narrow:
             more = more + np.maximum(count - 2, 0) * unit
