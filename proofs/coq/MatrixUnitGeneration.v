@@ -341,29 +341,20 @@ Ltac good := repeat split; reflexivity || (intro; discriminate).
 Lemma good_units u : In u [volta_fp16; turing_fp16; ampere; ampere_tf32; hopper; hopper_tf32; blackwell; blackwell_tf32] ->
   good_unit u.
 Proof. cbn. intros H. decompose [or] H; subst; try contradiction; good. Qed.
+Ltac suits stored factors :=
+  intros; constructor;
+    [assumption || (now intros ? ? ? _)|apply good_units; cbn in *; tauto|good|apply stored|apply factors].
 Lemma suitable_bf16 u : In u [ampere; hopper; blackwell] -> suitable 8 128 8 128 (fun x => x) u.
-Proof.
-  intros H. constructor; [now intros x r Hx _| |good|apply usable_bf16|apply usable_bf16].
-  apply good_units. cbn in *. tauto.
-Qed.
+Proof. suits usable_bf16 usable_bf16. Qed.
 Lemma suitable_fp16 u : In u [volta_fp16; turing_fp16; ampere; hopper; blackwell] ->
   suitable 11 16 11 16 (fun x => x) u.
-Proof.
-  intros H. constructor; [now intros x r Hx _| |good|apply usable16|apply usable16].
-  apply good_units. cbn in *. tauto.
-Qed.
+Proof. suits usable16 usable16. Qed.
 Lemma suitable_tf32 input u : In u [ampere_tf32; hopper_tf32; blackwell_tf32] ->
   reads 24 128 11 128 input -> suitable 24 128 11 128 input u.
-Proof.
-  intros H Hin. constructor; [exact Hin| |good|apply usable32|apply usable_tf32].
-  apply good_units. cbn in *. tauto.
-Qed.
+Proof. suits usable32 usable_tf32. Qed.
 Lemma suitable_bf16_factors input u : In u [ampere; hopper; blackwell] ->
   reads 24 128 8 128 input -> suitable 24 128 8 128 input u.
-Proof.
-  intros H Hin. constructor; [exact Hin| |good|apply usable32|apply usable_bf16].
-  apply good_units. cbn in *. tauto.
-Qed.
+Proof. suits usable32 usable_bf16. Qed.
 Lemma fits_bound prec pin V B : (V <= S B)%nat -> (Z.of_nat B * Z.of_nat B <= 2 ^ Z.min prec 22)%Z ->
   (2 * Z.of_nat B + 1 <= 2 ^ pin)%Z -> fits prec pin V.
 Proof. intros H1 H2 H3. split; [eapply square_bound; eauto|lia]. Qed.

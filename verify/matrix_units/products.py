@@ -80,8 +80,9 @@ class Products:
 
     The terms of a sum go to the unit in ascending order of K, a block at a time, in one chain that starts from 0. The
     bias is added to the sum in float32, and the total is rounded once, to the format of the factors (float32 for TF32).
-    That is what products of an H200 under torch 2.11 show for fp16, bf16 and tf32 with a bias; products in tf32 without
-    a bias are added up there in slices of 32 where 32 divides K, and in slices of 4 where K is 8, 16 or 48.
+    An H200 under torch 2.11 does so for most shapes in fp16 and bf16. In tf32 it does so with a bias for most shapes of
+    several columns and K > 1. Without a bias it adds up slices there: of 4 at K = 8, 16, 20 and 40, of 32 at K = 64 and
+    128, and of 64 at K = 512.
 
     Attributes:
         unit: the unit.
