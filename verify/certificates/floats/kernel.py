@@ -30,7 +30,8 @@ from verify.certificates.floats.rounding.base import Rounding, accumulator_of, s
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 
 #: How far ``exp`` is assumed to be off, in units in the last place: the next integer above the largest error known,
-#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch's own stay below 1 on a CPU, below 2 on an H200.
+#: 2.52 of numpy's float32 (its documentation; 2.2 measured here). torch's own stay below 1 on a CPU and below 2 on an
+#: H200.
 EXP_ULPS = 3
 
 #: The word of a kind of rounding, see :mod:`verify.certificates.floats.rounding`.
