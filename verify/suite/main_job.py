@@ -11,9 +11,9 @@ from proofs.claims import Plan
 from verify.evidence.tally import Progress
 from verify.evidence.verdict import Verdict
 from verify.requests import Request
+from verify.suite.building import built
 from verify.suite.coq_record import CoqRecord, coq_verdict
 from verify.suite.default_plan import plan_for
-from verify.suite.drawing import built
 from verify.suite.numbers import NUMBERS, Chosen, Numbers
 from verify.suite.provers import prove
 from verify.suite.steps import STEPS, Gathering
