@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import NoReturn
+
+#: When this process started, before it imported what a proof rests on; ``None`` where something did so earlier.
+STARTED = time.time() if not {"constructions", "proofs"} & set(sys.modules) else None
 
 
 def _leave_at_once(signum: int, frame: FrameType | None) -> NoReturn:
