@@ -131,7 +131,7 @@ def _gathered(todo: list[Task], jobs: int) -> Iterator[tuple[int, Verdict]]:
                     verdict = task.run(progress)
                 yield place, verdict
         return
-    with SideBySide(todo, jobs) as running, shown_progress("verdicts") as progress:
+    with SideBySide(todo, jobs) as running, shown_progress("verdicts", alike=False) as progress:
         for done, (place, verdict) in enumerate(running.verdicts(), start=1):
             progress(done, len(todo))
             yield place, verdict
