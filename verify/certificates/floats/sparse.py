@@ -25,7 +25,9 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.floats.branched import BranchedArithmetic
 from verify.certificates.floats.directed import largest_of
+from verify.certificates.shared_cells import SharedCells
 
 if TYPE_CHECKING:
     from verify.certificates.floats.arithmetic import RoundedArithmetic
@@ -64,10 +66,13 @@ class SparseRows:
         shared = Box(
             self.shared.low[..., chosen], self.shared.high[..., chosen], self.shared.grid[chosen], self.shared.exact
         )
-        inside = np.isin(chosen, self.places)
-        if self.varying is None or not inside.any():
+        if self.varying is None:
             return shared
-        at = np.searchsorted(self.places, chosen[inside])
+        at = np.searchsorted(self.places, chosen)
+        inside = self.places[np.minimum(at, len(self.places) - 1)] == chosen
+        if not inside.any():
+            return shared
+        at = at[inside]
         shape = (self.varying.shape[0], *shared.shape[1:])
         low, high = (np.broadcast_to(part, shape).copy() for part in (shared.low, shared.high))
         low[..., inside], high[..., inside] = self.varying.low[..., at], self.varying.high[..., at]
@@ -103,13 +108,13 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         self._known: dict[Any, Box] = {}
         self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
-    def _wild(self, *parts: SparseRows | Box) -> bool:
+    def wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
         boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
         largest = min(self.base.rounding.largest_factor, largest_of(self.base.fmt))
         return not all((box.magnitude <= largest).all() for box in boxes)
 
-    def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
+    def once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
         """Return a result that is computed once for equal numbers: what no token plays a part in recurs at every V."""
         numbers = tuple(
             (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
@@ -120,6 +125,10 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
                 self._known.clear()
             self._known[key] = made()
         return self._known[key]
+
+    def branched(self, cells: SharedCells) -> BranchedArithmetic:
+        """Return the bounds of a pass over the tree of some cells."""
+        return BranchedArithmetic(self, cells)
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
@@ -172,18 +181,30 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
         A weight that may become infinite makes NaN of a coordinate that is 0, so that none may be left out.
         """
-        if self._wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
+        if self.wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
             return _sparse(self.base.linear(rows.dense(), weight, bias))
         shared = self._shared(rows.shared, weight, bias)
+        differing = self.reading(rows, weight, bias)
+        if differing is None:
+            return SparseRows(shared)
+        touched, x, part, shift = differing
+        return SparseRows(shared, touched, self.base.linear(x, part, shift))
+
+    def reading(
+        self, rows: SparseRows, weight: RoundedWeight, bias: RoundedWeight | None
+    ) -> tuple[_Places, Box, RoundedWeight, RoundedWeight | None] | None:
+        """Return the outputs that differ, what they read, and their weights and biases; ``None`` if none differs."""
+        if rows.varying is None:
+            return None
         touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))
         if not len(touched):
-            return SparseRows(shared)
+            return None
         # a coordinate that is 0 in every cell adds nothing to any sum
         moving = (rows.shared.magnitude != 0).any(axis=(0, 1))
         read = np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))
         part = _part(weight, touched, read)
         shift = None if bias is None else _part(bias, touched, np.zeros(1, dtype=np.int64))
-        return SparseRows(shared, touched, self.base.linear(rows.columns(read), part, shift))
+        return touched, rows.columns(read), part, shift
 
     def _shared(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None) -> Box:
         """Return ``W x + b`` of a single box; of the coordinates that a matrix reads, as often as they recur."""
@@ -192,7 +213,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         read = np.flatnonzero((weight.values != 0).any(axis=0))
         part = _part(weight, np.arange(weight.values.shape[0]), read)
         x = rows.columns(read)
-        return self._once(
+        return self.once(
             lambda: self.base.linear(x, part), [x], "linear", part.values.shape, part.values.tobytes(), part.exact
         )
 
@@ -204,7 +225,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
         """Return an activation of every coordinate."""
         varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
-        shared = self._once(
+        shared = self.once(
             lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation
         )
         return SparseRows(shared, rows.places, varying)
@@ -243,7 +264,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         self, scores: Box, shift: Box, visible: Visible, temperature: Temperature, *, key_size: int
     ) -> Box:
         """Return bounds of the attention weights with a shift of the exponents."""
-        return self._once(
+        return self.once(
             lambda: self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size),
             [scores, shift],
             "shifted attention",
@@ -255,16 +276,16 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def scores(self, queries: SparseRows, keys: SparseRows) -> Box:
         """Return the inner products: of all cells at once unless a coordinate that is used differs."""
-        if self._wild(queries, keys):
+        if self.wild(queries, keys):
             return self.base.scores(queries.dense(), keys.dense())
         used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]
         read = np.flatnonzero(used[0] & used[1])
         q, k = queries.columns(read), keys.columns(read)
-        return self._once(lambda: self.base.scores(q, k), [q, k], "scores")
+        return self.once(lambda: self.base.scores(q, k), [q, k], "scores")
 
     def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
         """Return bounds of the attention weights."""
-        return self._once(
+        return self.once(
             lambda: self.base.attention(scores, visible, temperature, key_size=key_size),
             [scores],
             "attention",
@@ -276,10 +297,10 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def mix(self, attention: Box, values: SparseRows) -> SparseRows:
         """Return the weighted sums, coordinate by coordinate."""
-        if attention.shape[0] > 1 or self._wild(attention, values):
+        if attention.shape[0] > 1 or self.wild(attention, values):
             return _sparse(self.base.mix(attention, values.dense()))
         varying = None if values.varying is None else self.base.mix(attention, values.varying)
-        shared = self._once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
+        shared = self.once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
         return SparseRows(shared, values.places, varying)
 
     def total(self, parts: Sequence[SparseRows]) -> SparseRows:
