@@ -20,6 +20,9 @@ from verify.certificates.cells import Place, all_targets, bits, check_reading, c
 from verify.certificates.code_on_bounds import Enclosure, encode
 from verify.certificates.sheets import Sheet, UnsharedError
 
+#: Tokens of the targets of all cells from which these share. Fewer take a fraction of a second one by one, where every
+#: cell has members at its own two ends.
+SHARED_FROM = 2**12
 #: Of the members that are drawn: the same verdict on every machine.
 _SEED = 0
 
@@ -117,13 +120,16 @@ def shared_cells(construction: Construction, *, budget: int, numbers: int) -> It
         numbers: the most numbers in the rows of one pass, unless those of a single user input are more.
 
     Raises:
-        UnsharedError: coordinates that depend on fixed entries and others together, or code that fails.
+        UnsharedError: few cells, coordinates that depend on fixed entries and others together, or code that fails.
         CellsError: more cells than the budget, or code that gives a member other numbers than its cells have.
 
     """
     check_reading(construction)
     steps = cuts(construction, budget)
-    sheets = _sheets(construction, [place for places in steps for place in places])
+    space, places = construction.target_space, [place for places in steps for place in places]
+    if sum(space.vocab_size ** len(place.entries) for place in places) * space.digits < SHARED_FROM:
+        raise UnsharedError("few cells")
+    sheets = _sheets(construction, places)
     random = np.random.default_rng(_SEED)
     members = sum(sheet.check(random) for sheet in sheets)
     layout = construction.layout

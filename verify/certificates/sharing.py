@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verify.certificates.all_targets import Bound
 
 #: Numbers in the rows of all nodes of a pass: each array takes a few megabytes.
-_NUMBERS = 2**18
+_NUMBERS = 2**17
 
 
 def shared_margins(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import numpy as np
@@ -21,6 +22,7 @@ from jaxtyping import Int
 
 from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
+from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
@@ -46,12 +48,19 @@ class BranchedRows:
         shared: 1 x nodes x width, a box that encloses every cell whose pass has the node.
         parts: for every place what differs among its cells.
         narrowed: whether parts are of the last node of each place, and not of the virtual tokens.
+        fmt: the number format.
 
     """
 
     shared: Box
     parts: tuple[Differing, ...]
     narrowed: bool
+    fmt: Format
+
+    @cached_property
+    def grids(self) -> Int[np.ndarray, "nodes width"]:
+        """Grids at each node: what a coordinate is there may lie on a coarser one than what it is at all of them."""
+        return np.maximum(self.shared.grid, grids_between(self.shared.low[0], self.shared.high[0], self.fmt))
 
 
 @final
@@ -86,7 +95,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         elif tokens[0].shape[1]:
             shared = base.below(shared, base.embed_between(embedding, *tokens))
         parts = tuple(self._prompt_part(place) for place in cells.places)
-        return BranchedRows(shared, parts, narrowed=False)
+        return BranchedRows(shared, parts, narrowed=False, fmt=base.fmt)
 
     def _prompt_part(self, place: SharedPlace) -> Differing:
         if not len(place.coordinates):
@@ -116,21 +125,17 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
 
     def _same(self, shared: Box) -> BranchedRows:
         """Return rows at which no cell differs."""
-        return BranchedRows(shared, (None,) * len(self._cells.places), narrowed=False)
+        return BranchedRows(shared, (None,) * len(self._cells.places), narrowed=False, fmt=self._base.fmt)
 
     # rows ------------------------------------------------------------------------------------------------------------
 
     def _view(self, rows: BranchedRows, index: int) -> SparseRows:
-        """Return the rows of a place: of its last node if they are narrowed, of the virtual tokens otherwise.
-
-        What a coordinate is at one node may lie on a coarser grid than what it is at all of them.
-        """
+        """Return the rows of a place: of its last node if they are narrowed, of the virtual tokens otherwise."""
         shared, own = rows.shared, self._tree.own[index]
         if not rows.narrowed:
             return sparse_rows(shared.rows(slice(0, self._cells.low.shape[1])), rows.parts[index])
         low, high = shared.low[:, own : own + 1], shared.high[:, own : own + 1]
-        near = grids_between(low[0, 0], high[0, 0], self._base.fmt)
-        return sparse_rows(Box(low, high, np.maximum(shared.grid, near), shared.exact), rows.parts[index])
+        return sparse_rows(Box(low, high, rows.grids[own], shared.exact), rows.parts[index])
 
     def _finite(self, *boxes: Box) -> None:
         """Refuse what may not be finite: it spreads over a row, also to what does not read it.
@@ -163,7 +168,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             return touched, self._sparse.once(lambda: self._base.linear(x, factor, shift), [x], "linear", *key)
 
         parts = tuple(part(index) for index in range(len(rows.parts)))
-        return BranchedRows(self._base.linear(rows.shared, weight, bias), parts, rows.narrowed)
+        return BranchedRows(self._base.linear(rows.shared, weight, bias), parts, rows.narrowed, rows.fmt)
 
     def _each(self, rows: BranchedRows, change: Callable[[Box], Box], *key: Hashable) -> BranchedRows:
         """Return rows changed coordinate by coordinate."""
@@ -172,7 +177,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             None if part is None else (part[0], self._sparse.once(lambda box=part[1]: change(box), [part[1]], *key))  # type: ignore[misc] # bound at once
             for part in rows.parts
         )
-        return BranchedRows(change(rows.shared), parts, rows.narrowed)
+        return BranchedRows(change(rows.shared), parts, rows.narrowed, rows.fmt)
 
     def relu(self, rows: BranchedRows) -> BranchedRows:
         """Return ``max(0, .)``."""
@@ -197,7 +202,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             return np.concatenate([first[0], moved]), self._base.beside(first[1], second[1])
 
         parts = tuple(part(*pair) for pair in zip(left.parts, right.parts, strict=True))
-        return BranchedRows(self._base.beside(left.shared, right.shared), parts, left.narrowed)
+        return BranchedRows(self._base.beside(left.shared, right.shared), parts, left.narrowed, left.fmt)
 
     def total(self, parts: Sequence[BranchedRows]) -> BranchedRows:
         """Return the sum of the heads' outputs, in any order."""
@@ -214,7 +219,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             return places, self._sparse.once(lambda: self._base.total(boxes), boxes, "total")
 
         found = tuple(total(index) for index in range(len(parts[0].parts)))
-        return BranchedRows(self._base.total([part.shared for part in parts]), found, parts[0].narrowed)
+        return BranchedRows(self._base.total([part.shared for part in parts]), found, parts[0].narrowed, parts[0].fmt)
 
     # attention -------------------------------------------------------------------------------------------------------
 
@@ -275,7 +280,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             return differing[0], self._sparse.once(lambda: self._base.mix(chosen, box), [chosen, box], "mix")
 
         parts = tuple(part(*pair) for pair in zip(values.parts, self._tree.own, strict=True))
-        return BranchedRows(self._base.mix(attention, values.shared), parts, narrowed=True)
+        return BranchedRows(self._base.mix(attention, values.shared), parts, narrowed=True, fmt=self._base.fmt)
 
     def _over(self, differing: tuple[Any, Box], shared: Box, nodes: Int[np.ndarray, " nodes"]) -> Box:
         """Return what differs in a place at some nodes, with what it has there beside the virtual tokens."""

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 
 
 def slots(nonzero: Bool[np.ndarray, "sums terms"]) -> Int[np.ndarray, "sums most"]:
-    """Return for each sum the places of its terms, ascending; a sum of fewer than the most has others after them."""
-    most = int(nonzero.sum(axis=1).max(initial=0))
-    return np.argsort(~nonzero, axis=1, kind="stable")[:, :most]
+    """Return for each sum the places of its terms, ascending; a sum of fewer than the most has one that is 0 after."""
+    if not nonzero.size:
+        return np.zeros((len(nonzero), 0), dtype=np.int64)
+    counts = nonzero.sum(axis=1)
+    found = np.repeat(nonzero.argmin(axis=1)[:, None], int(counts.max(initial=0)), axis=1)
+    sums, places = np.nonzero(nonzero)
+    found[sums, np.arange(len(sums)) - np.repeat(np.cumsum(counts) - counts, counts)] = places
+    return found
 
 
 def nonzero(box: Box) -> Bool[np.ndarray, "rows width"]:
