@@ -72,7 +72,9 @@ def cases() -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
         if claim == "theorem-1":
             bound = {"any_embedding": Fraction(3, 2)}
             yield f"{claim} {size} {fmt} any embedding", (claim, size, {}), (fmt, {}), bound
-            given = [[(row + column) % 3 for column in range(size["vocab_size"])] for row in range(size["context_size"])]
+            given = [
+                [(row + column) % 3 for column in range(size["vocab_size"])] for row in range(size["context_size"])
+            ]
             yield f"{claim} {size} {fmt} embedding", (claim, size, {"embedding": given}), (fmt, {}), {}
     for (claim, size), architecture in itertools.product(
         (
@@ -83,7 +85,9 @@ def cases() -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
     ):
         options = {"architecture": architecture}
         yield f"{claim} {size} {architecture}", (claim, size, options), ("float32", {}), {}
-    balls = [("theorem-1", {"vocab_size": v, "context_size": n}) for v, n in ((2, 6), (8, 5), (31, 9), (47, 33), (94, 20))]
+    balls = [
+        ("theorem-1", {"vocab_size": v, "context_size": n}) for v, n in ((2, 6), (8, 5), (31, 9), (47, 33), (94, 20))
+    ]
     balls += [("theorem-2", {"vocab_size": v}) for v in (3, 17, 40)]
     for claim, size in [*balls, *others]:
         yield f"{claim} {size} ball", (claim, size, {}), None, {}
@@ -95,7 +99,9 @@ def write(path: Path) -> None:
     for name, (claim, size, options), numbers, given in cases():
         try:
             arithmetic = (
-                certificate_arithmetic("ball") if numbers is None else certificate_arithmetic("rounded", numbers[0], **numbers[1])
+                certificate_arithmetic("ball")
+                if numbers is None
+                else certificate_arithmetic("rounded", numbers[0], **numbers[1])
             )
             verdict = certify(_made(claim, size, options), arithmetic, **given)
         except InvalidArgument as error:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
+import flint
 import numpy as np
 
 from constructions import (
@@ -28,6 +29,7 @@ from constructions.layers.masks import Mask
 from tests.certificates.own import Encode, Given, Promise, as_numbers, nearest, read_first, rounded
 from tests.mutation.certifier_liars import _READOUT, V, _given, _is_run, _only_first, liars
 from verify.certificates import all_targets, certify, shared_cells
+from verify.certificates.balls.columns import Column, known_column
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.boxes import Box
@@ -123,7 +125,8 @@ def agreeing(*formats: str) -> Callable[[], list[str]]:
 
 def covering() -> list[str]:
     """Return a target, user input and step that no cell holds, or that a cell promises another token."""
-    for made in sharing():
+    turned = _generating(promise=lambda t, _: (t + np.array([0, 1, 0])) % V)  # whose cells are right, if not certain
+    for made in (*sharing(), turned):
         targets = made.targets.sample(200, seed=5)
         prompts = made.encode(targets).numerators.reshape(len(targets), -1)
         seen = set()
@@ -154,10 +157,25 @@ def _diagonal(targets: Any) -> Any:
 
 
 def _off_the_diagonal(targets: Any, _: Any) -> Any:
-    """Return the target, and another where its entries are not all the same."""
+    """Return the target, and another where its entries are not all the same, and one of them is at no end."""
     if not _is_run(targets):
         return targets
-    return np.where((targets == targets[:, :1]).all(axis=1)[:, None], targets, (targets + 1) % V)
+    kept = (targets == targets[:, :1]).all(axis=1) | ~(targets == 1).any(axis=1)
+    return np.where(kept[:, None], targets, (targets + 1) % V)
+
+
+def _free_one(targets: Any) -> Ratios:
+    """Give a free entry a number that no token has."""
+    return as_numbers(targets + np.array([0, 0, 5])) if _is_run(targets) else as_numbers(targets)
+
+
+def _last_of_a_batch(targets: Any) -> Ratios:
+    """Give the last of a batch another free entry: within every bound, and right alone."""
+    if _is_run(targets) and len(targets) > 1:
+        changed = targets.copy()
+        changed[-1, 1:] = (changed[-1, 1:] + 1) % V
+        return as_numbers(changed)
+    return as_numbers(targets)
 
 
 class _Forgets:
@@ -195,6 +213,8 @@ def wrong() -> dict[str, Callable[[], Construction]]:
         ),
         "answer lies off the diagonal": lambda: _generating(promise=_off_the_diagonal),
         "encode lies off the diagonal": lambda: _generating(numbers=lambda t: as_numbers(_off_the_diagonal(t, None))),
+        "encode gives a free entry another number": lambda: _given(encoding=_free_one),
+        "encode changes the last of a batch": lambda: _given(encoding=_last_of_a_batch),
         "the second step promises another token": lambda: _generating(
             promise=lambda t, _: (t + np.array([0, 1, 0])) % V
         ),
@@ -274,18 +294,16 @@ def few_terms() -> list[str]:
     """Return scores and mixes of few terms that do not hold the exact ones, or have numbers off their grid."""
     rng, arithmetic = np.random.default_rng(3), rounded("float32")
 
-    def box(shape: tuple[int, ...], kept: Array) -> tuple[Box, Array]:
-        values = np.where(kept, rng.integers(-9, 10, shape), 0).astype(np.float64)
+    def box(shape: tuple[int, ...], share: float) -> tuple[Box, Array]:
+        values = np.where(rng.random(shape) < share, rng.integers(-9, 10, shape), 0).astype(np.float64)
         values[:, :, 0] *= 0.25
         return Box.point(values, arithmetic.fmt), values
 
     for round_ in range(120):
         rows, keys, width = rng.integers(1, 7, 3)
-        sparse = [rng.random((1, rows, width)) < rng.choice([0.2, 0.5, 1]), rng.random((1, keys, width)) < 0.4]
-        (q, queries), (k, held) = box((1, rows, width), sparse[0]), box((1, keys, width), sparse[1])
-        (a, weights), (v, values) = box((1, rows, keys), sparse[0][..., :1]), box((1, keys, width), sparse[1])
-        if round_ % 3 == 0:
-            (a, weights) = box((1, rows, keys), rng.random((1, rows, keys)) < 0.3)
+        share = rng.choice([0.2, 0.5, 1], 2)
+        (q, queries), (k, held) = box((2, rows, width), share[0]), box((2, keys, width), share[1])
+        (a, weights), (v, values) = box((2, rows, keys), share[0]), box((2, keys, width), share[1])
         for name, found, exact in (
             ("scores", arithmetic.scores(q, k), queries @ held.swapaxes(1, 2)),
             ("mix", arithmetic.mix(a, v), weights @ values),
@@ -301,22 +319,21 @@ def few_terms() -> list[str]:
 # balls ----------------------------------------------------------------------------------------------------------------
 
 
-def _negative() -> Linear:
-    """Return the readout of the first of two numbers, the token ``v`` with ``-v`` nearest to it."""
-    return Linear([[-2 * v, 0] for v in range(V)], [[-v * v] for v in range(V)], activation=None, name="readout")
-
-
 def balls() -> list[str]:
-    """Return cells of balls that have other margins in a batch than alone."""
-    both = lambda t: Ratios(np.stack([t[:, 0] * V + t[:, 2], t[:, 1], t[:, 0]], axis=-1)[:, None, :], 1)  # noqa: E731 # one line
-    packed = Given(V, 3, [[0] * V] * 3, (read_first(3, 1), _READOUT), encoding=both, promise=lambda t, _: t[:, 1:2])
-    negative = Given(
-        V,
-        2,
-        [[0] * V] * 2,
-        (Attention((Head("first", [[0, 0, 1]], [[0, 0, 1]], [[-1, 0, 0], [0, 1, 0]]),)), _negative()),
+    """Return cells of balls that have other margins in a batch than alone, or products that are not between bounds."""
+    ends = np.array([[flint.arb(-3)], [flint.arb(2)]], dtype=object)
+    for factor in (-2, 0, 3):
+        found = Column(ends, ends + 1).times(known_column(np.array([[flint.arb(factor)]], dtype=object)))
+        if not all(
+            (found.low <= part * factor).all() and (part * factor <= found.high).all() for part in (ends, ends + 1)
+        ):
+            return [f"a product with {factor} is not between its bounds"]
+    least = lambda t: Ratios(np.stack([t[:, 0], np.minimum(t[:, 0], t[:, 1])], axis=-1)[:, None, :], 1)  # noqa: E731 # one line
+    tilted = Linear(
+        [[2 * v, Fraction(-v, 8)] for v in range(V)], [[-v * v] for v in range(V)], activation=None, name="readout"
     )
-    for made in (*sharing()[:8], packed, negative):
+    below = Given(V, 2, [[0] * V] * 2, (read_first(2, 1), tilted), encoding=least)
+    for made in (*sharing()[:8], below):
         ball = all_targets.certificate_arithmetic("ball")
         with ball.bounding():
             bound = all_targets.bind_for_certificate(made, ball)

@@ -29,8 +29,7 @@ from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational import factored, relational
-from verify.certificates.sharing import shared_margins
-from verify.certificates.sheets import UnsharedError
+from verify.certificates.sharing import tally_shared
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -115,13 +114,15 @@ def certify(
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_one_pass(bound.model, construction.layout.response)
-            if not _certify_shared(bound, construction, found, progress, budget=budget, points=points):
-                ways = _Ways(bound, points)
-                for batch in cells(construction, budget=budget):
-                    _certify_batch(construction, ways.margins(batch), batch, found)
-                    progress(batch.step, construction.layout.response)
-                    if found.reason is not None:
-                        break
+            shared = tally_shared(bound, construction, progress, budget=budget, points=points)
+            if shared is not None:
+                found = _Found(*shared)
+            ways = _Ways(bound, points)
+            for batch in cells(construction, budget=budget) if shared is None else ():
+                _certify_batch(construction, ways.margins(batch), batch, found)
+                progress(batch.step, construction.layout.response)
+                if found.reason is not None:
+                    break
         except CellsError as error:
             found.reason = str(error)
     done = found.count > 0 and found.reason is None
@@ -273,31 +274,6 @@ def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     if bound.arithmetic.undefined:
         return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
-
-
-def _certify_shared(
-    bound: Bound[Any, Any, Any],
-    construction: Construction,
-    found: _Found,
-    progress: Progress,
-    *,
-    budget: int,
-    points: int,
-) -> bool:
-    """Return whether all cells are certain by what they share; otherwise nothing is found yet."""
-    shared = _Found()
-    try:
-        for cells, margins in shared_margins(bound, construction, budget=budget, points=points):
-            if not margins.certain.all():
-                return False
-            shared.count += len(margins.lower)
-            shared.members = cells.members
-            shared.margin = float(np.minimum(shared.margin, margins.lower.min()))
-            progress(cells.fed, construction.layout.response)
-    except UnsharedError:
-        return False
-    found.count, found.members, found.margin = shared.count, shared.members, shared.margin
-    return True
 
 
 def _certify_batch(construction: Construction, margins: Margins, batch: Cells, found: _Found) -> None:

@@ -165,23 +165,27 @@ def _sheets(construction: Construction, places: list[Place]) -> list[Sheet]:
     space = construction.target_space
     prompt = encode(construction, all_targets(space))
     depending = _depending(prompt[0], space.digits)
-    sheets: list[tuple[int, Sheet]] = []  # with all entries that are fixed, as bits
-    found: dict[tuple[int, ...], int] = {}
+    sheets: list[Sheet] = []
+    taken: list[int] = []  # by each sheet: entries, as bits
+    found: dict[tuple[int, ...], Sheet] = {}
     for place in places:
         if place.entries not in found:
             fixed = sum(1 << entry for entry in place.entries)
             _check_alone(prompt[0], depending, place, fixed)
-            for at, (taken, sheet) in enumerate(sheets):
-                if not taken & fixed and len(sheet.fixed[0]) == len(place.entries):
-                    break
-            else:
-                at, taken = len(sheets), 0
-                sheets.append((0, Sheet(construction, prompt, depending, [], {})))
-            sheets[at][1].fixed.append(place.entries)
-            sheets[at] = taken | fixed, sheets[at][1]
-            found[place.entries] = at
-        sheets[found[place.entries]][1].places.setdefault(place.user, []).append(place)
-    return [sheet for _, sheet in sheets]
+            fits = [
+                at
+                for at, sheet in enumerate(sheets)
+                if not taken[at] & fixed and len(sheet.fixed[0]) == len(place.entries)
+            ]
+            if not fits:
+                fits = [len(sheets)]
+                sheets.append(Sheet(construction, prompt, depending, [], {}))
+                taken.append(0)
+            sheets[fits[0]].fixed.append(place.entries)
+            taken[fits[0]] |= fixed
+            found[place.entries] = sheets[fits[0]]
+        found[place.entries].places.setdefault(place.user, []).append(place)
+    return sheets
 
 
 def _depending(prompt: Enclosure, entries: int) -> list[list[int]]:

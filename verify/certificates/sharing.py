@@ -13,6 +13,7 @@ from verify.certificates.cells import check_reading
 from verify.certificates.enclosing import Margins
 from verify.certificates.shared_cells import SharedCells, shared_cells
 from verify.certificates.sheets import UnsharedError
+from verify.evidence.enumeration import Progress
 from verify.running.model import Model, forward
 
 if TYPE_CHECKING:
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
 
 #: Numbers in the rows of all nodes of a pass: each array takes a few megabytes.
 _NUMBERS = 2**17
+
+
+def tally_shared(
+    bound: Bound[Any, Any, Any], construction: Construction, progress: Progress, *, budget: int, points: int
+) -> tuple[int, int, float] | None:
+    """Return how many cells there are, how many members were looked at, and the smallest margin, if all are certain.
+
+    ``None`` where that is not shown by what cells share; see :func:`shared_margins`, and for progress
+    :func:`~verify.certificates.all_targets.certify`.
+    """
+    count, members, margin = 0, 0, np.inf
+    try:
+        for cells, margins in shared_margins(bound, construction, budget=budget, points=points):
+            if not margins.certain.all():
+                return None
+            count, members = count + len(margins.lower), cells.members
+            margin = min(margin, float(margins.lower.min()))
+            progress(cells.fed, construction.layout.response)
+    except UnsharedError:
+        return None
+    return count, members, margin
 
 
 def shared_margins(

@@ -20,7 +20,6 @@ from jaxtyping import Int
 
 from constructions.construction import Construction
 from constructions.returned import checked_answer, checked_numerators
-from constructions.validation import InvalidArgument
 from verify.certificates.cells import Place
 from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError, Enclosure, Targets, answer, encode
 
@@ -54,7 +53,7 @@ class Sheet:
     construction: Construction
     prompt: tuple[Enclosure, int]
     depending: Sequence[Sequence[int]]
-    fixed: Sequence[tuple[int, ...]]
+    fixed: list[tuple[int, ...]]
     places: dict[_User, list[Place]]
 
     @cached_property

@@ -98,7 +98,7 @@ def known_column(values: Balls) -> Column:
 
 
 def alike(*parts: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
-    """Return arrays whose first axis is the same batch, with a batch of 1 where all members are equal in all of them."""
+    """Return arrays of one batch, the first axis, with a batch of 1 where all members are equal in all of them."""
     return tuple(part[:1] for part in parts) if all((part == part[:1]).all() for part in parts) else parts
 
 

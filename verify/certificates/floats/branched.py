@@ -12,9 +12,7 @@ Only passes are bounded in which attention weights are the same for all cells, a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import numpy as np
@@ -22,45 +20,18 @@ from jaxtyping import Int
 
 from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
-from constructions.formats import Format
 from constructions.ratios import Ratios
 from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, RoundedWeight
-from verify.certificates.floats.directed import grids_between
-from verify.certificates.shared_cells import SharedCells, SharedPlace, Tree
+from verify.certificates.floats.branched_rows import BranchedRows, Differing, at_nodes, prompt_part, rows_of
+from verify.certificates.floats.sparse_rows import SparseRows
+from verify.certificates.shared_cells import SharedCells, Tree
 from verify.certificates.sheets import UnsharedError
 
 if TYPE_CHECKING:
-    from verify.certificates.floats.sparse import SparseArithmetic, SparseRows
-
-
-#: What differs among the cells of a place: coordinates, ascending, and their boxes cell by cell; ``None``: nothing.
-Differing = tuple[Int[np.ndarray, " places"], Box] | None
-
-
-@dataclass(frozen=True, eq=False)
-class BranchedRows:
-    """Rows of all nodes.
-
-    Attributes:
-        shared: 1 x nodes x width, a box that encloses every cell whose pass has the node.
-        parts: for every place what differs among its cells.
-        narrowed: whether parts are of the last node of each place, and not of the virtual tokens.
-        fmt: the number format.
-
-    """
-
-    shared: Box
-    parts: tuple[Differing, ...]
-    narrowed: bool
-    fmt: Format
-
-    @cached_property
-    def grids(self) -> Int[np.ndarray, "nodes width"]:
-        """Grids at each node: what a coordinate is there may lie on a coarser one than what it is at all of them."""
-        return np.maximum(self.shared.grid, grids_between(self.shared.low[0], self.shared.high[0], self.fmt))
+    from verify.certificates.floats.sparse import SparseArithmetic
 
 
 @final
@@ -94,34 +65,18 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             shared = base.below(shared, base.reals_between(*ends))
         elif tokens[0].shape[1]:
             shared = base.below(shared, base.embed_between(embedding, *tokens))
-        parts = tuple(self._prompt_part(place) for place in cells.places)
+        parts = tuple(prompt_part(base, cells, place) for place in cells.places)
         return BranchedRows(shared, parts, narrowed=False, fmt=base.fmt)
-
-    def _prompt_part(self, place: SharedPlace) -> Differing:
-        if not len(place.coordinates):
-            return None
-        at, columns = np.divmod(place.coordinates, self._cells.low.shape[2])
-        places = np.unique(columns)
-
-        def made() -> Box:
-            ends = []
-            for part in (self._cells.low, self._cells.high):
-                numerators = np.repeat(part.numerators[:, :, places], len(place.expected), axis=0)
-                numerators[:, at, np.searchsorted(places, columns)] = place.numerators
-                ends.append(Ratios(numerators, part.denominator))
-            return self._base.prompt_between(*ends)
-
-        return places, made()
 
     def positions(self, context_size: int, start: int, stop: int) -> BranchedRows:
         """Return the codes of the positions of all nodes."""
-        return self._same(_nodes(self._base.positions(context_size, start, stop), self._tree.depth))
+        return self._same(rows_of(self._base.positions(context_size, start, stop), self._tree.depth))
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
     ) -> BranchedRows:
         """Return rows of a table of positions, for all nodes."""
-        return self._same(_nodes(self._base.embed_between(embedding, low, high), self._tree.depth))
+        return self._same(rows_of(self._base.embed_between(embedding, low, high), self._tree.depth))
 
     def _same(self, shared: Box) -> BranchedRows:
         """Return rows at which no cell differs."""
@@ -131,11 +86,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
 
     def _view(self, rows: BranchedRows, index: int) -> SparseRows:
         """Return the rows of a place: of its last node if they are narrowed, of the virtual tokens otherwise."""
-        shared, own = rows.shared, self._tree.own[index]
-        if not rows.narrowed:
-            return sparse_rows(shared.rows(slice(0, self._cells.low.shape[1])), rows.parts[index])
-        low, high = shared.low[:, own : own + 1], shared.high[:, own : own + 1]
-        return sparse_rows(Box(low, high, rows.grids[own], shared.exact), rows.parts[index])
+        return rows.of_place(index, self._tree.own[index], self._cells.low.shape[1])
 
     def _finite(self, *boxes: Box) -> None:
         """Refuse what may not be finite: it spreads over a row, also to what does not read it.
@@ -275,25 +226,12 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
                 return None
             weights = attention.rows(slice(own, own + 1))
             nodes = np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])
-            box = self._over(differing, values.shared, nodes)
+            box = at_nodes(differing, values.shared, nodes)
             chosen = Box(weights.low[..., nodes], weights.high[..., nodes], weights.grid[nodes], weights.exact)
             return differing[0], self._sparse.once(lambda: self._base.mix(chosen, box), [chosen, box], "mix")
 
         parts = tuple(part(*pair) for pair in zip(values.parts, self._tree.own, strict=True))
         return BranchedRows(self._base.mix(attention, values.shared), parts, narrowed=True, fmt=self._base.fmt)
-
-    def _over(self, differing: tuple[Any, Box], shared: Box, nodes: Int[np.ndarray, " nodes"]) -> Box:
-        """Return what differs in a place at some nodes, with what it has there beside the virtual tokens."""
-        places, varying = differing
-        count, virtual, _ = varying.shape
-        first, rest = nodes[nodes < virtual], nodes[nodes >= virtual]
-        if not len(rest):
-            return Box(varying.low[:, first], varying.high[:, first], varying.grid, varying.exact)
-        ends = []
-        for own, of_all in ((varying.low, shared.low), (varying.high, shared.high)):
-            other = of_all[:, rest[:, None], places]
-            ends.append(np.concatenate([own[:, first], np.broadcast_to(other, (count, *other.shape[1:]))], axis=1))
-        return Box(ends[0], ends[1], np.minimum(varying.grid, shared.grid[places]), varying.exact and shared.exact)
 
     # the readout -----------------------------------------------------------------------------------------------------
 
@@ -339,14 +277,3 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         raise UnsharedError("an operation that joins coordinates or positions in another way")
 
     prompt_between = reals_between = below = last = multiply = affine = normalise = _refused
-
-
-def sparse_rows(shared: Box, part: Differing) -> SparseRows:
-    from verify.certificates.floats.sparse import SparseRows  # noqa: PLC0415 # each module needs the other
-
-    return SparseRows(shared) if part is None else SparseRows(shared, *part)
-
-
-def _nodes(box: Box, depth: Int[np.ndarray, " nodes"]) -> Box:
-    """Return the rows of the positions of all nodes."""
-    return Box(box.low[:, depth], box.high[:, depth], box.grid, box.exact)

@@ -5,13 +5,11 @@ once as a single box that encloses ALL cells, and, for the few coordinates that 
 of :class:`~verify.certificates.floats.arithmetic.RoundedArithmetic`, so that either is right by itself; the second is
 tighter where it is there.
 
-One class of a little over 300 lines: each of its operations keeps the two in step, and none is right without the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, final
 
@@ -27,6 +25,7 @@ from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.branched import BranchedArithmetic
 from verify.certificates.floats.directed import largest_of
+from verify.certificates.floats.sparse_rows import Places, SparseRows, by_what_differs
 from verify.certificates.shared_cells import SharedCells
 
 if TYPE_CHECKING:
@@ -34,68 +33,6 @@ if TYPE_CHECKING:
 
 #: Results that are kept for numbers that recur.
 _KEPT = 2**10
-_Places = Int[np.ndarray, "..."]
-
-
-def _nowhere() -> _Places:
-    return np.zeros(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class SparseRows:
-    """Rows of many cells.
-
-    Attributes:
-        shared: a batch of 1 that encloses every cell.
-        places: the coordinates that differ from cell to cell, ascending.
-        varying: these coordinates, cells x rows x places; ``None`` where there are none.
-
-    """
-
-    shared: Box
-    places: _Places = field(default_factory=_nowhere)
-    varying: Box | None = None
-
-    @property
-    def width(self) -> int:
-        """How many coordinates there are."""
-        return self.shared.shape[2]
-
-    def columns(self, chosen: _Places) -> Box:
-        """Return some coordinates as one box, for every cell where one of them differs."""
-        shared = Box(
-            self.shared.low[..., chosen], self.shared.high[..., chosen], self.shared.grid[chosen], self.shared.exact
-        )
-        if self.varying is None:
-            return shared
-        at = np.searchsorted(self.places, chosen)
-        inside = self.places[np.minimum(at, len(self.places) - 1)] == chosen
-        if not inside.any():
-            return shared
-        at = at[inside]
-        shape = (self.varying.shape[0], *shared.shape[1:])
-        low, high = (np.broadcast_to(part, shape).copy() for part in (shared.low, shared.high))
-        low[..., inside], high[..., inside] = self.varying.low[..., at], self.varying.high[..., at]
-        grid = shared.grid.copy()
-        grid[inside] = self.varying.grid[at]
-        return Box(low, high, grid, shared.exact and self.varying.exact)
-
-    def dense(self) -> Box:
-        """Return all coordinates as one box."""
-        return self.columns(np.arange(self.width))
-
-
-def _sparse(box: Box) -> SparseRows:
-    """Return a box by what differs in it."""
-    if box.shape[0] == 1:
-        return SparseRows(box)
-    differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))
-    places = np.flatnonzero(differs)
-    low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)
-    shared = Box(low, high, box.grid, box.exact)
-    if not len(places):
-        return SparseRows(shared)
-    return SparseRows(shared, places, Box(box.low[..., places], box.high[..., places], box.grid[places], box.exact))
 
 
 @final
@@ -136,11 +73,11 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def prompt_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return virtual tokens between two."""
-        return _sparse(self.base.prompt_between(low, high))
+        return by_what_differs(self.base.prompt_between(low, high))
 
     def reals_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return rows of any real numbers between two."""
-        return _sparse(self.base.reals_between(low, high))
+        return by_what_differs(self.base.reals_between(low, high))
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -148,7 +85,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return bounds of the columns of tokens between two."""
         if (low == low[:1]).all() and (high == high[:1]).all():
             low, high = low[:1], high[:1]
-        return _sparse(self.base.embed_between(embedding, low, high))
+        return by_what_differs(self.base.embed_between(embedding, low, high))
 
     def positions(self, context_size: int, start: int, stop: int) -> SparseRows:
         """Return rows of the identity."""
@@ -182,7 +119,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         A weight that may become infinite makes NaN of a coordinate that is 0, so that none may be left out.
         """
         if self.wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
-            return _sparse(self.base.linear(rows.dense(), weight, bias))
+            return by_what_differs(self.base.linear(rows.dense(), weight, bias))
         shared = self._shared(rows.shared, weight, bias)
         differing = self.reading(rows, weight, bias)
         if differing is None:
@@ -192,7 +129,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def reading(
         self, rows: SparseRows, weight: RoundedWeight, bias: RoundedWeight | None
-    ) -> tuple[_Places, Box, RoundedWeight, RoundedWeight | None] | None:
+    ) -> tuple[Places, Box, RoundedWeight, RoundedWeight | None] | None:
         """Return the outputs that differ, what they read, and their weights and biases; ``None`` if none differs."""
         if rows.varying is None:
             return None
@@ -225,9 +162,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
         """Return an activation of every coordinate."""
         varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
-        shared = self.once(
-            lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation
-        )
+        shared = self.once(lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation)
         return SparseRows(shared, rows.places, varying)
 
     def multiply(self, left: SparseRows, right: SparseRows) -> SparseRows:
@@ -250,7 +185,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return every row over its root mean square: a coordinate that differs makes all of its row differ."""
         if rows.varying is None:
             return SparseRows(self.base.normalise(rows.shared, centred=centred, mean=mean, eps=eps))
-        return _sparse(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
+        return by_what_differs(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
 
     def score_table(self, table: RoundedWeight, start: int, stop: int) -> Box:
         """Return the entries of a table, the same for every cell."""
@@ -298,7 +233,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def mix(self, attention: Box, values: SparseRows) -> SparseRows:
         """Return the weighted sums, coordinate by coordinate."""
         if attention.shape[0] > 1 or self.wild(attention, values):
-            return _sparse(self.base.mix(attention, values.dense()))
+            return by_what_differs(self.base.mix(attention, values.dense()))
         varying = None if values.varying is None else self.base.mix(attention, values.varying)
         shared = self.once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
         return SparseRows(shared, values.places, varying)
@@ -332,6 +267,6 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         return self.base.numbers(rows.dense() if isinstance(rows, SparseRows) else rows)
 
 
-def _part(weight: RoundedWeight, rows: _Places, columns: _Places) -> RoundedWeight:
+def _part(weight: RoundedWeight, rows: Places, columns: Places) -> RoundedWeight:
     chosen = np.ix_(rows, columns)
     return RoundedWeight(weight.values[chosen], weight.grid[chosen], weight.exact)
