@@ -1,8 +1,8 @@
 """How the time and memory of certificates grow with the sizes; ``python -m tests.benchmarks.certificate_scaling``.
 
 Every certificate runs in a process of its own, which is warm: a small certificate and the exact weights come first.
-Its time is that of the processor, the median of several rounds, interleaved with those of all other sizes. Its memory is
-the largest of the whole process, libraries included. ``write`` puts the table into the docs.
+Its time is that of the processor, the median of several rounds, interleaved with those of all other sizes. Its memory
+is the largest of the whole process, libraries included. ``write`` puts the table into the docs.
 """
 
 from __future__ import annotations
