@@ -220,7 +220,7 @@ class Chosen(Atom):
 
     def __init__(self, table: Sequence[int], place: Atom) -> None:
         """Take the table and the place, which its bounds keep inside."""
-        assert 0 <= place.low and place.high < len(table), "a place in the table"
+        assert min(place.low, len(table) - 1 - place.high) >= 0, "a place in the table"
         super().__init__(min(table), max(table), (place,))
         self.at = place
         self._held = table_of(table, self.kind)

@@ -219,7 +219,11 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
         shifts = {} if bias is None else {place: Form(value) for place, value in bias.columns[0].items()}
         found = []
         for row in rows.rows:
-            scaled = row if scales is None else {p: self.graph.combined([(scales[p], f)]) for p, f in row.items() if p in scales}
+            scaled = (
+                row
+                if scales is None
+                else {p: self.graph.combined([(scales[p], f)]) for p, f in row.items() if p in scales}
+            )
             found.append(self._sums([(_ONE, scaled), (_ONE, shifts)]))
         return FormRows(rows.width, tuple(found))
 
@@ -248,9 +252,7 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
             for row, other in zip(scores, shift, strict=True)
         )
 
-    def attention(
-        self, scores: FormScores, visible: Visible, temperature: Temperature, *, key_size: int
-    ) -> FormScores:
+    def attention(self, scores: FormScores, visible: Visible, temperature: Temperature, *, key_size: int) -> FormScores:
         """Return the weights, 0 for keys that are not seen."""
         found = []
         for row, seen in zip(scores, visible, strict=True):

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from constructions.construction import Construction
+from constructions.decoding import Answers
 from constructions.ratios import Ratios
 from constructions.validation import IntArray
 from verify.exact_engine.atoms import Block
@@ -149,7 +150,7 @@ class ExactPass:
         margin, place = min(found.smallest(right) for found in margins)
         return RankTally(right, margin, start + place, failure)
 
-    def _margins(self, readout: Readout, block: Block, promised: IntArray) -> Margins | None:
+    def _margins(self, readout: Readout, block: Block, promised: Answers) -> Margins | None:
         decoding = self.construction.reading
         if decoding.sign:
             return readout.margins(block, promised)

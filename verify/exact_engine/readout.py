@@ -91,7 +91,9 @@ class Readout:
         bounds = (sum_bounds(terms, constant) for terms, constant in zip(self._terms, self._constants, strict=True))
         # a margin is a difference of two logits
         self.kind = kind_for(2 * max(largest for _, _, largest in bounds))
-        self._columns = [(table_of(each, self.kind), a) for each, a in zip(zip(*rows, strict=True), [None, *atoms], strict=True)]
+        self._columns = [
+            (table_of(each, self.kind), a) for each, a in zip(zip(*rows, strict=True), [None, *atoms], strict=True)
+        ]
         self._sign = sign
         self._divisor, unit = graph.settled(graph.multiplied(divisors))
         self._scale = _fraction(scale / unit)

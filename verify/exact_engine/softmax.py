@@ -1,4 +1,4 @@
-"""Attention weights of one query: exact numbers of every case, whether or not the scores are the same for all of them."""
+"""Attention weights of one query as exact numbers, whether or not its scores are the same for all cases."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def attention_weights(graph: Graph, scores: Sequence[Form], temperature: Tempera
         temperature: hardmax, or softmax at an exact ``q``.
 
     Raises:
-        NotCoveredError: scores that a softmax takes no power of, a table of powers beyond all memory, or scores over
-            normalisers of their own.
+        NotCoveredError: scores that a softmax may take no power of, or a table of powers beyond all memory.
         InvalidArgument: the scores of one case, or the temperature, are refused in rational arithmetic.
 
     """
@@ -55,9 +54,10 @@ def _normalised(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[
 
 
 def _case_by_case(graph: Graph, scores: Sequence[Form], temperature: Temperature) -> list[Form]:
-    if any(score.divisors for score in scores):
-        raise NotCoveredError("scores over normalisers")
-    atoms, unit = _integers(graph, scores)
+    dividends, divisors = graph.alike(scores)  # which of them is the largest, the dividends say too
+    if divisors and not isinstance(temperature, Hardmax):
+        raise NotCoveredError("scores over normalisers, which a softmax takes no power of")
+    atoms, unit = _integers(graph, dividends)
     largest = graph.atom(("largest", atoms), lambda: Largest(atoms))
     if isinstance(temperature, Hardmax):
         found = [graph.atom(("same", atom, largest), lambda atom=atom: Same(atom, largest)) for atom in atoms]
@@ -88,19 +88,15 @@ def _integers(graph: Graph, scores: Sequence[Form]) -> tuple[tuple[Atom, ...], f
     return tuple(found), unit
 
 
-def _powers(
-    graph: Graph, atoms: Sequence[Atom], largest: Atom, unit: int, temperature: RationalSoftmax
-) -> list[Atom]:
+def _powers(graph: Graph, atoms: Sequence[Atom], largest: Atom, unit: int, temperature: RationalSoftmax) -> list[Atom]:
     """Return ``q`` to the power of each score less the largest one, times one positive number for all of them.
 
     With ``q = a/b``, a gap ``g`` of at most ``G`` gives ``a^(G-g) b^g``, which is ``a^G q^-g``: a table of integers.
     """
-    most = max(0, max(largest.high - atom.low for atom in atoms))
+    most = max(0, *(largest.high - atom.low for atom in atoms))
     over, under = temperature.q.numerator**unit, temperature.q.denominator**unit
     if (most + 1) * most * max(over.bit_length(), under.bit_length()) > LARGEST_BITS:
         raise NotCoveredError("a table of powers that is too large")
     table = [over ** (most - gap) * under**gap for gap in range(most + 1)]
     gaps = [graph.atom(("gap", atom, largest), lambda atom=atom: Gap(largest, atom, most)) for atom in atoms]
-    return [
-        graph.atom(("power", gap, temperature.q, unit), lambda gap=gap: Chosen(table, gap)) for gap in gaps
-    ]
+    return [graph.atom(("power", gap, temperature.q, unit), lambda gap=gap: Chosen(table, gap)) for gap in gaps]
