@@ -6,7 +6,7 @@ A third, :class:`~verify.certificates.enclosing.EnclosingArithmetic`, encloses i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +26,10 @@ from verify.arithmetic.spec import Spec
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
+    from verify.running.ranks import RankTally
+
+    #: Returns the findings of ranks from the first up to the second; ``None`` where it does not cover them.
+    AtOnce = Callable[[int, int], RankTally | None]
 
 
 class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
@@ -112,6 +116,24 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
 
     def module(self, construction: Construction) -> Any:
         """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""
+        return None
+
+    def at_once(self, construction: Construction, model: Any, alone: Callable[..., Any]) -> AtOnce | None:
+        """Return a way to run many ranks of the enumeration at once, ``None`` where there is none.
+
+        Args:
+            construction: whose cases they are.
+            model: its transformer in this arithmetic.
+            alone: runs cases one by one: prompts and user inputs in, what is produced out.
+
+        """
+        return None
+
+    def expect(self, cases: int) -> None:  # noqa: B027 # most have nothing to prepare
+        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+
+    def differs(self) -> str | None:
+        """Return which cases, of those that ran at once, are otherwise in another computation of the same numbers."""
         return None
 
 

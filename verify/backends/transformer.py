@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from verify.running.model import bind_construction
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
+
+if TYPE_CHECKING:
+    from verify.arithmetic.base import AtOnce
+    from verify.running.ranks import RankTally
 
 
 @final
@@ -56,6 +60,10 @@ class TransformerBackend(Backend):
     def assumptions(self) -> str | None:
         """Return those of the arithmetic."""
         return self.arithmetic.assumptions()
+
+    def expect(self, cases: int) -> None:
+        """Tell the arithmetic."""
+        self.arithmetic.expect(cases)
 
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
@@ -101,6 +109,7 @@ class PreparedTransformer(Prepared):
         with arithmetic.running():
             self.module: Any = arithmetic.module(construction)
             self._model = bind_construction(construction, arithmetic) if self.module is None else None
+        self._at_once: AtOnce | None = None
 
     def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
         """Return the response; the trace is of the last case, where cases run one by one."""
@@ -119,8 +128,19 @@ class PreparedTransformer(Prepared):
         logits = [each.logits for each in made if each.logits is not None]
         return Produced(np.stack([each.answers for each in made]), np.stack(logits))
 
+    def tally_ranks(self, start: int, stop: int) -> RankTally | None:
+        """Return the findings of ranks of the enumeration, where the arithmetic runs many cases at once."""
+        if self._model is None:
+            return None
+        with self.backend.arithmetic.running():
+            if self._at_once is None:
+                self._at_once = self.backend.arithmetic.at_once(self.construction, self._model, self.run)
+            return None if self._at_once is None else self._at_once(start, stop)
+
     def changed(self) -> str | None:
-        """Ask for the weights twice more and compare them with those that were bound."""
+        """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
+        if (differs := self.backend.arithmetic.differs()) is not None:
+            return differs
         if self.construction.transformer is self.transformer:
             return None
         asked = (self.construction.transformer for _ in range(2))
