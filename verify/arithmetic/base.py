@@ -129,6 +129,13 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """
         return None
 
+    def expect(self, cases: int) -> None:  # noqa: B027 # most have nothing to prepare
+        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+
+    def differs(self) -> str | None:
+        """Return which cases, of those that ran at once, are otherwise in another computation of the same numbers."""
+        return None
+
 
 @contextmanager
 def _silent() -> Iterator[None]:

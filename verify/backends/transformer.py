@@ -61,6 +61,10 @@ class TransformerBackend(Backend):
         """Return those of the arithmetic."""
         return self.arithmetic.assumptions()
 
+    def expect(self, cases: int) -> None:
+        """Tell the arithmetic."""
+        self.arithmetic.expect(cases)
+
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
         return self.arithmetic.words()
@@ -134,7 +138,9 @@ class PreparedTransformer(Prepared):
             return None if self._at_once is None else self._at_once(start, stop)
 
     def changed(self) -> str | None:
-        """Ask for the weights twice more and compare them with those that were bound."""
+        """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
+        if (differs := self.backend.arithmetic.differs()) is not None:
+            return differs
         if self.construction.transformer is self.transformer:
             return None
         asked = (self.construction.transformer for _ in range(2))

@@ -1,0 +1,511 @@
+"""Floats with torch, the batch in the last axis: the arithmetic of the engine.
+
+The same operations as in the dense arithmetic, and the same numbers up to the order of sums: a weight that is 0 is no
+work and one that is 1 no product; what is the same for all sequences, such as the attention that position codes give,
+is computed once. A dense weight is a matrix product, a sparse one is written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from constructions.activations import Activation
+from constructions.exact_matrix import ExactMatrix
+from constructions.formats import Format, get_format, round_to_format
+from constructions.ratios import Ratios
+from constructions.temperature import Hardmax, Temperature
+from constructions.validation import InvalidArgument
+from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.families import ENGINE
+from verify.arithmetic.gaps import check_exponents, score_gap
+from verify.arithmetic.spec import Spec
+from verify.engine.strips import (
+    Constants,
+    Piece,
+    Strip,
+    as_numbers,
+    as_tensor,
+    assembled,
+    paired,
+    rows_of,
+    stacked,
+    times,
+    total,
+)
+
+if TYPE_CHECKING:
+    from constructions.construction import Construction
+    from verify.arithmetic.base import AtOnce
+    from verify.engine.ranks import EngineRanks
+
+
+@dataclass(frozen=True, eq=False)
+class EngineRows:
+    """Rows as strips.
+
+    Attributes:
+        strips: of all coordinates, at least one.
+        batch: how many sequences they are of; 1 where they are the same for any number.
+
+    """
+
+    strips: tuple[Strip, ...]
+    batch: int
+
+    @property
+    def length(self) -> int:
+        """The number of positions."""
+        return self.strips[0].length
+
+    @property
+    def widths(self) -> list[int]:
+        """The number of coordinates of each strip."""
+        return [strip.width for strip in self.strips]
+
+
+@dataclass(frozen=True, eq=False)
+class EngineWeight:
+    """The entries of a weight that are not 0.
+
+    Attributes:
+        shape: rows x columns.
+        rows: the row of each entry, ascending.
+        columns: the column of each entry.
+        values: the entries, in the dtype of the format.
+
+    """
+
+    shape: tuple[int, int]
+    rows: Int[np.ndarray, " entries"]
+    columns: Int[np.ndarray, " entries"]
+    values: Constants
+
+    def dense(self) -> Constants:
+        """Return all entries."""
+        found = np.zeros(self.shape, dtype=self.values.dtype)
+        found[self.rows, self.columns] = self.values
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class EngineScores:
+    """Scores or weights of attention.
+
+    Attributes:
+        value: queries x keys x outer x inner.
+        batch: as of rows.
+
+    """
+
+    value: Tensor
+    batch: int
+
+    @property
+    def constant(self) -> bool:
+        """Whether they are the same for all sequences."""
+        return self.value.shape[-1] == self.value.shape[-2] == 1
+
+
+@final
+class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
+    """Torch tensors with the batch in the last axis.
+
+    Example:
+        >>> from constructions import UnconditionalGeneration
+        >>> from verify import exhaust
+        >>> exhaust(UnconditionalGeneration(4, 3), EngineArithmetic("float32")).holds
+        True
+
+    """
+
+    batched: ClassVar[bool] = True
+
+    fmt: Format
+    spec: Spec
+    device = "cpu"
+
+    def __init__(self, dtype: str = "float32") -> None:
+        """Hold numbers as ``dtype``.
+
+        Raises:
+            InvalidArgument: another format than float32 or float64: of the formats of 16 bits torch's fused kernels
+                round some intermediates and not others.
+
+        """
+        if get_format(dtype).name not in ENGINE.formats:
+            raise InvalidArgument(f"dtype: expected {' or '.join(ENGINE.formats)} in the engine but got {dtype!r}")
+        self.fmt = get_format(dtype)
+        self.torch_dtype: torch.dtype = getattr(torch, dtype)
+        self.dtype = np.dtype(dtype)
+        self.spec = ENGINE.spec(dtype)
+        self.name = self.spec.name
+        self._made: list[EngineRanks] = []
+        self._rest: int | None = None
+
+    def running(self) -> AbstractContextManager[None]:
+        """Return torch without gradients; floats overflow silently."""
+        return _running()
+
+    # what comes in ----------------------------------------------------------------------------------------------------
+
+    def weight(self, matrix: ExactMatrix) -> EngineWeight:
+        """Return the entries that are not 0, every one correctly rounded."""
+        dense = matrix.to_numpy(self.fmt).astype(self.dtype)
+        rows, columns = np.nonzero(dense)
+        return EngineWeight(matrix.shape, rows, columns, dense[rows, columns])
+
+    def prompt(self, virtual_tokens: Ratios) -> EngineRows:
+        """Return the virtual tokens, every entry correctly rounded."""
+        values = torch.from_numpy(virtual_tokens.to_float(self.fmt).astype(self.dtype))
+        cases, virtual, width = values.shape
+        live = values.permute(2, 1, 0)[:, :, None, :].contiguous()
+        constant = np.zeros((width, virtual), dtype=self.dtype)
+        pieces = (Piece(tuple(range(virtual)), live),) if virtual else ()
+        return EngineRows((Strip(constant, pieces),), cases)
+
+    def embed(self, embedding: EngineWeight, tokens: Int[np.ndarray, "batch length"]) -> EngineRows:
+        """Return the columns of the embedding as rows; those of a single sequence are constants."""
+        cases, length = tokens.shape
+        table = embedding.dense()
+        if cases == 1:
+            return EngineRows((Strip(table[:, tokens[0]]),), 1)
+        found = []
+        known = np.zeros(embedding.shape[0], dtype=np.bool_)
+        known[embedding.rows] = True
+        edges = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), len(known)]
+        for start, stop in zip(edges, edges[1:], strict=False):
+            constant, pieces = np.zeros((stop - start, length), dtype=self.dtype), ()
+            if known[start] and length:
+                live = torch.from_numpy(table[start:stop][:, tokens.T])[:, :, None, :]
+                pieces = (Piece(tuple(range(length)), live),)
+            found.append(Strip(constant, pieces))
+        return EngineRows(tuple(found), cases)
+
+    def positions(self, context_size: int, start: int, stop: int) -> EngineRows:
+        """Return columns of the identity, the same for all sequences."""
+        return EngineRows((Strip(np.eye(context_size, dtype=self.dtype)[:, start:stop]),), 1)
+
+    # rows -------------------------------------------------------------------------------------------------------------
+
+    def beside(self, left: EngineRows, right: EngineRows) -> EngineRows:
+        """Return the strips of both."""
+        return EngineRows(left.strips + right.strips, max(left.batch, right.batch))
+
+    def below(self, top: EngineRows, bottom: EngineRows) -> EngineRows:
+        """Return the positions one after another."""
+        found = []
+        for upper, lower in paired(top.strips, bottom.strips):
+            moved = (Piece(tuple(place + top.length for place in places), value) for places, value in lower.pieces)
+            found.append(Strip(np.concatenate([upper.constant, lower.constant], axis=1), (*upper.pieces, *moved)))
+        return EngineRows(tuple(found), max(top.batch, bottom.batch))
+
+    def last(self, rows: EngineRows) -> EngineRows:
+        """Return the last position."""
+        return self.at(rows, [rows.length - 1])
+
+    def at(self, rows: EngineRows, places: Sequence[int]) -> EngineRows:
+        """Return some of the positions, in the order in which they are named."""
+        found = []
+        for strip in rows.strips:
+            pieces = []
+            for piece in strip.pieces:
+                here = [(new, piece.places.index(old)) for new, old in enumerate(places) if old in piece.places]
+                if here:
+                    pieces.append(Piece(tuple(new for new, _ in here), rows_of(piece.value, [old for _, old in here])))
+            found.append(Strip(strip.constant[:, list(places)], tuple(pieces)))
+        return EngineRows(tuple(found), rows.batch)
+
+    # layers -----------------------------------------------------------------------------------------------------------
+
+    def linear(self, rows: EngineRows, weight: EngineWeight, bias: EngineWeight | None = None) -> EngineRows:
+        """Return ``W x + b``: written out where the weight reads each coordinate twice on average, or less.
+
+        A matrix product writes every coordinate once more, side by side, and reads it: two passes over memory. As many
+        entries as that cost no more when they are written out, one product and one sum each.
+        """
+        height, length = weight.shape[0], rows.length
+        known = np.concatenate([strip.constant for strip in rows.strips])
+        constant = np.zeros((height, length), dtype=self.dtype)
+        np.add.at(constant, weight.rows, weight.values[:, None] * known[weight.columns])
+        if bias is not None:
+            constant[bias.rows] += bias.values[:, None]
+        live = np.concatenate([np.full(strip.width, bool(strip.pieces)) for strip in rows.strips])
+        used = live[weight.columns]
+        if not used.any():
+            return EngineRows((Strip(constant),), rows.batch)
+        if used.sum() <= 2 * live.sum():
+            strips = self._written_out(rows, weight, used, constant)
+        else:
+            strips = (self._product(rows, weight, live, constant),)
+        return EngineRows(strips, rows.batch)
+
+    def _written_out(
+        self, rows: EngineRows, weight: EngineWeight, used: np.ndarray[Any, Any], constant: Constants
+    ) -> tuple[Strip, ...]:
+        single = {}
+        start = 0
+        for strip in rows.strips:
+            if strip.pieces:
+                single |= {start + place: strip.part(place, place + 1) for place in range(strip.width)}
+            start += strip.width
+        terms: dict[int, list[list[Piece]]] = {}
+        for row, column, value in zip(
+            weight.rows[used].tolist(), weight.columns[used].tolist(), weight.values[used], strict=True
+        ):
+            scaled = [Piece(places, times(part, np.array([[value]]))) for places, part in single[column].pieces]
+            terms.setdefault(row, []).append(scaled)
+        found, start = [], 0
+        for row in sorted(terms):
+            if row > start:
+                found.append(Strip(constant[start:row]))
+            found.append(assembled(constant[row : row + 1], terms[row]))
+            start = row + 1
+        if start < weight.shape[0]:
+            found.append(Strip(constant[start:]))
+        return tuple(found)
+
+    def _product(
+        self, rows: EngineRows, weight: EngineWeight, live: np.ndarray[Any, Any], constant: Constants
+    ) -> Strip:
+        read = np.zeros(weight.shape[1], dtype=np.bool_)
+        read[weight.columns] = True
+        chosen = read & live
+        kept, start = [], 0
+        for strip in rows.strips:
+            here = chosen[start : start + strip.width]
+            bare = Strip(np.zeros_like(strip.constant), strip.pieces)
+            kept += [bare] if here.all() else [bare.part(place, place + 1) for place in np.flatnonzero(here).tolist()]
+            start += strip.width
+        ((places, value),) = stacked(kept).pieces
+        dense = torch.from_numpy(weight.dense()[:, chosen])
+        made = torch.mul(dense[:, :, None, None], value) if len(value) == 1 else torch.tensordot(dense, value, dims=1)
+        return assembled(constant, [[Piece(places, made)]])
+
+    def relu(self, rows: EngineRows) -> EngineRows:
+        """Return ``max(0, .)``."""
+        return EngineRows(tuple(strip.changed(torch.relu) for strip in rows.strips), rows.batch)
+
+    def pointwise(self, rows: EngineRows, activation: Activation) -> EngineRows:
+        """Return the activation by torch's own function."""
+        return EngineRows(tuple(strip.changed(activation.torch) for strip in rows.strips), rows.batch)
+
+    def total(self, parts: Sequence[EngineRows]) -> EngineRows:
+        """Return the sum, coordinate by coordinate."""
+        found = []
+        for strips in paired(*(part.strips for part in parts)):
+            constant = sum((strip.constant for strip in strips[1:]), start=strips[0].constant)
+            found.append(assembled(constant, [strip.pieces for strip in strips]))
+        return EngineRows(tuple(found), max(part.batch for part in parts))
+
+    def multiply(self, left: EngineRows, right: EngineRows) -> EngineRows:
+        """Return the product, coordinate by coordinate; a factor of 0 at all positions leaves nothing."""
+        found = []
+        for one, other in paired(left.strips, right.strips):
+            found.append(_multiplied(one, other))
+        return EngineRows(tuple(found), max(left.batch, right.batch))
+
+    def normalise(self, rows: EngineRows, *, centred: bool, mean: bool, eps: Fraction) -> EngineRows:
+        """Return the rows over their lengths, by the formula of the dense arithmetic."""
+        added = round_to_format(eps, self.fmt)
+
+        def over_length(wide: Tensor) -> Tensor:
+            if centred:
+                wide = torch.sub(wide, wide.mean(0, keepdim=True))
+            squares = torch.mul(wide, wide)
+            under = squares.mean(0, keepdim=True) if mean else squares.sum(0, keepdim=True)
+            return torch.mul(wide, torch.rsqrt(torch.add(under, added)))
+
+        return EngineRows((stacked(rows.strips).changed(over_length),), rows.batch)
+
+    def affine(self, rows: EngineRows, weight: EngineWeight | None, bias: EngineWeight | None) -> EngineRows:
+        """Return ``w * x + b``, the product rounded first."""
+        found, start = [], 0
+        for strip in rows.strips:
+            chosen = slice(start, start + strip.width)
+            factor = np.ones((strip.width, 1), self.dtype) if weight is None else weight.dense()[chosen]
+            shift = np.zeros((strip.width, 1), self.dtype) if bias is None else bias.dense()[chosen]
+            scaled = [Piece(places, times(value, factor)) for places, value in strip.pieces]
+            found.append(assembled(strip.constant * factor + shift, [scaled]))
+            start += strip.width
+        return EngineRows(tuple(found), rows.batch)
+
+    # attention --------------------------------------------------------------------------------------------------------
+
+    def scores(self, queries: EngineRows, keys: EngineRows) -> EngineScores:
+        """Return the inner products, coordinate by coordinate; one that is 0 everywhere on one side is no work."""
+        constant = np.zeros((queries.length, keys.length), dtype=self.dtype)
+        terms = []
+        for query, key in paired(queries.strips, keys.strips):
+            if not (query.pieces or key.pieces):
+                constant = constant + query.constant.T @ key.constant
+                continue
+            for place in range(query.width):
+                one, other = query.part(place, place + 1), key.part(place, place + 1)
+                if (one.pieces or one.constant.any()) and (other.pieces or other.constant.any()):
+                    terms.append(torch.mul(one.whole().transpose(0, 1), other.whole()))
+        batch = max(queries.batch, keys.batch)
+        return EngineScores(total(terms, constant) if terms else as_tensor(constant), batch)
+
+    def score_table(self, table: EngineWeight, start: int, stop: int) -> EngineScores:
+        """Return a part of the table, the same for all sequences."""
+        return EngineScores(as_tensor(table.dense()[start:stop, :stop]), 1)
+
+    def shifted(self, scores: EngineScores, shift: EngineScores) -> EngineScores:
+        """Return the sum."""
+        return EngineScores(torch.add(scores.value, shift.value), max(scores.batch, shift.batch))
+
+    def attention(
+        self, scores: EngineScores, visible: Visible, temperature: Temperature, *, key_size: int
+    ) -> EngineScores:
+        """Return the weights: torch's softmax of the scaled scores, or a uniform choice among the largest."""
+        if isinstance(temperature, Hardmax):
+            hidden = _hidden_off(scores.value, visible)
+            largest = torch.eq(hidden, hidden.amax(1, keepdim=True)).to(self.torch_dtype)
+            return EngineScores(torch.div(largest, largest.sum(1, keepdim=True)), scores.batch)
+        gap = score_gap(temperature, key_size=key_size, length=visible.shape[1])
+        return EngineScores(torch.softmax(_hidden_off(torch.mul(scores.value, gap), visible), dim=1), scores.batch)
+
+    def shifted_attention(
+        self,
+        scores: EngineScores,
+        shift: EngineScores,
+        visible: Visible,
+        temperature: Temperature,
+        *,
+        key_size: int,
+    ) -> EngineScores:
+        """Return the weights: torch's softmax of the scaled scores and the shift."""
+        gap = score_gap(check_exponents(temperature), key_size=key_size, length=visible.shape[1])
+        moved = torch.add(torch.mul(scores.value, gap), shift.value)
+        return EngineScores(torch.softmax(_hidden_off(moved, visible), dim=1), max(scores.batch, shift.batch))
+
+    def mix(self, attention: EngineScores, values: EngineRows) -> EngineRows:
+        """Return the weighted sums; a weight of 0 is no work."""
+        if attention.constant:
+            held = as_numbers(attention.value)
+            strips = tuple(self._mixed_by_constants(held, strip) for strip in values.strips)
+        else:
+            parts = [part for strip in values.strips for part in _sparse_parts(strip)]
+            strips = tuple(self._mixed(attention.value, part) for part in parts)
+        return EngineRows(strips, max(attention.batch, values.batch))
+
+    def _mixed_by_constants(self, weights: Constants, strip: Strip) -> Strip:
+        constant = strip.constant @ weights.T
+        terms: list[list[Piece]] = []
+        for piece in strip.pieces:
+            read = weights[:, piece.places]
+            if len(piece.places) > 1 and np.count_nonzero(read) > 2 * len(piece.places):  # as in a linear map
+                asked = np.flatnonzero(read.any(axis=1))
+                dense = torch.from_numpy(np.ascontiguousarray(read[asked]))
+                made = torch.tensordot(dense, piece.value, dims=([1], [1])).transpose(0, 1)
+                terms.append([Piece(tuple(asked.tolist()), made)])
+                continue
+            for index in range(len(piece.places)):
+                asked = np.flatnonzero(read[:, index])
+                if len(asked):
+                    made = torch.mul(piece.value[:, index : index + 1], as_tensor(read[asked, index][None]))
+                    terms.append([Piece(tuple(asked.tolist()), made)])
+        return assembled(constant, terms)
+
+    def _mixed(self, weights: Tensor, strip: Strip) -> Strip:
+        whole = strip.whole() if strip.pieces else None
+        terms = []
+        for key in range(strip.length):
+            weight = weights[:, key : key + 1].transpose(0, 1)  # 1 x queries
+            if whole is not None:
+                terms.append(torch.mul(weight, whole[:, key : key + 1]))
+            elif strip.constant[:, key].any():
+                factors = strip.constant[:, key : key + 1]
+                terms.append(times(weight, factors) if len(factors) == 1 else torch.mul(weight, as_tensor(factors)))
+        places = tuple(range(weights.shape[0]))
+        constant = np.zeros((strip.width, len(places)), dtype=self.dtype)
+        if not terms:
+            return Strip(constant)
+        return Strip(constant, (Piece(places, total(terms)),))
+
+    # what comes out ---------------------------------------------------------------------------------------------------
+
+    def argmax(self, logits: EngineRows) -> Int[np.ndarray, "batch rows"]:
+        """Return the first coordinate of the largest value of every row."""
+        return np.asarray(self.numbers(logits).argmax(-1), dtype=np.int64)
+
+    def numbers(self, rows: EngineRows | EngineScores) -> np.ndarray[Any, Any]:
+        """Return float64, which holds every format: cases x positions x coordinates, or cases x queries x keys."""
+        if isinstance(rows, EngineRows):
+            value = stacked(rows.strips).whole().permute(2, 3, 1, 0)
+        else:
+            value = rows.value.permute(2, 3, 0, 1)
+        held = value.reshape(-1, *value.shape[2:]).to(torch.float64).numpy()
+        return np.broadcast_to(held, (rows.batch, *held.shape[1:])) if len(held) == 1 else held
+
+    # many cases at once -----------------------------------------------------------------------------------------------
+
+    def at_once(self, construction: Construction, model: Any, alone: Callable[..., Any]) -> AtOnce | None:
+        """Return the enumeration of a construction by one program."""
+        from verify.engine.ranks import EngineRanks  # noqa: PLC0415 # it runs in this arithmetic
+
+        made = EngineRanks(construction, self, rest=self._rest)
+        self._made.append(made)
+        return made
+
+    def expect(self, cases: int) -> None:
+        """Forget what ran before, and compile where that pays for so many cases."""
+        self._made, self._rest = [], cases
+
+    def differs(self) -> str | None:
+        """Return a drawn case whose margin is not what the dense arithmetic and its certified bounds allow."""
+        return next((found for made in self._made if (found := made.differs()) is not None), None)
+
+    def assumptions(self) -> str:
+        """Return what a verdict says of how its cases ran."""
+        said = [words for made in self._made if (words := made.account())]
+        return "; ".join(["the engine adds up in an order of its own", *said])
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    with torch.no_grad(), np.errstate(all="ignore"):
+        yield
+
+
+def _hidden_off(scores: Tensor, visible: Visible) -> Tensor:
+    """Return scores with those of keys that are not seen at minus infinity."""
+    if visible.all():
+        return scores
+    return scores.masked_fill(torch.from_numpy(~visible)[..., None, None], -torch.inf)
+
+
+def _sparse_parts(strip: Strip) -> Iterator[Strip]:
+    """Yield the coordinates of constants of which at least half are 0 one by one, and other strips as they are."""
+    if strip.pieces or 2 * np.count_nonzero(strip.constant) > strip.constant.size:
+        yield strip
+    else:
+        yield from (strip.part(place, place + 1) for place in range(strip.width))
+
+
+def _multiplied(one: Strip, other: Strip) -> Strip:
+    """Return the product of two strips, where both are live, and where one is constant and not 0 everywhere."""
+    constant = one.constant * other.constant
+    pieces = []
+    whole = one.whole(), other.whole()
+    live = [{place for piece in strip.pieces for place in piece.places} for strip in (one, other)]
+    both = sorted(live[0] & live[1])
+    if both:
+        pieces.append(Piece(tuple(both), torch.mul(*(rows_of(value, both) for value in whole))))
+    for mine, theirs, value, factors in (
+        (live[0], live[1], whole[0], other.constant),
+        (live[1], live[0], whole[1], one.constant),
+    ):
+        places = [place for place in sorted(mine - theirs) if factors[:, place].any()]
+        if places:
+            pieces.append(Piece(tuple(places), times(rows_of(value, places), factors[:, places])))
+    return Strip(constant, tuple(pieces))
