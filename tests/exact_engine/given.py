@@ -107,13 +107,12 @@ def one_by_one(runner: Runner, start: int, stop: int) -> RankTally:
     slow = Runner.__new__(Runner)
     slow.construction, slow.backend, slow.declared = runner.construction, runner.backend, runner.declared
     slow.prepared = _Batches(runner.prepared)  # type: ignore[assignment] # all that batches ask for
-    return tally_ranks(slow, start, stop, size=64)
+    return tally_ranks(slow, start, stop, size=8)  # fewer than the engine takes
 
 
 def engine_of(runner: Runner) -> Any:
     """Return the engine behind a backend in rational arithmetic, after it was asked once."""
-    at_once: Any = runner.prepared._at_once  # type: ignore[attr-defined] # of a transformer
-    return at_once.__self__
+    return runner.prepared._at_once  # type: ignore[attr-defined] # of a transformer
 
 
 def same(construction: Construction, *, start: int = 0, stop: int | None = None, singles: int = 12) -> bool:

@@ -13,7 +13,6 @@ from constructions import (
     Argmax,
     Argmin,
     Attention,
-    ClippedRelu,
     Gated,
     Hardmax,
     Head,
@@ -26,7 +25,7 @@ from constructions import (
     Unmarked,
     Window,
 )
-from constructions.activations import ABSOLUTE, IDENTITY, RELU, SQUARE
+from constructions.activations import ABSOLUTE, IDENTITY, RELU, SQUARE, ClippedRelu
 from tests.exact_engine.given import Given
 
 #: Numbers near which products and sums leave the machine's integers.
@@ -51,10 +50,10 @@ class Drawn:
             top = self.draw.choice([1, -1]) * (self.draw.choice(_EDGES) + self.draw.randint(-1, 1))
         return Fraction(top, 1 if whole else self.draw.choice(_PRIMES if self.wild else _PRIMES[:3]))
 
-    def matrix(self, rows: int, columns: int, *, whole: bool = False) -> list[list[Fraction]]:
+    def matrix(self, rows: int, columns: int, *, whole: bool = False) -> Any:
         return [[self.number(whole=whole) for _ in range(columns)] for _ in range(rows)]
 
-    def small(self, rows: int, columns: int) -> list[list[int]]:
+    def small(self, rows: int, columns: int) -> Any:
         return [[self.draw.randint(-2, 2) for _ in range(columns)] for _ in range(rows)]
 
     def activation(self) -> Any:
@@ -69,13 +68,12 @@ class Drawn:
         for place in range(self.draw.randint(1, 2)):
             size = self.draw.randint(1, 2)
             if self.softmax:  # whole scores: of the position codes, and of whole embeddings below them
-                query, key = self.small(size, width), self.small(size, width)
-                if not codes:
-                    query = [[0] * width for _ in range(size)]
+                query = self.small(size, width) if codes else [[0] * width for _ in range(size)]
+                key = self.small(size, width)
             else:
                 query, key = self.matrix(size, width), self.matrix(size, width)
-            biases = {"value_bias": self.matrix(out, 1)} if self.draw.random() < 0.3 else {}
-            heads.append(Head(f"{name}{place}", query, key, self.matrix(out, width), **biases))
+            bias = self.matrix(out, 1) if self.draw.random() < 0.3 else None
+            heads.append(Head(f"{name}{place}", query, key, self.matrix(out, width), value_bias=bias))
         mask = Window(self.draw.randint(1, 2)) if self.draw.random() < 0.2 else None
         return Attention(tuple(heads), name, mask=mask)
 
@@ -103,8 +101,8 @@ def drawn_construction(draw: random.Random) -> Given:
             layers.append(Residual((parts.linear(f"r{place}", width, width, parts.activation()),), name=f"s{place}"))
             out = width
         elif kind == "gated":
-            gates = (parts.linear(f"{word}{place}", out, width, parts.activation()) for word in "gv")
-            layers.append(Gated(*gates, name=f"p{place}"))
+            gate, value = (parts.linear(f"{word}{place}", out, width, parts.activation()) for word in "gv")
+            layers.append(Gated(gate=gate, value=value, name=f"p{place}"))
         else:
             layers.append(parts.linear(f"l{place}", out, width, parts.activation()))
         width = out
@@ -117,7 +115,7 @@ def drawn_construction(draw: random.Random) -> Given:
         int(parts.number(whole=True) if not parts.softmax else draw.randint(-2, 2))
         for _ in range(letters**entries * virtual * size)
     ]
-    numerators = np.array(numbers, dtype=object).reshape(letters**entries, virtual, size)
+    numerators: Any = np.array(numbers, dtype=object).reshape(letters**entries, virtual, size)
     if all(-(2**63) <= number < 2**63 for number in numbers) and draw.random() < 0.8:
         numerators = numerators.astype(np.int64)
         if all(-128 <= number < 128 for number in numbers):

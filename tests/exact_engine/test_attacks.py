@@ -277,7 +277,7 @@ def test_scores_that_are_no_integers_are_refused_as_before() -> None:
         letters=3,
         entries=1,
         numerators=np.array([[1, 1], [1, 2], [0, 3]])[:, :, None],
-        temperature=RationalSoftmax(3),
+        temperature=RationalSoftmax(Fraction(3)),
     )
     runner = Runner(made, EXACT)
     assert runner.prepared.tally_ranks(0, 3) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_norm_or_an_irrational_value_is_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gated", "table", "two residuals", "activations"])
 def test_decodings_and_reading_in_one_pass(name: str) -> None:
-    read = {"user": 3, "response": 3, "read": True, "temperature": Hardmax()}
+    read: Any = {"user": 3, "response": 3, "read": True, "temperature": Hardmax()}
     assert same(promising(hand_built(name, **read, reads_as=Argmin())))
     assert same(promising(hand_built(name, **{**read, "read": None, "response": 1}, reads_as=Argmin()), wrong=[11]))
     assert same(promising(hand_built(name, **read), wrong=[17]))

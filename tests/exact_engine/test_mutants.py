@@ -31,7 +31,8 @@ def _runners(name: str, family: str, *, every: int = 1) -> Iterator[Runner]:
 
 def _caught(runner: Runner) -> bool:
     """Assert that a mutant has the same findings with the engine as without; return whether it is refuted."""
-    construction: Construction = runner.construction
+    construction = runner.construction
+    assert isinstance(construction, Construction)
     stop = size_of(construction)
     found = runner.prepared.tally_ranks(0, stop)
     assert found is not None, f"{construction} is covered"

@@ -16,13 +16,12 @@ from constructions.exact_matrix import LARGEST_DENSE, ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.base import Arithmetic, AtOnce, Visible
 from verify.arithmetic.families import RATIONAL
 from verify.arithmetic.gaps import check_exponents
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
-    from verify.arithmetic.base import AtOnce
 
 _Matrix: TypeAlias = flint.fmpq_mat
 
@@ -207,7 +206,7 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
             return None  # a subclass may compute otherwise, and its own operations are asked
         from verify.exact_engine import ExactPass  # noqa: PLC0415 # it imports this module
 
-        return ExactPass(construction, model, alone).tally
+        return ExactPass(construction, model, alone)
 
 
 def _activated(activation: Activation, value: flint.fmpq) -> flint.fmpq:

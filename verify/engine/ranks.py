@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from constructions.construction import Construction
+from verify.arithmetic.base import AtOnce
 from verify.engine.arithmetic import EngineArithmetic
 from verify.engine.blocks import Blocks, cache_bytes
 from verify.engine.comparing import Drawn
@@ -22,7 +23,7 @@ from verify.running.ranks import RankTally
 _Margins = Float[np.ndarray, "prefixes cases"]
 
 
-class EngineRanks:
+class EngineRanks(AtOnce):
     """The findings of ranks of a construction's enumeration.
 
     Attributes:

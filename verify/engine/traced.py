@@ -123,8 +123,8 @@ class Traced(Tensor):
             if func in _METADATA:
                 return func(*args, **options)
             name = _named(func)
-            changes = name.endswith("_") and not name.endswith("__") or name in {"__setitem__", "__set__"}
-            if changes or name.startswith("__i") and name not in {"__invert__", "__index__", "__int__"}:
+            changes = (name.endswith("_") and not name.endswith("__")) or name in {"__setitem__", "__set__"}
+            if changes or (name.startswith("__i") and name not in {"__invert__", "__index__", "__int__"}):
                 refuse(f"{name}, which changes a tensor in place")
             found = func(*args, **options)
         if not isinstance(found, Tensor):

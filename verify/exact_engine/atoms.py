@@ -107,26 +107,21 @@ def weighted_sum(
     block: Block, terms: Sequence[tuple[int, Atom]], constant: int, kind: Kind, out: Integers | None = None
 ) -> Integers:
     """Return ``constant + sum of factor * atom`` of at least one term, in a type that holds each term and each sum."""
-    found = out
-    for number, (factor, atom) in enumerate(terms):
+    (first, leading), *others = terms
+    found = np.empty(block.cases, dtype=kind) if out is None else out
+    if first == 1:
+        found[:] = block.of(leading, kind)
+    else:
+        np.multiply(block.of(leading, kind), first, out=found)
+    for factor, atom in others:
         values = block.of(atom, kind)
-        if number == 0:
-            found = np.multiply(values, factor, out=found) if factor != 1 else _copied(values, found)
-        elif abs(factor) == 1:
+        if abs(factor) == 1:
             (np.add if factor == 1 else np.subtract)(found, values, out=found)
         else:
             np.add(found, values * factor, out=found)
-    assert found is not None, "a sum without terms is a constant"
     if constant:
         np.add(found, constant, out=found)
     return found
-
-
-def _copied(values: Integers, out: Integers | None) -> Integers:
-    if out is None:
-        return values.copy()
-    out[:] = values
-    return out
 
 
 def sum_bounds(terms: Sequence[tuple[int, Atom]], constant: int) -> tuple[int, int, int]:

@@ -197,7 +197,9 @@ class Graph:
         constant = form.constant
         terms = {a: c for a, c in form.terms.items() if not (isinstance(a, LookUp) and a.slot in merging)}
         for slot in sorted(merging):
-            own = {a: c for a, c in form.terms.items() if isinstance(a, LookUp) and a.slot == slot}
+            own: dict[Atom, flint.fmpq] = {
+                a: c for a, c in form.terms.items() if isinstance(a, LookUp) and a.slot == slot
+            }
             made = self.function(slot, self.values(Form(terms=own)))
             constant += made.constant
             terms |= made.terms

@@ -12,10 +12,12 @@ from constructions.construction import Construction
 from constructions.decoding import Answers
 from constructions.ratios import Ratios
 from constructions.validation import IntArray
+from verify.arithmetic.base import AtOnce
 from verify.exact_engine.atoms import Block
 from verify.exact_engine.operations import Sparse
 from verify.exact_engine.program import Program, Ranges
 from verify.exact_engine.readout import Margins, Readout
+from verify.exact_engine.seen import Seen
 from verify.exact_engine.widths import Integers
 from verify.running.batches import enumerated
 from verify.running.cases import BATCH_BYTES
@@ -30,12 +32,16 @@ BLOCK = 2**14
 #: and the pass is written down again.
 _DRAWN = 64
 
+#: Batches below this are run one by one: writing a pass down takes about as long as a dozen cases. It decides the speed
+#: alone.
+_FEW = 16
+
 #: Runs cases one by one: prompts and user inputs in, tokens and logits out.
 Alone = Callable[[Ratios, IntArray], Produced]
 
 
 @final
-class ExactPass:
+class ExactPass(AtOnce):
     """A construction in rational arithmetic, many cases at a time.
 
     Every case is encoded and answered by the construction's own code. The forward pass is written down once, see
@@ -55,8 +61,9 @@ class ExactPass:
         self.construction, self._model, self._alone = construction, model, alone
         self._program: Program | None = None
         self._covered = True
+        self._seen = Seen(construction)
 
-    def tally(self, start: int, stop: int) -> RankTally | None:
+    def __call__(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1``; ``None`` where some operation is not covered, or they differ.
 
         Args:
@@ -73,7 +80,32 @@ class ExactPass:
             if found is None:
                 return None
             tally += found
-        return tally if self._confirmed(tally, start) else None
+        if not self._confirmed(tally, start):
+            self._program, self._covered = None, False
+            return None
+        return tally
+
+    def produced(self, prompts: Ratios, user_inputs: IntArray) -> Produced | None:
+        """Return what is generated for a batch of cases; ``None`` for a few, and where an operation is not covered."""
+        if len(user_inputs) < _FEW:
+            return None
+        if self._program is None and self._covered:
+            self._write(_ranges(prompts))
+        program, decoding = self._for(prompts), self.construction.reading
+        if program is None:
+            return None
+        block = program.block(_flat(prompts), user_inputs)
+        logits, answers = [], []
+        for step, readout in enumerate(program.readouts):
+            block.compute(readout.atoms)
+            logits.append(readout.logits(block))
+            answers.append(decoding.produced(logits[-1]))
+            block.tokens[self.construction.layout.user + step] = answers[-1]  # read again where it is fed back
+        return Produced(np.stack(answers, axis=1), np.stack(logits, axis=1))
+
+    def changed(self) -> str | None:
+        """Ask the construction's code again for cases drawn from those that ran."""
+        return self._seen.changed()
 
     # the program -----------------------------------------------------------------------------------------------------
 
@@ -135,6 +167,7 @@ class ExactPass:
         if program is None:
             return None
         steps = [np.ascontiguousarray(step) for step in promised.T]
+        self._seen.add(start, prompts, promised)
         fed = steps if construction.reading.gives_tokens else ()
         block = program.block(_flat(prompts), batch.inputs, fed)
         margins = []
@@ -171,6 +204,7 @@ class ExactPass:
         batch = enumerated(self.construction, rank, rank + 1)
         promised = self.construction.response(batch.targets, batch.inputs)
         made = self._alone(self.construction.prompts(batch.targets), batch.inputs.copy())
+        assert made.logits is not None, "weights have logits"
         margins: list[Fraction | float] = self.construction.reading.margins(promised, made.logits).tolist()[0]
         return min(margins)
 

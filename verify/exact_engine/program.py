@@ -15,7 +15,7 @@ from constructions.validation import IntArray
 from verify.exact_engine.atoms import Block
 from verify.exact_engine.forms import ZERO, Graph
 from verify.exact_engine.operations import SLOTS, FormArithmetic, FormRows, Sparse
-from verify.exact_engine.readout import Readout
+from verify.exact_engine.readout import BUFFERS, Readout
 from verify.exact_engine.widths import Integers, extremes
 from verify.running.model import Model, forward, generate
 
@@ -132,8 +132,9 @@ class Program:
 
     @property
     def arrays(self) -> int:
-        """How many arrays a block holds at once, at most: its prompt's entries, and all that is computed from them."""
-        return len(self.ranges.low) + len({atom for readout in self.readouts for atom in readout.atoms})
+        """How many arrays a block holds at most: its prompt's entries, all that is computed from them, and margins."""
+        atoms = {atom for readout in self.readouts for atom in readout.atoms}
+        return len(self.ranges.low) + len(atoms) + len(self.readouts) + BUFFERS
 
     def block(self, numerators: Integers, inputs: IntArray, response: Sequence[IntArray] = ()) -> Block:
         """Return a block of cases, whose prompts keep within the ranges.

@@ -17,6 +17,9 @@ from verify.exact_engine.widths import OBJECTS, Integers, kind_for, table_of
 
 _ZERO = flint.fmpq(0)
 
+#: Arrays of one number for each case that margins are computed in.
+BUFFERS = 5
+
 
 class Margins(NamedTuple):
     """``scale * numerators / divisor`` for every case.
@@ -109,7 +112,7 @@ class Readout:
         """
         if len(self._terms) == 1:
             return None
-        own, largest, second, row, smaller = (np.empty(block.cases, dtype=self.kind) for _ in range(5))
+        own, largest, second, row, smaller = (np.empty(block.cases, dtype=self.kind) for _ in range(BUFFERS))
         gathered = len(self._columns) <= len(self._terms)  # as many passes over the cases, with either way
         for token in range(len(self._terms)):
             self._logit(block, token, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import flint
 
@@ -58,9 +59,9 @@ def _case_by_case(graph: Graph, scores: Sequence[Form], temperature: Temperature
     if divisors and not isinstance(temperature, Hardmax):
         raise NotCoveredError("scores over normalisers, which a softmax takes no power of")
     atoms, unit = _integers(graph, dividends)
-    largest = graph.atom(("largest", atoms), lambda: Largest(atoms))
+    largest = graph.atom(("largest", atoms), partial(Largest, atoms))
     if isinstance(temperature, Hardmax):
-        found = [graph.atom(("same", atom, largest), lambda atom=atom: Same(atom, largest)) for atom in atoms]
+        found = [graph.atom(("same", atom, largest), partial(Same, atom, largest)) for atom in atoms]
     elif isinstance(temperature, RationalSoftmax):
         if unit.q != 1:
             raise NotCoveredError("scores that may differ by fractions")
@@ -82,9 +83,9 @@ def _integers(graph: Graph, scores: Sequence[Form]) -> tuple[tuple[Atom, ...], f
         terms = tuple((factor * number, atom) for number, atom in whole.terms)
         constant = factor * whole.constant
         if terms:
-            found.append(graph.atom(("sum", terms, constant), lambda t=terms, c=constant: Sum(t, c)))
+            found.append(graph.atom(("sum", terms, constant), partial(Sum, terms, constant)))
         else:
-            found.append(graph.atom(("fixed", constant), lambda c=constant: Fixed(c)))
+            found.append(graph.atom(("fixed", constant), partial(Fixed, constant)))
     return tuple(found), unit
 
 
@@ -98,5 +99,5 @@ def _powers(graph: Graph, atoms: Sequence[Atom], largest: Atom, unit: int, tempe
     if (most + 1) * most * max(over.bit_length(), under.bit_length()) > LARGEST_BITS:
         raise NotCoveredError("a table of powers that is too large")
     table = [over ** (most - gap) * under**gap for gap in range(most + 1)]
-    gaps = [graph.atom(("gap", atom, largest), lambda atom=atom: Gap(largest, atom, most)) for atom in atoms]
-    return [graph.atom(("power", gap, temperature.q, unit), lambda gap=gap: Chosen(table, gap)) for gap in gaps]
+    gaps = [graph.atom(("gap", atom, largest), partial(Gap, largest, atom, most)) for atom in atoms]
+    return [graph.atom(("power", gap, temperature.q, unit), partial(Chosen, table, gap)) for gap in gaps]
