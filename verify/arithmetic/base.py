@@ -129,7 +129,7 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """
         return None
 
-    def expect(self, cases: int) -> None:  # noqa: B027 # most have nothing to prepare
+    def expect(self, cases: int) -> None:  # most have nothing to prepare
         """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
 
     def differs(self) -> str | None:

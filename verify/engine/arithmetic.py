@@ -7,6 +7,7 @@ is computed once. A dense weight is a matrix product, a sparse one is written ou
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
         known = np.zeros(embedding.shape[0], dtype=np.bool_)
         known[embedding.rows] = True
         edges = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), len(known)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in itertools.pairwise(edges):
             constant, pieces = np.zeros((stop - start, length), dtype=self.dtype), ()
             if known[start] and length:
                 live = torch.from_numpy(table[start:stop][:, tokens.T])[:, :, None, :]
@@ -453,7 +454,7 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
         """Return the enumeration of a construction by one program."""
         from verify.engine.ranks import EngineRanks  # noqa: PLC0415 # it runs in this arithmetic
 
-        made = EngineRanks(construction, self, rest=self._rest)
+        made = EngineRanks(construction, model, rest=self._rest)
         self._made.append(made)
         return made
 

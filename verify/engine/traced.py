@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
@@ -123,8 +124,8 @@ class Traced(Tensor):
             if func in _METADATA:
                 return func(*args, **options)
             name = _named(func)
-            changes = name.endswith("_") and not name.endswith("__") or name in {"__setitem__", "__set__"}
-            if changes or name.startswith("__i") and name not in {"__invert__", "__index__", "__int__"}:
+            changes = (name.endswith("_") and not name.endswith("__")) or name in {"__setitem__", "__set__"}
+            if changes or (name.startswith("__i") and name not in {"__invert__", "__index__", "__int__"}):
                 refuse(f"{name}, which changes a tensor in place")
             found = func(*args, **options)
         if not isinstance(found, Tensor):
@@ -149,4 +150,9 @@ def _leaves(value: Any) -> list[Any]:
 
 
 def _referred(value: Any) -> Any:
-    return Ref(value.index) if type(value) is Traced else value
+    """Return an argument as it is kept: numbers of numpy as Python's, for the source of a module."""
+    if type(value) is Traced:
+        return Ref(value.index)
+    if isinstance(value, slice):
+        return slice(*(_referred(end) for end in (value.start, value.stop, value.step)))
+    return value.item() if isinstance(value, np.generic) else value
