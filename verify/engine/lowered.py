@@ -230,6 +230,8 @@ class Lowered:
 
         """
         blocks, construction = self._blocks, self._construction
+        if level not in {depends for _, depends in self.program.inputs.values()}:
+            return {}
         targets, users = blocks.of_level(level, start, stop)
         outer, inner = (stop - start if level & OUTER else 1), (blocks.inner if level & INNER else 1)
         found: dict[str, Tensor] = {}
