@@ -115,10 +115,12 @@ def test_the_first_failure_is_that_of_the_dense_path(monkeypatch: pytest.MonkeyP
     mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
     assert mine.holds is theirs.holds is False
     assert mine.cases == theirs.cases
+    assert theirs.counterexample is not None
     assert mine.counterexample.rank == theirs.counterexample.rank
     assert "EngineArithmetic('float32')" in mine.counterexample.reproduce
     shown = check(construction, rank=mine.counterexample.rank, arithmetic="engine")
     assert shown.holds is False
+    assert shown.counterexample is not None
     assert shown.counterexample.margin == mine.counterexample.margin
 
 
@@ -252,14 +254,14 @@ def test_findings_of_too_many_ranks_are_refused(monkeypatch: pytest.MonkeyPatch)
             told(UnconditionalGeneration(4, 3))
 
 
-class Peeking(ClippedRelu):
+class Peeking(ClippedRelu):  # type: ignore[misc] # a user's own is any class
     """An activation that looks at numbers."""
 
     def torch(self, values: torch.Tensor) -> torch.Tensor:
         return super().torch(values) if bool((values >= -100).all()) else 0 * values
 
 
-class InPlace(ClippedRelu):
+class InPlace(ClippedRelu):  # type: ignore[misc] # the same
     """An activation that changes its argument."""
 
     def torch(self, values: torch.Tensor) -> torch.Tensor:
@@ -312,6 +314,7 @@ def test_a_checkpoint_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     whole = exhaust(construction, EngineArithmetic("float32"))
     assert rest.holds
     assert (rest.cases, rest.margin) == (256, whole.margin)
+    assert rest.resumed is not None
     assert rest.resumed["cases"] == "100"
 
 
@@ -332,4 +335,6 @@ def test_other_evidence_runs_in_the_engine_too() -> None:
     assert fuzz(st.just(UnconditionalGeneration(3, 2)), ENGINE, examples=20, claim="x").holds
     runner = Runner(UnconditionalGeneration(3, 3), ENGINE)
     assert tally_ranks(runner, 9, 27, size=64).cases == 18
-    assert at_once(runner, 5, 6).closest == 5
+    one = at_once(runner, 5, 6)
+    assert one is not None
+    assert one.closest == 5

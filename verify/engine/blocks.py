@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,18 @@ WRITTEN_OUT = 256
 _SMALLEST_CACHE = 2**18
 
 
+#: Where Linux tells it.
+_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+
+
+@lru_cache(maxsize=1)
 def cache_bytes() -> int:
     """Return the size of the second-level cache, which a block of suffixes is to fit in."""
     try:
-        found = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        found = 0
-    return found if found > 0 else _SMALLEST_CACHE
+        found = re.fullmatch(r"([0-9]+)K", _CACHE.read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        found = None
+    return _SMALLEST_CACHE if found is None else max(_SMALLEST_CACHE, 1024 * int(found[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +126,10 @@ class Blocks:
         total = self._spaces[0].size * self._spaces[1].size
         batch = product(*self._spaces, start * self.inner, min(total, stop * self.inner))
         missing = (stop - start) * self.inner - len(batch.targets)  # of the last window: its last case again
-        return tuple(
-            np.concatenate([part, part[-1:].repeat(missing, axis=0)]) for part in (batch.targets, batch.inputs)
-        )
+        if not missing:
+            return batch.targets, batch.inputs
+        last = batch.targets[-1:].repeat(missing, axis=0), batch.inputs[-1:].repeat(missing, axis=0)
+        return np.concatenate([batch.targets, last[0]]), np.concatenate([batch.inputs, last[1]])
 
     @property
     def only_user(self) -> IntArray | None:
@@ -143,7 +150,7 @@ class Blocks:
         first = np.int64((1 << (self._spaces[0].digits - self.digits)) - 1)
 
         def level(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            return OUTER * ((bits & first) != 0) + INNER * ((bits & ~first) != 0)
+            return np.asarray(OUTER * ((bits & first) != 0) + INNER * ((bits & ~first) != 0))
 
         prompt, answers = level(known.prompt), level(known.answers)
         if self.windowed:

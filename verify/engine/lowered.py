@@ -15,11 +15,12 @@ from constructions.layers.linear import Linear
 from constructions.temperature import Softmax, head_temperature
 from constructions.transformer import Transformer
 from constructions.validation import IntArray
-from verify.engine.arithmetic import EngineArithmetic, EngineRows, EngineScores, EngineWeight
+from verify.engine.arithmetic import EngineArithmetic
 from verify.engine.blocks import Blocks
 from verify.engine.known import Dependence
 from verify.engine.margins import Readout, Steps, smallest_margin
 from verify.engine.program import Program
+from verify.engine.rows import EngineRows, EngineScores, EngineWeight
 from verify.engine.strips import Piece, Strip
 from verify.engine.traced import BOTH, EXAMPLE, INNER, OUTER, Recording, Untraceable
 from verify.running.model import Model, forward

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from constructions.formats import Format
-from verify.engine.arithmetic import EngineRows, EngineWeight
+from verify.engine.rows import EngineRows, EngineWeight
 from verify.engine.strips import Constants, as_tensor, stacked, times, total
 
 
@@ -64,7 +64,9 @@ class Readout:
             return found, None
         start, parts = 0, []
         for strip in rows.strips:
-            parts += [strip.part(place, place + 1) for place in np.flatnonzero(read[start : start + strip.width])]
+            parts += [
+                strip.part(place, place + 1) for place in np.flatnonzero(read[start : start + strip.width]).tolist()
+            ]
             start += strip.width
         return found, stacked(parts).whole()
 
@@ -103,12 +105,9 @@ def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, at_o
         weight, bias = (part[first : first + at_once] for part in (readout.weight, readout.bias))
         logits = _logits(weight, bias, live, own)
         tokens = float(first) if len(weight) == 1 else as_tensor(np.arange(first, first + len(weight))[:, None])
-        others = torch.ne(steps.tokens, tokens)
-        if strict or len(weight) > 1:
-            best = torch.maximum(best, torch.where(others, logits, -torch.inf).amax(0, keepdim=True))
-            lowest = torch.minimum(lowest, logits.amin(0, keepdim=True)) if strict else lowest
-        else:  # numbers here, or NaN for the bound below to find
-            best = torch.where(torch.logical_and(torch.gt(logits, best), others), logits, best)
+        others = torch.where(torch.eq(steps.tokens, tokens), -torch.inf, logits)
+        best = torch.maximum(best, others if len(weight) == 1 else others.amax(0, keepdim=True))
+        lowest = torch.minimum(lowest, logits.amin(0, keepdim=True)) if strict else lowest
     margin = torch.sub(own, best)
     if strict:
         finite = torch.logical_and(torch.isfinite(lowest), torch.isfinite(torch.maximum(own, best)))
