@@ -27,7 +27,7 @@ _SIZES: tuple[tuple[Construction, int, int], ...] = (
 _ROUNDS = 5
 
 
-@pytest.mark.parametrize(("construction", "many", "few"), _SIZES, ids=lambda value: repr(value))
+@pytest.mark.parametrize(("construction", "many", "few"), _SIZES, ids=repr)
 def test_at_once_beside_one_by_one(
     construction: Construction, many: int, few: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,13 +3,15 @@
 The same operations as in the dense arithmetic, and the same numbers up to the order of sums: a weight that is 0 is no
 work and one that is 1 no product; what is the same for all sequences, such as the attention that position codes give,
 is computed once. A dense weight is a matrix product, a sparse one is written out.
+
+One class of a little over 300 lines: an operation for each of those that layers are made of, but for attention's.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -22,24 +24,20 @@ from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import Format, get_format, round_to_format
 from constructions.ratios import Ratios
-from constructions.temperature import Hardmax, Temperature
 from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic, Visible
 from verify.arithmetic.families import ENGINE
-from verify.arithmetic.gaps import check_exponents, score_gap
 from verify.arithmetic.spec import Spec
+from verify.engine.attention import EngineAttention
+from verify.engine.rows import EngineRows, EngineScores, EngineWeight, multiplied
 from verify.engine.strips import (
     Constants,
     Piece,
     Strip,
-    as_numbers,
-    as_tensor,
     assembled,
     paired,
     rows_of,
     stacked,
     times,
-    total,
 )
 
 if TYPE_CHECKING:
@@ -48,75 +46,8 @@ if TYPE_CHECKING:
     from verify.engine.ranks import EngineRanks
 
 
-@dataclass(frozen=True, eq=False)
-class EngineRows:
-    """Rows as strips.
-
-    Attributes:
-        strips: of all coordinates, at least one.
-        batch: how many sequences they are of; 1 where they are the same for any number.
-
-    """
-
-    strips: tuple[Strip, ...]
-    batch: int
-
-    @property
-    def length(self) -> int:
-        """The number of positions."""
-        return self.strips[0].length
-
-    @property
-    def widths(self) -> list[int]:
-        """The number of coordinates of each strip."""
-        return [strip.width for strip in self.strips]
-
-
-@dataclass(frozen=True, eq=False)
-class EngineWeight:
-    """The entries of a weight that are not 0.
-
-    Attributes:
-        shape: rows x columns.
-        rows: the row of each entry, ascending.
-        columns: the column of each entry.
-        values: the entries, in the dtype of the format.
-
-    """
-
-    shape: tuple[int, int]
-    rows: Int[np.ndarray, " entries"]
-    columns: Int[np.ndarray, " entries"]
-    values: Constants
-
-    def dense(self) -> Constants:
-        """Return all entries."""
-        found = np.zeros(self.shape, dtype=self.values.dtype)
-        found[self.rows, self.columns] = self.values
-        return found
-
-
-@dataclass(frozen=True, eq=False)
-class EngineScores:
-    """Scores or weights of attention.
-
-    Attributes:
-        value: queries x keys x outer x inner.
-        batch: as of rows.
-
-    """
-
-    value: Tensor
-    batch: int
-
-    @property
-    def constant(self) -> bool:
-        """Whether they are the same for all sequences."""
-        return self.value.shape[-1] == self.value.shape[-2] == 1
-
-
 @final
-class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
+class EngineArithmetic(EngineAttention):
     """Torch tensors with the batch in the last axis.
 
     Example:
@@ -182,8 +113,9 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
         known = np.zeros(embedding.shape[0], dtype=np.bool_)
         known[embedding.rows] = True
         edges = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), len(known)]
-        for start, stop in zip(edges, edges[1:], strict=False):
-            constant, pieces = np.zeros((stop - start, length), dtype=self.dtype), ()
+        for start, stop in itertools.pairwise(edges):
+            constant = np.zeros((stop - start, length), dtype=self.dtype)
+            pieces: tuple[Piece, ...] = ()
             if known[start] and length:
                 live = torch.from_numpy(table[start:stop][:, tokens.T])[:, :, None, :]
                 pieces = (Piece(tuple(range(length)), live),)
@@ -251,7 +183,7 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
     def _written_out(
         self, rows: EngineRows, weight: EngineWeight, used: np.ndarray[Any, Any], constant: Constants
     ) -> tuple[Strip, ...]:
-        single = {}
+        single: dict[int, Strip] = {}
         start = 0
         for strip in rows.strips:
             if strip.pieces:
@@ -310,7 +242,7 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
         """Return the product, coordinate by coordinate; a factor of 0 at all positions leaves nothing."""
         found = []
         for one, other in paired(left.strips, right.strips):
-            found.append(_multiplied(one, other))
+            found.append(multiplied(one, other))
         return EngineRows(tuple(found), max(left.batch, right.batch))
 
     def normalise(self, rows: EngineRows, *, centred: bool, mean: bool, eps: Fraction) -> EngineRows:
@@ -338,100 +270,6 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
             start += strip.width
         return EngineRows(tuple(found), rows.batch)
 
-    # attention --------------------------------------------------------------------------------------------------------
-
-    def scores(self, queries: EngineRows, keys: EngineRows) -> EngineScores:
-        """Return the inner products, coordinate by coordinate; one that is 0 everywhere on one side is no work."""
-        constant = np.zeros((queries.length, keys.length), dtype=self.dtype)
-        terms = []
-        for query, key in paired(queries.strips, keys.strips):
-            if not (query.pieces or key.pieces):
-                constant = constant + query.constant.T @ key.constant
-                continue
-            for place in range(query.width):
-                one, other = query.part(place, place + 1), key.part(place, place + 1)
-                if (one.pieces or one.constant.any()) and (other.pieces or other.constant.any()):
-                    terms.append(torch.mul(one.whole().transpose(0, 1), other.whole()))
-        batch = max(queries.batch, keys.batch)
-        return EngineScores(total(terms, constant) if terms else as_tensor(constant), batch)
-
-    def score_table(self, table: EngineWeight, start: int, stop: int) -> EngineScores:
-        """Return a part of the table, the same for all sequences."""
-        return EngineScores(as_tensor(table.dense()[start:stop, :stop]), 1)
-
-    def shifted(self, scores: EngineScores, shift: EngineScores) -> EngineScores:
-        """Return the sum."""
-        return EngineScores(torch.add(scores.value, shift.value), max(scores.batch, shift.batch))
-
-    def attention(
-        self, scores: EngineScores, visible: Visible, temperature: Temperature, *, key_size: int
-    ) -> EngineScores:
-        """Return the weights: torch's softmax of the scaled scores, or a uniform choice among the largest."""
-        if isinstance(temperature, Hardmax):
-            hidden = _hidden_off(scores.value, visible)
-            largest = torch.eq(hidden, hidden.amax(1, keepdim=True)).to(self.torch_dtype)
-            return EngineScores(torch.div(largest, largest.sum(1, keepdim=True)), scores.batch)
-        gap = score_gap(temperature, key_size=key_size, length=visible.shape[1])
-        return EngineScores(torch.softmax(_hidden_off(torch.mul(scores.value, gap), visible), dim=1), scores.batch)
-
-    def shifted_attention(
-        self,
-        scores: EngineScores,
-        shift: EngineScores,
-        visible: Visible,
-        temperature: Temperature,
-        *,
-        key_size: int,
-    ) -> EngineScores:
-        """Return the weights: torch's softmax of the scaled scores and the shift."""
-        gap = score_gap(check_exponents(temperature), key_size=key_size, length=visible.shape[1])
-        moved = torch.add(torch.mul(scores.value, gap), shift.value)
-        return EngineScores(torch.softmax(_hidden_off(moved, visible), dim=1), max(scores.batch, shift.batch))
-
-    def mix(self, attention: EngineScores, values: EngineRows) -> EngineRows:
-        """Return the weighted sums; a weight of 0 is no work."""
-        if attention.constant:
-            held = as_numbers(attention.value)
-            strips = tuple(self._mixed_by_constants(held, strip) for strip in values.strips)
-        else:
-            parts = [part for strip in values.strips for part in _sparse_parts(strip)]
-            strips = tuple(self._mixed(attention.value, part) for part in parts)
-        return EngineRows(strips, max(attention.batch, values.batch))
-
-    def _mixed_by_constants(self, weights: Constants, strip: Strip) -> Strip:
-        constant = strip.constant @ weights.T
-        terms: list[list[Piece]] = []
-        for piece in strip.pieces:
-            read = weights[:, piece.places]
-            if len(piece.places) > 1 and np.count_nonzero(read) > 2 * len(piece.places):  # as in a linear map
-                asked = np.flatnonzero(read.any(axis=1))
-                dense = torch.from_numpy(np.ascontiguousarray(read[asked]))
-                made = torch.tensordot(dense, piece.value, dims=([1], [1])).transpose(0, 1)
-                terms.append([Piece(tuple(asked.tolist()), made)])
-                continue
-            for index in range(len(piece.places)):
-                asked = np.flatnonzero(read[:, index])
-                if len(asked):
-                    made = torch.mul(piece.value[:, index : index + 1], as_tensor(read[asked, index][None]))
-                    terms.append([Piece(tuple(asked.tolist()), made)])
-        return assembled(constant, terms)
-
-    def _mixed(self, weights: Tensor, strip: Strip) -> Strip:
-        whole = strip.whole() if strip.pieces else None
-        terms = []
-        for key in range(strip.length):
-            weight = weights[:, key : key + 1].transpose(0, 1)  # 1 x queries
-            if whole is not None:
-                terms.append(torch.mul(weight, whole[:, key : key + 1]))
-            elif strip.constant[:, key].any():
-                factors = strip.constant[:, key : key + 1]
-                terms.append(times(weight, factors) if len(factors) == 1 else torch.mul(weight, as_tensor(factors)))
-        places = tuple(range(weights.shape[0]))
-        constant = np.zeros((strip.width, len(places)), dtype=self.dtype)
-        if not terms:
-            return Strip(constant)
-        return Strip(constant, (Piece(places, total(terms)),))
-
     # what comes out ---------------------------------------------------------------------------------------------------
 
     def argmax(self, logits: EngineRows) -> Int[np.ndarray, "batch rows"]:
@@ -453,7 +291,7 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
         """Return the enumeration of a construction by one program."""
         from verify.engine.ranks import EngineRanks  # noqa: PLC0415 # it runs in this arithmetic
 
-        made = EngineRanks(construction, self, rest=self._rest)
+        made = EngineRanks(construction, model, rest=self._rest)
         self._made.append(made)
         return made
 
@@ -475,37 +313,3 @@ class EngineArithmetic(Arithmetic[EngineWeight, EngineRows, EngineScores]):
 def _running() -> Iterator[None]:
     with torch.no_grad(), np.errstate(all="ignore"):
         yield
-
-
-def _hidden_off(scores: Tensor, visible: Visible) -> Tensor:
-    """Return scores with those of keys that are not seen at minus infinity."""
-    if visible.all():
-        return scores
-    return scores.masked_fill(torch.from_numpy(~visible)[..., None, None], -torch.inf)
-
-
-def _sparse_parts(strip: Strip) -> Iterator[Strip]:
-    """Yield the coordinates of constants of which at least half are 0 one by one, and other strips as they are."""
-    if strip.pieces or 2 * np.count_nonzero(strip.constant) > strip.constant.size:
-        yield strip
-    else:
-        yield from (strip.part(place, place + 1) for place in range(strip.width))
-
-
-def _multiplied(one: Strip, other: Strip) -> Strip:
-    """Return the product of two strips, where both are live, and where one is constant and not 0 everywhere."""
-    constant = one.constant * other.constant
-    pieces = []
-    whole = one.whole(), other.whole()
-    live = [{place for piece in strip.pieces for place in piece.places} for strip in (one, other)]
-    both = sorted(live[0] & live[1])
-    if both:
-        pieces.append(Piece(tuple(both), torch.mul(*(rows_of(value, both) for value in whole))))
-    for mine, theirs, value, factors in (
-        (live[0], live[1], whole[0], other.constant),
-        (live[1], live[0], whole[1], one.constant),
-    ):
-        places = [place for place in sorted(mine - theirs) if factors[:, place].any()]
-        if places:
-            pieces.append(Piece(tuple(places), times(rows_of(value, places), factors[:, places])))
-    return Strip(constant, tuple(pieces))

@@ -82,7 +82,7 @@ class Drawn:
         outcome = Runner(construction, torch_arithmetic(fmt.name, "cpu")).run(batch.targets, batch.inputs)
         dense = outcome.margins.min(axis=1)
         mine = np.array([margin for _, margin in part])
-        equal = dense.astype(fmt.name) == mine.astype(fmt.name)
+        equal = np.asarray(dense.astype(fmt.name) == mine.astype(fmt.name))
         found = ["equal" if same else "" for same in equal.tolist()]
         if equal.all():
             return found
@@ -94,7 +94,7 @@ class Drawn:
             inside = right
         else:
             low, high = (end.astype(fmt.name) for end in margin_bounds(bounds, outcome, off))
-            inside = (low <= mine[off]) & (mine[off] <= high)
+            inside = np.asarray((low <= mine[off]) & (mine[off] <= high))
         for place, within in zip(off.tolist(), inside.tolist(), strict=True):
             agreed = "unbounded" if bounds is None else "bounded"
             found[place] = agreed if within else self._told(part[place], float(dense[place]))

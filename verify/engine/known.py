@@ -61,7 +61,7 @@ def dependence(construction: Construction) -> Dependence | None:
 
 
 def _united(found: Enclosure) -> np.ndarray[Any, Any]:
-    return np.bitwise_or.reduce(np.asarray(found.entries, dtype=np.int64), axis=0)
+    return np.asarray(np.bitwise_or.reduce(np.asarray(found.entries, dtype=np.int64), axis=0))
 
 
 def _most_numbers(construction: Construction) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +13,20 @@ from torch import Tensor
 from constructions.construction import Construction
 from constructions.layers.linear import Linear
 from constructions.temperature import Softmax, head_temperature
+from constructions.transformer import Transformer
 from constructions.validation import IntArray
-from verify.engine.arithmetic import EngineArithmetic, EngineRows
+from verify.engine.arithmetic import EngineArithmetic
 from verify.engine.blocks import Blocks
 from verify.engine.known import Dependence
 from verify.engine.margins import Readout, Steps, smallest_margin
 from verify.engine.program import Program
+from verify.engine.rows import EngineRows, EngineScores, EngineWeight
 from verify.engine.strips import Piece, Strip
 from verify.engine.traced import BOTH, EXAMPLE, INNER, OUTER, Recording, Untraceable
-from verify.running.model import Model, bind_construction, forward
+from verify.running.model import Model, forward
+
+#: A transformer in the arithmetic of the engine.
+EngineModel = Model[EngineWeight, EngineRows, EngineScores, EngineArithmetic]
 
 #: A kernel of torch's: from its arguments to a tuple of results.
 Kernel = Callable[..., tuple[Tensor, ...]]
@@ -48,7 +52,7 @@ class Lowered:
     def __init__(
         self,
         construction: Construction,
-        arithmetic: EngineArithmetic,
+        model: EngineModel,
         blocks: Blocks,
         known: Dependence | None,
         *,
@@ -58,7 +62,7 @@ class Lowered:
 
         Args:
             construction: whose it is.
-            arithmetic: of the engine.
+            model: its transformer in the engine's arithmetic.
             blocks: how cases are paired.
             known: what prompts and answers depend on.
             strict: see :func:`~verify.engine.margins.smallest_margin`.
@@ -67,11 +71,10 @@ class Lowered:
             Untraceable: the engine cannot write it down; the message says why.
 
         """
-        self._construction, self._arithmetic, self._blocks = construction, arithmetic, blocks
+        self._construction, self._arithmetic, self._blocks = construction, model.arithmetic, blocks
         self._prompt, self._answers = blocks.levels(known)
         # what is the same for all cases is asked for with the prefixes, but for constants of the prompt
         self._answers = np.where(self._answers == 0, OUTER, self._answers)
-        model = bind_construction(construction, arithmetic)
         self._embedding = model.embedding.dense()
         self._fed_rows = np.flatnonzero(self._embedding.any(axis=1))
         self._recording = Recording()
@@ -81,7 +84,7 @@ class Lowered:
         self._groups: list[_Group] = []
         found: Tensor | None = None
         for count, read in passes:
-            rows = forward(model.without_readout(), arithmetic.at(embedded, range(count)), count)
+            rows = forward(model.without_readout(), self._arithmetic.at(embedded, range(count)), count)
             for level in sorted({int(self._answers[step]) for step in read}):
                 steps = tuple(step for step in read if self._answers[step] == level)
                 margin = self._margins(model, rows, level, steps, tuple(read[step] for step in steps), strict=strict)
@@ -89,12 +92,14 @@ class Lowered:
         assert found is not None, "a response has a step"
         self.program = Program(self._recording, self._examples, found)
 
-    def _passes(self, model: Model[Any, Any, Any, Any]) -> list[tuple[int, Mapping[int, int]]]:
+    def _passes(self, model: EngineModel) -> list[tuple[int, Mapping[int, int]]]:
         """Return the passes: how many positions each has, and at which of them which steps are read."""
         layout, reading = self._construction.layout, self._construction.reading
         given = layout.virtual + layout.user
         if reading.sign == 0:
             raise Untraceable(f"answers that are read as {reading.words()}")
+        if type(model.transformer) is not Transformer:
+            raise Untraceable(f"a transformer of class {type(model.transformer).__name__}")
         if type(model.transformer.readout) is not Linear:
             raise Untraceable(f"a readout of class {type(model.transformer.readout).__name__}")
         if not given or not layout.response:
@@ -122,7 +127,7 @@ class Lowered:
         self._examples[name] = self._recording.given(example)
         return self._examples[name]
 
-    def _embedded(self, model: Model[Any, Any, Any, Any]) -> EngineRows:
+    def _embedded(self, model: EngineModel) -> EngineRows:
         """Return virtual tokens, user tokens and the promised response, embedded."""
         layout = self._construction.layout
         steps = layout.response - 1 if layout.read is None else 0
@@ -141,10 +146,10 @@ class Lowered:
                 assert value is not None, "it has these numbers"
                 live[coordinate].append(Piece((virtual,), value[index : index + 1]))
         user = tuple(range(layout.virtual, given))
-        if user and len(self._blocks.users()) == 1:
-            constant[:, list(user)] = self._embedding[:, self._blocks.users()[0]]
+        if user and (only := self._blocks.only_user) is not None:
+            constant[:, list(user)] = self._embedding[:, only]
         elif user and len(self._fed_rows):
-            value = self._input("user", len(self._fed_rows), len(user), INNER)
+            value = self._input("user", len(self._fed_rows), len(user), self._blocks.of_users)
             self._add(live, value, user)
         for level in (OUTER, INNER, BOTH):
             chosen = self._fed(level)
@@ -167,7 +172,7 @@ class Lowered:
 
     def _margins(
         self,
-        model: Model[Any, Any, Any, Any],
+        model: EngineModel,
         rows: EngineRows,
         level: int,
         steps: tuple[int, ...],
@@ -184,7 +189,7 @@ class Lowered:
         tokens = self._input(f"tokens {number}", 1, count, level)
         bias = self._input(f"bias {number}", 1, count, level)
         weight = None if live is None else self._input(f"weight {number}", readout.weight.shape[1], count, level)
-        return smallest_margin(readout, live, Steps(tokens, weight, bias), strict=strict)
+        return smallest_margin(readout, live, Steps(tokens, weight, bias), at_once=self._blocks.tokens, strict=strict)
 
     # what runs -------------------------------------------------------------------------------------------------------
 
@@ -226,13 +231,15 @@ class Lowered:
 
         """
         blocks, construction = self._blocks, self._construction
+        if level not in {depends for _, depends in self.program.inputs.values()}:
+            return {}
         targets, users = blocks.of_level(level, start, stop)
         outer, inner = (stop - start if level & OUTER else 1), (blocks.inner if level & INNER else 1)
         found: dict[str, Tensor] = {}
         needed = self.program.inputs
         if (name := f"prompt {level}") in needed:
             found[name] = self._prompts(self._numbers_of_prompt(level), targets, outer, inner)
-        if level == INNER and "user" in needed:
+        if level == self._blocks.of_users and "user" in needed:
             found["user"] = self._tokens_embedded(users.T.reshape(users.shape[1], outer, inner))
         groups = [(number, group) for number, group in enumerate(self._groups) if group.level == level]
         if not groups:

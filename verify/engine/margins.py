@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from constructions.formats import Format
-from verify.engine.arithmetic import EngineRows, EngineWeight
-from verify.engine.strips import Constants, stacked, times, total
+from verify.engine.rows import EngineRows, EngineWeight
+from verify.engine.strips import Constants, as_tensor, stacked, times, total
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,9 @@ class Readout:
             return found, None
         start, parts = 0, []
         for strip in rows.strips:
-            parts += [strip.part(place, place + 1) for place in np.flatnonzero(read[start : start + strip.width])]
+            parts += [
+                strip.part(place, place + 1) for place in np.flatnonzero(read[start : start + strip.width]).tolist()
+            ]
             start += strip.width
         return found, stacked(parts).whole()
 
@@ -86,27 +87,27 @@ class Steps:
     bias: Tensor
 
 
-def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, strict: bool) -> Tensor:
+def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, at_once: int, strict: bool) -> Tensor:
     """Return the smallest margin of steps, 1 x 1 x outer x inner; NaN where a logit may not be finite.
 
     Args:
         readout: the last linear map.
         live: its input at the positions of the steps; ``None`` where it is the same for all cases.
         steps: what is promised.
+        at_once: how many tokens have their logits made at once.
         strict: look at the logits themselves and not at a bound of them.
 
     """
     own = _own(live, steps)
     best = torch.full_like(own, -torch.inf)
     lowest = own
-    for token in range(len(readout.weight)):
-        logit = _logit(readout.weight[token], readout.bias[token : token + 1], live, own)
-        if strict:
-            lowest = torch.minimum(lowest, logit)
-            best = torch.maximum(best, torch.where(torch.eq(steps.tokens, token), -torch.inf, logit))
-        else:
-            other = torch.logical_and(torch.gt(logit, best), torch.ne(steps.tokens, token))
-            best = torch.where(other, logit, best)
+    for first in range(0, len(readout.weight), at_once):
+        weight, bias = (part[first : first + at_once] for part in (readout.weight, readout.bias))
+        logits = _logits(weight, bias, live, own)
+        tokens = float(first) if len(weight) == 1 else as_tensor(np.arange(first, first + len(weight))[:, None])
+        others = torch.where(torch.eq(steps.tokens, tokens), -torch.inf, logits)
+        best = torch.maximum(best, others if len(weight) == 1 else others.amax(0, keepdim=True))
+        lowest = torch.minimum(lowest, logits.amin(0, keepdim=True)) if strict else lowest
     margin = torch.sub(own, best)
     if strict:
         finite = torch.logical_and(torch.isfinite(lowest), torch.isfinite(torch.maximum(own, best)))
@@ -125,9 +126,22 @@ def _own(live: Tensor | None, steps: Steps) -> Tensor:
     return torch.add(summed, steps.bias)
 
 
-def _logit(weights: Constants, shift: Constants, live: Tensor | None, like: Tensor) -> Tensor:
-    if live is None or not weights.any():
-        zero: Any = torch.zeros_like(like)
-        return total([zero], shift)
-    terms = [times(live[place : place + 1], weights[[[place]]]) for place in np.flatnonzero(weights).tolist()]
-    return total(terms, shift)
+def _logits(weight: Constants, bias: Constants, live: Tensor | None, like: Tensor) -> Tensor:
+    """Return the logits of some tokens: written out, or a matrix product where it has less to read and to write.
+
+    A product writes and reads each logit and each coordinate once more than a sum of terms, which is a product and a
+    sum for each entry that is not 0.
+    """
+    if live is None or not weight.any():
+        return (
+            total([torch.zeros_like(like)], bias)
+            if len(bias) == 1
+            else torch.add(torch.zeros_like(like), as_tensor(bias))
+        )
+    if np.count_nonzero(weight) > 2 * sum(weight.shape):
+        product = torch.tensordot(torch.from_numpy(np.ascontiguousarray(weight)), live, dims=1)
+        return torch.add(product, as_tensor(bias))
+    read = np.flatnonzero(weight.any(axis=0)).tolist()
+    if len(weight) == 1:
+        return total([times(live[place : place + 1], weight[:, [place]]) for place in read], bias)
+    return total([torch.mul(live[place : place + 1], as_tensor(weight[:, [place]])) for place in read], bias)

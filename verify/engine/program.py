@@ -102,7 +102,7 @@ def _part(recording: Recording, places: Sequence[int], gives: Sequence[int]) -> 
 
     def read(value: Any) -> Any:
         if isinstance(value, Ref):
-            return held[value.index]
+            return held[value.place]
         if isinstance(value, Tensor):
             if id(value) not in constants:
                 name = f"constant_{len(constants)}"
@@ -131,4 +131,4 @@ def _called(graph: fx.Graph, function: Callable[..., Any], args: Sequence[Any], 
 
 def _place(value: Tensor) -> int:
     assert isinstance(value, Traced), "an intermediate of a recording"
-    return value.index
+    return value.place

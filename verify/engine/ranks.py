@@ -10,12 +10,11 @@ from jaxtyping import Float
 
 from constructions.construction import Construction
 from verify.arithmetic.base import AtOnce
-from verify.engine.arithmetic import EngineArithmetic
-from verify.engine.blocks import Blocks, cache_bytes
+from verify.engine.blocks import Blocks
 from verify.engine.comparing import Drawn
 from verify.engine.compiling import Compiler
 from verify.engine.known import Dependence, dependence
-from verify.engine.lowered import Kernel, Lowered
+from verify.engine.lowered import EngineModel, Kernel, Lowered
 from verify.engine.traced import Untraceable
 from verify.running.cases import BATCH_BYTES
 from verify.running.ranks import RankTally
@@ -35,7 +34,7 @@ class EngineRanks(AtOnce):
     def __init__(
         self,
         construction: Construction,
-        arithmetic: EngineArithmetic,
+        model: EngineModel,
         *,
         rest: int | None = None,
         compiler: Compiler | None = None,
@@ -44,25 +43,26 @@ class EngineRanks(AtOnce):
 
         Args:
             construction: whose cases they are.
-            arithmetic: of the engine.
+            model: its transformer in the engine's arithmetic.
             rest: how many cases are to come: a kernel is compiled where it makes up for its price in them. By default
                 all that there are.
             compiler: compiles kernels.
 
         """
-        self._construction, self._arithmetic = construction, arithmetic
+        self._construction, self._model = construction, model
+        self._arithmetic = model.arithmetic
         self.compiler = Compiler() if compiler is None else compiler
         self.refused: str | None = None
         self.kernel: Kernel | None = None
         self._rest = rest
         self._tried, self._calls = False, 0
-        self._drawn = Drawn(construction, arithmetic.fmt)
+        self._drawn = Drawn(construction, model.arithmetic.fmt)
         self._held: tuple[int, _Margins] | None = None
 
     @cached_property
     def blocks(self) -> Blocks:
         """Pairs of prefixes and suffixes, as many suffixes as have all positions in the cache."""
-        return Blocks.of(self._construction, max(1, cache_bytes() // self._bytes))
+        return Blocks.of(self._construction, self._arithmetic.dtype.itemsize)
 
     @cached_property
     def _known(self) -> Dependence | None:
@@ -70,11 +70,11 @@ class EngineRanks(AtOnce):
 
     @cached_property
     def _fast(self) -> Lowered:
-        return Lowered(self._construction, self._arithmetic, self.blocks, self._known, strict=False)
+        return Lowered(self._construction, self._model, self.blocks, self._known, strict=False)
 
     @cached_property
     def _strict(self) -> Lowered:
-        return Lowered(self._construction, self._arithmetic, self.blocks, self._known, strict=True)
+        return Lowered(self._construction, self._model, self.blocks, self._known, strict=True)
 
     @property
     def _bytes(self) -> int:
@@ -88,8 +88,10 @@ class EngineRanks(AtOnce):
         with self._arithmetic.running():
             try:
                 self._fast  # noqa: B018 # written down when it is first asked for
-            except Untraceable as error:
-                self.refused = str(error)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 # whatever is wrong with it, the batches that run then tell
+                self.refused = str(error) if isinstance(error, Untraceable) else f"{type(error).__name__}: {error}"
                 return None
             found = self._tallied(start, stop)
         self._calls += 1
@@ -106,6 +108,8 @@ class EngineRanks(AtOnce):
 
     def account(self) -> str:
         """Return in words how the ranks ran; empty where none did."""
+        if self.refused is not None:
+            return f"ran batch by batch, as the engine has no program for {self.refused}"
         if not self._calls:
             return ""
         compiled = "compiled by torch" if self.kernel is not None else "not compiled"
@@ -140,7 +144,7 @@ class EngineRanks(AtOnce):
             first = min(prefix, self.blocks.prefixes - many)
             margins = self._fast.margins(first, first + many, kernel).numpy().copy()
         else:
-            margins = self._fast.margins(prefix, prefix + 1).numpy().copy()
+            margins = self._fast.margins(prefix, min(prefix + self._in_cache, self.blocks.prefixes)).numpy().copy()
         for row in np.flatnonzero(~(margins > 0).all(axis=1)).tolist():
             # a bound of the logits may have been too wide: the logits themselves tell
             margins[row] = self._strict.margins(first + row, first + row + 1).numpy()[0]
@@ -151,13 +155,19 @@ class EngineRanks(AtOnce):
         """Return how many prefixes a compiled kernel takes: as many as fit the memory of a batch."""
         return max(1, min(self.blocks.prefixes, BATCH_BYTES // (self._bytes * self.blocks.inner)))
 
+    @property
+    def _in_cache(self) -> int:
+        """How many prefixes run at once where every intermediate is stored."""
+        return max(1, self.blocks.most // self.blocks.inner)
+
     def _decide(self, prefix: int) -> None:
         """Compile the kernel if the rest of the run, at the speed it has now, takes longer than that."""
         part = self._fast.program.kernel
-        self._fast.margins(prefix, prefix + 1)  # what is made once is made now
+        last = min(prefix + self._in_cache, self.blocks.prefixes)
+        self._fast.margins(prefix, last)  # what is made once is made now
         started = time.perf_counter()
-        self._fast.margins(prefix, prefix + 1)
-        seconds = (time.perf_counter() - started) / self.blocks.inner
+        self._fast.margins(prefix, last)
+        seconds = (time.perf_counter() - started) / ((last - prefix) * self.blocks.inner)
         rest = self.blocks.prefixes * self.blocks.inner if self._rest is None else self._rest
         many = self._prefixes_at_once()
         first = min(prefix, self.blocks.prefixes - many)

@@ -80,7 +80,7 @@ class Strip:
             parts.append(held.index_select(1, torch.tensor(rest)))
         batch = alike(parts)
         order = np.argsort([*places, *rest])
-        joined = torch.cat(batch, dim=1)
+        joined = torch.cat(list(batch), dim=1)
         if (order == np.arange(self.length)).all():
             return joined
         return joined.index_select(1, torch.from_numpy(order))

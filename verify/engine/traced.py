@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
@@ -27,10 +28,11 @@ class Untraceable(Exception):
     """Code that does other things than operations of torch on its rows."""
 
 
-class Ref(NamedTuple):
+@dataclass(frozen=True)
+class Ref:
     """The place of an intermediate in a recording."""
 
-    index: int
+    place: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Node:
 
     def reads(self) -> set[int]:
         """Return the places of the intermediates that it reads."""
-        return {leaf.index for leaf in _leaves((self.args, self.options)) if isinstance(leaf, Ref)}
+        return {leaf.place for leaf in _leaves((self.args, self.options)) if isinstance(leaf, Ref)}
 
 
 @dataclass(eq=False)
@@ -80,8 +82,8 @@ class Recording:
         if not level or not legal:
             refuse(f"{_named(function)}, whose result has no axes of the batch")
         self.nodes.append(Node(function, args, options, level))
-        made: Any = example.as_subclass(Traced)  # type: ignore[arg-type] # a class of tensors
-        made.recording, made.index = self, len(self.nodes) - 1
+        made: Any = example.as_subclass(Traced)
+        made.recording, made.place = self, len(self.nodes) - 1
         return made  # type: ignore[no-any-return] # a tensor
 
 
@@ -106,7 +108,7 @@ class Traced(Tensor):
     """An intermediate of a recording, on the example."""
 
     recording: Recording
-    index: int
+    place: int
 
     @classmethod
     def __torch_function__(
@@ -145,8 +147,13 @@ def whole(value: Any) -> bool:
 
 
 def _leaves(value: Any) -> list[Any]:
-    return tree_leaves(value, is_leaf=whole)  # type: ignore[no-any-return] # torch's own
+    return tree_leaves(value, is_leaf=whole)
 
 
 def _referred(value: Any) -> Any:
-    return Ref(value.index) if type(value) is Traced else value
+    """Return an argument as it is kept: numbers of numpy as Python's, for the source of a module."""
+    if type(value) is Traced:
+        return Ref(value.place)
+    if isinstance(value, slice):
+        return slice(*(_referred(end) for end in (value.start, value.stop, value.step)))
+    return value.item() if isinstance(value, np.generic) else value
