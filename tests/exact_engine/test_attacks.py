@@ -289,3 +289,23 @@ def test_scores_that_are_no_integers_are_refused_as_before() -> None:
 def test_nothing_to_do() -> None:
     construction: Construction = UnconditionalGeneration(2, 2)
     assert Runner(construction, EXACT).prepared.tally_ranks(2, 2) in {None, RankTally()}
+
+
+@pytest.mark.parametrize("right_for", range(1, 7))
+def test_code_that_changes_after_some_calls_is_never_shown_to_hold(right_for: int) -> None:
+    """Whichever call is the first to be answered otherwise, with virtual tokens or promises that are right as well."""
+
+    @dataclass(frozen=True, eq=False, repr=False)
+    class Moving(Given):
+        def encode(self, targets: Any) -> Ratios:
+            calls.append(len(targets))
+            found = super().encode(targets)
+            if len(calls) <= right_for:
+                return found
+            return Ratios(found.numerators * 10**6 + 1, found.denominator * 10**6)
+
+    calls: list[int] = []
+    verdict = exhaust(_changed(_theorem_1(), Moving), EXACT)
+    assert verdict.holds is None
+    assert verdict.reason is not None
+    assert "encode is no function" in verdict.reason

@@ -119,7 +119,9 @@ class ExactPass(AtOnce):
             try:
                 prompts = self.construction.prompts(drawn)
             except Exception:  # noqa: BLE001 # the author's code; a case that is asked for meets it again
-                prompts = self.construction.prompts(ends[0])
+                drawn = ends[0]
+                prompts = self.construction.prompts(drawn)
+            self._seen.looked_at(drawn, prompts)
             self._write(_ranges(prompts))
         return self._program
 
@@ -167,7 +169,7 @@ class ExactPass(AtOnce):
         if program is None:
             return None
         steps = [np.ascontiguousarray(step) for step in promised.T]
-        self._seen.add(start, prompts, promised)
+        self._seen.add(batch, prompts, promised)
         fed = steps if construction.reading.gives_tokens else ()
         block = program.block(_flat(prompts), batch.inputs, fed)
         margins = []
