@@ -45,7 +45,6 @@ CONSTRUCTIONS: list[Construction] = [
     UnconditionalGeneration(3, 3, temperature=_TWO_HEADS),
     UnconditionalGeneration(3, 3, mask="none"),
     UnconditionalGeneration(2, 2, embedding=[[1, Fraction(1, 3)], [Fraction(-2, 7), 0]], temperature=Hardmax()),
-    ConditionalGeneration(4),
     ConditionalGeneration(3, mask="none"),
     LongerResponses(2, 2),
     LongerInputs(2, 2),
@@ -61,7 +60,7 @@ def test_a_construction(construction: Construction) -> None:
 
 
 def test_an_adder() -> None:
-    assert same(TwoDigitAdder(), start=9800, stop=10000)
+    assert same(TwoDigitAdder(), start=9950, stop=9990)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ NORMED = [name for name in RATIONAL if "norm" in name]
 
 
 @pytest.mark.parametrize("name", [name for name in RATIONAL if name not in NORMED])
-@pytest.mark.parametrize("mask", ["causal", "none"])
+@pytest.mark.parametrize("mask", ["causal", pytest.param("none", marks=pytest.mark.heavy)])
 def test_a_tree_of_layers(name: str, mask: str) -> None:
     made = promising(hand_built(name, user=2, response=CONTEXT - 1, mask=mask, temperature=Hardmax()))
     assert same(made)
@@ -95,7 +94,7 @@ def test_a_norm_or_an_irrational_value_is_left_alone(name: str) -> None:
     assert name in {"sigmoid", "tanh"} or not same(made)
 
 
-@pytest.mark.parametrize("name", ["gated", "table", "two residuals", "activations"])
+@pytest.mark.parametrize("name", ["gated", "two residuals"])
 def test_decodings_and_reading_in_one_pass(name: str) -> None:
     read: Any = {"user": 3, "response": 3, "read": True, "temperature": Hardmax()}
     assert same(promising(hand_built(name, **read, reads_as=Argmin())))

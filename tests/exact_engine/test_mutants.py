@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from constructions import Construction, InvalidArgument
 from tests.exact_engine.given import EXACT, one_by_one, size_of
 from tests.mutation.corpus import FAMILIES, SUBJECTS, mutants
-from verify import Runner
+from verify import RationalArithmetic, Runner, exhaust
 
 #: Every how many mutants one is run in the default tier.
 _SHARE = 60
@@ -37,7 +39,14 @@ def _caught(runner: Runner) -> bool:
     found = runner.prepared.tally_ranks(0, stop)
     assert found is not None, f"{construction} is covered"
     assert found == one_by_one(runner, 0, stop)
-    return found.failure is not None
+    if found.failure is None:
+        return False
+    verdict = exhaust(construction, EXACT)
+    with mock.patch.object(RationalArithmetic, "at_once", lambda *_: None):
+        before = exhaust(construction, EXACT)
+    assert verdict.counterexample is not None
+    assert replace(verdict, seconds=0) == replace(before, seconds=0)
+    return True
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
