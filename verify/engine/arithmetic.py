@@ -91,7 +91,10 @@ class EngineArithmetic(EngineAttention):
         self._run = _Run()
 
     def running(self) -> AbstractContextManager[None]:
-        """Return torch without gradients; floats overflow silently."""
+        """Return torch without gradients, on one thread; floats overflow silently.
+
+        Blocks are made to fit the cache of one core. More cores are for more processes.
+        """
         return _running()
 
     # what comes in ----------------------------------------------------------------------------------------------------
@@ -319,5 +322,10 @@ class EngineArithmetic(EngineAttention):
 
 @contextmanager
 def _running() -> Iterator[None]:
-    with torch.no_grad(), np.errstate(all="ignore"):
-        yield
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad(), np.errstate(all="ignore"):
+            yield
+    finally:
+        torch.set_num_threads(threads)

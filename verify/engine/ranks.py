@@ -65,7 +65,7 @@ class EngineRanks:
 
     @cached_property
     def _known(self) -> Dependence | None:
-        return dependence(self._construction)
+        return None if self.blocks.windowed else dependence(self._construction)
 
     @cached_property
     def _fast(self) -> Lowered:
