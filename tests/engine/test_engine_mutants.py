@@ -54,7 +54,7 @@ def test_every_mutant(subject: str, family: str) -> None:
 def _at_once(self: Any, construction: Any, model: Any, alone: Any) -> Any:
     """Run ranks at once in the faulty arithmetic, whose model has its operations."""
     made = EngineRanks(construction, model)
-    self.base._made.append(made)
+    self.base._run.made.append(made)
     return made
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -44,6 +45,14 @@ if TYPE_CHECKING:
     from constructions.construction import Construction
     from verify.arithmetic.base import AtOnce
     from verify.engine.ranks import EngineRanks
+
+
+@dataclass(eq=False)
+class _Run:
+    """What an arithmetic keeps of a run: the cases that it expects, and what ran them at once."""
+
+    rest: int | None = None
+    made: list[EngineRanks] = field(default_factory=list)
 
 
 @final
@@ -79,11 +88,13 @@ class EngineArithmetic(EngineAttention):
         self.dtype = np.dtype(dtype)
         self.spec = ENGINE.spec(dtype)
         self.name = self.spec.name
-        self._made: list[EngineRanks] = []
-        self._rest: int | None = None
+        self._run = _Run()
 
     def running(self) -> AbstractContextManager[None]:
-        """Return torch without gradients; floats overflow silently."""
+        """Return torch without gradients, on one thread; floats overflow silently.
+
+        Blocks are made to fit the cache of one core. More cores are for more processes.
+        """
         return _running()
 
     # what comes in ----------------------------------------------------------------------------------------------------
@@ -291,25 +302,30 @@ class EngineArithmetic(EngineAttention):
         """Return the enumeration of a construction by one program."""
         from verify.engine.ranks import EngineRanks  # noqa: PLC0415 # it runs in this arithmetic
 
-        made = EngineRanks(construction, model, rest=self._rest)
-        self._made.append(made)
+        made = EngineRanks(construction, model, rest=self._run.rest)
+        self._run.made.append(made)
         return made
 
     def expect(self, cases: int) -> None:
         """Forget what ran before, and compile where that pays for so many cases."""
-        self._made, self._rest = [], cases
+        self._run = _Run(cases)
 
     def differs(self) -> str | None:
         """Return a drawn case whose margin is not what the dense arithmetic and its certified bounds allow."""
-        return next((found for made in self._made if (found := made.differs()) is not None), None)
+        return next((found for made in self._run.made if (found := made.differs()) is not None), None)
 
     def assumptions(self) -> str:
         """Return what a verdict says of how its cases ran."""
-        said = [words for made in self._made if (words := made.account())]
+        said = [words for made in self._run.made if (words := made.account())]
         return "; ".join(["the engine adds up in an order of its own", *said])
 
 
 @contextmanager
 def _running() -> Iterator[None]:
-    with torch.no_grad(), np.errstate(all="ignore"):
-        yield
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad(), np.errstate(all="ignore"):
+            yield
+    finally:
+        torch.set_num_threads(threads)

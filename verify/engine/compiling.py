@@ -68,6 +68,10 @@ class Compiler:
         except Exception as error:  # noqa: BLE001 # the compiler may raise anything; the run goes on without it
             self.failed = " ".join(str(error).split())[:200] or type(error).__name__
             return None
+        if not _keeps_subnormals():  # a library that is loaded can set the processor to flush them
+            torch.set_flush_denormal(False)
+            self.failed = "what it made sets the processor to flush subnormal numbers"
+            return None
         self.failed = None
         self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
         return kernel
@@ -91,6 +95,13 @@ class Compiler:
             write_atomically(self.folder / "prices.json", json.dumps(known, indent=1))
         except OSError:
             return  # a cache that cannot be written is no cache
+
+
+def _keeps_subnormals() -> bool:
+    """Return whether half of the smallest normal number is not 0, as IEEE 754 and every certificate have it."""
+    return all(
+        bool(torch.tensor([torch.finfo(kind).tiny]).to(kind).div(2).item()) for kind in (torch.float32, torch.float64)
+    )
 
 
 def _digest(part: Part, sizes: tuple[int, int]) -> str:

@@ -7,7 +7,6 @@ need be asked for once for each of their values, and is then known for every pre
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from constructions.construction import Construction
 from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 from verify.running.batches import spaces
+from verify.running.cases import BATCH_BYTES
 
 #: Entries of a target are told apart by the bits of an int64.
 _MOST_ENTRIES = 62
@@ -42,7 +42,8 @@ def dependence(construction: Construction) -> Dependence | None:
     knows bounds from numbers.
     """
     targets, users = spaces(construction)
-    if targets.digits > _MOST_ENTRIES or users.size * targets.digits > _most_numbers(construction):
+    width = max(1, targets.digits, construction.layout.user, construction.transformer.lowered.embedding_size)
+    if targets.digits > _MOST_ENTRIES or users.size * width > BATCH_BYTES // 8:
         return None
     inputs = users.unrank_range(0, users.size)
     shape = (users.size, *targets.shape)
@@ -62,11 +63,3 @@ def dependence(construction: Construction) -> Dependence | None:
 
 def _united(found: Enclosure) -> np.ndarray[Any, Any]:
     return np.asarray(np.bitwise_or.reduce(np.asarray(found.entries, dtype=np.int64), axis=0))
-
-
-def _most_numbers(construction: Construction) -> int:
-    from verify.running.cases import BATCH_BYTES  # noqa: PLC0415
-
-    return BATCH_BYTES // (
-        8 * max(1, math.prod((construction.layout.virtual, construction.transformer.lowered.embedding_size)))
-    )

@@ -66,7 +66,7 @@ class EngineRanks(AtOnce):
 
     @cached_property
     def _known(self) -> Dependence | None:
-        return dependence(self._construction)
+        return None if self.blocks.windowed else dependence(self._construction)
 
     @cached_property
     def _fast(self) -> Lowered:
