@@ -46,7 +46,7 @@ class ExactPass(AtOnce):
 
     Every case is encoded and answered by the construction's own code. The forward pass is written down once, see
     :class:`~verify.exact_engine.program.Program`, and again where a prompt is outside the range that it was written
-    down for. The first, the last and the closest case of a range are run one by one, too.
+    down for. The first and the last case of the first range, and the closest so far, are run one by one, too.
     """
 
     def __init__(self, construction: Construction, model: Model[Any, Any, Any, Any], alone: Alone) -> None:
@@ -62,6 +62,7 @@ class ExactPass(AtOnce):
         self._program: Program | None = None
         self._covered = True
         self._seen = Seen(construction)
+        self._least: Fraction | float | None = None  # the smallest margin that one case alone has confirmed
 
     def __call__(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1``; ``None`` where some operation is not covered, or they differ.
@@ -192,13 +193,18 @@ class ExactPass(AtOnce):
         return Margins.of(decoding.margins(promised, readout.logits(block)).tolist())
 
     def _confirmed(self, tally: RankTally, start: int) -> bool:
-        """Return whether some cases have the margins that they have when they run one by one."""
-        ends = {start, start + tally.cases - 1} if tally.cases else set()
-        for rank in {*ends, *({tally.closest} if tally.closest is not None else ())}:
-            smallest = self._margin_alone(rank)
-            if not smallest > 0 or (tally.margin is not None and smallest < tally.margin):
-                return False
-            if rank == tally.closest and smallest != tally.margin:
+        """Return whether some cases have the margins that they have when they run one by one.
+
+        Those are the first and the last case of the first range, every case that is the closest so far, and failures.
+        """
+        margin, closest = tally.margin, tally.closest
+        ranks = {start, start + tally.cases - 1} if tally.cases and self._least is None else set()
+        if margin is not None and closest is not None and (self._least is None or margin < self._least):
+            ranks.add(closest)
+            self._least = margin
+        for rank in ranks:
+            found = self._margin_alone(rank)
+            if not found > 0 or (margin is not None and (found < margin or (rank == closest and found != margin))):
                 return False
         return tally.failure is None or not self._margin_alone(tally.failure) > 0
 
