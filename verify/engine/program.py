@@ -78,10 +78,10 @@ class Program:
             for read in nodes[place].reads():
                 readers.setdefault(read, []).append(place)
         for place in levels:
-            if nodes[place].function is torch.eq:
-                # whether a token is this one costs less to ask again, in a register, than to read from memory
-                if all(levels[reader] == BOTH for reader in readers.get(place, ())) and place != self.result:
-                    levels[place] = BOTH
+            # whether a token is this one costs less to ask again, in a register, than to read from memory
+            inside = place != self.result and all(levels[reader] == BOTH for reader in readers.get(place, ()))
+            if inside and nodes[place].function is torch.eq:
+                levels[place] = BOTH
         parts = {level: sorted(place for place in levels if levels[place] == level) for level in (OUTER, INNER, BOTH)}
         outside = {read for place in parts[BOTH] for read in nodes[place].reads()} | {self.result}
         self.stages = {
