@@ -66,7 +66,8 @@ def _faults(count: int | None, stride: int) -> list[str]:
             continue
         if isinstance(faulty, Delegating) and not set(vars(type(faulty))).intersection(NOT_THERE):
             engine = faulty.base
-            type(faulty).at_once = _at_once
+            vars_of: Any = type(faulty)
+            vars_of.at_once = _at_once
             for name in ("dtype", "torch_dtype", "at", "fmt"):
                 setattr(faulty, name, getattr(engine, name))
         try:
