@@ -119,6 +119,9 @@ class PreparedTransformer(Prepared):
         with self.backend.arithmetic.running():
             if arithmetic.batched:
                 return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
+            many = self._many()
+            if trace is None and many is not None and (found := many.produced(prompts, user_inputs)) is not None:
+                return found
             made = [
                 respond(model, construction, arithmetic.prompt(prompts[case]), user_inputs[case], trace=trace)
                 for case in range(len(user_inputs))
@@ -130,17 +133,20 @@ class PreparedTransformer(Prepared):
 
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks of the enumeration, where the arithmetic runs many cases at once."""
-        if self._model is None:
-            return None
         with self.backend.arithmetic.running():
-            if self._at_once is None:
-                self._at_once = self.backend.arithmetic.at_once(self.construction, self._model, self.run)
-            return None if self._at_once is None else self._at_once(start, stop)
+            many = self._many()
+            return None if many is None else many(start, stop)
+
+    def _many(self) -> AtOnce | None:
+        """Return what runs many cases at once, made when it is first asked for."""
+        if self._at_once is None and self._model is not None:
+            self._at_once = self.backend.arithmetic.at_once(self.construction, self._model, self.run)
+        return self._at_once
 
     def changed(self) -> str | None:
         """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
-        if (differs := self.backend.arithmetic.differs()) is not None:
-            return differs
+        if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
+            return otherwise
         if self.construction.transformer is self.transformer:
             return None
         asked = (self.construction.transformer for _ in range(2))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from constructions.construction import Construction
+from verify.arithmetic.base import AtOnce
 from verify.engine.blocks import Blocks, widest
 from verify.engine.comparing import Drawn
 from verify.engine.compiling import Compiler
@@ -21,7 +22,7 @@ from verify.running.ranks import RankTally
 _Margins = Float[np.ndarray, "prefixes cases"]
 
 
-class EngineRanks:
+class EngineRanks(AtOnce):
     """The findings of ranks of a construction's enumeration.
 
     Attributes:
@@ -100,8 +101,8 @@ class EngineRanks:
                 return self._tallied(start, wrong[0], drawn=False) + RankTally(failure=wrong[0])
         return found
 
-    def differs(self) -> str | None:
-        """Return a drawn case that is off, ``None`` where all agree."""
+    def changed(self) -> str | None:
+        """Return a drawn case whose margin is not what the dense arithmetic and certified bounds allow."""
         wrong = self._drawn.wrong()
         return None if wrong is None else wrong[1]
 
