@@ -146,10 +146,6 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
     def expect(self, cases: int) -> None:  # most have nothing to prepare
         """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
 
-    def differs(self) -> str | None:
-        """Return which cases, of those that ran at once, are otherwise in another computation of the same numbers."""
-        return None
-
 
 @contextmanager
 def _silent() -> Iterator[None]:

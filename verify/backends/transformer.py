@@ -148,8 +148,6 @@ class PreparedTransformer(Prepared):
 
     def changed(self) -> str | None:
         """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
-        if (differs := self.backend.arithmetic.differs()) is not None:
-            return differs
         if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
             return otherwise
         if self.construction.transformer is self.transformer:
