@@ -32,7 +32,9 @@ from verify.certificates import all_targets, certify, shared_cells
 from verify.certificates.balls.columns import Column, known_column
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
-from verify.certificates.floats.boxes import Box
+from verify.certificates.floats import boxes
+from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.floats.directed import grid_of
 from verify.certificates.sharing import shared_margins
 from verify.certificates.sheets import UnsharedError
 
@@ -342,9 +344,51 @@ def balls() -> list[str]:
                 for cell in range(0, len(batch.expected), 3):
                     chosen = {
                         name: getattr(batch, name)[cell : cell + 1]
-                        for name in ("low", "high", "user_low", "user_high", "fed_low", "fed_high", "expected")
+                        for name in (
+                            "low",
+                            "high",
+                            "user_low",
+                            "user_high",
+                            "fed_low",
+                            "fed_high",
+                            "expected",
+                            "witness",
+                        )
                     }
                     alone = all_targets._margins(bound, replace(batch, **chosen), 1).lower[0]
                     if not abs(together[cell] - alone) <= 1e-12 * abs(alone):
                         return [f"{made!r}, step {batch.step}, cell {cell}: {together[cell]}, alone {alone}"]
+    return []
+
+
+# matrices of few entries ----------------------------------------------------------------------------------------------
+
+
+def of_few(*killers: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    """Return the killers run on matrices of few entries, however small these are."""
+
+    def run() -> list[str]:
+        before = boxes.FEW_FROM
+        boxes.FEW_FROM = 0
+        try:
+            return [line for killer in killers for line in killer()]
+        finally:
+            boxes.FEW_FROM = before
+
+    return run
+
+
+def places_of_few() -> list[str]:
+    """Return matrices of few entries whose products are not those of all their entries."""
+    rng, arithmetic = np.random.default_rng(8), rounded("float64")
+    for _ in range(60):
+        rows, columns = rng.integers(1, 8, 2)
+        held = np.zeros((rows, columns))
+        for row in held:
+            row[rng.integers(0, columns, 2)] = rng.integers(-5, 6, 2)
+        x = rng.integers(-9, 10, (2, 3, columns)).astype(np.float64)
+        given = RoundedWeight(held.astype(np.longdouble), grid_of(held), exact=True)
+        found = arithmetic.linear(Box.point(x, arithmetic.fmt), given)
+        if not ((found.low == x @ held.T) & (found.high == x @ held.T)).all():
+            return [f"{held.tolist()} times {x.tolist()}"]
     return []
