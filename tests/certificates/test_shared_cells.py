@@ -14,6 +14,7 @@ from verify import NumpyArithmetic, Runner
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells
 from verify.certificates.cells import cells
 from verify.certificates.sharing import shared_margins, tally_shared
+from verify.certificates.sheets import UnsharedError
 from verify.evidence.enumeration import no_progress
 
 
@@ -61,7 +62,7 @@ def test_sharing_starts_where_cells_are_many(monkeypatch: pytest.MonkeyPatch) ->
     assert count == shared_cells.SHARED_FROM
     assert len(list(shared_cells.shared_cells(construction, budget=10_000, numbers=2**12))) == 1
     monkeypatch.setattr(shared_cells, "SHARED_FROM", count + 1)
-    with pytest.raises(shared_cells.UnsharedError, match="few cells"):
+    with pytest.raises(UnsharedError, match="few cells"):
         next(shared_cells.shared_cells(construction, budget=10_000, numbers=2**12))
 
 

@@ -206,7 +206,12 @@ SHARING: tuple[Mutant, ...] = (
         "np.abs(shift), grid",
         "few entries",
     ),
-    _linear("one held term is enough", "held=held.all(axis=3)", "held=held.any(axis=3)", "few entries"),
+    _linear(
+        "one held term is enough",
+        "held=np.asarray(held.all(axis=3))",
+        "held=np.asarray(held.any(axis=3))",
+        "few entries",
+    ),
     _linear(
         "factors lose nothing",
         "reduced = total(np.broadcast_to(lost, size.shape))",

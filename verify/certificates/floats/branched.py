@@ -206,7 +206,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         depth, length = self._tree.depth, int(self._tree.depth.max()) + 1
         if visible.shape != (length, length):
             raise UnsharedError("attention to what is at no position")
-        return visible[depth[:, None], depth] & self._tree.sees
+        return np.asarray(visible[depth[:, None], depth] & self._tree.sees)
 
     def mix(self, attention: Box, values: BranchedRows) -> BranchedRows:
         """Return the weighted sums; of a place, at the last node of its own pass.

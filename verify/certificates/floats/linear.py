@@ -124,7 +124,7 @@ class LinearBounds(Sums):
             exact = exact and bias.exact
         held = np.asarray(fits(np.where(used, products, 0), grids, self.fmt.precision))
         rounding = total(np.where(may_round, products, 0))
-        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=held.all(axis=3)), exact
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(held.all(axis=3))), exact
 
     def _grids(
         self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
