@@ -243,9 +243,7 @@ def by_name() -> Mapping[str, Method]:
                 shared.places_of_few, sums(*sixteen, terms=(1, 2), rounds=8), sums("float32", terms=(1, 2))
             ),
             "few entries, units": shared.of_few(
-                units.unit_sums(
-                    [("hopper", "float32"), ("hopper", "bfloat16")], kinds=["truncated"], rounds=8, sizes=[1, 2]
-                )
+                units.unit_sums([("hopper", "float32"), ("hopper", "bfloat16")], rounds=3, sizes=[1, 2])
             ),
             "quotients": single.quotients,
             "exactness": single.exactness,

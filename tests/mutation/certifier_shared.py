@@ -330,18 +330,20 @@ def balls() -> list[str]:
             (found.low <= part * factor).all() and (part * factor <= found.high).all() for part in (ends, ends + 1)
         ):
             return [f"a product with {factor} is not between its bounds"]
-    least = lambda t: Ratios(np.stack([t[:, 0], np.minimum(t[:, 0], t[:, 1])], axis=-1)[:, None, :], 1)  # noqa: E731 # one line
-    tilted = Linear(
-        [[2 * v, Fraction(-v, 8)] for v in range(V)], [[-v * v] for v in range(V)], activation=None, name="readout"
+    # the first two entries are fixed, as a number depends on both, so that the last number is from 0 to the second
+    ends_differ = lambda t: Ratios(  # noqa: E731 # one expression
+        np.stack([t[:, 0], np.minimum(t[:, 0], t[:, 1]), np.minimum(t[:, 1], t[:, 2])], axis=-1)[:, None, :], 1
     )
-    below = Given(V, 2, [[0] * V] * 2, (read_first(2, 1), tilted), encoding=least)
+    rows = [[2 * v, 0, Fraction(-v, 8)] for v in range(V)]
+    tilted = Linear(rows, [[-v * v] for v in range(V)], activation=None, name="readout")
+    below = Given(V, 3, [[0] * V] * 3, (read_first(3, 1), tilted), encoding=ends_differ)
     for made in (*sharing()[:8], below):
         ball = all_targets.certificate_arithmetic("ball")
         with ball.bounding():
             bound = all_targets.bind_for_certificate(made, ball)
             for batch in cells(made, budget=10_000):
                 together = all_targets._margins(bound, batch, 1).lower
-                for cell in range(0, len(batch.expected), 3):
+                for cell in range(0, len(batch.expected), 2):
                     chosen = {
                         name: getattr(batch, name)[cell : cell + 1]
                         for name in (
