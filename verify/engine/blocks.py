@@ -17,6 +17,7 @@ from constructions.validation import IntArray
 from verify.engine.known import Dependence
 from verify.engine.traced import BOTH, INNER, OUTER
 from verify.running.batches import product, spaces
+from verify.running.cases import BATCH_BYTES
 
 #: Up to so many tokens have the operations of their logits written out one by one, the alphabet of bytes; of a larger
 #: vocabulary as many neighbours are made at once as leave this number of groups. Each costs the compiler its time.
@@ -38,6 +39,13 @@ def cache_bytes() -> int:
     except (OSError, ValueError):
         found = None
     return _SMALLEST_CACHE if found is None else max(_SMALLEST_CACHE, 1024 * int(found[1]))
+
+
+def widest(construction: Construction) -> int:
+    """Return the most numbers that a position has: in an intermediate before the readout, or in its embedding."""
+    lowered = construction.transformer.lowered
+    rows = (matrix.shape[0] for layer in lowered.layers[:-1] for _, matrix in layer.matrices())
+    return max(1, lowered.embedding_size, *rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +72,8 @@ class Blocks:
     def of(cls, construction: Construction, itemsize: int) -> Blocks:
         """Return the longest suffixes that fit the cache with all user inputs, a number at every position; or none.
 
+        Their widest intermediate fits the memory of a batch, too: a dense model stores it.
+
         Args:
             construction: whose cases they are.
             itemsize: bytes of a number.
@@ -71,7 +81,8 @@ class Blocks:
         """
         targets, users = spaces(construction)
         tokens = -(-construction.output_vocab_size // WRITTEN_OUT)
-        most = max(1, cache_bytes() // (itemsize * max(1, construction.layout.context_size) * tokens))
+        case = itemsize * max(1, construction.layout.context_size)
+        most = max(1, min(cache_bytes() // (case * tokens), BATCH_BYTES // (case * widest(construction))))
         digits = 0
         while digits < targets.digits and targets.vocab_size ** (digits + 1) * users.size <= most:
             digits += 1

@@ -99,9 +99,8 @@ class Compiler:
 
 def _keeps_subnormals() -> bool:
     """Return whether half of the smallest normal number is not 0, as IEEE 754 and every certificate have it."""
-    return all(
-        bool(torch.tensor([torch.finfo(kind).tiny]).to(kind).div(2).item()) for kind in (torch.float32, torch.float64)
-    )
+    smallest = [torch.tensor(torch.finfo(kind).tiny, dtype=kind) for kind in (torch.float32, torch.float64)]
+    return all(bool(number / 2 > 0) for number in smallest)
 
 
 def _digest(part: Part, sizes: tuple[int, int]) -> str:

@@ -28,6 +28,26 @@ from verify.running.model import Model, forward
 #: A transformer in the arithmetic of the engine.
 EngineModel = Model[EngineWeight, EngineRows, EngineScores, EngineArithmetic]
 
+#: Operations of every number by itself, and the smallest of a few, which need no intermediate stored.
+_FUSED = {
+    "abs",
+    "add",
+    "amin",
+    "eq",
+    "full_like",
+    "getitem",
+    "le",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "relu",
+    "sub",
+} | {
+    "where",
+    "zeros_like",
+}
+
 #: A kernel of torch's: from its arguments to a tuple of results.
 Kernel = Callable[..., tuple[Tensor, ...]]
 
@@ -192,6 +212,12 @@ class Lowered:
         return smallest_margin(readout, live, Steps(tokens, weight, bias), at_once=self._blocks.tokens, strict=strict)
 
     # what runs -------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether the kernel is made of operations that torch's compiler fuses, on what was computed before it."""
+        inputs = {level for _, level in self.program.inputs.values()}
+        return BOTH not in inputs and self.program.kernel.names <= _FUSED
 
     @cached_property
     def _suffixes(self) -> dict[int, Tensor]:

@@ -24,6 +24,7 @@ class Part(NamedTuple):
         reads: the places of the first.
         gives: the places of the second.
         operations: how many operations it has.
+        names: what they are called.
 
     """
 
@@ -31,6 +32,7 @@ class Part(NamedTuple):
     reads: tuple[int, ...]
     gives: tuple[int, ...]
     operations: int
+    names: frozenset[str]
 
     def arguments(self, values: Values) -> list[Tensor]:
         """Return what the module is called with."""
@@ -70,10 +72,17 @@ class Program:
             place = pending.pop()
             needed.add(place)
             pending |= nodes[place].reads() - needed
-        parts = {
-            level: [place for place in sorted(needed) if nodes[place].level == level and nodes[place].function]
-            for level in (OUTER, INNER, BOTH)
-        }
+        levels = {place: nodes[place].level for place in needed if nodes[place].function is not None}
+        readers: dict[int, list[int]] = {}
+        for place in levels:
+            for read in nodes[place].reads():
+                readers.setdefault(read, []).append(place)
+        for place in levels:
+            # whether a token is this one costs less to ask again, in a register, than to read from memory
+            inside = place != self.result and all(levels[reader] == BOTH for reader in readers.get(place, ()))
+            if inside and nodes[place].function is torch.eq:
+                levels[place] = BOTH
+        parts = {level: sorted(place for place in levels if levels[place] == level) for level in (OUTER, INNER, BOTH)}
         outside = {read for place in parts[BOTH] for read in nodes[place].reads()} | {self.result}
         self.stages = {
             level: _part(recording, parts[level], sorted(outside.intersection(parts[level])))
@@ -117,7 +126,12 @@ def _part(recording: Recording, places: Sequence[int], gives: Sequence[int]) -> 
         args, options = tree_map(read, (node.args, node.options), is_leaf=whole)
         held[place] = _called(graph, node.function, args, options)
     graph.output(tuple(held[place] for place in gives))
-    return Part(fx.GraphModule(root, graph), tuple(reads), tuple(gives), len(places))
+    names = frozenset(
+        node.target if isinstance(node.target, str) else node.target.__name__
+        for node in graph.nodes
+        if node.op in {"call_function", "call_method"}
+    )
+    return Part(fx.GraphModule(root, graph), tuple(reads), tuple(gives), len(places), names)
 
 
 def _called(graph: fx.Graph, function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> fx.Node:

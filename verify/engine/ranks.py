@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from constructions.construction import Construction
 from verify.arithmetic.base import AtOnce
-from verify.engine.blocks import Blocks
+from verify.engine.blocks import Blocks, widest
 from verify.engine.comparing import Drawn
 from verify.engine.compiling import Compiler
 from verify.engine.known import Dependence, dependence
@@ -135,39 +135,42 @@ class EngineRanks(AtOnce):
         """Return the smallest margins of the cases of some prefixes, this one among them."""
         if self._held is not None and self._held[0] <= prefix < self._held[0] + len(self._held[1]):
             return self._held
-        kernel, first = self.kernel, prefix
-        many = self._prefixes_at_once()
-        if kernel is None and not self._tried:
+        margins = self._eager(prefix) if self.kernel is None else None
+        if margins is not None and not self._tried and (margins > 0).all():
             self._decide(prefix)
-            kernel = self.kernel
-        if kernel is not None:  # it is made for so many prefixes: the last ones are run with some before them
+        if self.kernel is not None:  # it is made for so many prefixes: the last ones are run with some before them
+            many = self._prefixes_at_once()
             first = min(prefix, self.blocks.prefixes - many)
-            margins = self._fast.margins(first, first + many, kernel).numpy().copy()
-        else:
-            margins = self._fast.margins(prefix, min(prefix + self._in_cache, self.blocks.prefixes)).numpy().copy()
+            margins = self._fast.margins(first, first + many, self.kernel).numpy()[prefix - first :].copy()
+        assert margins is not None, "one of the two"
         for row in np.flatnonzero(~(margins > 0).all(axis=1)).tolist():
             # a bound of the logits may have been too wide: the logits themselves tell
-            margins[row] = self._strict.margins(first + row, first + row + 1).numpy()[0]
-        self._held = first, margins
+            margins[row] = self._strict.margins(prefix + row, prefix + row + 1).numpy()[0]
+            if not (margins[row] > 0).all():
+                margins = margins[: row + 1]  # nothing after a failure is asked for
+                break
+        self._held = prefix, margins
         return self._held
 
-    def _prefixes_at_once(self) -> int:
-        """Return how many prefixes a compiled kernel takes: as many as fit the memory of a batch."""
-        return max(1, min(self.blocks.prefixes, BATCH_BYTES // (self._bytes * self.blocks.inner)))
+    def _eager(self, prefix: int) -> _Margins:
+        """Return the smallest margins of the cases of as many prefixes as fit the cache, by one operation at a time."""
+        last = min(prefix + max(1, self.blocks.most // self.blocks.inner), self.blocks.prefixes)
+        return self._fast.margins(prefix, last).numpy().copy()
 
-    @property
-    def _in_cache(self) -> int:
-        """How many prefixes run at once where every intermediate is stored."""
-        return max(1, self.blocks.most // self.blocks.inner)
+    def _prefixes_at_once(self) -> int:
+        """Return how many prefixes a compiled kernel takes: as many as fit the memory of a batch.
+
+        A kernel whose operations are all fused stores nothing but what comes in; another one its widest intermediate.
+        """
+        stored = self._bytes if self._fast.is_fused else self._bytes * widest(self._construction)
+        return max(1, min(self.blocks.prefixes, BATCH_BYTES // (stored * self.blocks.inner)))
 
     def _decide(self, prefix: int) -> None:
         """Compile the kernel if the rest of the run, at the speed it has now, takes longer than that."""
         part = self._fast.program.kernel
-        last = min(prefix + self._in_cache, self.blocks.prefixes)
-        self._fast.margins(prefix, last)  # what is made once is made now
-        started = time.perf_counter()
-        self._fast.margins(prefix, last)
-        seconds = (time.perf_counter() - started) / ((last - prefix) * self.blocks.inner)
+        started = time.perf_counter()  # what is made once was made before
+        cases = self._eager(prefix).size
+        seconds = (time.perf_counter() - started) / cases
         rest = self.blocks.prefixes * self.blocks.inner if self._rest is None else self._rest
         many = self._prefixes_at_once()
         first = min(prefix, self.blocks.prefixes - many)
