@@ -1,0 +1,105 @@
+"""Shards on a cluster, over dask.distributed: its workers are processes on any machines that have this package."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, Any, Self
+
+from constructions.validation import InvalidArgument
+from verify.extras import needed
+from verify.shards.executors.base import Answer, Executor, job
+from verify.shards.worker import run_job
+
+if TYPE_CHECKING:
+    from verify.shards.recipe import Recipe
+    from verify.shards.records import Shard
+    from verify.shards.works import Work
+
+#: Seconds that a scheduler may take to answer, and then to have a worker: as dask itself waits by default.
+PATIENCE = 30.0
+
+
+class Cluster(Executor):
+    """The workers of a dask scheduler; one shard at a time in each, whatever threads it has."""
+
+    word = "dask"
+    summary = "on the workers of a dask scheduler, with --scheduler ADDRESS"
+
+    def __init__(self, scheduler: str, *, patience: float = PATIENCE) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            scheduler: its address, such as ``tcp://10.0.0.1:8786``.
+            patience: seconds to wait for the scheduler, and then for a worker.
+
+        """
+        self._address, self._patience = scheduler, patience
+        self._client: Any = None
+        self._futures: dict[Any, Shard] = {}
+        self._made: tuple[Work, Recipe] | None = None
+        self._numbers = itertools.count()
+
+    @classmethod
+    def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
+        """Return one; the cluster says how many workers there are."""
+        if scheduler is None:
+            raise InvalidArgument("scheduler: expected --scheduler ADDRESS with --engine dask")
+        if jobs is not None:
+            raise InvalidArgument("jobs: expected no --jobs with --engine dask, whose cluster has its own workers")
+        return cls(scheduler)
+
+    def start(self, work: Work, recipe: Recipe | None) -> None:
+        """Connect, and wait for a worker."""
+        distributed = needed("distributed", "engine")
+        if recipe is None:
+            raise InvalidArgument("engine: expected a run that other processes can make again")
+        self._made = work, recipe
+        try:
+            self._client = distributed.Client(self._address, timeout=self._patience, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=self._patience)
+        except (OSError, ValueError, TimeoutError) as error:  # an address that is none is a ValueError
+            self.close()
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise InvalidArgument(
+                f"scheduler: expected a scheduler with workers that answers within {self._patience:.0f} s but"
+                f" {self._address}: {why}"
+            ) from error
+        self.workers = len(self._client.nthreads())
+
+    def submit(self, shard: Shard) -> None:
+        """Hand a shard to the scheduler, which runs it again itself where its worker is gone."""
+        assert self._made is not None, "it was started"
+        work, recipe = self._made
+        # a name of its own each time: the scheduler remembers what failed under another
+        name = f"prefixproof-{work.run.digest[:16]}-{id(self)}-{next(self._numbers)}"
+        future = self._client.submit(run_job, job(recipe, work, shard), key=name, pure=False)
+        self._futures[future] = shard
+
+    def wait(self, seconds: float) -> list[Answer]:
+        """Return what has come."""
+        distributed = needed("distributed", "engine")
+        with contextlib.suppress(TimeoutError):
+            distributed.wait(list(self._futures), timeout=seconds, return_when="FIRST_COMPLETED")
+        done = [future for future in self._futures if future.done()]
+        self.workers = max(1, len(self._client.nthreads()))
+        return [self._answer(future) for future in done]
+
+    def _answer(self, future: Any) -> Answer:
+        shard = self._futures.pop(future)
+        try:
+            return Answer(shard, str(future.result()))
+        except Exception as error:  # noqa: BLE001 # run_job raises nothing: its worker was killed, or cannot import it
+            return Answer(shard, None, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        finally:
+            future.release()
+
+    def close(self) -> None:
+        """Take back what is not done, and leave the cluster as it was."""
+        if self._client is None:
+            return
+        client, self._client = self._client, None
+        with contextlib.suppress(Exception):
+            client.cancel(list(self._futures))
+        self._futures.clear()
+        client.close(timeout=self._patience)
