@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from constructions.validation import InvalidArgument, check_integer
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
-from verify.requests import Request
 from verify.shards.executors.base import ATTEMPTS, Answer, Executor, WorkerError
 from verify.shards.executors.in_process import InProcess
 from verify.shards.findings import Findings
@@ -22,7 +21,11 @@ from verify.shards.ledger import Ledger
 from verify.shards.recipe import Recipe
 from verify.shards.records import Shard, State
 from verify.shards.sizes import Sizes
-from verify.shards.works import WORKS, Work
+from verify.shards.works import WORKS
+from verify.shards.works.base import Work
+
+if TYPE_CHECKING:
+    from verify.requests import Request
 
 #: Seconds after which the driver looks around while it waits: for what other drivers have found, as a person would.
 _GLANCE = 1.0
@@ -173,7 +176,7 @@ def run_request(
         progress: the same.
 
     """
-    work = WORKS[word].of(request, settings)
+    work = WORKS[word].work.of(request, settings)
     recipe = Recipe.of_request(word, request, settings) if executor.elsewhere else None
     return gather(work, recipe, executor, ledger=ledger, limit=limit, progress=progress)
 
@@ -189,17 +192,18 @@ def read(text: str, work: Work, shard: Shard) -> tuple[Findings, float]:
     """
     try:
         told: dict[str, Any] = json.loads(text)
-        if "key" in told:
-            _refuse_other(told["key"], work)
-        if "raised" in told:
-            _raise(told["raised"], told["message"], shard)
-        if (told["digest"], told["start"], told["stop"]) != (work.run.digest, shard.start, shard.stop):
-            raise WorkerError(f"a worker answered for units {told['start']}..{told['stop']} of {told['digest'][:8]}")
-        findings, seconds = Findings.from_json(told["findings"]), float(told["seconds"])
-    except InvalidArgument:
-        raise  # it is a ValueError too
+        kind = next((name for name in ("key", "raised") if name in told), None)
+        if kind is None:
+            ran, seconds = (told["digest"], told["start"], told["stop"]), float(told["seconds"])
+            findings = Findings.from_json(told["findings"])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise WorkerError(f"a worker answered what is no answer: {type(error).__name__}: {error}") from error
+    if kind == "key":
+        _refuse_other(told["key"], work)
+    if kind == "raised":
+        _raise(told["raised"], told["message"], shard)
+    if ran != (work.run.digest, shard.start, shard.stop):
+        raise WorkerError(f"a worker answered for other units: {ran[1]} up to {ran[2]}, of run {str(ran[0])[:8]}")
     objection = work.objection(findings, shard.start, shard.stop)
     if objection is None and findings.shard not in {None, (shard.start, shard.stop)}:
         objection = f"it names shard {findings.shard}"
@@ -208,13 +212,13 @@ def read(text: str, work: Work, shard: Shard) -> tuple[Findings, float]:
     return findings, seconds
 
 
-def _refuse_other(key: Mapping[str, Any], work: Work) -> None:
+def _refuse_other(key: Mapping[str, Any], work: Work) -> NoReturn:
     mine = work.run.key
     names = sorted(name for name in {*mine, *key} if mine.get(name) != key.get(name)) or ["how many units there are"]
     raise InvalidArgument(f"worker: expected the same run as the driver's but one differs in {', '.join(names)}")
 
 
-def _raise(kind: str, message: str, shard: Shard) -> None:
+def _raise(kind: str, message: str, shard: Shard) -> NoReturn:
     if kind == "refusal":
         raise InvalidArgument(message)
     if kind == "memory":

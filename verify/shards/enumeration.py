@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from constructions.specification import Specification
 from constructions.validation import InvalidArgument
@@ -58,20 +57,18 @@ def exhaust(
     if jobs is not None and executor is not None:
         raise InvalidArgument("jobs: expected either jobs or an executor but got both")
     chosen = Processes(jobs) if jobs is not None else executor
-    arguments, options = _arguments(construction, arithmetic, claim, command)
-    work = Enumerating(*arguments, **options)
-    recipe = None
-    if chosen is not None and chosen.elsewhere:
-        recipe = Recipe.of_python(work.word, _arguments, construction, arithmetic, claim, command)
+    given = construction, arithmetic, claim, None if command is None else dict(command)
+    recipe = Recipe.of_python(_made, *given) if chosen is not None and chosen.elsewhere else None
+    work = _made(*given)
     return gather(work, recipe, chosen, ledger=ledger, limit=limit, progress=progress)
 
 
-def _arguments(
+def _made(
     construction: Specification | Callable[[], Specification],
     arithmetic: Runs,
     claim: str | None,
     command: Mapping[str, str] | None,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of the run, in the driver and in a worker alike."""
+) -> Enumerating:
+    """Return the run, in the driver and in a worker alike."""
     made = construction if isinstance(construction, Specification) else construction()
-    return (made, arithmetic), {"claim": claim, "command": None if command is None else dict(command)}
+    return Enumerating(made, arithmetic, claim=claim, command=command)

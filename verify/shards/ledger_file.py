@@ -24,6 +24,8 @@ LEASE = 60.0
 BEAT = LEASE / 4
 #: Seconds that a transaction waits for another one: so long that a sign of life that waited is still in time.
 BUSY = LEASE / 2
+#: Bytes of the smallest page of a SQLite file.
+_PAGE = 512
 
 _TABLES = (
     "CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 0), digest TEXT NOT NULL, key TEXT NOT NULL,"
@@ -50,6 +52,9 @@ def connected(path: Path | None) -> sqlite3.Connection:
     """
     if path is not None and path.exists() and not path.is_file():
         raise InvalidArgument(f"ledger: expected a regular file but {path} is none")
+    if path is not None and path.is_file() and 0 < path.stat().st_size < _PAGE:
+        # SQLite would take it for empty, and write over it
+        raise InvalidArgument(f"ledger: expected a ledger but {path} is too short to be one")
     with told(path):
         found = sqlite3.connect(":memory:" if path is None else path, timeout=BUSY, isolation_level=None)
     try:
@@ -152,7 +157,7 @@ def told(path: Path | None) -> Iterator[None]:
     """Tell what SQLite cannot do in one line."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite's own text, of a damaged file
         code = getattr(error, "sqlite_errorcode", None)
         why = f"it has been locked for {BUSY:.0f} s" if code == sqlite3.SQLITE_BUSY else str(error)
         raise InvalidArgument(f"ledger: expected a ledger that can be read and written but {path}: {why}") from error

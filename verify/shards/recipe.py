@@ -7,13 +7,14 @@ import json
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from constructions.specification import Specification
 from constructions.validation import InvalidArgument
-from verify.requests import Request
-from verify.requests.record import request_from_json, request_to_json
-from verify.shards.works import WORKS, Work
+from verify.shards.works import WORKS
+
+if TYPE_CHECKING:
+    from verify.requests import Request
+    from verify.shards.works.base import Work
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,16 @@ class Recipe:
             InvalidArgument: the request holds something that no command could say.
 
         """
+        from verify.requests.record import request_to_json  # noqa: PLC0415 # with all claims
+
         return cls(json.dumps({"work": word, "request": request_to_json(request), "settings": dict(settings or {})}))
 
     @classmethod
-    def of_python(cls, word: str, make: Callable[..., Specification], *given: Any) -> Recipe:
+    def of_python(cls, make: Callable[..., Work], *given: Any) -> Recipe:
         """Return the recipe of what Python can pickle.
 
         Args:
-            word: the kind of run.
-            make: takes what is ``given``, and returns the arguments of the run.
+            make: a function or class of a module, which makes the run of what is ``given``.
             given: anything that can be pickled.
 
         Raises:
@@ -68,14 +70,15 @@ class Recipe:
                 "construction: expected one of a module that workers can import but it is of __main__, the script that"
                 " runs; put it in a file of its own"
             )
-        return cls(json.dumps({"work": word, "pickled": base64.b64encode(held).decode()}))
+        return cls(json.dumps({"pickled": base64.b64encode(held).decode()}))
 
     def work(self) -> Work:
         """Make the run."""
         record = json.loads(self.text)
-        kind = WORKS[record["work"]]
         if "request" in record:
-            return kind.of(request_from_json(record["request"]), record["settings"])
+            from verify.requests.record import request_from_json  # noqa: PLC0415 # with all claims
+
+            return WORKS[record["work"]].work.of(request_from_json(record["request"]), record["settings"])
         make, given = pickle.loads(base64.b64decode(record["pickled"]))  # noqa: S301 # of the driver's own user
-        arguments, options = make(*given)
-        return kind(*arguments, **options)
+        found: Work = make(*given)
+        return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verify.shards.works import Work
+    from verify.shards.works.base import Work
 
 #: Variables that tell libraries how many threads to start, read when they are imported.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -24,9 +25,9 @@ def one_thread() -> None:
     """Let libraries use one thread: as many workers run as the machine is to use."""
     for name in _THREADS:
         os.environ[name] = "1"
-    import torch  # noqa: PLC0415 # after the variables
-
-    torch.set_num_threads(1)
+    torch = sys.modules.get("torch")  # where it is not there yet, the variables tell it
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def run_job(text: str) -> str:
@@ -73,9 +74,9 @@ def answer(work: Work, job: dict[str, Any]) -> str:
 def raised(error: BaseException) -> dict[str, Any]:
     """Return what was raised as JSON values, as the driver raises it again."""
     from constructions.validation import InvalidArgument  # noqa: PLC0415 # after the threads are set
-    from verify.requests.own import author_mistake  # noqa: PLC0415 # the same
 
-    mistake = author_mistake(error)
+    own = sys.modules.get("verify.requests.own")  # where it is not there, no module of the user's came by a command
+    mistake = None if own is None else own.author_mistake(error)
     if isinstance(error, InvalidArgument) or mistake is not None:
         return {"raised": "refusal", "message": mistake if mistake is not None else str(error)}
     if isinstance(error, MemoryError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 if TYPE_CHECKING:
     from verify.shards.recipe import Recipe
     from verify.shards.records import Shard
-    from verify.shards.works import Work
+    from verify.shards.works.base import Work
 
 #: How often a shard is run whose worker ends before it answers. One that ends workers each time, such as one that needs
 #: more memory than there is, must not do so for ever; a machine that is switched off ends a shard once.

@@ -14,7 +14,7 @@ from verify.shards.worker import run_job
 if TYPE_CHECKING:
     from verify.shards.recipe import Recipe
     from verify.shards.records import Shard
-    from verify.shards.works import Work
+    from verify.shards.works.base import Work
 
 #: Seconds that a scheduler may take to answer, and then to have a worker: as dask itself waits by default.
 PATIENCE = 30.0

@@ -12,7 +12,7 @@ from verify.shards.worker import answer, raised
 if TYPE_CHECKING:
     from verify.shards.recipe import Recipe
     from verify.shards.records import Shard
-    from verify.shards.works import Work
+    from verify.shards.works.base import Work
 
 
 class InProcess(Executor):

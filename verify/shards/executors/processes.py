@@ -19,7 +19,7 @@ from verify.shards.worker import run_job
 if TYPE_CHECKING:
     from verify.shards.recipe import Recipe
     from verify.shards.records import Shard
-    from verify.shards.works import Work
+    from verify.shards.works.base import Work
 
 
 @dataclass

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
-from constructions.registry import Registry
-from verify.shards.works.base import Work as Work
-from verify.shards.works.enumerating import Enumerating
-from verify.shards.works.fuzzing import Fuzzing
-from verify.shards.works.sweeping import Sweeping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-#: Kinds of runs by their words, which are those of their commands.
-WORKS: Registry[type[Work]] = Registry("work", (Enumerating, Fuzzing, Sweeping), name=lambda kind: kind.word)
+from constructions.registry import Registry
+
+if TYPE_CHECKING:
+    from verify.shards.works.base import Work
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run.
+
+    Attributes:
+        word: the word of its command.
+        home: its module and, after a colon, its class; imported when it runs, as a worker needs one kind alone.
+
+    """
+
+    word: str
+    home: str
+
+    @property
+    def work(self) -> type[Work]:
+        """The class."""
+        module, _, name = self.home.partition(":")
+        found: type[Work] = getattr(import_module(module), name)
+        return found
+
+
+#: Kinds of runs by their words.
+WORKS: Registry[Kind] = Registry(
+    "work",
+    (
+        Kind("exhaust", "verify.shards.works.enumerating:Enumerating"),
+        Kind("fuzz", "verify.shards.works.fuzzing:Fuzzing"),
+        Kind("sweep", "verify.shards.works.sweeping:Sweeping"),
+    ),
+    name=lambda kind: kind.word,
+)

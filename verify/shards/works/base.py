@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from verify.evidence.verdict import Verdict
-from verify.requests import Request
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
+
+if TYPE_CHECKING:
+    from verify.requests import Request
 
 
 class Work(ABC):

@@ -18,7 +18,7 @@ import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -33,12 +33,14 @@ from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import WITNESSES, Tally, Witnesses
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
-from verify.requests import Request
 from verify.running.batches import Batch, enumerated
 from verify.running.cases import Runner, parameters_of
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
 from verify.shards.works.base import Work
+
+if TYPE_CHECKING:
+    from verify.requests import Request
 
 
 class Enumerating(Work):
