@@ -263,6 +263,12 @@ class Ledger:
             max((saved for *_, saved in rows), default=None),
         )
 
+    def rows(self) -> int:
+        """Return how many rows say what is done, claimed and open."""
+        with self._writing() as sql:
+            tables = "SELECT (SELECT count(*) FROM done) + (SELECT count(*) FROM claims) + (SELECT count(*) FROM open)"
+            return int(sql.execute(tables).fetchone()[0])
+
     def finish(self, verdict: Mapping[str, Any]) -> None:
         """Write the verdict down, and give back what this driver still has claimed."""
         with self._writing() as sql:

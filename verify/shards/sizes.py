@@ -70,5 +70,9 @@ class Sizes:
 
     def units(self, remaining: int) -> int:
         """Return how many units the next shard is to have, of those that nobody has claimed."""
-        wanted = self.unit if self.rate is None else int(min(self.rate * self.seconds, GROWTH * self.last))
-        return max(self.unit, min(wanted, -(-remaining // (TAIL * self.workers))))
+        if self.rate is None:
+            return self.unit
+        wanted = min(self.rate * self.seconds, GROWTH * self.last)
+        # near the end, not shorter than what it takes to hand one to every worker
+        share = max(-(-remaining // (TAIL * self.workers)), self.rate * self.seconds * SHARE)
+        return max(self.unit, int(min(wanted, share)))
