@@ -81,7 +81,7 @@ def test_goes_on_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("q", [[], ["--q", "9"]])
 def test_sweeps_in_shards_as_in_one_piece(q: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*"sweep theorem-1 --vocab 5 --context 3 --arithmetic rational --json".split(), *q]
+    words = [*["sweep", "theorem-1", "--vocab", "5", "--context", "3", "--arithmetic", "rational", "--json"], *q]
     status = run(words)
     assert run([*words, "--ledger", str(tmp_path / "ledger")]) == status == bool(q)
     one, other = map(json.loads, capsys.readouterr().out.replace("}\n{", "}\0{").split("\0"))
@@ -89,7 +89,21 @@ def test_sweeps_in_shards_as_in_one_piece(q: list[str], tmp_path: Path, capsys: 
 
 
 def test_fuzzes_with_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "fuzz theorem-1 --vocab 4 --context 3 --arithmetic rational --examples 40 --json --seed 3".split()
+    words = [
+        "fuzz",
+        "theorem-1",
+        "--vocab",
+        "4",
+        "--context",
+        "3",
+        "--arithmetic",
+        "rational",
+        "--examples",
+        "40",
+        "--json",
+        "--seed",
+        "3",
+    ]
     file = ["--ledger", str(tmp_path / "ledger")]
     assert run([*words, *file]) == 0
     assert run([*words, *file]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import queue
 from typing import TYPE_CHECKING, Any, Self
 
 from constructions.validation import InvalidArgument
@@ -39,6 +40,7 @@ class Cluster(Executor):
         self._futures: dict[Any, Shard] = {}
         self._made: tuple[Work, Recipe] | None = None
         self._numbers = itertools.count()
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     @classmethod
     def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
@@ -75,15 +77,17 @@ class Cluster(Executor):
         name = f"prefixproof-{work.run.digest[:16]}-{id(self)}-{next(self._numbers)}"
         future = self._client.submit(run_job, job(recipe, work, shard), key=name, pure=False)
         self._futures[future] = shard
+        future.add_done_callback(self._done.put)
 
     def wait(self, seconds: float) -> list[Answer]:
         """Return what has come."""
-        distributed = needed("distributed", "engine")
-        with contextlib.suppress(TimeoutError):
-            distributed.wait(list(self._futures), timeout=seconds, return_when="FIRST_COMPLETED")
-        done = [future for future in self._futures if future.done()]
+        found = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._done.get(timeout=seconds))
+            while True:
+                found.append(self._done.get_nowait())
         self.workers = max(1, len(self._client.nthreads()))
-        return [self._answer(future) for future in done]
+        return [self._answer(future) for future in found]
 
     def _answer(self, future: Any) -> Answer:
         shard = self._futures.pop(future)

@@ -60,6 +60,7 @@ class Enumerating(Work):
         self.unit, self.exact = cases_at_once(construction, backend), backend.exact
         title = f"{construction!r} in {backend.name}"
         self.run = Run(run_key(self.runner), self.word, title, targets.size * users.size)
+        backend.expect(self.run.total)
 
     @classmethod
     def of(cls, request: Request, settings: Mapping[str, Any]) -> Self:

@@ -17,7 +17,6 @@ from typing import Any, Self
 from constructions.validation import InvalidArgument, check_integer
 from verify.backends import as_backend
 from verify.evidence.checkpoint import run_key
-from verify.evidence.fuzzing import Drawn
 from verify.evidence.verdict import Verdict
 from verify.requests import Request
 from verify.running.cases import Runner
@@ -63,7 +62,7 @@ class Fuzzing(Work):
     def _fuzzed(self, unit: int) -> tuple[Verdict, frozenset[str]]:
         """Draw with one seed; return the verdict, and digests of the distinct cases that are right."""
         share, more = divmod(self.examples, self.run.total)
-        drawn: Drawn = set()
+        drawn: set[tuple[str, bytes, bytes]] = set()
         gathering = Gathering(share + (unit < more), self.seed + unit, drawn=drawn)
         verdict = fuzzer_of(self.request.claim).gather(self.request, gathering)
         return verdict, frozenset(_digest(case) for case in drawn)
