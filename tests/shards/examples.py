@@ -84,8 +84,8 @@ class Failing(Counting):
         self.at, self.how, self.mark = at, how, mark
 
     def shard(self, start: int, stop: int) -> Findings:
-        if not start <= self.at < stop:
-            return super().shard(start, stop)
+        if not start <= self.at < stop or any(start <= unit < self.at for unit in self.wrong):
+            return super().shard(start, stop)  # it stops before it comes there
         if self.how == "refuses":
             raise InvalidArgument("kernel: expected numbers but got 'nothing' (type str)")
         if self.how == "raises":
