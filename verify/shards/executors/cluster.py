@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import queue
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from constructions.validation import InvalidArgument
@@ -58,7 +60,11 @@ class Cluster(Executor):
             raise InvalidArgument("engine: expected a run that other processes can make again")
         self._made = work, recipe
         try:
-            self._client = distributed.Client(self._address, timeout=self._patience, set_as_default=False)
+            distributed.comm.parse_host_port(distributed.comm.parse_address(self._address)[1])
+            self._client = _within(
+                2 * self._patience,  # twice, as it waits that long itself where it can
+                lambda: distributed.Client(self._address, timeout=self._patience, set_as_default=False),
+            )
             self._client.wait_for_workers(1, timeout=self._patience)
         except (OSError, ValueError, TimeoutError) as error:  # an address that is none is a ValueError
             self.close()
@@ -107,3 +113,28 @@ class Cluster(Executor):
             client.cancel(list(self._futures))
         self._futures.clear()
         client.close(timeout=self._patience)
+
+
+def _within(seconds: float, make: Callable[[], Any]) -> Any:
+    """Return what is made within some seconds: dask waits for ever for a program that takes a connection and is silent.
+
+    Raises:
+        TimeoutError: it took longer; it goes on until the process ends.
+
+    """
+    made: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            made.put((make(), None))
+        except Exception as error:  # noqa: BLE001 # it is raised below
+            made.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = made.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError("it takes connections and does not answer") from None
+    if error is not None:
+        raise error
+    return found
