@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from verify.report.progress import duration
 from verify.shards.simulation import Costs, Plan, simulate
 
 #: Sequences of the plan.
@@ -47,7 +46,7 @@ def table() -> str:
         cells = (
             size,
             f"{rate:,}",
-            f"{duration(seconds)} ({100 * SEQUENCES / (seconds * WORKERS * rate):.0f} % of the best)",
+            f"{seconds / 3600:.1f} hours ({100 * SEQUENCES / (seconds * WORKERS * rate):.0f} % of the best)",
             f"{seconds * WORKERS / 3600:,.0f}",
             f"{at_full_length(one, other, 'shards'):,.0f}",
             f"{at_full_length(one, other, 'lost'):,.0f}",
