@@ -15,9 +15,11 @@ import pytest
 from constructions.validation import InvalidArgument
 from tests.shards.examples import Counting, Slow
 from verify.cli.app import run
+from verify.requests import record  # noqa: F401 # the tests' import hook fails beside dask's threads, on Python 3.11
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Cluster
 from verify.shards.recipe import Recipe
+from verify.shards.works import enumerating  # noqa: F401 # the same
 
 # what dask's own threads leave to the end of a process is not ours
 pytestmark = [
