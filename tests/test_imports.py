@@ -44,6 +44,7 @@ ORDER = (
     "verify.conformance",
     "verify.engine",  # held against the dense arithmetic and certified bounds as it runs
     "verify.suite",
+    "verify.shards",  # runs of the above, in parts
     "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",
     "verify.cli",

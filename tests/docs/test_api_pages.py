@@ -30,6 +30,7 @@ PACKAGES = {
     "verify.matrix_units": "verify",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
+    "verify.shards": "shards",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
 #: Packages whose examples need the libraries of an extra.
