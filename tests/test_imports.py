@@ -41,6 +41,7 @@ ORDER = (
     "verify.lens",  # and of TransformerLens, over these
     "verify.conformance",
     "verify.suite",
+    "verify.experiments",  # the paper's experiments on trained models
     "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",
     "verify.cli",
