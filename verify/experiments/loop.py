@@ -22,6 +22,7 @@ from verify.experiments.models import answer_logits, loss_of, measured, mixed, r
 from verify.experiments.phases import Phase, Preset
 from verify.experiments.saved import Files, key_sha256, trained_weights
 from verify.files.json_lines import JsonLines
+from verify.huggingface.models import quiet
 
 #: AdamW's betas and the largest norm of a gradient, as the paper's notebooks have them.
 _BETAS, _LARGEST = (0.9, 0.95), 1.0
@@ -103,7 +104,7 @@ def run_phases(run: Run) -> list[dict[str, Any]]:
 
     """
     kept, before = _gone_on_with(run), 0
-    with torch.random.fork_rng(devices=[run.device] if run.device.startswith("cuda") else []):
+    with quiet(), torch.random.fork_rng(devices=[run.device] if run.device.startswith("cuda") else []):
         for phase in run.preset.phases:
             if not run.files(phase.name).finished.exists():
                 _train(run, phase, kept, before)

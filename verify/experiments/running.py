@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from verify.extras import needed
 from verify.files.atomic import check_folder, write_atomically
 from verify.files.folders import file_sha256
 from verify.files.strict import canonical
+from verify.huggingface.models import quiet
 
 #: The layout of the result file.
 FORMAT = 1
@@ -88,69 +90,78 @@ def run_experiment(
     check_folder(out, "out")
     chosen = experiment.preset(preset) if isinstance(preset, str) else preset
     word, place = preset if isinstance(preset, str) else "own", str(check_device(device))
-    total = seeds * sum(phase.steps for phase in chosen.phases)
-    runs, lines = [], []
+    runs = []
     for seed in range(seeds):
-        before = seed * total // seeds
-        key = {
-            "experiment": experiment.name,
-            **chosen.to_json(),
-            "seed": seed,
-            "device": place,
-            "threads": torch.get_num_threads(),
-            "sources": training_sha256(),
-            "versions": versions(),
-        }
-        runs.append(
-            Run(
-                out / f"seed-{seed}",
-                key,
-                chosen,
-                seed,
-                device=place,
-                save_every=save_every,
-                say=say,
-                stepped=lambda done, before=before: progress(before + done, total),  # type: ignore[misc] # bound now
-            )
-        )
-        lines.append(run_phases(runs[-1]))
-    outcome = Outcome(_shares(runs, lines), [experiment.after(run) for run in runs])
-    result = {
-        "format": FORMAT,
-        "experiment": experiment.name,
-        "summary": experiment.summary,
-        "source": experiment.source,
-        "preset": word,
-        "smaller": chosen.smaller,
-        "seeds": list(range(seeds)),
-        "device": place,
-        "threads": torch.get_num_threads(),
-        **chosen.to_json(),
-        "parameters": {phase.name: _parameters(runs[0], phase) for phase in chosen.phases},
-        "shares": outcome.shares,
-        "course": _course(runs, lines),
-        "paper": {phase: dict(tasks) for phase, tasks in experiment.paper.items()},
-        "checks": [] if word == "tiny" else [check.to_json() for check in experiment.judge(outcome)],
-        "after": outcome.extras,
-        "weights": {
-            phase.name: [file_sha256(run.files(phase.name).finished) for run in runs] for phase in chosen.phases
-        },
-        "sources": training_sha256(),
-        "versions": versions(),
-    }
-    drawn = [path.name for path in _pictures(experiment, runs[0], out, result)] if pictures else []
+        key = {"experiment": experiment.name, **chosen.to_json(), "seed": seed, **_surroundings(place)}
+        runs.append(Run(out / f"seed-{seed}", key, chosen, seed, device=place, save_every=save_every, say=say))
+    with quiet():
+        lines = _trained(runs, progress)
+        result = _result(experiment, word, runs, lines)
+        drawn = [path.name for path in _pictures(experiment, runs[0], out, result)] if pictures else []
     made = {"made": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(time.perf_counter() - started, 1)}
     result |= {"pictures": drawn, **made}
     write_atomically(out / RESULT, canonical(result))
     return result
 
 
+def _surroundings(device: str) -> dict[str, Any]:
+    """Return what a training depends on beside its settings."""
+    return {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "sources": training_sha256(),
+        "versions": versions(),
+    }
+
+
+def _trained(runs: Sequence[Run], progress: Progress) -> list[list[dict[str, Any]]]:
+    """Train every seed; return the measurements of each."""
+    each = sum(phase.steps for phase in runs[0].preset.phases)
+    total, lines = each * len(runs), []
+    for place, run in enumerate(runs):
+        stepped = partial(_report, progress, each * place, total)
+        lines.append(run_phases(replace(run, stepped=stepped)))
+    return lines
+
+
+def _report(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _result(
+    experiment: Experiment, preset: str, runs: Sequence[Run], lines: Sequence[Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """Return the document, without pictures and the clock."""
+    chosen = runs[0].preset
+    outcome = Outcome(_shares(runs, lines), [experiment.after(run) for run in runs])
+    return {
+        "format": FORMAT,
+        "experiment": experiment.name,
+        "summary": experiment.summary,
+        "source": experiment.source,
+        "preset": preset,
+        "smaller": chosen.smaller,
+        "seeds": [run.seed for run in runs],
+        **chosen.to_json(),
+        **_surroundings(runs[0].device),
+        "parameters": {phase.name: _parameters(runs[0], phase) for phase in chosen.phases},
+        "shares": outcome.shares,
+        "course": _course(runs, lines),
+        "paper": {phase: dict(tasks) for phase, tasks in experiment.paper.items()},
+        "checks": [] if preset == "tiny" else [check.to_json() for check in experiment.judge(outcome)],
+        "after": outcome.extras,
+        "weights": {
+            phase.name: [file_sha256(run.files(phase.name).finished) for run in runs] for phase in chosen.phases
+        },
+    }
+
+
 def holds(result: Mapping[str, Any]) -> bool:
-    """Say whether everything came out that must."""
-    return all(check["holds"] for check in result["checks"])
+    """Say whether everything came out that must; where nothing is judged, nothing is shown."""
+    return bool(result["checks"]) and all(check["holds"] for check in result["checks"])
 
 
-def _shares(runs: list[Run], lines: list[list[dict[str, Any]]]) -> dict[str, dict[str, list[float]]]:
+def _shares(runs: Sequence[Run], lines: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, list[float]]]:
     """Return the shares of right answers at the end of each phase, by phase and task, one for each seed."""
     found: dict[str, dict[str, list[float]]] = {}
     for phase in runs[0].preset.phases:
@@ -167,7 +178,7 @@ def _percent(counted: Mapping[str, Any]) -> float:
     return float(100 * counted["right"] / counted["of"])
 
 
-def _course(runs: list[Run], lines: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def _course(runs: Sequence[Run], lines: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Return how the shares went, phase by phase: the steps, and for each task a list for each seed."""
     found = {}
     for phase in runs[0].preset.phases:

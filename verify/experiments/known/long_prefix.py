@@ -44,7 +44,7 @@ class LongPrefix(Experiment):
     presets: ClassVar[Presets] = {
         "cpu": Preset(
             Sizes(layers=2, heads=4, width=64, length=6, prefix=32),
-            _phases((1, 2, 4, 8, 16, 32), pretrained=(2500, 1e-3), prefix=(600, 1e-2)),
+            _phases((1, 2, 4, 8, 16, 32), pretrained=(2000, 1e-3), prefix=(300, 1e-2)),
             "GPT-2 of 2 layers and width 64, pretrained here on four tasks of digits, in place of 12 layers and width"
             " 768 with the public weights; the composed task in place of a data set of emotions.",
         ),

@@ -18,15 +18,18 @@ _BOTH = ("ascending", "descending")
 _PAPERS = Sizes(layers=1, heads=1, width=96)
 
 
-def _phases(pretrained: int, tuned: int, prefix: int) -> tuple[Phase, ...]:
+def _phases(pretrained: int, tuned: int, prefix: tuple[int, float]) -> tuple[Phase, ...]:
     return (
         Phase("pretrained", None, AllWeights(dropout=True), ("ascending",), pretrained, 5e-4, _BOTH),
         Phase("fine-tuned", "pretrained", AllWeights(), ("descending",), tuned, 5e-4, _BOTH),
-        Phase("prefix", "pretrained", Prefix(1), ("descending",), prefix, 5e-4, _BOTH),
+        Phase("prefix", "pretrained", Prefix(1), ("descending",), *prefix, _BOTH),
     )
 
 
-_SMALLER = "The paper's model and data; 1,500, 600 and 600 steps in place of 20,000, 10,000 and 40,000."
+_SMALLER = (
+    "The paper's model and data; 1,500, 600 and 600 steps in place of 20,000, 10,000 and 40,000, and the prefix at a"
+    " rate of 1e-2 in place of 5e-4, so that it moves as far in fewer steps."
+)
 
 
 class Sorting(Experiment):
@@ -41,10 +44,10 @@ class Sorting(Experiment):
         "prefix": {"ascending": 0.1, "descending": 0.0},
     }
     presets: ClassVar[Presets] = {
-        "cpu": Preset(_PAPERS, _phases(1500, 600, 600), _SMALLER),
-        "paper": Preset(_PAPERS, _phases(20_000, 10_000, 40_000), "The paper's."),
+        "cpu": Preset(_PAPERS, _phases(1500, 600, (600, 1e-2)), _SMALLER),
+        "paper": Preset(_PAPERS, _phases(20_000, 10_000, (40_000, 5e-4)), "The paper's."),
         "tiny": Preset(
-            replace(_PAPERS, width=16, length=3), _phases(6, 4, 4), "All.", batch=8, questions=32, on_the_way=16
+            replace(_PAPERS, width=16, length=3), _phases(6, 4, (4, 1e-2)), "All.", batch=8, questions=32, on_the_way=16
         ),
     }
 
