@@ -54,7 +54,8 @@ class AllWeights(Adaptation):
     def groups(self, model: Any) -> list[dict[str, Any]]:
         """Return matrix products with weight decay, and embeddings, norms and biases without."""
         tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
-        products, others = [], []
+        products: list[torch.nn.Parameter] = []
+        others: list[torch.nn.Parameter] = []
         for weight in model.parameters():
             (products if weight.ndim > 1 and id(weight) not in tables else others).append(weight)
         return [{"params": products, "weight_decay": _DECAY}, {"params": others, "weight_decay": 0.0}]

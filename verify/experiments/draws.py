@@ -33,7 +33,7 @@ def held_out(sequences: IntArray) -> Bool[np.ndarray, " sequences"]:
     """
     rows = sequences.astype(np.uint8)
     digests = (hashlib.blake2b(row.tobytes(), digest_size=1, key=_SPLIT).digest()[0] for row in rows)
-    return np.fromiter(digests, dtype=np.uint8, count=len(rows)) % _PARTS == 0
+    return np.asarray(np.fromiter(digests, dtype=np.uint8, count=len(rows)) % _PARTS == 0)
 
 
 def draw(count: int, length: int, *words: object, test: bool) -> IntArray:

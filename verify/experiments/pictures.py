@@ -14,6 +14,14 @@ from verify.prefixes.layer import Numbers
 #: Colours that people with any colour vision tell apart (Okabe and Ito).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _INCHES = 3.4
+_ARROW: Mapping[str, Any] = {
+    "angles": "xy",
+    "scale_units": "xy",
+    "scale": 1,
+    "width": 0.008,
+    "edgecolor": "black",
+    "linewidth": 0.8,
+}
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:
@@ -41,7 +49,7 @@ def draw_attention_panels(path: Path, panels: Sequence[tuple[str, Numbers, int]]
         length: of the question; a line separates it from the answer.
 
     """
-    figure, axes = _figure(1, len(panels), _INCHES * len(panels), _INCHES + 0.9)
+    figure, axes = _figure(1, len(panels), _INCHES * len(panels), _INCHES + 0.4)
     for axis, (title, weights, virtual) in zip(axes[0], panels, strict=True):
         image = axis.imshow(weights, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
         axis.axhline(length - 1.5, color="white", linewidth=0.8, linestyle=":")
@@ -49,9 +57,11 @@ def draw_attention_panels(path: Path, panels: Sequence[tuple[str, Numbers, int]]
         if virtual:
             axis.axvline(virtual - 0.5, color="white", linewidth=1.6)
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel(f"key ({virtual} of the prefix, then question and answer)" if virtual else "key", fontsize=9)
-    axes[0][0].set_ylabel("query: below the dotted line it predicts the answer", fontsize=9)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="attention")
+        axis.set_xlabel(f"key ({virtual} of the prefix first)" if virtual else "key", fontsize=9)
+        axis.set_xticks(range(0, weights.shape[1], 5))
+        axis.set_yticks(range(0, len(weights), 5))
+    axes[0][0].set_ylabel("query (the answer from the dotted line)", fontsize=9)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="attention", pad=0.01)
     return _saved(figure, path)
 
 
@@ -127,7 +137,7 @@ def draw_arrows(path: Path, bare: Numbers, moved: Mapping[str, Numbers], *, axes
     for (name, points), colour in zip(moved.items(), COLOURS, strict=False):
         axis.scatter(points[:, 0], points[:, 1], s=9, color=colour, label=f"prefix for {name}", zorder=2)
         start, end = bare.mean(axis=0), points.mean(axis=0)
-        axis.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 2}, zorder=4)
+        axis.quiver(*start, *(end - start), facecolor=colour, zorder=4, **_ARROW)
     axis.set_xlabel(f"first {axes_are}", fontsize=9)
     axis.set_ylabel(f"second {axes_are}", fontsize=9)
     axis.set_title(title, fontsize=10)

@@ -202,7 +202,7 @@ def _exact_layer(weights: Numbers) -> AttentionLayer:
         scores = [[round(math.log2(weight)) if weight > 0 else tiny for weight in row] for row in pattern]
         one_hot = np.eye(len(pattern), dtype=np.int64)
         heads.append(plain_head(np.array(scores, dtype=np.int64).T, one_hot, one_hot))
-    return AttentionLayer(tuple(heads), RationalSoftmax(2), "causal")
+    return AttentionLayer(tuple(heads), RationalSoftmax(Fraction(2)), "causal")
 
 
 def attention_outputs(run: Run, phase: str, count: int) -> Numbers:

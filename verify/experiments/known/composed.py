@@ -44,8 +44,8 @@ class Composed(Experiment):
             Sizes(layers=4, heads=4, width=64, length=7, prefix=10),
             _phases(10, pretrained=(4000, 1e-3), prefix=(300, 5e-3), new=(1000, 5e-3)),
             "Questions of 7 digits in place of 10, width 64 in place of 256; 4,000 steps of pretraining in place of"
-            " 40,000, at twice the rate; 300 steps for a prefix of a pretrained task in place of 20,000 and 1,000 for one"
-            " of a new task in place of 500,000, at a rate of 5e-3 in place of 5e-5.",
+            " 40,000, at twice the rate; 300 steps for a prefix of a pretrained task in place of 20,000 and 1,000 for"
+            " one of a new task in place of 500,000, at a rate of 5e-3 in place of 5e-5.",
         ),
         "paper": Preset(
             Sizes(layers=4, heads=4, width=256, prefix=10),
