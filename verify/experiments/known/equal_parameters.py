@@ -24,8 +24,8 @@ def _phases(
 ) -> tuple[Phase, ...]:
     return (
         Phase("pretrained", None, AllWeights(dropout=True), TASKS, *pretrained),
-        Phase("prefix", "pretrained", Prefix(_VIRTUAL), (_NEW,), *prefix),
         Phase("rank-one", "pretrained", LowRank(1), (_NEW,), *low_rank),
+        Phase("prefix", "pretrained", Prefix(_VIRTUAL), (_NEW,), *prefix),
     )
 
 
@@ -38,11 +38,12 @@ class EqualParameters(Experiment):
     paper: ClassVar[Papers] = {"prefix": {_NEW: 0.31}, "rank-one": {_NEW: 92.38}}
     presets: ClassVar[Presets] = {
         "cpu": Preset(
-            Sizes(layers=4, heads=4, width=128, length=9, prefix=_VIRTUAL),
-            _phases(pretrained=(3000, 1e-3), prefix=(1000, 5e-3), low_rank=(5000, 5e-3)),
-            "Questions of 9 digits in place of 10, width 128 in place of 256, so 6,144 parameters in place of 12,288;"
-            " 3,000 steps of pretraining in place of 40,000, at twice the rate; 1,000 steps for the prefix in place of"
-            " 100,000, at a hundred times the rate, so that it moves as far; 5,000 for rank one in place of 10,000.",
+            Sizes(layers=4, heads=4, width=64, length=7, prefix=10),
+            _phases(pretrained=(4000, 1e-3), low_rank=(4000, 1e-2), prefix=(1000, 5e-3)),
+            "Questions of 7 digits in place of 10, width 64 in place of 256, so 3,072 parameters in place of 12,288;"
+            " 4,000 steps of pretraining in place of 40,000, at twice the rate; 4,000 for rank one in place of 10,000,"
+            " at twice the rate; 1,000 for the prefix in place of 100,000, at a hundred times the rate, so it moves"
+            " as far.",
         ),
         "paper": Preset(
             Sizes(layers=4, heads=4, width=256, prefix=_VIRTUAL),
