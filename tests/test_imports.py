@@ -28,6 +28,7 @@ ORDER = (
     "verify.backends",
     "verify.running.cases",  # a specification against any backend
     "verify.running.batches",
+    "verify.exact_engine",  # rational arithmetic for many cases at once
     "verify.evidence",
     "verify.certificates",
     "verify.prefixes",
@@ -53,6 +54,9 @@ ORDER = (
 EXCEPTIONS = {
     ("verify.arithmetic.tensors", "verify.running.torch_module"): (
         "the dense torch arithmetic runs a construction as the module that a user would export; imported when it runs"
+    ),
+    ("verify.arithmetic.rational", "verify.exact_engine"): (
+        "rational arithmetic runs many cases at once by its engine, which is held against it; imported when it runs"
     ),
 }
 
