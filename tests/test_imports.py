@@ -45,6 +45,7 @@ ORDER = (
     "verify.engine",  # held against the dense arithmetic and certified bounds as it runs
     "verify.suite",
     "verify.shards",  # runs of the above, in parts
+    "verify.experiments",  # the paper's experiments on trained models
     "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",
     "verify.cli",

@@ -22,6 +22,7 @@ PACKAGES = {
     "verify": "verify",
     "verify.certificates": "certificates",
     "verify.conformance": "conformance",
+    "verify.experiments": "experiments",
     "verify.export": "verify",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
@@ -34,7 +35,7 @@ PACKAGES = {
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
 #: Packages whose examples need the libraries of an extra.
-OF_EXTRAS = {"verify/huggingface": "huggingface", "verify/lens": "lens"}
+OF_EXTRAS = {"verify/experiments": "huggingface", "verify/huggingface": "huggingface", "verify/lens": "lens"}
 
 
 def _extra(path: Path) -> str | None:
