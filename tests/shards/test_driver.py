@@ -59,7 +59,9 @@ CONSTRUCTIONS: list[tuple[Construction, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("construction", "arithmetic"), CONSTRUCTIONS, ids=lambda part: getattr(part, "name", repr(part)))
+@pytest.mark.parametrize(
+    ("construction", "arithmetic"), CONSTRUCTIONS, ids=lambda part: getattr(part, "name", repr(part))
+)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_gives_the_verdict_of_one_process(construction: Construction, arithmetic: Any, seed: int) -> None:
     alone = exhaust(construction, arithmetic)

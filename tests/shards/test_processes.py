@@ -21,6 +21,7 @@ from tests.shards.examples import Counting, Failing, Slow, generation
 from verify import RationalArithmetic, exhaust, shards
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Processes, WorkerError
+from verify.shards.executors.base import ATTEMPTS
 from verify.shards.recipe import Recipe
 
 EXACT = RationalArithmetic()
@@ -67,7 +68,7 @@ class Watched(Processes):
 
 
 def test_a_killed_worker_loses_its_shard_alone(tmp_path: Path) -> None:
-    executor, given = Watched(2, kills=3), (200, 0.01)
+    executor, given = Watched(2, kills=ATTEMPTS - 1), (200, 0.01)
     verdict = gather(Slow(*given), Recipe.of_python(Slow, *given), executor, ledger=tmp_path / "ledger")
     assert (verdict.holds, verdict.cases) == (True, 200)
     assert executor.kills == 0
