@@ -73,6 +73,8 @@ def sharing() -> list[Construction]:
         _given(),
         _generating((Fraction(-4), Fraction(-17, 4), Fraction(-15, 4))),
         Given(V, 1, [[0] * V], (read_first(1, 2), nearest(V)), users=1, promise=lambda t, u: t[:, :1] + u * 0),
+        # the smallest numerator is one of int64, the largest one of Python's integers
+        _given(encoding=lambda t: Ratios((t.astype(object) * 2**70)[:, None, :], 2**70)),
     ]
 
 
@@ -199,6 +201,26 @@ def _reads_more(targets: Any) -> Ratios:
     return as_numbers(more)
 
 
+def _fed_beyond() -> Given:
+    """Return a construction that a fed 0 spoils, where bounds of what is fed are from below 0."""
+    own = [[0, 1, 0], [0, 0, 1]]
+    attention = Attention((Head("self", own, own, [[1, 0, 0]]),))
+    twice = lambda t, _: np.concatenate([t[:, :1] * 2 - t[:, :1], t[:, :1] * 0], axis=1)  # noqa: E731 # one line
+    return Given(V, 1, [[2, 0, 0]], (attention, nearest(V)), steps=2, promise=twice)
+
+
+def _lies_at(*targets: tuple[int, ...]) -> Encode:
+    """Return an encoding that gives other numbers to a forward pass at some targets."""
+
+    def numbers(tokens: Any) -> Ratios:
+        if not _is_run(tokens):
+            return as_numbers(tokens)
+        chosen = (tokens[:, None] == np.array(targets)).all(axis=2).any(axis=1)
+        return as_numbers(np.where(chosen[:, None], (tokens + 1) % V, tokens))
+
+    return numbers
+
+
 def wrong() -> dict[str, Callable[[], Construction]]:
     """Return liars, and those that sharing is prone to believe."""
     two = (read_first(3, 2), _READOUT)
@@ -217,6 +239,11 @@ def wrong() -> dict[str, Callable[[], Construction]]:
         "encode lies off the diagonal": lambda: _generating(numbers=lambda t: as_numbers(_off_the_diagonal(t, None))),
         "encode gives a free entry another number": lambda: _given(encoding=_free_one),
         "encode changes the last of a batch": lambda: _given(encoding=_last_of_a_batch),
+        "a fed token spoils the next, and its bounds are no tokens": _fed_beyond,
+        "encode lies where all entries are 0": lambda: _generating(numbers=_lies_at((0, 0, 0))),
+        "encode lies where all entries are the last token": lambda: _generating(numbers=_lies_at((2, 2, 2))),
+        "encode lies at the smallest target of a cell": lambda: _generating(numbers=_lies_at((0, 1, 0))),
+        "encode lies at the largest target of a cell": lambda: _generating(numbers=_lies_at((2, 1, 2))),
         "the second step promises another token": lambda: _generating(
             promise=lambda t, _: (t + np.array([0, 1, 0])) % V
         ),
