@@ -143,7 +143,8 @@ def cuts(construction: Construction, budget: int) -> list[list[Place]]:
     """Return for every step and user input the entries that decide, and those packed into one number with them.
 
     Raises:
-        CellsError: answers whose margins are not bounded, more cells than the budget, or code that cannot run on bounds.
+        CellsError: answers whose margins are not bounded, more cells than the budget, or code that cannot run on
+            bounds.
 
     """
     if construction.reading.sign == 0:
