@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from tests.mutation.methods import METHODS
 from tests.mutation.semantics import SEMANTIC_METHODS, semantic_mutants
 from tests.mutation.test_mutants import STRIDE
 from tests.mutation.wrong_arithmetic import Delegating
+from tests.shares import heavy_or_long
 from verify import EngineArithmetic, exhaust
 from verify.engine.ranks import EngineRanks
 
@@ -44,9 +45,7 @@ def test_one_mutant_in_so_many() -> None:
     assert sum(DENSE.claims(mutant) for mutant in chosen) > 0
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize(("subject", "family"), heavy_or_long(product(SUBJECTS, FAMILIES), 6))
 def test_every_mutant(subject: str, family: str) -> None:
     assert survivors(mutants(subject, family)) == []
 

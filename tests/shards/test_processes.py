@@ -109,6 +109,7 @@ def test_refuses_a_number_of_jobs_that_is_none(jobs: Any) -> None:
 
 
 DRIVER = """
+import signal
 import sys
 from pathlib import Path
 from tests.shards.examples import Slow
@@ -116,6 +117,7 @@ from verify.shards.driver import gather
 from verify.shards.executors import Processes
 from verify.shards.recipe import Recipe
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # one that starts in the background ignores it
     given = (int(sys.argv[2]), float(sys.argv[3]))
     print("started", flush=True)
     verdict = gather(Slow(*given), Recipe.of_python(Slow, *given), Processes(2), ledger=Path(sys.argv[1]))
