@@ -47,7 +47,7 @@ def runs(page: Path) -> bool:
 
 
 def is_slow(page: Path) -> bool:
-    """Say whether a page is left to the heavy tests."""
+    """Say whether a page is left to `make docs`."""
     return page.read_text(encoding="utf-8").startswith("<!-- slow:")
 
 

@@ -55,13 +55,13 @@ SHARING: tuple[Mutant, ...] = (
     ),
     _sheets(
         "one end alone",
-        "ends = np.repeat([0, largest], count)[:, None]",
-        "ends = np.repeat([largest, largest], count)[:, None]",
+        "ends = np.repeat([0, largest], len(low))[:, None]",
+        "ends = np.repeat([largest, largest], len(low))[:, None]",
         _LIARS,
     ),
     _sheets(
         "the other end alone",
-        "ends = np.repeat([0, largest], count)[:, None]",
+        "ends = np.repeat([0, largest], len(low))[:, None]",
         "ends = np.repeat([0, 0], count)[:, None]",
         _LIARS,
     ),
