@@ -74,7 +74,8 @@ class Drawn:
         """Return in words how many were compared, and how they agreed."""
         counts = Counter(self._said.values())
         said = [f"{counts[kind]} {words}" for kind, words in _AGREE.items() if counts[kind]]
-        return f"{sum(counts.values())} drawn cases compared with torch's dense arithmetic: {', '.join(said)}"
+        compared = f"{sum(counts.values())} drawn cases compared with torch's dense arithmetic"
+        return ": ".join([compared, *([", ".join(said)] if said else [])])
 
     def _compared(self, part: list[tuple[int, float]]) -> list[str]:
         construction, fmt = self._construction, self._fmt
