@@ -276,7 +276,18 @@ def test_an_engine_that_is_off_does_not_hold(monkeypatch: pytest.MonkeyPatch) ->
     verdict = told(UnconditionalGeneration(4, 3))
     assert verdict.holds is None
     assert "neither alone nor in that batch again" in verdict.reason
+    assert " off, such as: target [" in verdict.assumptions
     assert not told(UnconditionalGeneration(2, 1)).holds
+
+
+def test_infinite_numbers_that_a_dense_product_reads_and_the_engine_does_not() -> None:
+    """Each is multiplied by 0: NaN in a dense product. A drawn case shows it, so that it does not hold."""
+    hidden = Linear([[HUGE, 0, 0], [0, 1, 0], [0, 0, 1]], None, None, "large")
+    last = Linear([[0, 1, 0], [0, 0, 1]], None, None, "readout")
+    transformer = Transformer([[8, 8], [1, 0], [0, 1]], (hidden, last), 1, positions=Unmarked())
+    verdict = told(HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,))))
+    assert verdict.holds is None
+    assert "a margin of 1.0 in the engine and of nan in torch's dense arithmetic" in verdict.assumptions
 
 
 def test_a_kernel_that_overstates_one_case_of_a_wrong_construction(monkeypatch: pytest.MonkeyPatch) -> None:

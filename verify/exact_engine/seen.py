@@ -6,8 +6,7 @@ from constructions.construction import Construction
 from constructions.decoding import Answers
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument
-from verify.numbers import shortened
-from verify.running.again import Sample, Witness, changed, groups, other_prompt, same_numbers
+from verify.running.again import Sample, Witness, changed, groups, in_words, other_prompt, same_numbers
 from verify.running.batches import Batch
 
 
@@ -40,4 +39,4 @@ class Seen:
         except InvalidArgument as error:
             return f"encode or answer, asked again: {error}"
         places = (place for place in range(len(targets)) if not same_numbers(now[place], before[place]))
-        return next((other_prompt(f"target {shortened(targets[place].tolist())}") for place in places), None)
+        return next((other_prompt(in_words(targets[place])) for place in places), None)

@@ -79,8 +79,13 @@ class Witness:
 
     def __str__(self) -> str:
         """Return the case in words."""
-        given = f" with user input {self.user_input.tolist()}" if len(self.user_input) else ""
-        return f"target {shortened(self.target.tolist())}{given}"
+        return in_words(self.target, self.user_input)
+
+
+def in_words(target: IntArray, user_input: Sequence[int] | IntArray = ()) -> str:
+    """Return a case in words."""
+    given = f" with user input {list(map(int, user_input))}" if len(user_input) else ""
+    return f"target {shortened(target.tolist())}{given}"
 
 
 def groups(held: Sequence[_Held]) -> Iterator[Sequence[_Held]]:
