@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constructions.construction import Construction
 from constructions.decoding import Answers
 from constructions.ratios import Ratios
 from constructions.validation import IntArray, InvalidArgument
-from verify.running.again import Sample, Witness, changed, groups, in_words, other_prompt, same_numbers
+from verify.running.again import Sample, Witness, alone, changed, groups, in_words, other_prompt, same_numbers
 from verify.running.batches import Batch
 
 
@@ -26,6 +28,10 @@ class Seen:
     def add(self, batch: Batch, prompts: Ratios, promised: Answers) -> None:
         """Look at cases that ran."""
         self._drawn.add(len(promised), lambda case: Witness.of(batch, prompts, promised, case))
+
+    def alone(self) -> Sequence[Witness]:
+        """Return some of them, which are to run one by one."""
+        return alone(self._drawn.held[::-1])
 
     def changed(self) -> str | None:
         """Ask again, in another order and one by one; return what is not what it was, ``None`` where everything is."""

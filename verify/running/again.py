@@ -88,11 +88,16 @@ def in_words(target: IntArray, user_input: Sequence[int] | IntArray = ()) -> str
     return f"target {shortened(target.tolist())}{given}"
 
 
+def alone(held: Sequence[_Held]) -> Sequence[_Held]:
+    """Return those that are asked one by one, too."""
+    return held[:_ALONE]
+
+
 def groups(held: Sequence[_Held]) -> Iterator[Sequence[_Held]]:
     """Yield all of them, and then some one by one; nothing where there is none."""
     if held:
         yield held
-    yield from ([one] for one in held[:_ALONE])
+    yield from ([one] for one in alone(held))
 
 
 def cases(held: Sequence[Witness]) -> tuple[IntArray, IntArray]:
