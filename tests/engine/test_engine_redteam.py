@@ -322,6 +322,15 @@ class Peeking(ClippedRelu):  # type: ignore[misc] # a user's own is any class
         return super().torch(values) if bool((values >= -100).all()) else 0 * values
 
 
+class GoingOn(ClippedRelu):  # type: ignore[misc] # the same
+    """An activation that looks at numbers, and goes on where it may not."""
+
+    def torch(self, values: torch.Tensor) -> torch.Tensor:
+        with contextlib.suppress(Exception):
+            values = values if bool((values >= -100).all()) else 0 * values
+        return super().torch(values)
+
+
 class InPlace(ClippedRelu):  # type: ignore[misc] # the same
     """An activation that changes its argument."""
 
@@ -331,7 +340,11 @@ class InPlace(ClippedRelu):  # type: ignore[misc] # the same
 
 @pytest.mark.parametrize(
     ("activation", "said"),
-    [(Peeking(Fraction(1)), "no program for all, whose result"), (InPlace(Fraction(1)), "in place")],
+    [
+        (Peeking(Fraction(1)), "no program for all, whose result"),
+        (GoingOn(Fraction(1)), "no program for all, whose result"),
+        (InPlace(Fraction(1)), "in place"),
+    ],
 )
 def test_code_that_cannot_be_written_down_runs_in_batches(activation: Any, said: str) -> None:
     identity = [[1, 0], [0, 1]]
