@@ -180,7 +180,6 @@ class ExactPass(AtOnce):
         if program is None:
             return None
         steps = [np.ascontiguousarray(step) for step in promised.T]
-        self._seen.add(batch, prompts, promised)
         fed = steps if construction.reading.gives_tokens else ()
         block = program.block(_flat(prompts), batch.inputs, fed)
         margins = []
@@ -190,6 +189,7 @@ class ExactPass(AtOnce):
             if found is not None:
                 margins.append(found)
         right = min((place for found in margins if (place := found.failure()) is not None), default=stop - start)
+        self._seen.add(batch, prompts, promised[:right])
         failure = start + right if right < stop - start else None
         if not margins or not right:
             return RankTally(right, failure=failure)

@@ -26,7 +26,7 @@ class Seen:
         self._looked_at.append((targets.copy(), Ratios(prompts.numerators.copy(), prompts.denominator)))
 
     def add(self, batch: Batch, prompts: Ratios, promised: Answers) -> None:
-        """Look at cases that ran."""
+        """Look at the first cases of a batch, as many as there are promises: those that ran and are right."""
         self._drawn.add(len(promised), lambda case: Witness.of(batch, prompts, promised, case))
 
     def alone(self) -> Sequence[Witness]:
