@@ -28,6 +28,7 @@ ORDER = (
     "verify.backends",
     "verify.running.cases",  # a specification against any backend
     "verify.running.batches",
+    "verify.running.again",
     "verify.exact_engine",  # rational arithmetic for many cases at once
     "verify.evidence",
     "verify.certificates",

@@ -33,10 +33,10 @@ def cache_folder() -> Path:
 
 
 class Compiler:
-    """Compiles kernels, and knows what that costs.
+    """Compiles kernels, and knows the price.
 
-    A program that was compiled here before costs what it cost the last time, when its kernel was in the cache or not.
-    Another one costs as much for each operation as the dearest compile that is known.
+    The price of a program that was compiled on this machine before is that of its last compile, whether its kernel was
+    in the cache or not. Any other program is taken to cost as much for each operation as the dearest compile so far.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

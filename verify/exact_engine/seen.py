@@ -1,4 +1,4 @@
-"""What a construction's own code gave for cases drawn from a run, to be asked for again at its end."""
+"""Cases drawn from a run, with the values of the construction's own code, to be asked for again at its end."""
 
 from __future__ import annotations
 
