@@ -61,7 +61,7 @@ def test_nothing_runs_after_a_witness_that_is_wrong(monkeypatch: pytest.MonkeyPa
     """A way to run many at once that calls some right, and then gives up: one of these is drawn, and refutes it."""
     answers = iter([RankTally(64, Fraction(1, 2), 0), None])
     monkeypatch.setattr(enumeration, "at_once", lambda *_: next(answers))
-    verdict = exhaust(UnconditionalGeneration(5, 3, temperature=RationalSoftmax(2)), RationalArithmetic())
+    verdict = exhaust(UnconditionalGeneration(5, 3, temperature=RationalSoftmax(Fraction(2))), RationalArithmetic())
     assert (verdict.holds, verdict.cases) == (False, 64)
 
 
