@@ -4,7 +4,6 @@ Cells of one step differ in the coordinates of the prompt that hold the decoded 
 once as a single box that encloses ALL cells, and, for the few coordinates that differ, cell by cell. Both are results
 of :class:`~verify.certificates.floats.arithmetic.RoundedArithmetic`, so that either is right by itself; the second is
 tighter where it is there.
-
 """
 
 from __future__ import annotations
