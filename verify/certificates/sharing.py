@@ -74,7 +74,7 @@ def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
     """Refuse a model whose step of generation is not the last row of a longer pass, cut off.
 
     It is with one attention layer, which the last position alone asks, if the keys that this position sees, the factor
-    of its scores, and the output of every other layer are the same in a longer pass.
+    of its scores, and the output of every layer at a position are the same in a longer pass.
 
     Raises:
         UnsharedError: another model.
