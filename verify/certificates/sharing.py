@@ -73,8 +73,8 @@ def shared_margins(
 def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
     """Refuse a model whose step of generation is not the last row of a longer pass, cut off.
 
-    It is with one attention layer, which the last position alone asks, if the keys that this position sees, the factor
-    of its scores, and the output of every layer at a position are the same in a longer pass.
+    It is with one attention layer, which the last position alone asks, if in a longer pass this position sees the same
+    keys, its scores have the same factor, and no layer depends on how many positions there are.
 
     Raises:
         UnsharedError: another model.
