@@ -28,7 +28,7 @@ def test_something_is_committed() -> None:
 def test_the_checks_follow_from_the_numbers(path: Path) -> None:
     result = read(path)
     experiment = EXPERIMENTS[result["experiment"]]
-    outcome = Outcome(result["shares"], result["after"])
+    outcome = Outcome(result["shares"], result["after"], result["questions"])
     assert [check.to_json() for check in experiment.judge(outcome)] == result["checks"]
     assert result["checks"]
 

@@ -53,7 +53,7 @@ def test_every_experiment_runs(name: str, tmp_path: Path) -> None:
 def outcome_of(result: dict[str, Any]) -> Any:
     from verify.experiments.base import Outcome
 
-    return Outcome(result["shares"], result["after"])
+    return Outcome(result["shares"], result["after"], result["questions"])
 
 
 @pytest.fixture(scope="module")

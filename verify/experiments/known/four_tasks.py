@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least, below
+from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, below, tiny
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
@@ -52,13 +52,9 @@ class FourTasks(Experiment):
             phases_of_four(1, pretrained=(20_000, 5e-4), prefix=(30_000, 5e-5)),
             "The paper's.",
         ),
-        "tiny": Preset(
+        TINY: tiny(
             Sizes(layers=1, heads=2, width=16, length=3, first_norm=False),
             phases_of_four(1, pretrained=(6, 1e-3), prefix=(4, 5e-3)),
-            "All.",
-            batch=8,
-            questions=32,
-            on_the_way=16,
         ),
     }
 
