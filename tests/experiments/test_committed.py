@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from verify.experiments import EXPERIMENTS
-from verify.experiments.base import Outcome
+from verify.experiments.base import Results
 from verify.experiments.running import RESULT
 from verify.files.strict import read_canonical
 
@@ -28,8 +28,8 @@ def test_something_is_committed() -> None:
 def test_the_checks_follow_from_the_numbers(path: Path) -> None:
     result = read(path)
     experiment = EXPERIMENTS[result["experiment"]]
-    outcome = Outcome(result["shares"], result["after"], result["questions"])
-    assert [check.to_json() for check in experiment.judge(outcome)] == result["checks"]
+    results = Results(result["shares"], result["after"], result["questions"])
+    assert [check.to_json() for check in experiment.judge(results)] == result["checks"]
     assert result["checks"]
 
 

@@ -25,7 +25,7 @@ TINY = "tiny"
 
 def tiny(sizes: Sizes, phases: tuple[Phase, ...], more: tuple[tuple[str, int], ...] = ()) -> Preset:
     """Return a preset :data:`TINY`."""
-    return Preset(sizes, phases, "All.", batch=8, questions=32, on_the_way=16, more=more)
+    return Preset(sizes, phases, "Tiny; only to see that it runs.", batch=8, questions=32, on_the_way=16, more=more)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _check(what: str, found: Sequence[float], worst: Callable[..., float], right
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Results:
     """What came out.
 
     Attributes:
@@ -87,7 +87,7 @@ class Experiment(ABC):
         summary: what it shows, in a line.
         source: where the paper has it.
         paper: the paper's shares in percent, by the phase and the task.
-        presets: how much it does, by name; each experiment has :data:`TINY`.
+        presets: how much it does, by name; each experiment has ``tiny``, which is not judged.
         absent: why a preset cannot be run here, by its name.
 
     """
@@ -112,8 +112,8 @@ class Experiment(ABC):
         return self.presets[name]
 
     @abstractmethod
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
-        """Yield what must come out; the preset :data:`TINY` is not judged."""
+    def judge(self, results: Results) -> Iterator[Check]:
+        """Yield the expectations, each with whether it was met."""
 
     def after(self, run: Run) -> dict[str, Any]:
         """Return what is measured on the trained models of a seed: JSON values, the same for the same weights."""

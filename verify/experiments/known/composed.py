@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from verify.experiments.adaptations import Prefix
-from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, below, tiny
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
 from verify.experiments.known.four_tasks import TASKS, phases_of_four
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
@@ -59,9 +59,9 @@ class Composed(Experiment):
         ),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield each prefix on its own task, the composition beside the new skill, and the theory."""
-        shares = outcome.shares
+        shares = results.shares
         for task in TASKS:
             yield at_least(f"prefix for {task}, {task}, %", shares[f"prefix-{task}"][task], 60)
         composed, new = (shares[f"prefix-{task}"][task] for task in (_COMPOSED, _NEW))
@@ -69,12 +69,12 @@ class Composed(Experiment):
         yield below(f"prefix for {_NEW}, {_NEW}, %", new, 5)
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 6",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             len(TASKS) + 2,
         )
         yield at_least(
             "the second layer's channel, against the largest bound of the first layer's identity, times",
-            [extra["channel"]["second"] / extra["channel"]["first_bound"] for extra in outcome.extras],
+            [extra["channel"]["second"] / extra["channel"]["first_bound"] for extra in results.extras],
             1000,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from verify.experiments.adaptations import AllWeights, LowRank, Prefix
-from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, tiny
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, tiny
 from verify.experiments.known.four_tasks import TASKS
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
@@ -59,16 +59,16 @@ class EqualParameters(Experiment):
         ),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield how many times the prefix's share rank one has, and the identities."""
-        found = zip(outcome.shares["rank-one"][_NEW], outcome.shares["prefix"][_NEW], strict=True)
+        found = zip(results.shares["rank-one"][_NEW], results.shares["prefix"][_NEW], strict=True)
         # a prefix that is never right counts as right on one question
-        least = 100 / outcome.questions
+        least = 100 / results.questions
         yield at_least(f"{_NEW}, rank one against the prefix, times", [a / max(b, least) for a, b in found], 20)
-        yield at_least(f"rank one, {_NEW}, %", outcome.shares["rank-one"][_NEW], 20)
+        yield at_least(f"rank one, {_NEW}, %", results.shares["rank-one"][_NEW], 20)
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of each",
-            [float(extra["identities"]["prefix"]["holds"]) for extra in outcome.extras],
+            [float(extra["identities"]["prefix"]["holds"]) for extra in results.extras],
             1,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, below, tiny
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
@@ -58,9 +58,9 @@ class FourTasks(Experiment):
         ),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield each prefix on its own task and on the others, the bare model on each, and the identities."""
-        shares = outcome.shares
+        shares = results.shares
         for task in TASKS:
             yield below(f"no prefix, {task}, %", shares["pretrained"][task], 60)
         for task in TASKS:
@@ -69,7 +69,7 @@ class FourTasks(Experiment):
             yield below(f"prefix for {task}, any other task, %", [x for t in TASKS if t != task for x in own[t]], 5)
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 4",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             len(TASKS),
         )
 

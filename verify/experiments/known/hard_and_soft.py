@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, tiny
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, tiny
 from verify.experiments.draws import number
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
@@ -49,10 +49,10 @@ class HardAndSoft(Experiment):
         "paper": "needs LLaMA-7B's weights; with them: prefixproof completions --model DIR --length 10 --train 48218"
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield that virtual tokens select more completions than there are tokens, as no choice of tokens can."""
-        soft = [extra["counts"]["trained virtual tokens"] for extra in outcome.extras]
-        tokens = outcome.extras[0]["model"]["tokens"]
+        soft = [extra["counts"]["trained virtual tokens"] for extra in results.extras]
+        tokens = results.extras[0]["model"]["tokens"]
         yield at_least(
             "unique completions of trained virtual tokens", [float(one["unique"]) for one in soft], tokens + 1
         )

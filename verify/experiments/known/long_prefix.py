@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import TINY, Check, Experiment, Outcome, Papers, Presets, at_least, tiny
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, tiny
 from verify.experiments.known.four_tasks import TASKS
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes, read_by
@@ -57,11 +57,11 @@ class LongPrefix(Experiment):
         "paper": "needs the public weights of GPT-2 and the data set of emotions, which are not here"
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield that the identities hold on each trained prefix; of the spread nothing is claimed."""
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 6",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             6,
         )
 
