@@ -61,3 +61,21 @@ def test_the_shares_are_the_ends_of_their_courses(path: Path) -> None:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
 def test_its_pictures_are_there(path: Path) -> None:
     assert {file.name for file in path.parent.glob("*.png")} == set(read(path)["pictures"])
+
+
+def test_the_page_has_the_numbers_of_the_results() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "experiments.md").read_text(encoding="utf-8")
+    results = {read(path)["experiment"]: read(path) for path in COMMITTED}
+
+    def share(experiment: str, phase: str, task: str) -> float:
+        (found,) = results[experiment]["shares"][phase][task]
+        return float(found)
+
+    tasks = ("ascending", "descending", "add-one", "add-two")
+    own = [share("four-tasks", f"prefix-{task}", task) for task in tasks]
+    assert f"fine-tuned, on descending | {share('sorting', 'fine-tuned', 'descending'):.1f} |" in page
+    assert f"prefix, on descending | {share('sorting', 'prefix', 'descending'):.1f} |" in page
+    assert f"each prefix, on its own task | {min(own):.1f} to {max(own):.0f} |" in page
+    composition, skill = "ascending-add-one", "double-histogram"
+    assert f"prefix for the composition | {share('composed', f'prefix-{composition}', composition):.1f} |" in page
+    assert f"prefix for the new skill | {share('composed', f'prefix-{skill}', skill):.1f} |" in page
