@@ -9,7 +9,7 @@ import pytest
 
 from verify.experiments import EXPERIMENTS
 from verify.experiments.base import Results
-from verify.experiments.running import RESULT
+from verify.experiments.running import RESULT, training_sha256
 from verify.files.strict import read_canonical
 
 FOLDER = Path(__file__).parents[2] / "proofs" / "evidence" / "experiments"
@@ -79,3 +79,8 @@ def test_the_page_has_the_numbers_of_the_results() -> None:
     composition, skill = "ascending-add-one", "double-histogram"
     assert f"prefix for the composition | {share('composed', f'prefix-{composition}', composition):.1f} |" in page
     assert f"prefix for the new skill | {share('composed', f'prefix-{skill}', skill):.1f} |" in page
+
+
+def test_the_page_says_which_results_are_of_the_training_code_at_hand() -> None:
+    of_another = {read(path)["experiment"] for path in COMMITTED if read(path)["sources"] != training_sha256()}
+    assert of_another == {"composed"}, "run the others again, or say on the page which are of earlier code"
