@@ -80,7 +80,7 @@ def _show(result: Mapping[str, Any]) -> None:
             table.add_row(phase, task, spread, "" if paper is None else f"{paper:.1f}")
     if result["shares"]:
         console().print(table)
-    echo(f"in place of the paper's sizes: {result['smaller']}")
+    echo(f"sizes and steps: {result['smaller']}")
     for check in result["checks"]:
         found = "not finite" if check["found"] is None else f"{check['found']:.4g}"
         echo(f"{check['what']}: {found}: {'as it must be' if check['holds'] else 'NOT so'}")
