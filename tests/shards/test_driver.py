@@ -19,6 +19,7 @@ from tests.shards.examples import Counting, Failing, generation
 from verify import CallableBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, shards
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Executor, InProcess, WorkerError
+from verify.shards.findings import Findings
 from verify.shards.recipe import Recipe
 from verify.shards.records import Shard
 from verify.shards.works.base import Work
@@ -115,6 +116,23 @@ def test_a_failure_below_comes_before_what_is_raised_above() -> None:
             gather(Failing(400, 100, "raises", wrong=(150,), unit=10), executor=Shuffled(seed))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_failure_below_comes_before_what_is_raised_in_the_same_shard(seed: int) -> None:
+    """A kernel may look at all of a shard at once; one process, batch by batch, would have stopped at the failure."""
+
+    class AtOnce(Counting):
+        def shard(self, start: int, stop: int) -> Findings:
+            if start <= 207 < stop:
+                raise ZeroDivisionError("unlucky")
+            return super().shard(start, stop)
+
+    for limit in (None, 400):
+        verdict = gather(AtOnce(400, wrong=(203,), unit=1), executor=Shuffled(seed, workers=1), limit=limit)
+        assert (verdict.reason, verdict.cases) == ("unit 203 is wrong", 203)
+    with pytest.raises(WorkerError, match=r"in units 207\.\.207, ZeroDivisionError: unlucky"):
+        gather(AtOnce(400, wrong=(210,), unit=1), executor=Shuffled(seed, workers=1))
+
+
 class Lying(InProcess):
     """Answers are changed on their way."""
 
@@ -149,7 +167,10 @@ def _with(**changes: Any) -> Any:
         _with(closest="77"),
         _with(shard=["0", "77"]),
         _with(failure="3"),
-        _with(counts={"cells": "many"}),
+        _with(seconds=float("nan")),
+        _with(seconds=-1.0),
+        lambda text: '{"key": 3}',
+        lambda text: '{"raised": "error"}',
         lambda text: text[:-1],
         lambda text: "[]",
         lambda text: "{}",
@@ -157,7 +178,7 @@ def _with(**changes: Any) -> Any:
     ],
 )
 def test_an_answer_that_is_none_is_refused(change: Any) -> None:
-    with pytest.raises(WorkerError, match="a worker answered"):
+    with pytest.raises(WorkerError, match=r"a worker('s answer cannot be read| answered)"):
         gather(Counting(5, unit=5), executor=Lying(change))
 
 
@@ -174,7 +195,7 @@ def test_a_failure_that_nobody_sees_again_shows_nothing() -> None:
     """A worker says that a case fails, and the driver finds it right: that is neither proof nor refutation."""
     construction = UnconditionalGeneration(3, 3)
     work = Enumerating(construction, EXACT)
-    change = _with(failure="5", cases="5", margin=None, closest=None, shard=None)
+    change = _with(failure="5", cases="5", margin="1/189", closest="0", shard=["0", "27"])
     verdict = gather(work, executor=Lying(change))
     assert (verdict.holds, verdict.cases) == (None, 6)
     assert "and neither alone nor in that batch again" in str(verdict.reason)

@@ -33,7 +33,7 @@ from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import WITNESSES, Tally, Witnesses
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
-from verify.running.batches import Batch, enumerated
+from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Runner, parameters_of
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
@@ -78,6 +78,12 @@ class Enumerating(Work):
             None if changed is None else (start, changed),
         )
 
+    def objection(self, findings: Findings, start: int, stop: int) -> str | None:
+        """Return why these cannot be the findings of a shard of this run, ``None`` where they can."""
+        if findings.tally.cases and findings.tally.margin is None and self.runner.has_margins:
+            return "there is no smallest margin"
+        return super().objection(findings, start, stop)
+
     def _changed(self, start: int, cases: int) -> str | None:
         count = min(WITNESSES, math.isqrt(cases))
         if not count:
@@ -106,10 +112,7 @@ class Enumerating(Work):
         return None, witnesses
 
     def _batch(self, ranks: Sequence[int]) -> Batch:
-        parts = [enumerated(self.runner.construction, rank, rank + 1) for rank in ranks]
-        return Batch(
-            "drawn", *(np.concatenate([getattr(one, part) for one in parts]) for part in ("targets", "inputs"))
-        )
+        return together([enumerated(self.runner.construction, rank, rank + 1) for rank in ranks])
 
     def _around(self, rank: int) -> tuple[Batch, int]:
         """Return the batch in which a sequential run has a rank, and its place there."""
