@@ -169,7 +169,7 @@ def told(path: Path | None) -> Iterator[None]:
 
 
 def is_gone(host: str | None, pid: int | None) -> bool:
-    """Say whether a driver of this very machine is no longer there; one of another machine may be."""
+    """Say whether a driver of this very machine has ended; of one on another machine nothing is known."""
     if host != socket.gethostname() or pid is None or pid == os.getpid():
         return False
     try:
