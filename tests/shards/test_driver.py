@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from constructions import ConditionalGeneration, Construction, RationalSoftmax, Softmax, UnconditionalGeneration
 from constructions.validation import InvalidArgument
 from tests.shards.examples import Counting, Failing, generation
-from verify import CallableBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, shards
+from verify import CallableBackend, EngineArithmetic, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, shards
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Executor, InProcess, WorkerError
 from verify.shards.findings import Findings
@@ -239,6 +240,20 @@ def test_a_backend_that_answers_otherwise_is_met() -> None:
     found = shards.exhaust(construction, CallableBackend(kernel, gives="tokens"))
     assert alone.holds is not True
     assert found.holds is not True
+
+
+def test_says_how_cases_ran_that_ran_at_once_elsewhere() -> None:
+    """The driver ran none of them itself; it runs some of all shards as they did, and compares those."""
+    construction = UnconditionalGeneration(4, 4)
+
+    class Elsewhere(InProcess):
+        def start(self, work: Work, recipe: Recipe | None) -> None:
+            super().start(Enumerating(construction, EngineArithmetic("float32")), recipe)
+
+    found = shards.exhaust(construction, EngineArithmetic("float32"), executor=Elsewhere())
+    assert (found.holds, found.cases) == (True, 256)
+    assert "by induction over its steps" in str(found.assumptions)
+    assert re.search(r"; (\d+) drawn cases compared with torch's dense arithmetic: \1 equal", str(found.assumptions))
 
 
 def test_stops_at_a_limit_and_goes_on(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from verify.backends import Runs, as_backend
 from verify.evidence.checkpoint import REPLAYED, run_key
 from verify.evidence.found import Command, confirmed
 from verify.evidence.kinds import EXHAUSTED
-from verify.evidence.ranges import tally_ranks
+from verify.evidence.ranges import at_once, tally_ranks
 from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import WITNESSES, Tally, Witnesses
 from verify.evidence.verdict import Verdict
@@ -111,6 +111,16 @@ class Enumerating(Work):
             witnesses.add(self.runner, batch, outcome)
         return None, witnesses
 
+    def _failed_at_once(self, ranks: Sequence[int]) -> int | None:
+        """Run cases as shards do, where the backend runs ranks at once: its account is then of cases of all shards."""
+        for rank in ranks:
+            found = at_once(self.runner, rank, rank + 1)
+            if found is None:
+                return None
+            if found.failure is not None:
+                return found.failure
+        return None
+
     def _batch(self, ranks: Sequence[int]) -> Batch:
         return together([enumerated(self.runner.construction, rank, rank + 1) for rank in ranks])
 
@@ -178,6 +188,8 @@ class Enumerating(Work):
         ranks = draw.sample(range(space), min(WITNESSES, space))
         try:
             failed, search.tally.witnesses = self._witnessed(ranks)
+            if failed is None:
+                failed = self._failed_at_once(ranks)
         except InvalidArgument as error:
             search.tally.reason = f"encode or answer, asked again: {error}"
             return
