@@ -23,6 +23,7 @@ from constructions import (
 from constructions.decoding import Number
 from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation import certifier_shared as oracles
+from tests.mutation import certifier_shared_liars as liars
 from verify import NumpyArithmetic, Runner, check
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells
 from verify.certificates.cells import cells
@@ -36,7 +37,7 @@ from verify.evidence.enumeration import no_progress
     [
         oracles.agreeing("float32"),
         oracles.covering,
-        oracles.refused,
+        liars.refused,
         oracles.unshared,
         oracles.few_terms,
         oracles.balls,
@@ -110,6 +111,24 @@ def test_a_number_that_is_read_is_never_certified(monkeypatch: pytest.MonkeyPatc
     assert verdict.holds is None
     assert verdict.reason is not None
     assert "margins of a number" in verdict.reason
+
+
+@pytest.mark.parametrize("target", liars.at_ends(), ids=str)
+def test_members_are_at_the_ends_of_all_cells(target: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_cells, "SHARED_FROM", 0)
+    honest, lying = (liars.of_twelve(lies) for lies in ((), (target,)))
+    assert certify(honest, certificate_arithmetic("rounded")).holds
+    verdict = certify(lying, certificate_arithmetic("rounded"))
+    assert verdict.holds is None
+    assert verdict.reason == "encode gives a target numbers outside the bounds of the set that holds it"
+
+
+@pytest.mark.parametrize("name", liars.by_length())
+def test_a_layer_that_depends_on_the_length_shares_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_cells, "SHARED_FROM", 0)
+    wrong = liars.by_length()[name]
+    assert check(wrong, target=[0], arithmetic=NumpyArithmetic("float32")).holds is False
+    assert certify(wrong, certificate_arithmetic("rounded")).holds is None
 
 
 def test_sharing_starts_where_cells_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

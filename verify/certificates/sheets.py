@@ -25,8 +25,8 @@ from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError,
 
 #: Tokens of targets that code is run on at once: a few megabytes, which caches hold.
 _RUN_TOKENS = 2**20
-#: Tokens of all members that are drawn, for all user inputs together, unless it takes more to have one in every cell,
-#: and of those at the ends of all cells, where they are no more: some milliseconds of work.
+#: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
+#: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
 _DRAWN_TOKENS = 2**17
 
 _User = tuple[int, ...]
@@ -258,7 +258,8 @@ class Sheet:
     def _at_ends(self) -> Int[np.ndarray, "members places"]:
         """Return for each place the cell that targets lie in which are the smallest ones of some cell.
 
-        They are 0 but for one place, which goes through all of its cells; of too many it is in the last one alone.
+        They are 0 but for one place, which goes through all of its cells. Where these targets would be too many, it is
+        in the last of its cells alone.
         """
         digits, count = self.targets.shape[1], len(self.fixed)
         every = 2 * count * self.rows * digits * len(self.places) <= _DRAWN_TOKENS
