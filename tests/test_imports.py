@@ -18,6 +18,7 @@ ORDER = (
     "constructions",
     "proofs",
     "verify.extras",  # optional libraries
+    "verify.cores",
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
     "verify.matrix_units",  # the exact arithmetic of matrix units

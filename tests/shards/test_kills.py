@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.shards.examples import Counting, Slow
+from verify.shards.checking import check_whole
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Processes
 from verify.shards.ledger import Ledger
 from verify.shards.recipe import Recipe
-from verify.shards.records import check_whole
 
 #: The instants of a release.
 MANY = 50

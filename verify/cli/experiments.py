@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def experiment(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="which one; a name that is none lists them")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="which one; any other word lists them")],
     preset: Annotated[
         str, typer.Option("--preset", help="cpu, minutes; paper, the paper's steps; or tiny, seconds, not judged")
     ] = "cpu",
