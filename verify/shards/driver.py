@@ -288,7 +288,7 @@ def gather(
             if standing.others > taken_over:  # other drivers were at work too
                 replayed = work.replay(after, str(ledger))
             resumed = {
-                "cases": decimal(standing.others),
+                work.units: decimal(standing.others),
                 "saved": moment(before.saved or after.saved),
                 "replayed": replayed,
             }

@@ -32,6 +32,7 @@ class Fuzzing(Work):
     """A run of :func:`verify.evidence.fuzzing.fuzz`, in shards."""
 
     word = "fuzz"
+    units = "seeds"
 
     def __init__(self, request: Request, *, examples: int, seed: int) -> None:
         """Take a request.

@@ -32,6 +32,7 @@ class Sweeping(Work):
     """A run of :func:`verify.evidence.sweeping.sweep`, in shards."""
 
     word = "sweep"
+    units = "vocabularies"
 
     def __init__(self, request: Request, sizes: Sweep) -> None:
         """Make the largest size ready, of which the digest of the run is.
