@@ -69,7 +69,7 @@ def test_it_compiles_where_the_rest_of_the_run_takes_longer_than_that(tmp_path: 
 def test_prices_are_those_of_earlier_compiles(tmp_path: Path) -> None:
     compiler = Compiler(tmp_path / "engine")
     part = _made(tmp_path, Counted)._fast.program.kernel
-    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
     compiler._paid(compiling._digest(part, (4, 16)), 8.0, part.operations)
     assert compiler.price(part, (4, 16)) == 8.0
     assert compiler.price(part, (8, 16)) == 8.0  # another program of as many operations
@@ -78,7 +78,7 @@ def test_prices_are_those_of_earlier_compiles(tmp_path: Path) -> None:
     assert compiler.price(part, (8, 16)) == 8.0
     for text in ("", "[]", '{"a": 1}', '{"a": {"first": "x", "seconds": 1, "operations": 1}}'):
         (tmp_path / "engine" / "prices.json").write_text(text)
-        assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+        assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
 
 
 def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
     compiler = Compiler(tmp_path / "file" / "engine")
     part = _made(tmp_path, Counted)._fast.program.kernel
     compiler._paid("x", 1.0, 1)
-    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
 
 
 def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +101,7 @@ def test_a_run_goes_on_without_a_compiler(tmp_path: Path, monkeypatch: pytest.Mo
         raise RuntimeError("no C++\n  compiler")
 
     monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(compiling, "Written", broken)
     monkeypatch.setattr(ranks, "Compiler", lambda: type("Free", (Compiler,), {"price": lambda *_: 0.0})(tmp_path))
     verdict = exhaust(CONSTRUCTION, EngineArithmetic("float32"))
     assert verdict.holds
@@ -113,6 +114,7 @@ def test_a_kernel_that_flushes_subnormal_numbers_is_not_used(tmp_path: Path, mon
     try:
         assert not compiling._keeps_subnormals()
         monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+        monkeypatch.setattr(compiling, "WRITABLE", frozenset())
         made = _made(tmp_path, type("Free", (Compiler,), {"price": lambda *_: 0.0}))
         assert made(0, 64) is not None
         assert made.kernel is None
@@ -124,18 +126,29 @@ def test_a_kernel_that_flushes_subnormal_numbers_is_not_used(tmp_path: Path, mon
 @pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with a C++ compiler")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_compiled_kernels(dtype: str, tmp_path: Path) -> None:
+def test_kernels_compiled_by_torch(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "WRITABLE", frozenset())
+    _compiled("compiled by torch", UnconditionalGeneration(5, 4), dtype, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="it is compiled by a C compiler")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kernels_in_c(dtype: str, tmp_path: Path) -> None:
+    _compiled("compiled by a C compiler", UnconditionalGeneration(5, 4), dtype, tmp_path)
+
+
+def _compiled(words: str, construction: UnconditionalGeneration, dtype: str, folder: Path) -> None:
     """Compiled, every margin of the kernel is the eager one: nothing in it is rounded otherwise."""
-    model = bind_construction(UnconditionalGeneration(5, 4), EngineArithmetic(dtype))
-    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})(tmp_path)
-    made = EngineRanks(UnconditionalGeneration(5, 4), model, compiler=free)
+    model = bind_construction(construction, EngineArithmetic(dtype))
+    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})(folder)
+    made = EngineRanks(construction, model, compiler=free)
     found = made(0, 625)
     assert free.failed is None
     assert made.kernel is not None
-    assert "compiled by torch" in made.account()
-    assert json.loads((tmp_path / "prices.json").read_text())
-    eager = EngineRanks(UnconditionalGeneration(5, 4), model, compiler=Counted(tmp_path))
+    assert words in made.account()
+    assert json.loads((folder / "prices.json").read_text())
+    eager = EngineRanks(construction, model, compiler=Counted(folder))
     eager._tried = True
-    assert eager(0, 625) == found
+    assert eager(0, 625) == found, (eager.account(), made.account())
     for start, stop in ((0, 1), (17, 401), (624, 625)):
         assert made(start, stop) == eager(start, stop)

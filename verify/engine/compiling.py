@@ -1,4 +1,4 @@
-"""The kernel compiled by torch, where that pays, with a cache that is kept between runs."""
+"""The kernel compiled, in C or by torch, where that pays, with a cache that is kept between runs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from verify.engine.libraries import Written
 from verify.engine.program import Part
+from verify.engine.written import WRITABLE
 from verify.files.atomic import write_atomically
 
 #: The kernel: from its arguments to a tuple of results.
 Kernel = Callable[..., Any]
 
-#: Seconds that the first compile on a machine is taken to cost: nothing tells its price before; the dearest of those
-#: measured, for Theorem 1 on a busy core, took 57. It decides the speed of runs before that compile alone; one that it
-#: keeps from compiling lasts a minute at most. Every later price is that of earlier compiles.
-_FIRST_PRICE = 60.0
+#: Seconds that the first compile on a machine is taken to cost, by the way that it goes: nothing tells its price
+#: before. They are the dearest of those measured on a busy core, rounded up: Theorem 1 at V = 255 in C, and at V = 94
+#: by torch. They decide the speed of runs before that compile alone; one that they keep from compiling lasts as long at
+#: most. Every later price is that of earlier compiles.
+_FIRST_PRICE = MappingProxyType({"C": 5.0, "torch": 60.0})
 
 
 def cache_folder() -> Path:
@@ -35,8 +39,9 @@ def cache_folder() -> Path:
 class Compiler:
     """Compiles kernels, and knows the price.
 
-    The price of a program that was compiled on this machine before is that of its last compile, whether its kernel was
-    in the cache or not. Any other program is taken to cost as much for each operation as the dearest compile so far.
+    A kernel that can be written out in C is; torch's compiler has the others. The price of a program that was compiled
+    on this machine before is that of its last compile, whether its kernel was in the cache or not. Any other program is
+    taken to cost as much for each operation as the dearest compile so far that went the same way.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -44,6 +49,8 @@ class Compiler:
         self.folder = cache_folder() if folder is None else folder
         #: Why the last kernel could not be compiled, ``None`` where it could.
         self.failed: str | None = None
+        #: What compiled the last kernel.
+        self.by = "torch"
 
     def price(self, part: Part, sizes: tuple[int, int]) -> float:
         """Return the seconds that compiling a kernel is expected to take.
@@ -56,12 +63,17 @@ class Compiler:
         known = self._prices()
         if (same := known.get(_digest(part, sizes))) is not None:
             return float(same["seconds"])
-        each = [paid["first"] / max(1, paid["operations"]) for paid in known.values()]
-        return max(each) * part.operations if each else _FIRST_PRICE
+        way = _way(part)
+        each = [paid["first"] / max(1, paid["operations"]) for name, paid in known.items() if name.startswith(way)]
+        return max(each) * part.operations if each else _FIRST_PRICE[way]
 
     def compiled(self, part: Part, arguments: Sequence[Tensor], sizes: tuple[int, int]) -> Kernel | None:
         """Return a kernel compiled for the sizes of its arguments; ``None`` where that fails, see :attr:`failed`."""
         started = time.perf_counter()
+        if (kernel := self._written(part, arguments)) is not None:
+            self.failed = None
+            self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
+            return kernel
         # torch reads it when its compiler is first imported; a user's own choice stands
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.folder / "kernels"))
         try:
@@ -72,12 +84,24 @@ class Compiler:
         except Exception as error:  # noqa: BLE001 # the compiler may raise anything; the run goes on without it
             self.failed = " ".join(str(error).split())[:200] or type(error).__name__
             return None
+        self.by = "torch"
         if not _keeps_subnormals():  # a library that is loaded can set the processor to flush them
             torch.set_flush_denormal(False)
             self.failed = "what it made sets the processor to flush subnormal numbers"
             return None
         self.failed = None
         self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
+        return kernel
+
+    def _written(self, part: Part, arguments: Sequence[Tensor]) -> Kernel | None:
+        """Return a kernel written out in C; ``None`` where that fails for any reason: torch's compiler is next."""
+        if not part.names <= WRITABLE:
+            return None
+        try:
+            kernel = Written(part.module, arguments, self.folder / "written")
+        except Exception:  # noqa: BLE001 # a compiler and a folder may be of any kind; the other way is tried
+            return None
+        self.by = "a C compiler"
         return kernel
 
     def _prices(self) -> dict[str, Any]:
@@ -107,8 +131,12 @@ def _keeps_subnormals() -> bool:
     return all(bool(number / 2 > 0) for number in smallest)
 
 
+def _way(part: Part) -> str:
+    return "C" if part.names <= WRITABLE else "torch"
+
+
 def _digest(part: Part, sizes: tuple[int, int]) -> str:
-    """Return a digest of a kernel, its sizes and the library."""
+    """Return a digest of a kernel, its sizes and the library, after the way that it is compiled."""
     digest = hashlib.sha256(part.module.code.encode())
     digest.update(f"{sizes} {torch.__version__} {torch.get_num_threads()}".encode())
-    return digest.hexdigest()
+    return f"{_way(part)} {digest.hexdigest()}"

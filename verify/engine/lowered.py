@@ -23,14 +23,11 @@ from verify.engine.program import Program
 from verify.engine.rows import EngineRows, EngineScores, EngineWeight
 from verify.engine.strips import Piece, Strip
 from verify.engine.traced import BOTH, EXAMPLE, INNER, OUTER, Recording, Untraceable
+from verify.engine.written import WRITABLE
 from verify.running.model import Model, forward
 
 #: A transformer in the arithmetic of the engine.
 EngineModel = Model[EngineWeight, EngineRows, EngineScores, EngineArithmetic]
-
-#: Operations of every number by itself, and the smallest of a few, which need no intermediate stored.
-_FUSED = {"abs", "add", "amin", "eq", "full_like", "getitem", "le", "maximum", "minimum", "mul", "neg", "relu", "sub"}
-_FUSED |= {"where", "zeros_like"}
 
 #: A kernel of torch's: from its arguments to a tuple of results.
 Kernel = Callable[..., tuple[Tensor, ...]]
@@ -201,9 +198,9 @@ class Lowered:
 
     @property
     def is_fused(self) -> bool:
-        """Whether the kernel is made of operations that torch's compiler fuses, on what was computed before it."""
+        """Whether the kernel is made of operations that store nothing, on what was computed before it."""
         inputs = {level for _, level in self.program.inputs.values()}
-        return BOTH not in inputs and self.program.kernel.names <= _FUSED
+        return BOTH not in inputs and self.program.kernel.names <= WRITABLE
 
     @cached_property
     def _suffixes(self) -> dict[int, Tensor]:

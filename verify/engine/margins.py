@@ -99,15 +99,31 @@ def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, at_o
 
     """
     own = _own(live, steps)
-    best = torch.full_like(own, -torch.inf)
-    lowest = own
+    best: Tensor | None = None
+    lowest, waiting = own, None
     for first in range(0, len(readout.weight), at_once):
         weight, bias = (part[first : first + at_once] for part in (readout.weight, readout.bias))
-        logits = _logits(weight, bias, live, own)
         tokens = float(first) if len(weight) == 1 else as_tensor(np.arange(first, first + len(weight))[:, None])
-        others = torch.where(torch.eq(steps.tokens, tokens), -torch.inf, logits)
-        best = torch.maximum(best, others if len(weight) == 1 else others.amax(0, keepdim=True))
-        lowest = torch.minimum(lowest, logits.amin(0, keepdim=True)) if strict else lowest
+        promised = torch.eq(steps.tokens, tokens)
+        if strict:
+            logits = _logits(weight, as_tensor(bias), live, own)
+            lowest = torch.minimum(lowest, logits.amin(0, keepdim=True))
+            others = torch.where(promised, -torch.inf, logits)
+        else:  # all logits are finite: minus infinity as the bias of one leaves it out
+            alike = len(weight) == 1 and bool((bias == bias[0, 0]).all())
+            added = as_tensor(bias[:, :1] if alike else bias)  # two numbers of Python's would be float32
+            others = _logits(weight, torch.where(promised, -torch.inf, added), live, own)
+        others = others if len(weight) == 1 else others.amax(0, keepdim=True)
+        if strict:
+            best = others if best is None else torch.maximum(best, others)
+        elif waiting is None:
+            waiting = others
+        else:  # two by two, so that a processor need not wait for one comparison to begin the next
+            pair, waiting = _larger(waiting, others), None
+            best = pair if best is None else _larger(best, pair)
+    if waiting is not None:
+        best = waiting if best is None else _larger(best, waiting)
+    assert best is not None, "a vocabulary has a token"
     margin = torch.sub(own, best)
     if strict:
         finite = torch.logical_and(torch.isfinite(lowest), torch.isfinite(torch.maximum(own, best)))
@@ -128,22 +144,23 @@ def _own(live: Tensor | None, steps: Steps) -> Tensor:
     return torch.add(summed, steps.bias)
 
 
-def _logits(weight: Constants, bias: Constants, live: Tensor | None, like: Tensor) -> Tensor:
+def _larger(one: Tensor, other: Tensor) -> Tensor:
+    """Return the larger of each two numbers that are finite or minus infinity: one instruction where it is compiled."""
+    return torch.where(torch.gt(one, other), one, other)
+
+
+def _logits(weight: Constants, bias: Tensor, live: Tensor | None, like: Tensor) -> Tensor:
     """Return the logits of some tokens: written out, or a matrix product where it has less to read and to write.
 
     A product writes and reads each logit and each coordinate once more than a sum of terms, which is a product and a
     sum for each entry that is not 0.
     """
     if live is None or not weight.any():
-        return (
-            total([torch.zeros_like(like)], bias)
-            if len(bias) == 1
-            else torch.add(torch.zeros_like(like), as_tensor(bias))
-        )
+        return torch.add(torch.zeros_like(like), bias)
     if np.count_nonzero(weight) > 2 * sum(weight.shape):
         product = torch.tensordot(torch.from_numpy(np.ascontiguousarray(weight)), live, dims=1)
-        return torch.add(product, as_tensor(bias))
+        return torch.add(product, bias)
     read = np.flatnonzero(weight.any(axis=0)).tolist()
     if len(weight) == 1:
-        return total([times(live[place : place + 1], weight[:, [place]]) for place in read], bias)
-    return total([torch.mul(live[place : place + 1], as_tensor(weight[:, [place]])) for place in read], bias)
+        return torch.add(total([times(live[place : place + 1], weight[:, [place]]) for place in read]), bias)
+    return torch.add(total([torch.mul(live[place : place + 1], as_tensor(weight[:, [place]])) for place in read]), bias)

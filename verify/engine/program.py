@@ -77,10 +77,10 @@ class Program:
         for place in levels:
             for read in nodes[place].reads():
                 readers.setdefault(read, []).append(place)
-        for place in levels:
-            # whether a token is this one costs less to ask again, in a register, than to read from memory
+        for place in sorted(levels, reverse=True):
+            # whether a token is this one, and what follows, costs less to ask again, in a register, than to read
             inside = place != self.result and all(levels[reader] == BOTH for reader in readers.get(place, ()))
-            if inside and nodes[place].function is torch.eq:
+            if inside and nodes[place].function in {torch.eq, torch.where}:
                 levels[place] = BOTH
         parts = {level: sorted(place for place in levels if levels[place] == level) for level in (OUTER, INNER, BOTH)}
         outside = {read for place in parts[BOTH] for read in nodes[place].reads()} | {self.result}

@@ -112,7 +112,7 @@ class EngineRanks(AtOnce):
             return f"ran batch by batch, as the engine has no program for {self.refused}"
         if not self._calls:
             return ""
-        compiled = "compiled by torch" if self.kernel is not None else "not compiled"
+        compiled = f"compiled by {self.compiler.by}" if self.kernel is not None else "not compiled"
         failed = f", as the compiler failed: {self.compiler.failed}" if self.compiler.failed else ""
         return (
             "each case by one pass over its promised response: where every margin is positive, generation produces"

@@ -1,0 +1,90 @@
+"""Kernels in C, compiled and kept in a folder."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from verify.engine.written import NotWritten, Source
+
+#: Options of a C compiler. None of them changes a number: products and sums are not fused, no sum is put in another
+#: order, and the processor's treatment of subnormal numbers is left alone.
+_OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+
+
+class Written:
+    """A kernel in C, compiled: called as its module, with arguments of the shapes and strides that it was made for."""
+
+    def __init__(self, module: fx.GraphModule, arguments: Sequence[Tensor], folder: Path) -> None:
+        """Compile it, or take it from a folder.
+
+        Raises:
+            NotWritten: see :class:`Source`; or there is no C compiler.
+            OSError: the folder cannot be written to, or the library not be loaded.
+            subprocess.SubprocessError: the compiler failed.
+
+        """
+        source = Source(module, arguments)
+        self._layout = [_layout(value) for value in arguments]
+        self._shape, self._dtype = source.shape, arguments[0].dtype
+        self._constants = source.constants
+        self._library = _library(source.text, folder)
+        self._function = self._library.kernel
+        self._function.restype = None
+
+    def __call__(self, *arguments: Tensor) -> tuple[Tensor]:
+        """Return the result.
+
+        Raises:
+            ValueError: arguments of another layout than it was made for.
+
+        """
+        if [_layout(value) for value in arguments] != self._layout:
+            raise ValueError("arguments: expected the shapes and strides that the kernel was made for")
+        found = torch.empty(self._shape, dtype=self._dtype)
+        held = [*arguments, *self._constants]
+        addresses = (ctypes.c_void_p * len(held))(*(value.data_ptr() for value in held))
+        self._function(addresses, ctypes.c_void_p(found.data_ptr()))
+        return (found,)
+
+
+def _layout(value: Tensor) -> tuple[Any, ...]:
+    return tuple(value.shape), value.stride(), value.dtype, value.device.type
+
+
+def _library(text: str, folder: Path) -> ctypes.CDLL:
+    compiler = next(
+        (found for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (found := shutil.which(name))), None
+    )
+    if compiler is None:
+        raise NotWritten("no C compiler")
+    # what the compiler says of itself and of this processor: a kernel of another one is not run
+    target = subprocess.run(  # noqa: S603 # the user's own compiler
+        [compiler, "-march=native", "-E", "-dM", "-x", "c", os.devnull], capture_output=True, check=True
+    )
+    digest = hashlib.sha256(target.stdout + "\0".join([*_OPTIONS, text]).encode()).hexdigest()
+    path = folder / f"{digest}.so"
+    if path.exists():
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:  # cut short: made again
+            pass
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        written = Path(made) / "kernel.c"
+        written.write_text(text, encoding="utf-8")
+        library = written.with_suffix(".so")
+        command = [compiler, *_OPTIONS, str(written), "-lm", "-o", str(library)]
+        subprocess.run(command, capture_output=True, check=True)  # noqa: S603 # the same, on our own source
+        library.replace(path)
+    return ctypes.CDLL(str(path))
