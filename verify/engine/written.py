@@ -45,7 +45,7 @@ _IN_C: Mapping[str, str] = MappingProxyType(
 #: Those that give a truth value.
 _TRUTH = frozenset({"eq", "gt", "le"})
 
-#: Names of operations that can be written out: those, views of a part, and the smallest of some coordinates.
+#: Operations that can be written out: those, views of a part, and the smallest of some coordinates.
 WRITABLE = frozenset({*_IN_C, "getitem", "amin"})
 
 
@@ -55,10 +55,9 @@ class NotWritten(Exception):
 
 @dataclass(frozen=True)
 class _View:
-    """Some coordinates and positions of an argument or of an intermediate.
+    """Some coordinates and positions of an argument or of an intermediate, ``name`` in C.
 
     Attributes:
-        name: in C.
         shape: coordinates x positions x outer x inner.
         first: the first coordinate and position.
         strides: of its axes, in numbers; an intermediate is held for one prefix, its suffixes side by side.
@@ -274,8 +273,7 @@ class Source:
 
     @staticmethod
     def _read(view: _View, reader: _Made) -> str:
-        made = view.made
-        return view.at() if made is None or made.stage < reader.stage else made.name
+        return view.at() if view.made is None or view.made.stage < reader.stage else view.made.name
 
 
 def _part(view: _View, index: Any) -> _View:
@@ -296,8 +294,7 @@ def _part(view: _View, index: Any) -> _View:
 def _literal(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise NotWritten(f"an argument {value!r}")
-    number = float(value)
-    if math.isnan(number):
+    if math.isnan(number := float(value)):
         return "(REAL)NAN"
     if math.isinf(number):
         return f"({'-' if number < 0 else ''}(REAL)INFINITY)"
