@@ -34,6 +34,7 @@ from verify.certificates.floats.pointwise import ActivationBounds
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT, format_of
 from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.sparse_weight import SparseWeight
 from verify.certificates.floats.sums import Piece, Sums
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -89,9 +90,11 @@ class RoundedArithmetic(
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
+        few = SparseWeight.of(matrix, self.fmt, self._dtype)
+        if few is not None:
+            return few
         held = matrix.to_numpy(self.fmt)
-        exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())
-        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), exact)
+        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), matrix.held_by(self.fmt))
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
         """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
@@ -140,13 +143,12 @@ class RoundedArithmetic(
     ) -> Box:
         """Return bounds of the columns of tokens between two."""
         pairs, place = np.unique(np.stack([low.reshape(-1), high.reshape(-1)], axis=1), axis=0, return_inverse=True)
-        width = embedding.values.shape[0]
+        width = embedding.shape[0]
         below = np.empty((len(pairs), width), dtype=self._dtype)
         above = np.empty((len(pairs), width), dtype=self._dtype)
         for index, (first, last) in enumerate(pairs.tolist()):
-            columns = embedding.values[:, first : last + 1]
-            below[index], above[index] = columns.min(axis=1), columns.max(axis=1)
-        grid = embedding.grid.min(axis=1, initial=EVERYTHING)
+            below[index], above[index] = embedding.between(first, last)
+        grid = embedding.row_grids
         shape = (*low.shape, width)
         place = place.reshape(-1)
         return self.box(below[place].reshape(shape), above[place].reshape(shape), grid, exact=embedding.exact)
