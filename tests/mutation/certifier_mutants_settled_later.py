@@ -8,8 +8,8 @@ _tensor_cores = of("tensor cores", "verify.certificates.floats.rounding.tensor_c
 _sums = of("sums", "verify.certificates.floats.sums")
 _absorbed = of("absorption in a sum", "verify.certificates.floats.sums")
 _softmax = of("softmax", "verify.certificates.floats.softmax")
-_pairs = of("sieve of pairs", "verify.certificates.floats.margins")
-_floats = of("floats one by one", "verify.certificates.floats.margins")
+_pairs = of("sieve of pairs", "verify.certificates.floats.pairs_of_tokens")
+_floats = of("floats one by one", "verify.certificates.floats.pairs_of_tokens")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
 

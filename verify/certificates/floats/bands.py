@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from verify.certificates.floats.boxes import RoundedWeight
-from verify.certificates.floats.directed import EVERYTHING
+from verify.certificates.floats.directed import EVERYTHING, grid_of
 from verify.certificates.floats.pairs_of_tokens import Pairs, counted
 from verify.certificates.floats.readout_rows import Rows, Runs, logit_error
 
@@ -124,9 +124,9 @@ class _Near:
         low, high = self.low[cells, columns], self.high[cells, columns]
         shift = self.rows.bias[self.expected]
         least = np.minimum(numbers * low, numbers * high).sum(axis=1) + shift
-        error, size = self._rounding(
+        error, size = self.rounding_of(
             np.maximum(np.abs(low), np.abs(high)),
-            self.grid[columns],
+            known_grids(low, high, self.grid[columns]),
             numbers,
             self.rows.grids[self.expected],
             shift,
@@ -134,7 +134,7 @@ class _Near:
         )
         return least, error, size
 
-    def _rounding(
+    def rounding_of(
         self,
         size: _Array,
         grid: Int[np.ndarray, "sums terms"],
@@ -188,6 +188,11 @@ class _Near:
             _Groups(self, cells, part, columns).lower(found)
 
 
+def known_grids(low: _Array, high: _Array, grid: Int[np.ndarray, " grids"]) -> Int[np.ndarray, " grids"]:
+    """Return a grid for each number: one that is known may lie on a coarser one than its column in all cells."""
+    return np.where(low == high, np.maximum(grid_of(low), grid), grid)
+
+
 class _Groups:
     """A run of cells against near tokens, entry by entry at the columns that they read."""
 
@@ -224,7 +229,7 @@ class _Groups:
         other = self.tokens[token] != self.near.expected[self.cells[at]]
         at, token = at[other], token[other]
         if len(at):
-            sieve = Pairs(self.near.arithmetic, self.grid, self.held, self._bias(), self.near.points)
+            sieve = Pairs(self.near.arithmetic, self.grid, self.held, self._bias(), self.near.points, point_grids=True)
             step = max(1, _NUMBERS // max(1, self.low.shape[1]))
             for start in range(0, len(at), step):
                 cell, which = at[start : start + step], token[start : start + step]
@@ -274,6 +279,7 @@ class _Hulls:
         low, high = groups.low[cells], groups.high[cells]
         self.low, self.high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
         self.largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        self.grid = np.minimum.reduceat(known_grids(low, high, groups.grid), starts)
         middle = groups.own[firsts + self.counts // 2]
         self.reference, self.shift = held[middle], groups.shift[middle]
         own, group = groups.own[cells], np.repeat(np.arange(len(firsts)), self.counts)
@@ -292,9 +298,9 @@ class _Hulls:
         numbers, shift = groups.held.values[token], groups.shift[token]
         slope = numbers - self.reference[group]
         rise = np.maximum(slope * self.low[group], slope * self.high[group]).sum(axis=1) + (shift - self.shift[group])
-        error, magnitude = groups.near._rounding(  # of the same batch
+        error, magnitude = groups.near.rounding_of(
             self.largest[group],
-            np.broadcast_to(groups.grid, numbers.shape),
+            self.grid[group],
             numbers,
             groups.held.grid[token],
             shift,

@@ -66,7 +66,7 @@ def rounded_margins(
         points: the most floats of a box that are tried one by one; beyond it a pair stays undecided.
 
     """
-    cells, vocab = len(expected), weight.values.shape[0]
+    cells, vocab = len(expected), weight.shape[0]
     low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (rows.low, rows.high))
     if vocab == 1:
         logits = arithmetic.linear(rows, weight, bias)  # no other token is there to beat, but the logit must be finite

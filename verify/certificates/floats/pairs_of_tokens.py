@@ -52,12 +52,25 @@ class Pairs:
         weight: RoundedWeight,
         bias: RoundedWeight,
         points: int,
+        *,
+        point_grids: bool = False,
     ):
-        """Read numbers on a grid; try at most ``points`` floats of a box one by one."""
+        """Read numbers on a grid; try at most ``points`` floats of a box one by one.
+
+        Args:
+            arithmetic: the float arithmetic.
+            grid: of what the readout reads.
+            weight: of the readout.
+            bias: of the readout.
+            points: the most floats of a box.
+            point_grids: look at the grid of each number that is known, also where it tells sums no more in general.
+
+        """
         self.arithmetic, self.rounding, self.points = arithmetic, arithmetic.rounding, points
         self.dtype = weight.values.dtype
         self.weight, self.weight_grid, self.grid = weight.values, weight.grid, grid
         self.bias, self.bias_grid = bias.values[:, 0], bias.grid[:, 0]
+        self.point_grids = point_grids or self.rounding.point_grids
         self.unit = 2 * np.finfo(self.dtype).eps
         self.smallest = np.finfo(self.dtype).smallest_subnormal
 
@@ -85,7 +98,7 @@ class Pairs:
 
     def _grids(self, low: _Array, high: _Array) -> np.ndarray[Any, Any]:
         """Return a grid for each coordinate of each pair."""
-        if self.rounding.point_grids:
+        if self.point_grids:
             return np.where(low == high, np.maximum(grid_of(low), self.grid), self.grid)
         return self.grid
 
