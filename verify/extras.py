@@ -17,6 +17,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "transformer_lens": "lens",
     "matplotlib": "plot",
+    "tokenizers": "text",
 }
 
 
