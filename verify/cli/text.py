@@ -69,10 +69,11 @@ def generate(
     tokens = vocabulary.encode(text)
     if not len(tokens):
         raise InvalidArgument("text: expected at least one character but got '' (type str)")
-    claim, sizes, coding = "theorem-1", {"vocab_size": vocabulary.size, "context_size": len(tokens)}, {}
+    coding: dict[str, Any] = {}
+    claim, sizes = "theorem-1", {"vocab_size": vocabulary.size, "context_size": len(tokens)}
     if tokenizer is not None:
         claim, sizes, coding = carrying(vocabulary.size, len(tokens), arithmetic.fmt)
-    request = Request(get_claim(claim), options={**given, **coding}, arithmetic=arithmetic)
+    request = Request(get_claim(claim), options={**coding, **given}, arithmetic=arithmetic)
     construction = request.build(sizes)
     command = request.command(construction)
     verdict, outcome = evaluate(

@@ -27,7 +27,8 @@ class Tokenizer:
     @property
     def size(self) -> int:
         """``V``: one more than the largest token."""
-        return 1 + max(self.inner.get_vocab(with_added_tokens=True).values())
+        largest: int = max(self.inner.get_vocab(with_added_tokens=True).values())
+        return 1 + largest
 
     def encode(self, text: str) -> IntArray:
         """Return the tokens of a text, int64.

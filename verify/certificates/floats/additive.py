@@ -78,9 +78,9 @@ def parts_of(weight: SparseWeight, bias: RoundedWeight) -> tuple[Part, ...]:
     # no more pairs of classes than V log V
     if len(counts) < 2 or sum(count**2 for count in counts) > vocab * vocab.bit_length():
         return ()
-    labels = [found for found, _ in together.values()]
-    biases = _summands(bias.values[:, 0], bias.grid[:, 0], labels, counts)
-    if biases is None or not _distinct(labels):
+    classes = [found for found, _ in together.values()]
+    biases = _summands(bias.values[:, 0], bias.grid[:, 0], classes, counts)
+    if biases is None or not _distinct(classes):
         return ()
     found = []
     for (label, columns), shift in zip(together.values(), biases, strict=True):

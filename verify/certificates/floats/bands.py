@@ -9,8 +9,8 @@ cells, and ``T`` a run of tokens. For every cell of the run, with promised token
 where the maximum of a row over ``T`` is taken entry by entry. Where this is positive after the rounding errors of both
 logits are taken off, no token of ``T`` is produced in any of these cells, and none is looked at again. A token of the
 other runs is compared with groups of cells, of which each is an eighth of the one before:
-``L_e - L_w = (L_e - L_r) - (L_w - L_r)`` at every point, with ``r`` the token of a cell in the middle of the group. What
-is left at single cells are pairs, for the sieve of pairs.
+``L_e - L_w = (L_e - L_r) - (L_w - L_r)`` at every point, with ``r`` the token of a cell in the middle of the group.
+What is left at single cells are pairs, for the sieve of pairs.
 
 A run or a group is left out only where the bound is also at least an estimate of the margin between ``e`` and its
 neighbours in the order of the readout, so that it is never what the smallest margin comes from: the margin is that of
@@ -28,8 +28,8 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from verify.certificates.floats.boxes import RoundedWeight
-from verify.certificates.floats.directed import EVERYTHING, grid_of
-from verify.certificates.floats.pairs_of_tokens import Pairs, counted
+from verify.certificates.floats.directed import EVERYTHING
+from verify.certificates.floats.groups_of_cells import NUMBERS, Groups, known_grids
 from verify.certificates.floats.readout_rows import Rows, Runs, logit_error
 
 if TYPE_CHECKING:
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
-#: Numbers in one array of a batch of comparisons: 16 MiB, of which a dozen are held at once.
-_NUMBERS = 2**21
-#: How many groups a group is cut into: a cut in two would look at every token of the band log2 times.
-_PARTS = 8
 
 
 def banded_margins(
@@ -69,12 +65,22 @@ def banded_margins(
     places = readout.place[expected]
     order = np.argsort(places, kind="stable")
     found = np.empty(len(expected), dtype=weight.dtype)
-    found[order] = _Near(arithmetic, (low[order], high[order], grid), readout, places[order], points).lower()
+    found[order] = Near(arithmetic, (low[order], high[order], grid), readout, places[order], points).lower()
     return found
 
 
-class _Near:
-    """A batch of cells, the runs of tokens that are near each run of them, and the margins over these."""
+class Near:
+    """A batch of cells, the runs of tokens that are near each run of them, and the margins over these.
+
+    Attributes:
+        arithmetic: the float arithmetic.
+        rows: of the readout.
+        expected: the places of the promised tokens, ascending.
+        error: how far each promised logit may be off.
+        size: the sum of the magnitudes of its terms.
+        wanted: about the margin over the next tokens.
+
+    """
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class _Near:
         expected: Int[np.ndarray, " cells"],
         points: int,
     ) -> None:
+        """Bound the promised logits of some cells, in the order of their tokens' places."""
         self.arithmetic, self.rounding, self.points = arithmetic, arithmetic.rounding, points
         self.low, self.high, self.grid = inputs
         self.rows, self.runs, self.expected = rows, Runs.of(rows), expected
@@ -98,7 +105,7 @@ class _Near:
     def lower(self) -> _Array:
         """Return lower bounds of the margins."""
         found = np.full(len(self.expected), np.inf, dtype=self.dtype)
-        for start in range(0, len(self.starts), chunk := max(1, _NUMBERS // self.runs.columns.size)):
+        for start in range(0, len(self.starts), chunk := max(1, NUMBERS // self.runs.columns.size)):
             chosen = np.arange(start, min(start + chunk, len(self.starts)))
             gaps, kept = self._of_runs(chosen)
             for place, run in enumerate(chosen):
@@ -125,25 +132,27 @@ class _Near:
         shift = self.rows.bias[self.expected]
         least = np.minimum(numbers * low, numbers * high).sum(axis=1) + shift
         error, size = self.rounding_of(
-            np.maximum(np.abs(low), np.abs(high)),
-            known_grids(low, high, self.grid[columns]),
-            numbers,
-            self.rows.grids[self.expected],
-            shift,
-            self.rows.bias_grids[self.expected],
+            (np.maximum(np.abs(low), np.abs(high)), known_grids(low, high, self.grid[columns])),
+            (numbers, self.rows.grids[self.expected]),
+            (shift, self.rows.bias_grids[self.expected]),
         )
         return least, error, size
 
     def rounding_of(
         self,
-        size: _Array,
-        grid: Int[np.ndarray, "sums terms"],
-        numbers: _Array,
-        number_grid: Int[np.ndarray, "sums terms"],
-        shift: _Array,
-        shift_grid: Int[np.ndarray, " sums"],
+        inputs: tuple[_Array, _Array],
+        weights: tuple[_Array, _Array],
+        biases: tuple[_Array, _Array],
     ) -> tuple[_Array, _Array]:
-        """Return how far logits may be off in all, and the sums of the magnitudes of their terms."""
+        """Return how far logits may be off in all, and the sums of the magnitudes of their terms.
+
+        Args:
+            inputs: the largest magnitudes of what is read, sums x terms, and its grids.
+            weights: the same numbers of each row, and their grids.
+            biases: one for each sum, and its grid.
+
+        """
+        (size, grid), (numbers, number_grid), (shift, shift_grid) = inputs, weights, biases
         heavy = np.abs(numbers)
         products = heavy * size
         used = products != 0
@@ -169,9 +178,7 @@ class _Near:
         reduced = self.rounding.logit_loss(flat, np.broadcast_to(heavy, size.shape).reshape(flat.shape), self.unit)
         count = np.full(magnitude.shape, runs.count, dtype=self.dtype)
         nothing = np.full(magnitude.shape, -EVERYTHING)
-        error = logit_error(
-            self.arithmetic, magnitude, count, nothing, np.broadcast_to(reduced, len(flat)).reshape(magnitude.shape)
-        )
+        error = logit_error(self.arithmetic, magnitude, count, nothing, reduced.reshape(magnitude.shape))
         own = np.minimum.reduceat(self.own[inside] - self.error[inside], starts)
         total = magnitude + np.maximum.reduceat(self.size[inside], starts)[:, None]
         allowed = (error + (size.shape[2] + 6) * (self.unit * total + self.smallest)) * (1 + 8 * self.unit)
@@ -182,130 +189,7 @@ class _Near:
     def _against(self, cells: Int[np.ndarray, " cells"], tokens: Int[np.ndarray, " tokens"], found: _Array) -> None:
         """Lower the bounds of neighbouring cells to those of their margins over some tokens."""
         columns = self.rows.read(np.concatenate([tokens, self.expected[cells]]))
-        step = max(1, _NUMBERS // max(1, len(columns)) // 4)
+        step = max(1, NUMBERS // max(1, len(columns)) // 4)
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
-            _Groups(self, cells, part, columns).lower(found)
-
-
-def known_grids(low: _Array, high: _Array, grid: Int[np.ndarray, " grids"]) -> Int[np.ndarray, " grids"]:
-    """Return a grid for each number: one that is known may lie on a coarser one than its column in all cells."""
-    return np.where(low == high, np.maximum(grid_of(low), grid), grid)
-
-
-class _Groups:
-    """A run of cells against near tokens, entry by entry at the columns that they read."""
-
-    def __init__(
-        self,
-        near: _Near,
-        cells: Int[np.ndarray, " cells"],
-        tokens: Int[np.ndarray, " tokens"],
-        columns: Int[np.ndarray, " read"],
-    ) -> None:
-        self.near, self.cells, self.tokens = near, cells, tokens
-        self.low, self.high = near.low[np.ix_(cells, columns)], near.high[np.ix_(cells, columns)]
-        self.grid = near.grid[columns]
-        # the promised tokens' rows come after those of the tokens
-        both = np.concatenate([tokens, near.expected[cells]])
-        self.held = near.rows.chosen(both, columns)
-        self.shift, self.shift_grid = near.rows.bias[both], near.rows.bias_grids[both]
-        self.own = len(tokens) + np.arange(len(cells))
-
-    def lower(self, found: _Array) -> None:
-        """Lower the bounds of the cells."""
-        size = len(self.cells)
-        at, token = np.zeros(len(self.tokens), dtype=np.int64), np.arange(len(self.tokens))
-        while True:
-            kept = self._compared(size, at, token, found)
-            at, token = at[kept], token[kept]
-            if size == 1:
-                break
-            part = -(-size // _PARTS)
-            # a group of `size` cells starts at a multiple of it, and so do its parts, of which the last may be smaller
-            count = -(-np.minimum(size, len(self.cells) - at) // part)
-            at, token = np.repeat(at, count) + part * counted(count), np.repeat(token, count)
-            size = part
-        other = self.tokens[token] != self.near.expected[self.cells[at]]
-        at, token = at[other], token[other]
-        if len(at):
-            sieve = Pairs(self.near.arithmetic, self.grid, self.held, self._bias(), self.near.points, point_grids=True)
-            step = max(1, _NUMBERS // max(1, self.low.shape[1]))
-            for start in range(0, len(at), step):
-                cell, which = at[start : start + step], token[start : start + step]
-                margins = sieve.pairs(self.low[cell], self.high[cell], self.own[cell], which)
-                np.minimum.at(found, self.cells[cell], margins)
-
-    def _bias(self) -> RoundedWeight:
-        return RoundedWeight(self.shift[:, None], self.shift_grid[:, None], exact=False)
-
-    def _compared(
-        self, size: int, at: Int[np.ndarray, " pairs"], token: Int[np.ndarray, " pairs"], found: _Array
-    ) -> Bool[np.ndarray, " pairs"]:
-        """Return which pairs of a group of cells and a token are not settled, and lower the bounds by the others.
-
-        Args:
-            size: of a group.
-            at: where each pair's group starts.
-            token: of each pair.
-            found: the bounds of all cells.
-
-        """
-        firsts, group = np.unique(at, return_inverse=True)
-        kept = np.empty(len(at), dtype=np.bool_)
-        hulls = _Hulls(self, firsts, size)
-        step = max(1, _NUMBERS // max(1, self.low.shape[1]))
-        for start in range(0, len(at), step):
-            part = slice(start, start + step)
-            gaps = hulls.gaps(group[part], token[part])
-            kept[part] = ~((gaps > 0) & (gaps >= hulls.wanted[group[part]]))
-            settled = ~kept[part]
-            least = np.full(len(firsts), np.inf, dtype=gaps.dtype)
-            np.minimum.at(least, group[part][settled], gaps[settled])
-            cells = np.repeat(firsts, hulls.counts) + counted(hulls.counts)
-            np.minimum.at(found, self.cells[cells], np.repeat(least, hulls.counts))
-        return kept
-
-
-class _Hulls:
-    """Groups of neighbouring cells: the hulls of their boxes, and bounds of their promised logits over a reference."""
-
-    def __init__(self, groups: _Groups, firsts: Int[np.ndarray, " groups"], size: int) -> None:
-        near, held = groups.near, groups.held.values
-        self.groups, self.unit, self.smallest = groups, near.unit, near.smallest
-        self.counts = np.minimum(firsts + size, len(groups.cells)) - firsts
-        cells = np.repeat(firsts, self.counts) + counted(self.counts)
-        starts = np.cumsum(self.counts) - self.counts
-        low, high = groups.low[cells], groups.high[cells]
-        self.low, self.high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
-        self.largest = np.maximum(np.abs(self.low), np.abs(self.high))
-        self.grid = np.minimum.reduceat(known_grids(low, high, groups.grid), starts)
-        middle = groups.own[firsts + self.counts // 2]
-        self.reference, self.shift = held[middle], groups.shift[middle]
-        own, group = groups.own[cells], np.repeat(np.arange(len(firsts)), self.counts)
-        slope = held[own] - self.reference[group]
-        gain = np.minimum(slope * low, slope * high).sum(axis=1) + (groups.shift[own] - self.shift[group])
-        everywhere = groups.cells[cells]
-        self.least = np.minimum.reduceat(gain - near.error[everywhere], starts)
-        self.wanted = np.maximum.reduceat(near.wanted[everywhere], starts)
-        # the terms of the two differences of logits, of which the checker's roundings are a share
-        size_of_reference = (np.abs(self.reference) * self.largest).sum(axis=1) + np.abs(self.shift)
-        self.size = np.maximum.reduceat(near.size[everywhere], starts) + 2 * size_of_reference
-
-    def gaps(self, group: Int[np.ndarray, " pairs"], token: Int[np.ndarray, " pairs"]) -> _Array:
-        """Return lower bounds of the margins of all cells of a group over a token."""
-        groups = self.groups
-        numbers, shift = groups.held.values[token], groups.shift[token]
-        slope = numbers - self.reference[group]
-        rise = np.maximum(slope * self.low[group], slope * self.high[group]).sum(axis=1) + (shift - self.shift[group])
-        error, magnitude = groups.near.rounding_of(
-            self.largest[group],
-            self.grid[group],
-            numbers,
-            groups.held.grid[token],
-            shift,
-            groups.shift_grid[token],
-        )
-        total = magnitude + self.size[group]
-        slack = (numbers.shape[1] + 6) * (self.unit * total + 4 * self.smallest)
-        return np.asarray(self.least[group] - rise - (error + slack) * (1 + 8 * self.unit))
+            Groups(self, cells, part, columns).lower(found)

@@ -13,7 +13,8 @@ fall below the dtype's normal range (float64 where ``longdouble`` is no wider), 
 half of it for each of the ``n`` products of a logit, of ``r @ max|W|``, and of a difference of two logits, which is at
 most ``2n`` of it in a pair of logits of ``n + 3`` each.
 
-The three sieves stay in one module, a little over 300 lines, as each is right only after what the one before left open.
+The last two are in :mod:`verify.certificates.floats.pairs_of_tokens`. Large readouts of few entries in each row go to
+:mod:`verify.certificates.floats.bands`, and those of digits to :mod:`verify.certificates.floats.additive`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Does the promised token's logit beat another one, for everything in a box? The sieve of pairs of tokens.
 
-``L_v - L_w`` is affine in ``x``: its minimum over the box is at a corner, ``sum_k min(d_k low_k, d_k high_k) + b_v - b_w``
-with ``d = W_v - W_w``; minus the rounding errors of the two. For floats that are still left, the box holds finitely
-many: at each the bounds of both logits are rounded, products with and without fused multiply-add.
+``L_v - L_w`` is affine in ``x``: its minimum over the box is at a corner,
+``sum_k min(d_k low_k, d_k high_k) + b_v - b_w`` with ``d = W_v - W_w``; minus the rounding errors of the two. For
+floats that are still left, the box holds finitely many: at each the bounds of both logits are rounded, products with
+and without fused multiply-add.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class SparseWeight(RoundedWeight):
         return self.numbers.dtype
 
     @cached_property
-    def values(self) -> _Array:  # type: ignore[override] # computed when an operation asks for all entries
+    def values(self) -> _Array:
         """All entries.
 
         Raises:
@@ -121,7 +121,7 @@ class SparseWeight(RoundedWeight):
         return self._dense(self.numbers, 0)
 
     @cached_property
-    def grid(self) -> Int[np.ndarray, "rows columns"]:  # type: ignore[override] # the same
+    def grid(self) -> Int[np.ndarray, "rows columns"]:
         """The grids of all entries."""
         return self._dense(self.grids, EVERYTHING)
 
