@@ -136,8 +136,8 @@ def drawn(rng: np.random.Generator) -> Readout:
     high = low + rng.integers(0, 3, (cells, width)) * (rng.random((cells, width)) < rng.choice([0, 0.3]))
     expected = ((weight[None] * low[:, None]).sum(axis=2) + bias).argmax(axis=1)
     expected = np.where(rng.random(cells) < 0.2, rng.integers(0, vocab, cells), expected)
-    numbers = (part.astype(np.float64) for part in (weight, bias, low, high))
-    return Readout(*numbers, expected)
+    weight, bias, low, high = (part.astype(np.float64) for part in (weight, bias, low, high))
+    return Readout(weight, bias, low, high, expected)
 
 
 def permuted(readout: Readout, rng: np.random.Generator) -> Readout:
@@ -162,10 +162,8 @@ def contradicted(margins: Callable[[Readout, str], Array], *formats: str, rounds
                 digits(250, 16, 2),
             ]
             unit = 2.0 ** -rng.integers(0, 9)
-            scaled = Readout(
-                *(to_format(part * (1 + unit * (at % 2)), fmt) for part in (made[0].weight, made[0].bias)),
-                *(made[0].low, made[0].high, made[0].expected),
-            )
+            weight, bias = (to_format(part * (1 + unit * (at % 2)), fmt) for part in (made[0].weight, made[0].bias))
+            scaled = Readout(weight, bias, made[0].low, made[0].high, made[0].expected)
             for readout in (*made, scaled, permuted(made[2], rng)):
                 lower = margins(readout, fmt)
                 below = (lower > 0) & ~(lower <= readout.computed(rng, fmt))
