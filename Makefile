@@ -25,9 +25,9 @@ test-extras: $(VENV)/installed-extras
 test-extras-heavy: $(VENV)/installed-extras
 	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and heavy and not long'
 
-# Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants.
+# Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants. `make docs` runs the slow pages.
 test-heavy: $(VENV)/installed
-	$(PYTEST) -m 'heavy and not extras'
+	$(PYTEST) -m 'heavy and not extras' --ignore=tests/docs
 
 # Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and the longest tables of mutants. Those that need
 # the extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'

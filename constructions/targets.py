@@ -104,13 +104,27 @@ class TargetSpace:
         check_integer("stop", stop, 0, self.size)
         check_integer("start", start, 0, stop)
         if stop > _INT64_RANKS:
-            rows = [self.unrank(rank) for rank in range(start, stop)]
-            return np.array(rows, dtype=np.int64).reshape(stop - start, *self.shape)
+            return self._unranked_by_ends(start, stop).reshape(stop - start, *self.shape)
         rest = np.arange(start, stop, dtype=np.int64)
         tokens = np.zeros((stop - start, self.digits), dtype=np.int64)
         for place in reversed(range(self.digits)):
             rest, tokens[:, place] = np.divmod(rest, self.vocab_size)
         return tokens.reshape(stop - start, *self.shape)
+
+    def _unranked_by_ends(self, start: int, stop: int) -> IntArray:
+        """Return the rows of ranks beyond int64: the last digits move, as many as int64 ranks, and the others stay."""
+        count = 0
+        while self.vocab_size ** (count + 1) <= _INT64_RANKS:
+            count += 1
+        ends = TargetSpace(self.vocab_size, (count,))
+        parts = [np.zeros((0, self.digits), dtype=np.int64)]
+        for front in range(start // ends.size, (stop - 1) // ends.size + 1):
+            first = front * ends.size
+            moving = ends.unrank_range(max(start - first, 0), min(stop - first, ends.size))
+            rows = self.unrank(first).reshape(1, -1).repeat(len(moving), axis=0)
+            rows[:, self.digits - count :] = moving
+            parts.append(rows)
+        return np.concatenate(parts)
 
     def sample(self, count: int, *, seed: int) -> IntArray:
         """Return ``count`` targets drawn uniformly and independently, shape ``(count, *shape)``, int64.

@@ -22,6 +22,7 @@ ORDER = (
     "verify.files",  # writing and reading files, whatever is in them
     "verify.matrix_units",  # the exact arithmetic of matrix units
     "verify.exponentials",  # a library's exp on all numbers, which certificates cite
+    "verify.running.ranks",  # what a range of an enumeration found
     "verify.arithmetic",
     "verify.running",
     "verify.backends",
@@ -40,6 +41,7 @@ ORDER = (
     "verify.export",
     "verify.lens",  # and of TransformerLens, over these
     "verify.conformance",
+    "verify.engine",  # held against the dense arithmetic and certified bounds as it runs
     "verify.suite",
     "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",

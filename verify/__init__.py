@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from verify.backends import CallableBackend as CallableBackend
     from verify.backends import TransformerBackend as TransformerBackend
     from verify.backends.modules import ModuleBackend as ModuleBackend
+    from verify.engine import EngineArithmetic as EngineArithmetic
     from verify.evidence.completions import count_completions as count_completions
     from verify.evidence.enumeration import exhaust as exhaust
     from verify.evidence.evaluation import check as check
@@ -51,6 +52,7 @@ _HOMES = {
     "StructuredTorchArithmetic": "verify.arithmetic.structured",
     "TorchArithmetic": "verify.arithmetic.tensors",
     "Backend": "verify.backends",
+    "EngineArithmetic": "verify.engine",
     "CallableBackend": "verify.backends",
     "TransformerBackend": "verify.backends",
     "ModuleBackend": "verify.backends.modules",

@@ -150,9 +150,9 @@ def test_no_certificate_is_contradicted() -> None:
     assert tally.counts["undecided"] >= 1
 
 
-# a thousand settings and more than 100,000 adversarial cases, in ten parts of half a minute; CI runs two of them
+# a thousand settings and more than 100,000 adversarial cases, in ten parts of half a minute; CI runs one of them
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.heavy if part < 2 else pytest.mark.long) for part in range(10)]
+    "part", [pytest.param(part, marks=pytest.mark.heavy if part == 0 else pytest.mark.long) for part in range(10)]
 )
 def test_no_certificate_of_a_thousand_is_contradicted(part: int, capsys: pytest.CaptureFixture[str]) -> None:
     tally = sweep(100, cases=200, seed=1_000 + part)

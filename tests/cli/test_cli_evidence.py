@@ -144,7 +144,18 @@ def test_verify_gathers_every_kind_of_evidence(
 ) -> None:
     _capped(monkeypatch, "theorem-2", 5, fuzzed=40)  # seconds at the sizes of the main job
     report = tmp_path / "evidence"
-    arguments = ["verify", "theorem-2", "--dtype", "float32", "--examples", "10", "--report", str(report)]
+    arguments = [
+        "verify",
+        "theorem-2",
+        "--dtype",
+        "float32",
+        "--examples",
+        "10",
+        "--jobs",
+        "1",
+        "--report",
+        str(report),
+    ]
     document = _json(arguments, capsys, 0)
     verdicts = [Verdict.from_json(record) for record in document["verdicts"]]
     assert set(document) == {"verdicts", "strongest"}
@@ -169,7 +180,7 @@ def test_verify_gathers_every_kind_of_evidence(
 def test_verify_says_where_a_format_stops(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     # bfloat16 carries these sizes: fuzzing has nothing to shrink, which takes long at the largest ones
     _capped(monkeypatch, "theorem-2", 5, fuzzed=12, proved=False)
-    arguments = ["verify", "theorem-2", "--dtype", "bfloat16", "--examples", "5"]
+    arguments = ["verify", "theorem-2", "--dtype", "bfloat16", "--examples", "5", "--jobs", "1"]
     document = _json(arguments, capsys, 1)
     swept = [Verdict.from_json(record) for record in document["verdicts"] if record["method"] == "swept"]
     assert len(swept) == 1

@@ -252,3 +252,17 @@ def test_verify_refuses_sizes_that_are_for_nothing(tmp_path: Path, capsys: pytes
     assert told == "error: size: expected none, as the claims have sizes of their own in this command\n"
     assert "vocab: expected a value" in _refused(["verify", "own_shifted:Shifted"], capsys)
     assert "tf32: expected a claim" in _refused(["verify", *SHIFTED, "--tf32"], capsys)
+
+
+def test_a_mistake_in_another_process_is_told_by_its_line_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    words = ["verify", "own_shifted:Raising", "--vocab", "3", "--dtype", "float32"]
+    told = []
+    for jobs in ("1", "2"):
+        assert run([*words, "--jobs", jobs]) == 2
+        told.append(capsys.readouterr().err)
+    assert told[0] == told[1]
+    assert "own_shifted.py, line " in told[0]
+    assert "ZeroDivisionError" in told[0]

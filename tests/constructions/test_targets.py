@@ -55,6 +55,16 @@ def test_a_huge_space_is_exact() -> None:
     assert [space.rank(target) for target in middle] == [2**62 - 1, 2**62]
 
 
+@pytest.mark.parametrize("vocab_size", [2, 94, 2**20, 2**62, 2**62 + 1, 2**63 - 1])
+def test_ranges_beyond_int64(vocab_size: int) -> None:
+    space = TargetSpace(vocab_size, (10,) if vocab_size > 2 else (70,))
+    ends = vocab_size ** next(count for count in range(64) if vocab_size ** (count + 1) > 2**62)  # int64 ranks these
+    for start in (2**62 - 2, 2**62, 3 * 2**62 // ends * ends + ends - 2, space.size - 5):
+        rows = space.unrank_range(start, start + 5)
+        assert rows.tolist() == [space.unrank(rank).tolist() for rank in range(start, start + 5)]
+    assert space.unrank_range(2**63, 2**63).shape == (0, *space.shape)
+
+
 def test_the_spaces_of_the_constructions() -> None:
     assert UnconditionalGeneration(5, 3).targets == TargetSpace(5, (3,))
     assert ConditionalGeneration(5).targets.size == 5**5

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.coq.sources import COQ, SOURCES, theorem_names
+from tests.shares import heavy_or_long
+from verify.suite.coq_record import read_record
 
 needs_coq = pytest.mark.skipif(
     shutil.which("coqc") is None or shutil.which("make") is None,
@@ -21,19 +23,26 @@ needs_coq = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A built copy of the sources."""
+    """A built copy of the sources; what is built of these very sources is taken over, and make looks at it again."""
     copy = tmp_path_factory.mktemp("coq") / "coq"
     copy.mkdir()
     exports = ["export_golden.v", "export_matrix_units.v"]
     for name in [*SOURCES, *exports, "_CoqProject", "Makefile", "audit.sh", "record.sh", "audit.golden"]:
         shutil.copy2(COQ / name, copy / name)
+    if read_record(COQ)[0] is not None:
+        for name in SOURCES:
+            for path in (COQ / name).parent.glob(f"{name.removesuffix('.v')}.*"):
+                shutil.copy2(path, copy / path.name)
+            for path in (COQ / name).parent.glob(f".{name.removesuffix('.v')}.*"):
+                shutil.copy2(path, copy / path.name)
     shutil.copytree(COQ / "golden", copy / "golden")
     subprocess.run(["make", "build"], cwd=copy, check=True, capture_output=True, timeout=600)
     return copy
 
 
+# `make proofs` does just that, in CI before any test
 @needs_coq
-@pytest.mark.heavy
+@pytest.mark.long
 def test_axioms_and_weights_are_reproduced_and_recorded(built: Path) -> None:
     subprocess.run(["make", "record"], cwd=built, check=True, capture_output=True, timeout=600)
     record = json.loads((built / "build-record.json").read_text())
@@ -107,8 +116,7 @@ def test_mutants_apply(file: str, old: str, new: str, theory: str) -> None:
 
 
 @needs_coq
-@pytest.mark.heavy
-@pytest.mark.parametrize(("file", "old", "new", "theory"), MUTANTS, ids=lambda value: value[:40])
+@pytest.mark.parametrize(("file", "old", "new", "theory"), heavy_or_long(MUTANTS, 12), ids=lambda value: value[:40])
 def test_a_wrong_weight_or_bound_does_not_compile(
     built: Path, tmp_path: Path, file: str, old: str, new: str, theory: str
 ) -> None:

@@ -255,7 +255,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert checkpoint.exists()
     done: list[int] = []
     resumed = exhaust(construction, EXACT, checkpoint=checkpoint, progress=lambda cases, _: done.append(cases))
-    assert done == [128, 192, 243]
+    assert done == [192, 243]  # 64 cases, then twice as many at once, as they take less than a second
     assert resumed.holds is True
     assert _untimed(resumed) == _untimed(exhaust(construction, EXACT))
     assert list(tmp_path.iterdir()) == []  # a finished run leaves nothing behind

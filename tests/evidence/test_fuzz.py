@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -199,3 +201,25 @@ def test_an_error_is_not_swallowed() -> None:
     # a temperature that rational arithmetic cannot compute with is the caller's mistake, not a counterexample
     with pytest.raises(InvalidArgument, match="rational arithmetic"):
         _fuzz(st.just(ConditionalGeneration(3, temperature=2.0)))
+
+
+def test_the_cases_of_a_seed_do_not_depend_on_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis would draw numbers that stand in imported modules, and keep them in the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def drawn() -> list[int]:
+        sizes: list[int] = []
+
+        def made(size: int) -> Construction:
+            sizes.append(size)
+            return UnconditionalGeneration(1 + size % 3, 1)
+
+        _fuzz(st.integers(1, 10**6).map(made), examples=100, seed=5)
+        return sizes
+
+    before = drawn()
+    (tmp_path / "full_of_numbers.py").write_text(f"NUMBERS = {list(range(200_000, 200_300))}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_numbers")
+    assert drawn() == before
+    assert not (tmp_path / ".hypothesis").exists()

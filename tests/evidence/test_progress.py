@@ -180,3 +180,14 @@ def test_a_terminal_shows_the_rate_too(monkeypatch: pytest.MonkeyPatch) -> None:
         report(0, 10)
         report(5, 10)
     assert "work" in shown.getvalue()
+
+
+def test_nothing_is_foretold_of_pieces_that_are_not_alike() -> None:
+    clock, lines = Clock(), list[str]()
+    meter = Meter("work", lines.append, clock, alike=False)
+    meter.report(0, 100)
+    clock.now += 30
+    meter.report(1, 100)
+    assert lines == []
+    meter.tick()
+    assert lines == ["work: 1 of 100 (1 %)"]

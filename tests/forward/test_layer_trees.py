@@ -20,6 +20,7 @@ from verify.arithmetic.structured import StructuredTorchArithmetic
 from verify.arithmetic.tensors import TorchArithmetic
 from verify.certificates import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
+from verify.engine import EngineArithmetic
 from verify.running.model import Cache, bind, forward
 from verify.running.trace import Trace
 
@@ -31,6 +32,7 @@ FLOATS: list[Arithmetic[Any, Any, Any]] = [
     TorchArithmetic("float64"),
     TorchArithmetic("float64", bias="separate"),
     StructuredTorchArithmetic("float64"),
+    EngineArithmetic("float64"),
 ]
 assert VOCAB == 3
 assert TOKENS.shape == (2, CONTEXT)

@@ -124,8 +124,10 @@ def test_random_trees_are_exact(transformer: Transformer, mask: str) -> None:
     _agrees(transformer, mask)
 
 
-@pytest.mark.heavy
-@settings(max_examples=3000)
-@given(transformer=transformers(depth=3), mask=st.sampled_from(["causal", "none"]))
-def test_many_deeper_random_trees_are_exact(transformer: Transformer, mask: str) -> None:
-    _agrees(transformer, mask)
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, marks=pytest.mark.heavy), pytest.param(3000, marks=pytest.mark.long)]
+)
+def test_many_deeper_random_trees_are_exact(count: int) -> None:
+    settings(max_examples=count)(
+        given(transformer=transformers(depth=3), mask=st.sampled_from(["causal", "none"]))(_agrees)
+    )()

@@ -12,6 +12,7 @@ import torch
 from constructions import FORMATS, Construction, Layout, Ratios, Softmax, TargetSpace, Transformer
 from tests.forward.trees import MODELS, VOCAB
 from verify.arithmetic import NumpyArithmetic
+from verify.arithmetic.constant import constant_when_traced
 from verify.running.model import bind_construction, generate
 from verify.running.torch_module import to_torch
 
@@ -69,3 +70,13 @@ def test_a_buffer_that_is_changed_is_what_runs() -> None:
     before = module(module.prompt(targets), torch.from_numpy(inputs))
     module.get_buffer("norm__weight").mul_(2)
     assert not torch.equal(module(module.prompt(targets), torch.from_numpy(inputs)), before)
+
+
+def test_a_function_is_marked_for_tracers_as_torch_marks_it() -> None:
+    def ours() -> None: ...
+
+    def theirs() -> None: ...
+
+    assert constant_when_traced(ours) is ours
+    torch.compiler.assume_constant_result(theirs)  # type: ignore[no-untyped-call] # torch's own
+    assert vars(ours) == vars(theirs) != {}

@@ -19,7 +19,8 @@ from tests.mutation.certifier_operations import _between, _told
 from tests.mutation.certifier_settled import _cells, _differs
 from verify.certificates.balls.columns import ball_precision
 from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.sparse import SparseArithmetic, _sparse
+from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.sparse_rows import by_what_differs
 
 
 def pointwise(*formats: str, rounds: int = 6) -> Callable[[], list[str]]:
@@ -187,7 +188,7 @@ def sparse_layers() -> list[str]:
         arithmetic = SparseArithmetic(base)
         kind = KINDS[int(rng.integers(len(KINDS)))]
         cells, others = (_cells(rng, fmt, kind, width, wild=rng.random() < 0.15) for _ in range(2))
-        shared, beside = _sparse(cells), _sparse(others)
+        shared, beside = by_what_differs(cells), by_what_differs(others)
         scale, shift = (weight(floats(rng, (width, 1), fmt, kind), base) for _ in range(2))
         made: dict[str, tuple[Any, Box]] = {
             "multiply": (arithmetic.multiply(shared, beside), base.multiply(cells, others)),

@@ -188,6 +188,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_primitives as primitives
     from tests.mutation import certifier_relations as relations
     from tests.mutation import certifier_settled as aimed
+    from tests.mutation import certifier_shared as shared
     from tests.mutation import certifier_symbols as symbolic
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_units as units
@@ -237,6 +238,7 @@ def by_name() -> Mapping[str, Method]:
             "grids of weights": aimed.grids_of_weights,
             "sparse, dense": aimed.sparse_dense,
             "sparse, kept": aimed.sparse_kept,
+            "sums of few terms": shared.few_terms,
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,
@@ -287,6 +289,7 @@ def by_name() -> Mapping[str, Method]:
         },
         "balls": {
             "columns": bounds.columns,
+            "balls that share": shared.balls,
             "margins of balls": aimed.margins_of_balls,
             "soft balls": bounds.attended_balls(hard=False),
             "hard balls": bounds.attended_balls(hard=True),
@@ -300,6 +303,10 @@ def by_name() -> Mapping[str, Method]:
         "constructions": {
             "liars": liars.refused(),
             "liars, balls": liars.refused(ball=True),
+            "sharing, liars": shared.refused,
+            "sharing, margins": shared.agreeing("bfloat16", "float32"),
+            "sharing, covering": shared.covering,
+            "sharing, apart": shared.unshared,
             "right ones": liars.accepted,
             "covering": unknown.covering,
             "unknown tokens": unknown.unknown(),

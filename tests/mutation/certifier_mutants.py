@@ -10,6 +10,7 @@ from tests.mutation.certifier_mutants_of_layers import LAYERS
 from tests.mutation.certifier_mutants_of_margins import MARGINS
 from tests.mutation.certifier_mutants_of_operations import OPERATIONS
 from tests.mutation.certifier_mutants_of_relations import RELATIONS
+from tests.mutation.certifier_mutants_of_sharing import SHARING
 from tests.mutation.certifier_mutants_of_sums import SUMS
 from tests.mutation.certifier_mutants_of_units import UNITS
 from tests.mutation.certifier_mutants_settled_later import SETTLED
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FACTORS,
     *AIMED,
     *UNITS,
+    *SHARING,
 )

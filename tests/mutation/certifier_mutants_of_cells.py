@@ -113,7 +113,7 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _members(
         "none is asked alone",
-        "order[place : place + 1] for place in range(_ALONE)",
+        "order[place : place + 1] for place in range(ALONE)",
         "order[place : place + 1] for place in range(0)",
         "liars",
     ),

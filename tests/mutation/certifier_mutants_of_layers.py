@@ -162,7 +162,7 @@ LAYERS: tuple[Mutant, ...] = (
     ),
     _shared(
         "a norm is of what differs alone",
-        "return _sparse(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))",
+        "return by_what_differs(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))",
         "return SparseRows(self.base.normalise(rows.shared, centred=centred, mean=mean, eps=eps), rows.places,"
         " self.base.normalise(rows.varying, centred=centred, mean=mean, eps=eps))",
         "sparse, layers",

@@ -12,6 +12,7 @@ _pairs = of("sieve of pairs", "verify.certificates.floats.pairs_of_tokens")
 _floats = of("floats one by one", "verify.certificates.floats.pairs_of_tokens")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
+_sparse_rows = of("cells that share", "verify.certificates.floats.sparse_rows")
 
 _SHARED = "The single box that encloses all cells is right by itself; what is kept cell by cell only tightens it."
 _UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that reading it changes no sum."
@@ -181,13 +182,13 @@ SETTLED: tuple[Mutant, ...] = (
         argument=_UNREAD,
         proof="sparse, dense",
     ),
-    _sparse(
+    _sparse_rows(
         "the shared box is the first cell",
         "low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)",
         "low, high = box.low[:1], box.high[:1]",
         "sparse, dense",
     ),
-    _sparse(
+    _sparse_rows(
         "the lower bounds alone differ",
         "differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))",
         "differs = (box.low != box.low[:1]).any(axis=(0, 1))",
@@ -196,8 +197,8 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sparse(
         "a mix in which weights differ is shared",
-        "if attention.shape[0] > 1 or self._wild(attention, values):",
-        "if self._wild(attention, values):",
+        "if attention.shape[0] > 1 or self.wild(attention, values):",
+        "if self.wild(attention, values):",
         argument="What is called shared then holds the numbers of each cell, which every operation takes as well.",
         proof="sparse, dense",
     ),

@@ -16,7 +16,8 @@ from tests.mutation.certifier_killers import KINDS, box, floats, outside, weight
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.floats.arithmetic import RoundedWeight
 from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
+from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.sparse_rows import SparseRows, by_what_differs
 
 # sums that tensor cores truncate --------------------------------------------------------------------------------------
 
@@ -151,7 +152,7 @@ def sparse_dense() -> list[str]:
         base, width = rounded(fmt), int(rng.integers(2, 7))
         arithmetic = SparseArithmetic(base)
         cells, others = (_cells(rng, fmt, kind, width, wild=rng.random() < 0.15) for _ in range(2))
-        shared, beside = _sparse(cells), _sparse(others)
+        shared, beside = by_what_differs(cells), by_what_differs(others)
         w = floats(rng, (4, width), fmt, "mixed") * (rng.random((4, width)) < 0.5)
         bias = weight(floats(rng, (4, 1), fmt, kind), base) if rng.random() < 0.5 else None
         matrix = weight(w, base)
@@ -213,7 +214,7 @@ def sparse_kept() -> list[str]:
         calls[f"linear {name}"] = lambda a, n=numbers: a.linear(SparseRows(n), eye).shared
     calls |= {
         "scores plain with itself": lambda a: a.scores(SparseRows(plain), SparseRows(plain)),
-        "scores of two cells": lambda a: a.scores(_sparse(two), _sparse(two)),
+        "scores of two cells": lambda a: a.scores(by_what_differs(two), by_what_differs(two)),
         "attention hidden": lambda a: a.attention(plain, one, soft, key_size=1),
         "attention hard": lambda a: a.attention(plain, both, hard, key_size=1),
         "attention hot": lambda a: a.attention(plain, both, Softmax(3.0), key_size=1),

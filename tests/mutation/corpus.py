@@ -27,6 +27,7 @@ from tests.mutation import operators, tolerance
 from tests.mutation.mutated import Mutated, Rows, with_matrix
 from tests.mutation.truth import Truth, truth_of
 from tests.proofs.test_mutants import MUTANTS, selection
+from tests.shares import drawn
 
 
 @dataclass(frozen=True)
@@ -179,24 +180,34 @@ class Tolerance:
 
 
 @lru_cache(maxsize=8)
-def tolerances(name: str) -> tuple[Tolerance, ...]:
-    """Return the tolerance of every entry of a subject in both directions, where it has one."""
+def tolerances(name: str, count: int | None = None) -> tuple[Tolerance, ...]:
+    """Return the tolerance of every entry of a subject in both directions, where it has one.
+
+    Args:
+        name: of the subject.
+        count: look at so many entries, drawn; ``None``: at all of them.
+
+    """
     subject = SUBJECTS[name]
     construction = replace(subject.construction, temperature=Hardmax())
+    places = [
+        (weight, row, column)
+        for weight, matrix in construction.transformer.lowered.matrices().items()
+        for row, column, _ in _places(matrix, zeros=subject.zeros)
+    ]
     found = []
-    for weight, matrix in construction.transformer.lowered.matrices().items():
-        for row, column, _ in _places(matrix, zeros=subject.zeros):
-            kept = tolerance.probe(construction, weight, row, column)
-            for sign in (1, -1):
-                limit = tolerance.tolerance(kept, sign)
-                if limit is not None:
-                    found.append(Tolerance(weight, row, column, sign, limit))
+    for weight, row, column in places if count is None else drawn(places, count):
+        kept = tolerance.probe(construction, weight, row, column)
+        for sign in (1, -1):
+            limit = tolerance.tolerance(kept, sign)
+            if limit is not None:
+                found.append(Tolerance(weight, row, column, sign, limit))
     return tuple(found)
 
 
-def around_tolerances(subject: Subject) -> Iterator[Mutant]:
-    """Yield the mutants just past, at and just within every tolerance, at hardmax."""
-    for item in tolerances(subject.name):
+def around_tolerances(subject: Subject, count: int | None = None) -> Iterator[Mutant]:
+    """Yield the mutants just past, at and just within every tolerance, at hardmax; for ``count`` see above."""
+    for item in tolerances(subject.name, count):
         place = f"{item.name}[{item.row},{item.column}]{'+' if item.sign > 0 else '-'}"
         offs = {"just past its tolerance": tolerance.past(item.found)}
         if item.found:
@@ -262,7 +273,19 @@ FAMILIES: Mapping[str, Callable[[Subject], Iterator[Mutant]]] = {
 
 def mutants(name: str, family: str) -> Iterator[Mutant]:
     """Yield the mutants of a family of a construction; the first of each operator is fuzzed too."""
+    return _first_ones_fuzzed(FAMILIES[family](SUBJECTS[name]))
+
+
+def drawn_mutants(name: str, family: str, count: int) -> Iterator[Mutant]:
+    """Yield so many mutants of a family of a construction, drawn; of tolerances those around so many entries."""
+    subject = SUBJECTS[name]
+    if FAMILIES[family] is around_tolerances:  # each takes a search, so that the entries are drawn
+        return _first_ones_fuzzed(around_tolerances(subject, count))
+    return iter(drawn(list(mutants(name, family)), count))
+
+
+def _first_ones_fuzzed(made: Iterator[Mutant]) -> Iterator[Mutant]:
     seen: set[str] = set()
-    for mutant in FAMILIES[family](SUBJECTS[name]):
+    for mutant in made:
         yield replace(mutant, fuzzed=mutant.operator not in seen)
         seen.add(mutant.operator)

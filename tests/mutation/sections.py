@@ -13,11 +13,12 @@ import pytest
 from constructions import InvalidArgument
 from tests.mutation.broken_surroundings import KINDS, surroundings
 from tests.mutation.certifier_section import certifier_section
-from tests.mutation.corpus import FAMILIES, SUBJECTS, mutants
+from tests.mutation.corpus import FAMILIES, SUBJECTS, drawn_mutants, mutants
 from tests.mutation.forged import forged
 from tests.mutation.semantics import SemanticMutant, semantic_mutants, semantic_section
 from tests.mutation.table import Cell, Row, Section, weights_section
 from tests.mutation.verifier_bugs import BUGS, accepted
+from tests.shares import drawn
 from verify import Verdict
 
 
@@ -107,6 +108,15 @@ SECTIONS: Mapping[str, Callable[[], Section]] = dict(
         ((title, partial(certifier_section, title)) for title in ("the certifier",)),
     )
 )
+
+
+def drawn_section(title: str, count: int) -> Section:
+    """Return a part of a table of mutants of weights or of meaning: those of so many places, drawn."""
+    if title in PARTS:
+        chosen = drawn(list(filter(PARTS[title], semantic_mutants())), count)
+        return semantic_section(title, iter(chosen))
+    name, _, family = title.partition(": ")
+    return weights_section(title, drawn_mutants(name, family, count))
 
 
 def parts_cover_everything() -> Iterator[str]:

@@ -14,7 +14,7 @@ import pytest
 from tests.mutation import document
 from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
 from tests.mutation.methods import METHODS, Outcome
-from tests.mutation.sections import SECTIONS, forged_section, parts_cover_everything
+from tests.mutation.sections import SECTIONS, drawn_section, forged_section, parts_cover_everything
 from tests.mutation.semantics import semantic_mutants, semantic_section
 from tests.mutation.table import Section, weights_section
 from tests.mutation.verifier_bugs import accepted
@@ -74,17 +74,32 @@ def test_ids_are_unique() -> None:
     assert len(set(ids)) == len(ids)
 
 
-#: A minute and more each: longer inputs has the deepest transformers, the certifier the most mutants; what the other
-#: tables hold of theorem 1 stays in the heavy tier.
+#: Half a minute and more each: longer inputs has the deepest transformers, the certifier the most mutants.
 _LONG = (
     "longer-inputs: ",
     "longer-responses: tolerances",
     "longer-responses: matrices",
+    "theorem-1: tolerances",
+    "theorem-1: matrices",
     "theorem-2: tolerances",
     "theorem-2: matrices",
+    "theorem-2: entries",
     "the forward pass, longer-responses",
+    "the forward pass, theorem-2",
     "the certifier",
 )
+#: The certifier has a sample of its own in the default tier, see tests/mutation/test_certifier.py.
+_DRAWN = [title for title in SECTIONS if title.startswith(_LONG) and title != "the certifier"]
+#: How many mutants of each of them the heavy tier draws.
+_COUNT = 5
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("title", _DRAWN)
+def test_a_drawn_part_of_a_long_table_has_no_hole(title: str) -> None:
+    section = drawn_section(title, _COUNT)
+    assert section.wrong == []
+    assert sum(row.mutants for row in section.rows) >= 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from constructions.activations import GELU
 from constructions.residual import ARCHITECTURES
 from proofs import ObligationError, get_claim
 from proofs.residual.obligations import CONDITIONAL_OBLIGATIONS, GENERATION_OBLIGATIONS, _subjects
+from tests.shares import heavy_or_long
 
 OBLIGATIONS = {item.id: item for item in (*GENERATION_OBLIGATIONS, *CONDITIONAL_OBLIGATIONS)}
 #: The obligations of one architecture in one claim: its layers, its norms, and how it selects.
@@ -77,9 +78,8 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize(
     ("subject", "kind"),
     [
-        pytest.param(name, kind, marks=() if (name, kind) == FIRST else pytest.mark.heavy)
-        for name in SUBJECTS
-        for kind in CHANGES
+        FIRST,
+        *heavy_or_long([(name, kind) for name in SUBJECTS for kind in CHANGES if (name, kind) != FIRST], 6),
     ],
 )
 def test_every_block_of_every_weight_matters(subject: str, kind: str) -> None:

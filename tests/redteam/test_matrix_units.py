@@ -47,11 +47,11 @@ def test_a_kernel_without_a_unit_stays_within_the_bounds() -> None:
         assert _left_the_bounds(rounds=1, sums=24, seed=1) == []
 
 
-@pytest.mark.heavy
-def test_a_kernel_without_a_unit_stays_within_the_bounds_often() -> None:
+@pytest.mark.parametrize("rounds", [pytest.param(3, marks=pytest.mark.heavy), pytest.param(15, marks=pytest.mark.long)])
+def test_a_kernel_without_a_unit_stays_within_the_bounds_often(rounds: int) -> None:
     # 15 rounds, each unit, 10 kinds, with and without a bias, 200 sums each: over a million
     with np.errstate(all="ignore"):
-        assert _left_the_bounds(rounds=15, sums=200, seed=2) == []
+        assert _left_the_bounds(rounds=rounds, sums=200, seed=2) == []
 
 
 def _below_its_margin(generation: str, fmt: str, construction: Construction) -> list[str]:

@@ -24,17 +24,14 @@ def get_arithmetic(
     """Return an arithmetic by name.
 
     Args:
-        kind: ``rational``, ``symbolic``, ``numpy``, ``torch`` or ``structured`` (torch, block by block).
-        dtype: the float format, for the last three.
+        kind: ``rational``, ``symbolic``, ``numpy``, ``torch``, ``structured`` (torch, block by block) or ``engine``
+            (torch, many cases at once).
+        dtype: the float format, for the last four.
         device: where torch runs; the others run on the cpu alone.
         options: of its kernels: ``bias`` and ``tf32_factors`` of ``torch``, ``tf32`` of ``torch`` and ``structured``.
 
     Raises:
         InvalidArgument: an unknown name or option, or a device that is not there.
-
-    Example:
-        >>> get_arithmetic("numpy", dtype="float32").name
-        'numpy float32'
 
     Example:
         >>> get_arithmetic("numpy", dtype="float32").name

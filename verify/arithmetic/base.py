@@ -5,8 +5,8 @@ A third, :class:`~verify.certificates.enclosing.EnclosingArithmetic`, encloses i
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +26,9 @@ from verify.arithmetic.spec import Spec
 
 if TYPE_CHECKING:
     from constructions.construction import Construction
+    from constructions.validation import IntArray
+    from verify.running.ranks import RankTally
+    from verify.running.respond import Produced
 
 
 class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
@@ -60,6 +63,22 @@ class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
 
         Bounds have a last axis of 2.
         """
+
+
+class AtOnce(ABC):
+    """A way to run many cases of a construction at once."""
+
+    @abstractmethod
+    def __call__(self, start: int, stop: int) -> RankTally | None:
+        """Return the findings of ranks ``start..stop-1`` of the enumeration; ``None`` where it does not cover them."""
+
+    def produced(self, prompts: Ratios, user_inputs: IntArray) -> Produced | None:
+        """Return what is generated for a batch of cases, ``None`` where cases are better run one by one."""
+        return None
+
+    def changed(self) -> str | None:
+        """Return what a construction's code gave for a case that ran at once, and gives otherwise when asked again."""
+        return None
 
 
 class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
@@ -112,6 +131,24 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
 
     def module(self, construction: Construction) -> Any:
         """Return the module that users get in this arithmetic, which then runs; ``None`` where there is none."""
+        return None
+
+    def at_once(self, construction: Construction, model: Any, alone: Callable[..., Any]) -> AtOnce | None:
+        """Return a way to run many ranks of the enumeration at once, ``None`` where there is none.
+
+        Args:
+            construction: whose cases they are.
+            model: its transformer in this arithmetic.
+            alone: runs cases one by one: prompts and user inputs in, what is produced out.
+
+        """
+        return None
+
+    def expect(self, cases: int) -> None:  # most have nothing to prepare
+        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+
+    def differs(self) -> str | None:
+        """Return which cases, of those that ran at once, are otherwise in another computation of the same numbers."""
         return None
 
 

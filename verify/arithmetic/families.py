@@ -67,6 +67,14 @@ STRUCTURED = Family(
     devices=True,
     options=(_TF32,),
 )
+ENGINE = Family(
+    "engine",
+    "engine {format}",
+    "{format} engine",
+    "verify.engine:EngineArithmetic",
+    "verify.EngineArithmetic",
+    ("float64", "float32"),
+)
 MATRIX_UNIT = Family(
     "matrix-unit",
     "matrix unit {unit} {format}",
@@ -78,7 +86,7 @@ MATRIX_UNIT = Family(
 )
 #: Kinds that run, by the words of ``--arithmetic``.
 FAMILIES: Registry[Family] = Registry(
-    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, MATRIX_UNIT, TORCH, STRUCTURED), name=lambda family: family.word
+    "arithmetic", (RATIONAL, SYMBOLIC, NUMPY, MATRIX_UNIT, TORCH, STRUCTURED, ENGINE), name=lambda family: family.word
 )
 
 BALL = Family("ball", "ball", "real", "verify.certificates:BallArithmetic", "verify.certificates.BallArithmetic")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import isqrt
-from typing import Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import flint
 import numpy as np
@@ -16,15 +16,18 @@ from constructions.exact_matrix import LARGEST_DENSE, ExactMatrix
 from constructions.ratios import Ratios
 from constructions.temperature import Hardmax, RationalSoftmax, Temperature
 from constructions.validation import InvalidArgument
-from verify.arithmetic.base import Arithmetic, Visible
+from verify.arithmetic.base import Arithmetic, AtOnce, Visible
 from verify.arithmetic.families import RATIONAL
 from verify.arithmetic.gaps import check_exponents
+
+if TYPE_CHECKING:
+    from constructions.construction import Construction
 
 _Matrix: TypeAlias = flint.fmpq_mat
 
 #: Bits of the largest power of ``q``: one number then takes no more memory than the largest dense matrix of float64.
 #: Far beyond that the library under it ends the process.
-_LARGEST_BITS = 64 * LARGEST_DENSE
+LARGEST_BITS = 64 * LARGEST_DENSE
 
 
 def _rational(value: Fraction) -> flint.fmpq:
@@ -156,9 +159,9 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         weights = _Matrix(scores.nrows(), scores.ncols())
         for row, seen in enumerate(visible):
             columns = [column for column in range(scores.ncols()) if seen[column]]
-            factors = _factors([scores[row, column] for column in columns], temperature)
-            normaliser = sum(factors, flint.fmpq(0))
-            for column, factor in zip(columns, factors, strict=True):
+            found = factors([scores[row, column] for column in columns], temperature)
+            normaliser = sum(found, flint.fmpq(0))
+            for column, factor in zip(columns, found, strict=True):
                 weights[row, column] = factor / normaliser
         return weights
 
@@ -197,6 +200,14 @@ class RationalArithmetic(Arithmetic[_Matrix, _Matrix, _Matrix]):
         array[:] = rows.tolist()
         return array
 
+    def at_once(self, construction: Construction, model: Any, alone: Callable[..., Any]) -> AtOnce | None:
+        """Return the exact engine, which runs many cases in one pass over all steps."""
+        if type(self) is not RationalArithmetic:
+            return None  # a subclass may compute otherwise, and its own operations are asked
+        from verify.exact_engine import ExactPass  # noqa: PLC0415 # it imports this module
+
+        return ExactPass(construction, model, alone)
+
 
 def _activated(activation: Activation, value: flint.fmpq) -> flint.fmpq:
     found = activation.exact(_fraction(value))
@@ -221,7 +232,7 @@ def _root(value: flint.fmpq) -> flint.fmpq:
     return flint.fmpq(over, under)
 
 
-def _factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[flint.fmpq]:
+def factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[flint.fmpq]:
     """Return the unnormalised attention weights of the visible scores, the largest of them 1."""
     largest = max(scores)
     if isinstance(temperature, Hardmax):
@@ -239,9 +250,9 @@ def _factors(scores: Sequence[flint.fmpq], temperature: Temperature) -> list[fli
         )
     most = max(-int(gap.p) for gap in gaps)
     bits = most * max(temperature.q.numerator.bit_length(), temperature.q.denominator.bit_length())
-    if bits > _LARGEST_BITS:
+    if bits > LARGEST_BITS:
         raise InvalidArgument(
-            f"q: expected powers of at most {_LARGEST_BITS} bits in rational arithmetic but got q^{most}, as the"
+            f"q: expected powers of at most {LARGEST_BITS} bits in rational arithmetic but got q^{most}, as the"
             f" scores differ by that much, with q = {temperature.q}"
         )
     return [q ** int(gap.p) for gap in gaps]

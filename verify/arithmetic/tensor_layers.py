@@ -10,6 +10,7 @@ from torch import Tensor
 from constructions.formats import Format, round_to_format
 from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
+from verify.arithmetic.constant import constant_when_traced
 from verify.arithmetic.gaps import check_exponents, score_gap
 
 
@@ -37,7 +38,7 @@ def normalised(rows: Tensor, fmt: Format, *, centred: bool, mean: bool, eps: Fra
     return (wide * torch.rsqrt(under + _rounded(eps, fmt))).to(rows.dtype)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # torch's own
+@constant_when_traced
 def _rounded(eps: Fraction, fmt: Format) -> float:
     return round_to_format(eps, fmt)
 

@@ -98,6 +98,9 @@ class Backend(ABC):
         """Return what a verdict about this backend takes for granted, ``None`` where there is nothing to say."""
         return None
 
+    def expect(self, cases: int) -> None:  # noqa: B027 # most have nothing to prepare
+        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+
     # how a case is shown again ----------------------------------------------------------------------------------------
 
     def words(self) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from verify.running.model import bind_construction
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
+
+if TYPE_CHECKING:
+    from verify.arithmetic.base import AtOnce
+    from verify.running.ranks import RankTally
 
 
 @final
@@ -56,6 +60,10 @@ class TransformerBackend(Backend):
     def assumptions(self) -> str | None:
         """Return those of the arithmetic."""
         return self.arithmetic.assumptions()
+
+    def expect(self, cases: int) -> None:
+        """Tell the arithmetic."""
+        self.arithmetic.expect(cases)
 
     def words(self) -> tuple[str, ...] | None:
         """Return the options of the arithmetic."""
@@ -101,6 +109,7 @@ class PreparedTransformer(Prepared):
         with arithmetic.running():
             self.module: Any = arithmetic.module(construction)
             self._model = bind_construction(construction, arithmetic) if self.module is None else None
+        self._at_once: AtOnce | None = None
 
     def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:
         """Return the response; the trace is of the last case, where cases run one by one."""
@@ -110,6 +119,9 @@ class PreparedTransformer(Prepared):
         with self.backend.arithmetic.running():
             if arithmetic.batched:
                 return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
+            many = self._many()
+            if trace is None and many is not None and (found := many.produced(prompts, user_inputs)) is not None:
+                return found
             made = [
                 respond(model, construction, arithmetic.prompt(prompts[case]), user_inputs[case], trace=trace)
                 for case in range(len(user_inputs))
@@ -119,8 +131,24 @@ class PreparedTransformer(Prepared):
         logits = [each.logits for each in made if each.logits is not None]
         return Produced(np.stack([each.answers for each in made]), np.stack(logits))
 
+    def tally_ranks(self, start: int, stop: int) -> RankTally | None:
+        """Return the findings of ranks of the enumeration, where the arithmetic runs many cases at once."""
+        with self.backend.arithmetic.running():
+            many = self._many()
+            return None if many is None else many(start, stop)
+
+    def _many(self) -> AtOnce | None:
+        """Return what runs many cases at once, made when it is first asked for."""
+        if self._at_once is None and self._model is not None:
+            self._at_once = self.backend.arithmetic.at_once(self.construction, self._model, self.run)
+        return self._at_once
+
     def changed(self) -> str | None:
-        """Ask for the weights twice more and compare them with those that were bound."""
+        """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
+        if (differs := self.backend.arithmetic.differs()) is not None:
+            return differs
+        if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
+            return otherwise
         if self.construction.transformer is self.transformer:
             return None
         asked = (self.construction.transformer for _ in range(2))

@@ -29,6 +29,7 @@ from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.relational import factored, relational
+from verify.certificates.sharing import tally_shared
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -113,8 +114,11 @@ def certify(
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_one_pass(bound.model, construction.layout.response)
+            shared = tally_shared(bound, construction, progress, budget=budget, points=points)
+            if shared is not None:
+                found = _Found(*shared)
             ways = _Ways(bound, points)
-            for batch in cells(construction, budget=budget):
+            for batch in cells(construction, budget=budget) if shared is None else ():
                 _certify_batch(construction, ways.margins(batch), batch, found)
                 progress(batch.step, construction.layout.response)
                 if found.reason is not None:

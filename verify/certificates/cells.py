@@ -76,7 +76,7 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
     if construction.reading.sign == 0:
         raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax and argmin")
     random = np.random.default_rng(_SEED)
-    for step, places in enumerate(_cuts(construction, budget)):
+    for step, places in enumerate(cuts(construction, budget)):
         yield from _step_cells(Members(construction, random), step, places)
 
 
@@ -100,7 +100,7 @@ def everything(construction: Construction, step: int) -> Cells:
     """
     check_reading(construction)
     vocab, layout, space = construction.vocab_size, construction.layout, construction.target_space
-    targets = _free(space)
+    targets = all_targets(space)
     prompt, denominator = encode(construction, targets)
     members = Members(construction, np.random.default_rng(_SEED)).check(targets, (prompt, denominator), None)
     users, fed = (np.zeros((1, count), dtype=np.int64) for count in (layout.user, step))
@@ -118,7 +118,7 @@ def everything(construction: Construction, step: int) -> Cells:
     )
 
 
-def _free(space: TargetSpace) -> Targets:
+def all_targets(space: TargetSpace) -> Targets:
     """Return all targets as one set, each entry named by a bit."""
     kind: Any = np.int64 if space.digits <= INT64_ENTRIES else object
     names = np.array([1 << entry for entry in range(space.digits)], dtype=kind)
@@ -127,29 +127,39 @@ def _free(space: TargetSpace) -> Targets:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Cells of one user input: the entries that they fix."""
+class Place:
+    """Cells of one step and user input.
 
+    Attributes:
+        step: which response token.
+        user: the user tokens.
+        entries: of the target that these cells fix.
+        promised: bounds of the whole response over all targets.
+
+    """
+
+    step: int
     user: tuple[int, ...]
     entries: tuple[int, ...]
+    promised: Enclosure
 
 
-def _cuts(construction: Construction, budget: int) -> list[list[_Place]]:
+def cuts(construction: Construction, budget: int) -> list[list[Place]]:
     """Return for every step and user input the entries that decide, and those packed into one number with them."""
     layout, space = construction.layout, construction.target_space
     inputs = construction.user_inputs.size
     if inputs > budget:
         raise CellsError(f"there are {inputs} user inputs, more than the budget of {budget} cells")
-    free = _free(space)
+    free = all_targets(space)
     packed = _packed_together(encode(construction, free)[0], space.digits)
     users = construction.user_inputs.unrank_range(0, inputs)
-    found: list[list[_Place]] = [[] for _ in range(layout.response)]
+    found: list[list[Place]] = [[] for _ in range(layout.response)]
     total = 0
     for user in users:
-        promised = answer(construction, free, user[None]).entries[0].tolist()
-        for places, decides in zip(found, promised, strict=True):
+        promised = answer(construction, free, user[None])
+        for step, (places, decides) in enumerate(zip(found, promised.entries[0].tolist(), strict=True)):
             fixed = decides
-            for entry in _bits(decides):
+            for entry in bits(decides):
                 fixed |= packed[entry]
             total += space.vocab_size ** fixed.bit_count()
             if total > budget:
@@ -157,7 +167,7 @@ def _cuts(construction: Construction, budget: int) -> list[list[_Place]]:
                     f"the answers depend on so many entries of the target at once that there are more cells than the"
                     f" budget of {budget}"
                 )
-            places.append(_Place(tuple(user.tolist()), tuple(_bits(fixed))))
+            places.append(Place(step, tuple(user.tolist()), tuple(bits(fixed)), promised))
     return found
 
 
@@ -165,17 +175,22 @@ def _packed_together(prompt: Enclosure, size: int) -> list[int]:
     """Return for every entry of the target the entries that share a coordinate of the prompt with it, as bits."""
     together = [1 << entry for entry in range(size)]
     for number in set(prompt.entries.reshape(-1).tolist()):
-        for entry in _bits(number):
+        for entry in bits(number):
             together[entry] |= number
     return together
 
 
-def _bits(number: int) -> list[int]:
+def bits(number: int) -> list[int]:
     """Return the places of the bits that are set, in order."""
-    return [place for place, digit in enumerate(reversed(f"{number:b}")) if digit == "1"]
+    found = []
+    while number:
+        lowest = number & -number
+        found.append(lowest.bit_length() - 1)
+        number ^= lowest
+    return found
 
 
-def _step_cells(members: Members, step: int, places: list[_Place]) -> Iterator[Cells]:
+def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Cells]:
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
@@ -207,14 +222,14 @@ def _widest(construction: Construction) -> int:
 
 
 def _batches(
-    places: list[_Place], vocab: int, *, most: int, enough: int
-) -> Iterator[tuple[list[_Place], list[int], list[Int[np.ndarray, "cells fixed"]]]]:
+    places: list[Place], vocab: int, *, most: int, enough: int
+) -> Iterator[tuple[list[Place], list[int], list[Int[np.ndarray, "cells fixed"]]]]:
     """Yield places with how many of their cells are in a batch, and the tokens that these cells fix.
 
     A batch has at most ``most`` cells, and ends with a place once it has ``enough``, unless the next place fixes the
     same entries: cells that fix the same differ in few coordinates, others in many.
     """
-    chosen: list[_Place] = []
+    chosen: list[Place] = []
     counts: list[int] = []
     values: list[Int[np.ndarray, "cells fixed"]] = []
     for place, after in zip_longest(places, places[1:]):

@@ -26,9 +26,9 @@ from constructions.validation import InvalidArgument
 #: Members drawn inside every batch of cells, at least; and never fewer than one in each cell. Code that treats a share
 #: ``p`` of all targets in another way is missed with probability ``(1 - p)^256``: below 1e-11 for one in ten, 0.08 for
 #: one in a hundred.
-_DRAWN = 256
+DRAWN = 256
 #: Members of every batch that are run alone, too, as most of a user's calls are: few, as each costs a call.
-_ALONE = 16
+ALONE = 16
 
 
 class CellsError(Exception):
@@ -160,7 +160,7 @@ class _Given(NamedTuple):
     answers: np.ndarray[Any, Any]
 
 
-_IMPURE = "is no pure function: a target gives other numbers when asked again, in another order or in another batch"
+IMPURE = "is no pure function: a target gives other numbers when asked again, in another order or in another batch"
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Members:
 
         """
         cells = np.arange(len(targets.low))
-        chosen = np.tile(cells, -(-_DRAWN // len(cells)))
+        chosen = np.tile(cells, -(-DRAWN // len(cells)))
         drawn = self.random.integers(targets.low[chosen], targets.high[chosen] + 1)
         for members, of_cell in ((targets.low, cells), (targets.high, cells), (drawn, chosen)):
             found = self._run(members, of_cell, promised)
@@ -204,12 +204,12 @@ class Members:
             if promised is not None and not promised[1].holds(found.answers):
                 raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
         order = self.random.permutation(len(chosen))
-        for places in (order, *(order[place : place + 1] for place in range(_ALONE))):
+        for places in (order, *(order[place : place + 1] for place in range(ALONE))):
             again = self._run(drawn[places], chosen[places], promised)
             if found.denominator != again.denominator or (found.numerators[places] != again.numerators).any():
-                raise CellsError(f"encode {_IMPURE}")
+                raise CellsError(f"encode {IMPURE}")
             if (found.answers[places] != again.answers).any():
-                raise CellsError(f"answer {_IMPURE}")
+                raise CellsError(f"answer {IMPURE}")
         return 2 * len(cells) + len(chosen)
 
     def _run(

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 
 from constructions.ratios import Ratios
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
+from verify.certificates.shared_cells import SharedCells
+from verify.certificates.sheets import UnsharedError
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
     def for_cells(self) -> EnclosingArithmetic[Any, Any, Any]:
         """Return the same bounds for many cells at once: an arithmetic that shares what does not differ among them."""
         return self
+
+    def branched(self, cells: SharedCells) -> EnclosingArithmetic[Any, Any, Any]:
+        """Return the same bounds for one pass over the tree of some cells, see :mod:`verify.certificates.sharing`.
+
+        Raises:
+            UnsharedError: there are none.
+
+        """
+        raise UnsharedError(f"no rule for {self.name}")
 
     def prompt(self, virtual_tokens: Ratios) -> RowsT:
         """Return known virtual tokens."""

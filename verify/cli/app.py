@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.metadata import version as version_of
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
@@ -95,10 +96,16 @@ def run(arguments: list[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     """Run the command without the library's own ``main``, which ends in status 1 on a closed pipe."""
-    command = get_command(app)
+    command = _command()
     try:
         with command.make_context("prefixproof", list(arguments)) as context:
             result = command.invoke(context)
     except typer.Exit as end:  # --help and --version
         return end.exit_code
     return result if isinstance(result, int) else 0
+
+
+@cache
+def _command() -> Any:
+    """Return the commands, which are put together once in a process."""
+    return get_command(app)

@@ -15,11 +15,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from rich.console import Console
+from verify.files.temporaries import remove_temporaries
 
-from verify.files.atomic import remove_temporaries
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Exit statuses beside 0 and 1, which verdicts decide.
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 3, 130
@@ -147,21 +148,26 @@ def _silence(stream: TextIO, descriptor: int) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave a closed pipe to whoever runs the command; rich would exit with status 1, which is a verdict."""
-        raise  # noqa: PLE0704 # rich calls this where it handles the error
-
-
 def console() -> Console:
     """Return a console on standard output that does not fold tables when it is not a terminal."""
+    from verify.cli.wide_console import WideConsole  # noqa: PLC0415 # help and refusals do without it
+
     width = None if sys.stdout is not None and sys.stdout.isatty() else _WIDTH
-    return _Console(width=width, soft_wrap=False, highlight=False)
+    return WideConsole(width=width, soft_wrap=False, highlight=False)
 
 
 def echo(text: str) -> None:
     """Print text on standard output."""
     print(text)  # noqa: T201 # the command line's own output
+
+
+def show_text(text: str) -> int:
+    """Print text on standard output, and return the exit status: 0, or that of an output that fails."""
+    try:
+        echo(text)
+    except (OSError, ValueError) as error:
+        return tell(*told_as(error))
+    return 0
 
 
 def print_json(document: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from proofs import CLAIMS
 from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.sizes import SizeOptions
+from verify.cli.start import STARTED
 from verify.cli.terminal import console, echo
 from verify.cli.verdicts import exit_status, show_verdicts
 from verify.evidence.verdict import Verdict
@@ -25,6 +27,8 @@ from verify.requests import claim_of
 from verify.suite.coq_record import read_record
 from verify.suite.main_job import Task, tasks
 from verify.suite.numbers import Chosen
+from verify.suite.proof_cache import ProofCache, cache_folder
+from verify.suite.side_by_side import SideBySide, chosen_jobs, one_thread
 from verify.suite.strongest import strongest_table
 
 #: Cases that each fuzzing of the main job draws, so that all of them together stay well under a minute on two cores.
@@ -51,6 +55,18 @@ def verify(
     examples: Annotated[int, typer.Option("--examples", help="cases that each fuzzing draws")] = _MAIN_JOB_EXAMPLES,
     seed: options.Seed = 0,
     tf32: options.Tf32 = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", help="processes that work at once; as many as there are cores by default"),
+    ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache",
+            help="take proofs of obligations from earlier runs, and keep them; not by default, as whoever can write the"
+            " files of the cache can make a proof",
+        ),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="write every verdict as JSON into this folder")
     ] = None,
@@ -74,20 +90,21 @@ def verify(
     check_integer("seed", seed, 0)
     if report is not None:
         check_folder(report, "report")
+    processes = chosen_jobs(jobs, device)
     started = time.perf_counter()
     record, missing = read_record()
     numbers = Chosen(dtypes, device, tf32)
+    proofs = _cache() if cache else None
     todo: list[Task] = []
     for claim in chosen:
         given = sizes.one(claim) if claim.plan is None else None
-        todo += tasks(claim, numbers, sizes=given, examples=examples, seed=seed, record=record)
-    verdicts = []
-    for place, task in enumerate(todo, start=1):
-        with shown_progress(f"{place} of {len(todo)}, {task.claim.id}: {task.label}") as progress:
-            verdict = task.run(progress)
-        verdicts.append(verdict)
+        todo += tasks(claim, numbers, sizes=given, examples=examples, seed=seed, record=record, cache=proofs)
+    found: dict[int, Verdict] = {}
+    for place, verdict in _gathered(todo, processes):
+        found[place] = verdict
         if report is not None:
-            write_atomically(report / f"{len(verdicts):02d}-{_file_name(verdict)}.json", _document(verdict))
+            write_atomically(report / f"{place + 1:02d}-{_file_name(verdict)}.json", _document(verdict))
+    verdicts = [found[place] for place in range(len(todo))]
     show_verdicts(verdicts, as_json=as_json, many=True)
     if not as_json:
         echo("\nthe strongest evidence, claim by claim:")
@@ -97,6 +114,27 @@ def verify(
         held = sum(verdict.holds is True for verdict in verdicts)
         echo(f"\n{held} of {len(verdicts)} verdicts hold; {time.perf_counter() - started:.1f} s")
     return exit_status(verdicts)
+
+
+def _cache() -> ProofCache:
+    if STARTED is None:
+        raise InvalidArgument("cache: expected a process of the command line's own, which knows when it started")
+    return ProofCache(cache_folder(), STARTED)
+
+
+def _gathered(todo: list[Task], jobs: int) -> Iterator[tuple[int, Verdict]]:
+    """Yield the place of each task and its verdict: in their order in one process, as they come from several."""
+    if jobs == 1 or len({task.series for task in todo}) == 1:
+        with one_thread():
+            for place, task in enumerate(todo):
+                with shown_progress(f"{place + 1} of {len(todo)}, {task.claim.id}: {task.label}") as progress:
+                    verdict = task.run(progress)
+                yield place, verdict
+        return
+    with SideBySide(todo, jobs) as running, shown_progress("verdicts", alike=False) as progress:
+        for done, (place, verdict) in enumerate(running.verdicts(), start=1):
+            progress(done, len(todo))
+            yield place, verdict
 
 
 def _file_name(verdict: Verdict) -> str:

@@ -75,9 +75,24 @@ def bounds_of(
     """
     count = len(cases.targets)
     exact, _ = _tried(construction, fmt, certificate_arithmetic("ball"), cases, lambda done: progress(done, 2 * count))
-    rounded = certificate_arithmetic("rounded", fmt.name, tf32=tf32)
-    allowed, said = _tried(construction, fmt, rounded, cases, lambda done: progress(count + done, 2 * count))
+    allowed, said = allowed_bounds(construction, fmt, cases, lambda done: progress(count + done, 2 * count), tf32=tf32)
     return exact, allowed, said
+
+
+def allowed_bounds(
+    construction: Construction, fmt: Format, cases: Cases, done: Callable[[int], None], *, tf32: bool = False
+) -> tuple[Bounds | None, str]:
+    """Return bounds of the logits that a certificate allows a kernel to give, and its name or why none bounds them.
+
+    Args:
+        construction: whose logits they are.
+        fmt: the format that the kernel computes in.
+        cases: with their promised answers, which are fed.
+        done: called with the cases done.
+        tf32: whether float32 products may take factors of TF32.
+
+    """
+    return _tried(construction, fmt, certificate_arithmetic("rounded", fmt.name, tf32=tf32), cases, done)
 
 
 def _tried(

@@ -28,10 +28,11 @@ from constructions.construction import Construction
 from constructions.specification import Specification
 from constructions.validation import InvalidArgument
 from verify.evidence.fingerprint import code_sha256, surroundings
+from verify.evidence.ranges import tally_ranks
 from verify.evidence.tally import Tally
 from verify.evidence.verdict import Margin, decimal, margin_from_json, margin_to_json
 from verify.files.atomic import write_atomically
-from verify.running.batches import Batch, enumerated, spaces
+from verify.running.batches import Batch, enumerated, spaces, together
 from verify.running.cases import Runner, batch_size, declared
 
 #: Cases whose virtual tokens and promised responses are part of the digest of a run.
@@ -242,15 +243,14 @@ class Checkpoint:
         largest = max(batch_size(self.runner.construction), 1)
         if not start <= last < cases or last - start >= largest or value["place"] > last - start:
             _refuse(self.path, f"closest is no place in a batch that was done: {value!r}")
-        batch = enumerated(self.runner.construction, start, last + 1)
-        outcome = self.runner.run(batch.targets, batch.inputs)
-        lowest = outcome.margins.min(axis=1)
-        if outcome.failures().any() or lowest[value["place"]] != margin or int(np.argmin(lowest)) != value["place"]:
+        found = tally_ranks(self.runner, start, last + 1, size=last + 1 - start)
+        if found.failure is not None or found.margin != margin or found.closest != start + value["place"]:
+            given = found.margin if found.failure is None else f"a failure in case {found.failure}"
             raise InvalidArgument(
                 f"checkpoint: expected a smallest margin of {margin} in cases {value['batch']} as {self.path} has it,"
-                f" but they give {outcome.smallest_margin()} when run again; remove it to start afresh"
+                f" but they give {given} when run again; remove it to start afresh"
             )
-        return self.runner, batch, value["place"]
+        return self.runner, enumerated(self.runner.construction, start, last + 1), value["place"]
 
     def _replay(self, tally: Tally, *, seed: int) -> int:
         """Run cases drawn from those done again; return how many."""
@@ -259,12 +259,7 @@ class Checkpoint:
         numbers = sorted(draw.sample(range(tally.cases), count))
         size = batch_size(construction)
         for start in range(0, len(numbers), size):
-            parts = [enumerated(construction, number, number + 1) for number in numbers[start : start + size]]
-            batch = Batch(
-                "replayed",
-                np.concatenate([part.targets for part in parts]),
-                np.concatenate([part.inputs for part in parts]),
-            )
+            batch = together([enumerated(construction, number, number + 1) for number in numbers[start : start + size]])
             outcome = self.runner.run(batch.targets, batch.inputs)
             failed = outcome.failures().any(axis=1)
             if self.runner.backend.exact and tally.margin is not None:

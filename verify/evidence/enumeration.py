@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from constructions.specification import Specification
@@ -10,6 +11,7 @@ from constructions.validation import check_integer
 from verify.backends import Runs, as_backend
 from verify.evidence.checkpoint import Checkpoint
 from verify.evidence.kinds import EXHAUSTED
+from verify.evidence.ranges import at_once
 from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import Progress as Progress
 from verify.evidence.tally import Tally as Tally
@@ -81,8 +83,11 @@ def exhaust(
         progress(tally.cases, space)
 
     progress(tally.cases, space)
-    starts = range(tally.cases, end, size)
-    search.through(runner, (enumerated(construction, start, min(end, start + size)) for start in starts), after=kept)
+    backend.expect(end - tally.cases)
+    if not _at_once(search, runner, end, size=size, after=kept):
+        starts = range(tally.cases, end, size)
+        batches = (enumerated(construction, start, min(end, start + size)) for start in starts)
+        search.through(runner, batches, after=kept)
     if tally.cases == space:
         search.settle()
     complete = tally.cases == space and tally.found is None
@@ -95,3 +100,24 @@ def exhaust(
         space=space,
         resumed=None if resumed is None else resumed.to_json(),
     )
+
+
+def _at_once(search: Search, runner: Runner, end: int, *, size: int, after: Callable[[], None]) -> bool:
+    """Run the ranks that are left at once; return whether the backend can.
+
+    So many of them are asked for that it takes about a second: progress and the checkpoint move after each time.
+    """
+    tally, command = search.tally, search.command(runner.construction)
+    first, many, found = tally.cases, size, None
+    while tally.cases < end:
+        started = time.perf_counter()
+        found = at_once(runner, tally.cases, min(end, tally.cases + many))
+        if found is None:
+            break
+        if not tally.take_ranks(runner, found, command=command):
+            return True
+        after()
+        many *= 2 if time.perf_counter() - started < 1 else 1
+    if tally.cases > first:
+        tally.draw_witnesses(runner, range(first, tally.cases), size=size, command=command)
+    return found is not None

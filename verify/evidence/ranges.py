@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from constructions.validation import InvalidArgument
 from verify.running.batches import enumerated
 from verify.running.cases import Runner
 from verify.running.ranks import RankTally
@@ -28,15 +29,35 @@ def tally_ranks(runner: Runner, start: int, stop: int, *, size: int) -> RankTall
         RankTally(cases=18, margin=Fraction(1, 189), closest=11, failure=None)
 
     """
-    at_once = runner.prepared.tally_ranks(start, stop)
-    if at_once is not None:
-        return at_once
+    found = at_once(runner, start, stop)
+    if found is not None:
+        return found
     tally = RankTally()
     for first in range(start, stop, size):
         tally += _batch(runner, first, min(stop, first + size))
         if tally.failure is not None:
             break
     return tally
+
+
+def at_once(runner: Runner, start: int, stop: int) -> RankTally | None:
+    """Return the findings of ranks ``start..stop-1`` where the backend runs them at once, ``None`` where it does not.
+
+    Raises:
+        InvalidArgument: it says nothing of some of them, or knows no margin where there is one.
+
+    """
+    found = runner.prepared.tally_ranks(start, stop)
+    if found is None:
+        return None
+    right = (stop if found.failure is None else found.failure) - start
+    margin = (found.margin is None) == (found.closest is None) and (found.margin is not None or not runner.has_margins)
+    if found.cases != right or not 0 <= right <= stop - start or not (margin or right == 0):
+        raise InvalidArgument(
+            f"backend: expected findings of every rank from {start} up to {stop} or the first failure, but"
+            f" {runner.backend.name} gave {found}"
+        )
+    return found
 
 
 def _batch(runner: Runner, start: int, stop: int) -> RankTally:

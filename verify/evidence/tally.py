@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,9 @@ from constructions.validation import IntArray, InvalidArgument
 from verify.evidence.found import Command, confirmed
 from verify.evidence.verdict import Counterexample, Margin
 from verify.numbers import shortened
-from verify.running.batches import Batch
+from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Outcome, Runner, declared
+from verify.running.ranks import RankTally
 
 Progress = Callable[[int, int], None]
 
@@ -192,6 +194,45 @@ class Tally:
         self._refute(confirmed(runner, batch, case, command=command))
         return False
 
+    def take_ranks(self, runner: Runner, found: RankTally, *, command: Command | None) -> bool:
+        """Count ranks that ran at once, or confirm their first failure; return whether the run goes on."""
+        self.cases += found.cases
+        if (
+            found.margin is not None
+            and found.closest is not None
+            and (self.margin is None or not found.margin >= self.margin)
+        ):
+            self.margin = found.margin
+            self.closest = (runner, enumerated(runner.construction, found.closest, found.closest + 1), 0)
+        if found.failure is None:
+            return True
+        self.cases += 1
+        one = enumerated(runner.construction, found.failure, found.failure + 1)
+        self._refute(confirmed(runner, one, 0, command=command))
+        return False
+
+    def draw_witnesses(self, runner: Runner, ranks: range, *, size: int, command: Command | None) -> None:
+        """Run cases drawn from ranks that ran at once as batches, and hold them as witnesses.
+
+        Args:
+            runner: the specification on its backend.
+            ranks: those that ran at once; they are counted already.
+            size: how many cases come in one batch.
+            command: how the command line builds the specification.
+
+        """
+        drawn = sorted(random.Random(0).sample(ranks, min(WITNESSES, len(ranks))))  # noqa: S311 # no secret
+        for start in range(0, len(drawn), size):
+            part = drawn[start : start + size]
+            batch = together([enumerated(runner.construction, rank, rank + 1) for rank in part])
+            outcome = runner.run(batch.targets, batch.inputs)
+            failed = outcome.failures().any(axis=1)
+            if failed.any():
+                rank = part[int(np.argmax(failed))]
+                self._refute(confirmed(runner, enumerated(runner.construction, rank, rank + 1), 0, command=command))
+                return
+            self.witnesses.add(runner, batch, outcome)
+
     def settle(self, command: Callable[[Any], Command | None]) -> None:
         """Ask the witnesses again, and run the case of the smallest margin alone, where nothing was found so far."""
         if self.found is not None or self.reason is not None:
@@ -200,7 +241,7 @@ class Tally:
         if self.reason is None and self.closest is not None:
             runner, batch, case = self.closest
             target, user = batch.targets[case], batch.inputs[case]
-            if len(batch.targets) > 1 and runner.run(target[None], user[None]).failures().any():
+            if runner.run(target[None], user[None]).failures().any():
                 self._refute(confirmed(runner, batch, case, command=command(runner.construction)))
 
     def _refute(self, found: Counterexample | str) -> None:

@@ -13,14 +13,12 @@ from typing import Any, NoReturn
 
 from constructions.construction import LARGEST_SIZE
 from constructions.validation import InvalidArgument
+from verify.files.temporaries import TEMPORARIES
 
 #: Bytes of the longest file that is read: one for each token of the largest vocabulary that a construction accepts. A
 #: map of more tokens than 11,584 cannot be held (``LARGEST_DENSE``, its weights are V x (V + 2)), so that each of them
 #: with its answer may take 2,896 bytes. Python reads this much JSON in seconds, whatever it holds.
 LONGEST_FILE = LARGEST_SIZE
-
-#: Files that are being written; they are removed when the program is interrupted.
-_temporaries: set[Path] = set()
 
 
 def read_text(path: Path, name: str, *, pipe: bool = True) -> str:
@@ -176,7 +174,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
-        _temporaries.discard(temporary)
+        TEMPORARIES.discard(temporary)
 
 
 def umask() -> int:
@@ -184,12 +182,6 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def remove_temporaries() -> None:
-    """Remove half-written files, as the program is about to end."""
-    for temporary in tuple(_temporaries):
-        temporary.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
@@ -201,14 +193,14 @@ def _temporary(path: Path) -> tuple[int, Path]:
     except OSError as error:
         raise _named(error, path) from error
     temporary = Path(made)
-    _temporaries.add(temporary)
+    TEMPORARIES.add(temporary)
     return handle, temporary
 
 
 def _discard(handle: int, temporary: Path) -> None:
     os.close(handle)
     temporary.unlink(missing_ok=True)
-    _temporaries.discard(temporary)
+    TEMPORARIES.discard(temporary)
 
 
 def _named(error: OSError, path: Path) -> OSError:

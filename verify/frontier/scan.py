@@ -18,7 +18,7 @@ from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
-from verify.certificates.floats.sparse import SparseRows
+from verify.certificates.floats.sparse_rows import SparseRows
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 

@@ -40,6 +40,7 @@ class Meter:
         clock: Callable[[], float] = time.monotonic,
         *,
         rate: bool = False,
+        alike: bool = True,
     ) -> None:
         """Start the clock.
 
@@ -48,9 +49,10 @@ class Meter:
             say: takes a line.
             clock: seconds that only grow.
             rate: whether lines say how much is done in a second.
+            alike: whether the pieces take much the same time, so that those that are done tell how long the rest takes.
 
         """
-        self._label, self._say, self._clock, self._rate = label, say, clock, rate
+        self._label, self._say, self._clock, self._rate, self._alike = label, say, clock, rate, alike
         self._started = clock()
         self._first: tuple[int, float] | None = None
         self._done, self._total = 0, 0
@@ -88,7 +90,7 @@ class Meter:
         return f", {speed((self._done - self._first[0]) / (now - self._first[1]))}"
 
     def _left(self, now: float) -> float | None:
-        if self._first is None or self._done <= self._first[0]:
+        if self._first is None or self._done <= self._first[0] or not self._alike:
             return None
         try:
             return (now - self._first[1]) * ((self._total - self._done) / (self._done - self._first[0]))
@@ -123,7 +125,7 @@ class _Speed(bars.ProgressColumn):
 
 @contextlib.contextmanager
 def shown_progress(
-    label: str, clock: Callable[[], float] = time.monotonic, *, rate: bool = False
+    label: str, clock: Callable[[], float] = time.monotonic, *, rate: bool = False, alike: bool = True
 ) -> Iterator[Callable[[int, int], None]]:
     """Show on standard error how far the work is; yield what reports done and total.
 
@@ -133,6 +135,7 @@ def shown_progress(
         label: what the work is.
         clock: seconds that only grow.
         rate: whether to say how much is done in a second.
+        alike: whether the pieces take much the same time; otherwise no time is foretold.
 
     """
     if sys.stderr.isatty():
@@ -141,11 +144,13 @@ def shown_progress(
             bars.BarColumn(),
             bars.MofNCompleteColumn(),
             *([_Speed()] if rate else []),
-            bars.TimeRemainingColumn(),
+            *([bars.TimeRemainingColumn()] if alike else []),
         )
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=None)
-            meter = Meter(label, lambda line: bar.console.print(line, markup=False, highlight=False), clock)
+            meter = Meter(
+                label, lambda line: bar.console.print(line, markup=False, highlight=False), clock, alike=alike
+            )
 
             def report(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
@@ -153,7 +158,7 @@ def shown_progress(
 
             yield report
         return
-    meter, finished = Meter(label, _to_stderr, clock, rate=rate), threading.Event()
+    meter, finished = Meter(label, _to_stderr, clock, rate=rate, alike=alike), threading.Event()
 
     def repeat() -> None:
         while not finished.wait(EVERY):

@@ -78,6 +78,13 @@ def product(targets: TargetSpace, users: Domain, start: int, stop: int) -> Batch
     return Batch(name, chosen[rows], users.unrank_range(0, users.size)[places])
 
 
+def together(parts: Sequence[Batch]) -> Batch:
+    """Return batches as one, which has no name that a command could run again."""
+    return Batch(
+        "drawn", np.concatenate([part.targets for part in parts]), np.concatenate([part.inputs for part in parts])
+    )
+
+
 def constant_targets(construction: Specification) -> tuple[IntArray, IntArray]:
     """Return the targets that are one token everywhere, one for each token, each with a user input.
 

@@ -13,6 +13,7 @@ from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
 from constructions.operations import Attended, Visible
 from verify.arithmetic.base import Arithmetic
+from verify.arithmetic.constant import constant_when_traced
 from verify.running.model import Model
 
 
@@ -50,7 +51,7 @@ class TracedPass(Pass[Tensor, Tensor, Tensor]):
 
 
 # A tracer asks a mask once, and holds the answer: of a method, as torch 2.11 takes no dataclass as an argument there.
-torch.compiler.assume_constant_result(Mask.whole)  # type: ignore[no-untyped-call] # torch's own
+constant_when_traced(Mask.whole)
 
 
 def traced_forward(

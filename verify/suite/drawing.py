@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import reject
@@ -13,17 +12,7 @@ from hypothesis.strategies import SearchStrategy
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument
 from verify.requests import Request
-
-
-def built(request: Request, sizes: Mapping[str, int]) -> Construction | None:
-    """Return the construction of a request at some sizes; ``None`` where it or the format refuses them."""
-    try:
-        construction = request.build(sizes)
-        if request.arithmetic.fmt is not None:
-            construction.check_format(request.arithmetic.fmt)
-    except InvalidArgument:
-        return None
-    return construction
+from verify.suite.building import built
 
 
 def constructions_of(request: Request) -> tuple[SearchStrategy[Construction], dict[str, Any]]:

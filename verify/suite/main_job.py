@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from proofs import Claim, Step
@@ -11,12 +12,15 @@ from proofs.claims import Plan
 from verify.evidence.tally import Progress
 from verify.evidence.verdict import Verdict
 from verify.requests import Request
+from verify.suite.building import built
 from verify.suite.coq_record import CoqRecord, coq_verdict
 from verify.suite.default_plan import plan_for
-from verify.suite.drawing import built
 from verify.suite.numbers import NUMBERS, Chosen, Numbers
+from verify.suite.proof_cache import ProofCache
 from verify.suite.provers import prove
 from verify.suite.steps import STEPS, Gathering
+
+_SERIES = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,14 @@ class Task:
         claim: whose evidence it is.
         label: its name on a progress bar.
         run: gathers it.
+        series: the tasks of one series run one after the other, as one uses what those before it found.
 
     """
 
     claim: Claim
     label: str
     run: Callable[[Progress], Verdict]
+    series: int = field(default_factory=lambda: next(_SERIES))
 
 
 def tasks(
@@ -43,6 +49,7 @@ def tasks(
     examples: int,
     seed: int,
     record: CoqRecord | None = None,
+    cache: ProofCache | None = None,
 ) -> Iterator[Task]:
     """Yield the evidence to gather for a claim: proved, then exact, then float format by float format.
 
@@ -53,23 +60,25 @@ def tasks(
         examples: how many cases each fuzzing draws.
         seed: of the fuzzing.
         record: of the Coq proofs' build, where there is one for these sources.
+        cache: proofs of obligations of earlier runs, ``None`` where all are discharged now.
 
     Raises:
         InvalidArgument: sizes that are missing or unknown, or that the construction refuses.
 
     """
     if claim.obligations:
-        yield Task(claim, "proof obligations", partial(prove, claim))
+        yield Task(claim, "proof obligations", partial(prove, claim, cache=cache))
     in_coq = None if record is None else coq_verdict(claim.id, record)
     if in_coq is not None:
         yield Task(claim, "theorems in Coq", lambda _: in_coq)
     plan = planned(claim, sizes or {})
     for name, kinds in NUMBERS.items():
         for numbers in kinds(chosen):
-            gathering = Gathering(examples, seed)
+            gathering, series = Gathering(examples, seed), next(_SERIES)
             for step in plan:
                 if step.numbers == name:
-                    yield from _task(claim, step, numbers, gathering)
+                    for task in _task(claim, step, numbers, gathering):
+                        yield replace(task, series=series)
 
 
 def planned(claim: Claim, sizes: Mapping[str, int]) -> Plan:

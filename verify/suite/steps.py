@@ -9,13 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from hypothesis import strategies as st
-
 from proofs import Claim
 from verify.certificates import certify
 from verify.evidence.enumeration import exhaust
 from verify.evidence.families import families, run_family
-from verify.evidence.fuzzing import fuzz
 from verify.evidence.kinds import CaseFamily
 from verify.evidence.sweeping import stopped_at, sweep
 from verify.evidence.tally import Progress, no_progress
@@ -23,7 +20,7 @@ from verify.evidence.verdict import Verdict
 from verify.prefixes import fuzz_layers
 from verify.requests import Request
 from verify.running.cases import options_of, parameters_of
-from verify.suite.drawing import built, constructions_of
+from verify.suite.building import built
 from verify.suite.numbers import Numbers
 
 
@@ -63,6 +60,11 @@ def exhausted(
 
 def fuzzed(request: Request, gathering: Gathering) -> Verdict:
     """Check drawn cases of the sizes of a request; see :func:`verify.evidence.fuzzing.fuzz`."""
+    from hypothesis import strategies as st  # noqa: PLC0415 # a tenth of a second, which every command would wait for
+
+    from verify.evidence.fuzzing import fuzz  # noqa: PLC0415 # the same
+    from verify.suite.drawing import constructions_of  # noqa: PLC0415 # the same
+
     request = _below(request, gathering)
     largest = request.build(request.last)  # refuses what does not fit
     values = request.sizes.values()

@@ -29,6 +29,7 @@ from verify.certificates.balls.columns import (
     ZERO,
     Column,
     activated,
+    alike,
     ball,
     ball_precision,
     extreme,
@@ -85,7 +86,7 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
         batch, rows, width = low.shape
         columns: list[Column | None] = []
         for at in range(width):
-            below, above = low.numerators[..., at], high.numerators[..., at]
+            below, above = alike(low.numerators[..., at], high.numerators[..., at])
             if not below.any() and not above.any():
                 columns.append(None)
                 continue
@@ -102,7 +103,7 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     ) -> BallRows:
         """Return bounds of the columns of tokens between two."""
         pairs, place = np.unique(np.stack([low.reshape(-1), high.reshape(-1)], axis=1), axis=0, return_inverse=True)
-        place = place.reshape(low.shape)
+        (place,) = alike(place.reshape(low.shape))
         known = bool((pairs[:, 0] == pairs[:, 1]).all())
         columns: list[Column | None] = []
         for entries in embedding.entries:

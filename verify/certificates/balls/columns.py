@@ -68,6 +68,8 @@ class Column:
         if self.known and factor.known:
             low = self.low * factor.low
             return Column(low, low)
+        if factor.known and all(value >= 0 for value in factor.low.flat):
+            return self.map(lambda values: values * factor.low)
         corners = [a * b for a in (self.low, self.high) for b in (factor.low, factor.high)]
         return Column(
             smaller(smaller(corners[0], corners[1]), smaller(corners[2], corners[3])),
@@ -93,6 +95,11 @@ def zeros(*shape: int) -> Balls:
 def known_column(values: Balls) -> Column:
     """Return the column of values that are known."""
     return Column(values, values)
+
+
+def alike(*parts: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+    """Return arrays of one batch, the first axis, with a batch of 1 where all members are equal in all of them."""
+    return tuple(part[:1] for part in parts) if all((part == part[:1]).all() for part in parts) else parts
 
 
 def stacked(top: Column, bottom: Column) -> Column:

@@ -6,7 +6,7 @@ attention in :mod:`verify.certificates.floats.softmax`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, final
 
@@ -33,6 +33,7 @@ from verify.certificates.floats.norms import NormBounds
 from verify.certificates.floats.pointwise import ActivationBounds
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT, format_of
 from verify.certificates.floats.score_bias import ScoreBiasBounds
+from verify.certificates.floats.slots import met_grids, mix_factors, score_factors
 from verify.certificates.floats.sparse import SparseArithmetic
 from verify.certificates.floats.sparse_weight import SparseWeight
 from verify.certificates.floats.sums import Piece, Sums
@@ -197,13 +198,8 @@ class RoundedArithmetic(
         """Return the inner products."""
         used = np.flatnonzero((queries.magnitude != 0).any(axis=(0, 1)) & (keys.magnitude != 0).any(axis=(0, 1)))
         q, k = collapsed(queries.columns(used)), collapsed(keys.columns(used))
-        pieces = [
-            self.times(
-                (q.low[..., at, None], q.high[..., at, None], q.grid[at]),
-                (k.low[..., None, :, at], k.high[..., None, :, at], k.grid[at]),
-            )
-            for at in range(len(used))
-        ]
+        products = (self.times(*factors) for factors in score_factors(q, k))
+        pieces = ((*piece[:5], int(met_grids(piece).min(initial=EVERYTHING))) for piece in products)
         shape = (max(q.shape[0], k.shape[0]), queries.shape[1], keys.shape[1])
         terms = self.gathered(pieces, shape)
         low, high, whole = self.summed(terms)
@@ -216,22 +212,16 @@ class RoundedArithmetic(
 
     def mix(self, attention: Box, values: Box) -> Box:
         """Return the weighted sums."""
-        used = np.flatnonzero((attention.magnitude != 0).any(axis=(0, 1)) & (values.magnitude != 0).any(axis=(0, 2)))
         shape = (max(attention.shape[0], values.shape[0]), attention.shape[1], values.shape[2])
-        columns = np.arange(values.shape[2])
-        pieces = [
-            self.times(
-                (attention.low[:, :, at, None], attention.high[:, :, at, None], attention.grid[at]),
-                (values.low[:, None, at], values.high[:, None, at], values.grid),
-            )
-            for at in used
-        ]
-        scalar = [(*piece[:5], int(np.min(piece[5], initial=EVERYTHING))) for piece in pieces]
-        terms = self.gathered(scalar, shape)
-        low, high, whole = self.summed(terms)
-        grids = np.full(len(columns), EVERYTHING, dtype=np.int64)
-        for piece in pieces:
-            grids = np.minimum(grids, np.where((piece[2] != 0).any(axis=(0, 1)), piece[5], EVERYTHING))
+        grids = np.full(values.shape[2], EVERYTHING, dtype=np.int64)
+
+        def pieces() -> Iterator[Piece]:
+            for factors in mix_factors(attention, values):
+                piece = self.times(*factors)
+                np.minimum(grids, met_grids(piece), out=grids)
+                yield (*piece[:5], int(np.min(piece[5], initial=EVERYTHING)))
+
+        low, high, whole = self.summed(self.gathered(pieces(), shape))
         found = self.box(low, high, grids, exact=whole and attention.exact and values.exact)
         # a weight of 0 does not hide what is not finite
         found = tainted(found, unbounded(attention, along=-1))

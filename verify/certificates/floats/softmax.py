@@ -139,19 +139,14 @@ class SoftmaxBounds(Sums):
             kept: whether what is below half of the smallest number may be kept, not 0.
 
         """
-        distinct, place = np.unique(exponents, return_inverse=True)
+        known = (exponents == 0) | np.isneginf(exponents)
+        distinct, place = np.unique(exponents[~known], return_inverse=True)
         relative = flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -self.fmt.precision
         smallest = ball(self.kernel.smallest)
         inner = self.kernel.accumulator
         narrow = flint.arb(0) if inner is None else flint.arb(2 * EXP_ULPS) * flint.arb(2) ** -inner.precision
         values = []
         for exponent in distinct:
-            if exponent == 0:
-                values.append(self._dtype.type(1))
-                continue
-            if np.isneginf(exponent):
-                values.append(self._dtype.type(0))
-                continue
             true = _arb_of_float(exponent).exp()
             if up:
                 # the assumption on underflow; a more precise kernel rounds a number that is off already
@@ -161,7 +156,9 @@ class SoftmaxBounds(Sums):
             else:
                 bound = true * (1 - relative) - (EXP_ULPS + 1) * smallest
                 values.append(max(self._dtype.type(0), _lower(bound, self._dtype)))
-        return np.asarray(np.array(values, dtype=self._dtype)[place.reshape(exponents.shape)])
+        found = np.where(exponents == 0, self._dtype.type(1), self._dtype.type(0))
+        found[~known] = np.array(values, dtype=self._dtype)[place]
+        return found
 
     def _normalised(
         self, e_low: _Array, e_high: _Array, visible: Visible, *, exact: bool, summands: _Array | None = None

@@ -5,13 +5,11 @@ once as a single box that encloses ALL cells, and, for the few coordinates that 
 of :class:`~verify.certificates.floats.arithmetic.RoundedArithmetic`, so that either is right by itself; the second is
 tighter where it is there.
 
-One class of a little over 300 lines: each of its operations keeps the two in step, and none is right without the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,72 +23,16 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.floats.branched import BranchedArithmetic
 from verify.certificates.floats.directed import largest_of
+from verify.certificates.floats.sparse_rows import Places, SparseRows, by_what_differs
+from verify.certificates.shared_cells import SharedCells
 
 if TYPE_CHECKING:
     from verify.certificates.floats.arithmetic import RoundedArithmetic
 
 #: Results that are kept for numbers that recur.
 _KEPT = 2**10
-_Places = Int[np.ndarray, "..."]
-
-
-def _nowhere() -> _Places:
-    return np.zeros(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class SparseRows:
-    """Rows of many cells.
-
-    Attributes:
-        shared: a batch of 1 that encloses every cell.
-        places: the coordinates that differ from cell to cell, ascending.
-        varying: these coordinates, cells x rows x places; ``None`` where there are none.
-
-    """
-
-    shared: Box
-    places: _Places = field(default_factory=_nowhere)
-    varying: Box | None = None
-
-    @property
-    def width(self) -> int:
-        """How many coordinates there are."""
-        return self.shared.shape[2]
-
-    def columns(self, chosen: _Places) -> Box:
-        """Return some coordinates as one box, for every cell where one of them differs."""
-        shared = Box(
-            self.shared.low[..., chosen], self.shared.high[..., chosen], self.shared.grid[chosen], self.shared.exact
-        )
-        inside = np.isin(chosen, self.places)
-        if self.varying is None or not inside.any():
-            return shared
-        at = np.searchsorted(self.places, chosen[inside])
-        shape = (self.varying.shape[0], *shared.shape[1:])
-        low, high = (np.broadcast_to(part, shape).copy() for part in (shared.low, shared.high))
-        low[..., inside], high[..., inside] = self.varying.low[..., at], self.varying.high[..., at]
-        grid = shared.grid.copy()
-        grid[inside] = self.varying.grid[at]
-        return Box(low, high, grid, shared.exact and self.varying.exact)
-
-    def dense(self) -> Box:
-        """Return all coordinates as one box."""
-        return self.columns(np.arange(self.width))
-
-
-def _sparse(box: Box) -> SparseRows:
-    """Return a box by what differs in it."""
-    if box.shape[0] == 1:
-        return SparseRows(box)
-    differs = (box.low != box.low[:1]).any(axis=(0, 1)) | (box.high != box.high[:1]).any(axis=(0, 1))
-    places = np.flatnonzero(differs)
-    low, high = box.low.min(axis=0, keepdims=True), box.high.max(axis=0, keepdims=True)
-    shared = Box(low, high, box.grid, box.exact)
-    if not len(places):
-        return SparseRows(shared)
-    return SparseRows(shared, places, Box(box.low[..., places], box.high[..., places], box.grid[places], box.exact))
 
 
 @final
@@ -103,13 +45,13 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         self._known: dict[Any, Box] = {}
         self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
-    def _wild(self, *parts: SparseRows | Box) -> bool:
+    def wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
         boxes = [part.shared if isinstance(part, SparseRows) else part for part in parts]
         largest = min(self.base.rounding.largest_factor, largest_of(self.base.fmt))
         return not all((box.magnitude <= largest).all() for box in boxes)
 
-    def _once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
+    def once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
         """Return a result that is computed once for equal numbers: what no token plays a part in recurs at every V."""
         numbers = tuple(
             (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
@@ -121,17 +63,21 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
             self._known[key] = made()
         return self._known[key]
 
+    def branched(self, cells: SharedCells) -> BranchedArithmetic:
+        """Return the bounds of a pass over the tree of some cells."""
+        return BranchedArithmetic(self, cells)
+
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
         return self.base.weight(matrix)
 
     def prompt_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return virtual tokens between two."""
-        return _sparse(self.base.prompt_between(low, high))
+        return by_what_differs(self.base.prompt_between(low, high))
 
     def reals_between(self, low: Ratios, high: Ratios) -> SparseRows:
         """Return rows of any real numbers between two."""
-        return _sparse(self.base.reals_between(low, high))
+        return by_what_differs(self.base.reals_between(low, high))
 
     def embed_between(
         self, embedding: RoundedWeight, low: Int[np.ndarray, "batch length"], high: Int[np.ndarray, "batch length"]
@@ -139,7 +85,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return bounds of the columns of tokens between two."""
         if (low == low[:1]).all() and (high == high[:1]).all():
             low, high = low[:1], high[:1]
-        return _sparse(self.base.embed_between(embedding, low, high))
+        return by_what_differs(self.base.embed_between(embedding, low, high))
 
     def positions(self, context_size: int, start: int, stop: int) -> SparseRows:
         """Return rows of the identity."""
@@ -172,18 +118,30 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
         A weight that may become infinite makes NaN of a coordinate that is 0, so that none may be left out.
         """
-        if self._wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
-            return _sparse(self.base.linear(rows.dense(), weight, bias))
+        if self.wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
+            return by_what_differs(self.base.linear(rows.dense(), weight, bias))
         shared = self._shared(rows.shared, weight, bias)
+        differing = self.reading(rows, weight, bias)
+        if differing is None:
+            return SparseRows(shared)
+        touched, x, part, shift = differing
+        return SparseRows(shared, touched, self.base.linear(x, part, shift))
+
+    def reading(
+        self, rows: SparseRows, weight: RoundedWeight, bias: RoundedWeight | None
+    ) -> tuple[Places, Box, RoundedWeight, RoundedWeight | None] | None:
+        """Return the outputs that differ, what they read, and their weights and biases; ``None`` if none differs."""
+        if rows.varying is None:
+            return None
         touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))
         if not len(touched):
-            return SparseRows(shared)
+            return None
         # a coordinate that is 0 in every cell adds nothing to any sum
         moving = (rows.shared.magnitude != 0).any(axis=(0, 1))
         read = np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))
         part = _part(weight, touched, read)
         shift = None if bias is None else _part(bias, touched, np.zeros(1, dtype=np.int64))
-        return SparseRows(shared, touched, self.base.linear(rows.columns(read), part, shift))
+        return touched, rows.columns(read), part, shift
 
     def _shared(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None) -> Box:
         """Return ``W x + b`` of a single box; of the coordinates that a matrix reads, as often as they recur."""
@@ -192,7 +150,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         read = np.flatnonzero((weight.values != 0).any(axis=0))
         part = _part(weight, np.arange(weight.values.shape[0]), read)
         x = rows.columns(read)
-        return self._once(
+        return self.once(
             lambda: self.base.linear(x, part), [x], "linear", part.values.shape, part.values.tobytes(), part.exact
         )
 
@@ -204,9 +162,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
         """Return an activation of every coordinate."""
         varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
-        shared = self._once(
-            lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation
-        )
+        shared = self.once(lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation)
         return SparseRows(shared, rows.places, varying)
 
     def multiply(self, left: SparseRows, right: SparseRows) -> SparseRows:
@@ -229,7 +185,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return every row over its root mean square: a coordinate that differs makes all of its row differ."""
         if rows.varying is None:
             return SparseRows(self.base.normalise(rows.shared, centred=centred, mean=mean, eps=eps))
-        return _sparse(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
+        return by_what_differs(self.base.normalise(rows.dense(), centred=centred, mean=mean, eps=eps))
 
     def score_table(self, table: RoundedWeight, start: int, stop: int) -> Box:
         """Return the entries of a table, the same for every cell."""
@@ -243,7 +199,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         self, scores: Box, shift: Box, visible: Visible, temperature: Temperature, *, key_size: int
     ) -> Box:
         """Return bounds of the attention weights with a shift of the exponents."""
-        return self._once(
+        return self.once(
             lambda: self.base.shifted_attention(scores, shift, visible, temperature, key_size=key_size),
             [scores, shift],
             "shifted attention",
@@ -255,16 +211,16 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def scores(self, queries: SparseRows, keys: SparseRows) -> Box:
         """Return the inner products: of all cells at once unless a coordinate that is used differs."""
-        if self._wild(queries, keys):
+        if self.wild(queries, keys):
             return self.base.scores(queries.dense(), keys.dense())
         used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]
         read = np.flatnonzero(used[0] & used[1])
         q, k = queries.columns(read), keys.columns(read)
-        return self._once(lambda: self.base.scores(q, k), [q, k], "scores")
+        return self.once(lambda: self.base.scores(q, k), [q, k], "scores")
 
     def attention(self, scores: Box, visible: Visible, temperature: Temperature, *, key_size: int) -> Box:
         """Return bounds of the attention weights."""
-        return self._once(
+        return self.once(
             lambda: self.base.attention(scores, visible, temperature, key_size=key_size),
             [scores],
             "attention",
@@ -276,10 +232,10 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def mix(self, attention: Box, values: SparseRows) -> SparseRows:
         """Return the weighted sums, coordinate by coordinate."""
-        if attention.shape[0] > 1 or self._wild(attention, values):
-            return _sparse(self.base.mix(attention, values.dense()))
+        if attention.shape[0] > 1 or self.wild(attention, values):
+            return by_what_differs(self.base.mix(attention, values.dense()))
         varying = None if values.varying is None else self.base.mix(attention, values.varying)
-        shared = self._once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
+        shared = self.once(lambda: self.base.mix(attention, values.shared), [attention, values.shared], "mix")
         return SparseRows(shared, values.places, varying)
 
     def total(self, parts: Sequence[SparseRows]) -> SparseRows:
@@ -311,6 +267,6 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         return self.base.numbers(rows.dense() if isinstance(rows, SparseRows) else rows)
 
 
-def _part(weight: RoundedWeight, rows: _Places, columns: _Places) -> RoundedWeight:
+def _part(weight: RoundedWeight, rows: Places, columns: Places) -> RoundedWeight:
     chosen = np.ix_(rows, columns)
     return RoundedWeight(weight.values[chosen], weight.grid[chosen], weight.exact)

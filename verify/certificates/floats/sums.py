@@ -30,7 +30,7 @@ Kernels that round otherwise say so in an object of their own, see :mod:`verify.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,7 +182,7 @@ class Sums:
         """Return where a factor along axes may become infinite when it is rounded; axes are kept, of size 1."""
         return np.asarray((np.abs(values) > self.rounding.largest_factor).any(axis=along, keepdims=True))
 
-    def gathered(self, pieces: Sequence[Piece], shape: tuple[int, ...]) -> Terms:
+    def gathered(self, pieces: Iterable[Piece], shape: tuple[int, ...]) -> Terms:
         """Return the terms of a sum of products, broadcast to a shape."""
         zero = np.zeros(shape, dtype=self._dtype)
         low, high, magnitude, count, rounding, reduced = (zero.copy() for _ in range(6))

@@ -11,7 +11,8 @@ from constructions.activations import KernelError, Pieces
 from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
 from verify.certificates.floats.boxes import Box
 from verify.certificates.floats.directed import EVERYTHING, grids_between, largest_of, round_array, wide_dtype
-from verify.certificates.floats.sparse import SparseArithmetic, SparseRows, _sparse
+from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.sparse_rows import SparseRows, by_what_differs
 from verify.certificates.relational.enclosures import Enclosures, enclosures_of
 from verify.certificates.relational.factors.rounded import RoundedNumbers
 from verify.certificates.relational.float_lines import FloatLines
@@ -92,7 +93,7 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
         meets = np.maximum(low[..., outputs], box.low) <= np.minimum(high[..., outputs], box.high)
         low[..., outputs] = np.where(meets, np.maximum(low[..., outputs], box.low), low[..., outputs])
         high[..., outputs] = np.where(meets, np.minimum(high[..., outputs], box.high), high[..., outputs])
-        return _sparse(Box(low, high, dense.grid, dense.exact))
+        return by_what_differs(Box(low, high, dense.grid, dense.exact))
 
     def scaled_margins(
         self,
@@ -116,7 +117,7 @@ class FloatEnclosures(Enclosures[RoundedWeight, SparseRows, Box]):
         fmt = self.inner.fmt
         below, above = (round_array(part.astype(wide_dtype(fmt)), fmt) for part in (low, high))
         grid = grids_between(below, above, fmt).min(axis=(0, 1), initial=EVERYTHING)
-        return _sparse(self.inner.box(below, above, grid, exact=False))
+        return by_what_differs(self.inner.box(below, above, grid, exact=False))
 
     def varying(self, rows: SparseRows, place: int) -> Bool[np.ndarray, " width"]:
         """Return the coordinates of a row that are not the same single float in every cell."""

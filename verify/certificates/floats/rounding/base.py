@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ def accumulator_of(fmt: Format) -> Format | None:
     return FORMATS["float32"] if fmt.precision < FORMATS["float32"].precision else None
 
 
+@lru_cache
 def smallest_of(fmt: Format) -> Fraction:
     """Return the smallest number above 0, ``2^(min_exponent - p + 1)``."""
     return Fraction(2) ** (fmt.min_exponent - fmt.precision + 1)

@@ -1,0 +1,145 @@
+"""How fast the engine runs Theorem 1 on one core, beside a C engine and the other arithmetics, in interleaved rounds.
+
+``python -m tests.benchmarks.engine_table`` measures, and writes its table into ``docs/how-to/exhaust-fast.md``. Times
+are of the processor, and every row is a ratio to the C engine in the same round: a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from constructions import UnconditionalGeneration
+from constructions.formats import FORMATS
+from constructions.temperature import Softmax
+from verify import EngineArithmetic, Runner, StructuredTorchArithmetic, TorchArithmetic, exhaust
+from verify.arithmetic import Arithmetic
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "exhaust-fast.md"
+SIZES = ((94, 20), (10, 6), (4, 8))
+#: Seconds of one measurement, at least, and how many there are of each.
+SECONDS = 1.0
+ROUNDS = 5
+
+
+@lru_cache(maxsize=1)
+def c_engine() -> Callable[[int, int, float, int, int], int]:
+    """Return the C engine, compiled."""
+    source = Path(__file__).with_name("c_engine.c")
+    target = Path(tempfile.mkdtemp()) / "c_engine.so"
+    command = ["gcc", "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", str(source), "-lm", "-o"]
+    subprocess.run([*command, str(target)], check=True)  # our own source
+    function = ctypes.CDLL(str(target)).wrong_sequences
+    function.restype = ctypes.c_long
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_double, ctypes.c_long, ctypes.c_long]
+    return function
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A way to run the first so many targets: called with their number, which it may not exceed."""
+
+    name: str
+    run: Callable[[int], None]
+    most: int
+
+
+def ways(vocab_size: int, length: int) -> list[Timed]:
+    """Return the C engine, and then the others, ready to run."""
+    construction = UnconditionalGeneration(vocab_size, length)
+    temperature = construction.temperature_for(FORMATS["float32"])
+    assert isinstance(temperature, Softmax)
+    run_c, space = c_engine(), construction.targets.size
+
+    def in_c(cases: int) -> None:
+        assert run_c(vocab_size, length, temperature.inverse_temperature, 0, cases) == 0
+
+    runner = Runner(construction, EngineArithmetic("float32"))
+
+    def at_once(cases: int) -> None:
+        ranks = runner.prepared._at_once  # type: ignore[attr-defined] # what it holds of the last call is not measured
+        if ranks is not None:
+            ranks._held = None
+        found = runner.prepared.tally_ranks(0, cases)
+        assert found is not None
+        assert (found.cases, found.failure) == (cases, None)
+
+    def exhausting(arithmetic: Arithmetic[Any, Any, Any]) -> Callable[[int], None]:
+        def run(cases: int) -> None:
+            assert exhaust(construction, arithmetic, limit=cases).counterexample is None
+
+        return run
+
+    return [
+        Timed("C engine", in_c, space),
+        Timed("engine, ranks at once", at_once, space),
+        Timed("engine, whole `exhaust`", exhausting(EngineArithmetic("float32")), space),
+        Timed("structured, whole `exhaust`", exhausting(StructuredTorchArithmetic("float32")), space),
+        Timed("dense, whole `exhaust`", exhausting(TorchArithmetic("float32")), space),
+    ]
+
+
+def rate(way: Timed, cases: int) -> float:
+    """Return the cases of a second of the processor."""
+    done, started = 0, time.process_time()
+    while done == 0 or time.process_time() - started < SECONDS:
+        way.run(cases)
+        done += cases
+    return done / (time.process_time() - started)
+
+
+def enough(way: Timed) -> int:
+    """Return a number of cases that takes about as long as a measurement, or all that there are."""
+    cases = min(1024, way.most)
+    while cases < way.most:
+        started = time.process_time()
+        way.run(cases)
+        if time.process_time() - started > SECONDS / 2:
+            break
+        cases = min(way.most, cases * 4)
+    return cases
+
+
+def table(rounds: int = ROUNDS) -> str:
+    """Measure every way at every size; return the table."""
+    lines = ["| targets/s, one core | " + " | ".join(f"({v}, {n})" for v, n in SIZES) + " |", "|---" * 4 + "|"]
+    columns = []
+    for size in SIZES:
+        made = ways(*size)
+        cases = [enough(way) for way in made]
+        rates = [[rate(way, count) for way, count in zip(made, cases, strict=True)] for _ in range(rounds)]
+        column = []
+        for place in range(len(made)):
+            own = statistics.median(one[place] for one in rates)
+            ratios = sorted(one[place] / one[0] for one in rates)
+            beside = f", x {statistics.median(ratios):.2g} ({ratios[0]:.2g} to {ratios[-1]:.2g})" if place else ""
+            column.append(f"{own:.3g}{beside}")
+        columns.append(column)
+    names = [way.name for way in ways(2, 1)]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, *cells in zip(names, *columns, strict=True)]
+    return "\n".join(lines)
+
+
+def written(text: str, measured: str) -> str:
+    """Return a page with a new table between its two marks."""
+    before, _, rest = text.partition("<!-- engine table -->\n")
+    _, _, after = rest.partition("<!-- end of engine table -->")
+    return f"{before}<!-- engine table -->\n{measured}\n<!-- end of engine table -->{after}"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    found = table()
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    sys.stdout.write(f"{found}\n")

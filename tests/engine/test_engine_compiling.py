@@ -1,0 +1,131 @@
+"""The compiler of kernels: prices that are kept, failures that are told, kernels that agree with the eager program."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from constructions import UnconditionalGeneration
+from verify import EngineArithmetic, bind_construction, exhaust
+from verify.engine import compiling, ranks
+from verify.engine.compiling import Compiler, cache_folder
+from verify.engine.ranks import EngineRanks
+
+CONSTRUCTION = UnconditionalGeneration(4, 3)
+
+
+class Counted(Compiler):
+    """A compiler that asks for its price, and compiles nothing."""
+
+    asked = 0
+    cost = 0.0
+
+    def price(self, part: Any, sizes: tuple[int, int]) -> float:
+        return self.cost
+
+    def compiled(self, part: Any, arguments: Any, sizes: tuple[int, int]) -> Any:
+        type(self).asked += 1
+        return part.module
+
+
+def _made(folder: Path, kind: type[Compiler], rest: int | None = None) -> EngineRanks:
+    model = bind_construction(CONSTRUCTION, EngineArithmetic("float32"))
+    return EngineRanks(CONSTRUCTION, model, rest=rest, compiler=kind(folder))
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four prefixes of sixteen cases, so that there is a kernel."""
+    monkeypatch.setattr("verify.engine.blocks.cache_bytes", lambda: 4 * 3 * 16)
+
+
+def test_it_compiles_where_the_rest_of_the_run_takes_longer_than_that(tmp_path: Path) -> None:
+    for cost, asked in ((0.0, 1), (1e9, 0)):
+        kind = type("Kind", (Counted,), {"cost": cost, "asked": 0})
+        made = _made(tmp_path, kind)
+        assert made(0, 64) == _made(tmp_path, Counted)(0, 64)
+        assert kind.asked == asked
+        assert ("compiled by torch" in made.account(), "not compiled" in made.account()) == (asked == 1, asked == 0)
+    kind = type("Kind", (Counted,), {"cost": 60.0, "asked": 0})  # for a case that takes less than a minute
+    assert _made(tmp_path, kind, rest=1)(0, 1) is not None
+    assert kind.asked == 0
+
+
+def test_prices_are_those_of_earlier_compiles(tmp_path: Path) -> None:
+    compiler = Compiler(tmp_path / "engine")
+    part = _made(tmp_path, Counted)._fast.program.kernel
+    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+    compiler._paid(compiling._digest(part, (4, 16)), 8.0, part.operations)
+    assert compiler.price(part, (4, 16)) == 8.0
+    assert compiler.price(part, (8, 16)) == 8.0  # another program of as many operations
+    compiler._paid(compiling._digest(part, (4, 16)), 0.5, part.operations)  # now it lies in the cache
+    assert compiler.price(part, (4, 16)) == 0.5
+    assert compiler.price(part, (8, 16)) == 8.0
+    for text in ("", "[]", '{"a": 1}', '{"a": {"first": "x", "seconds": 1, "operations": 1}}'):
+        (tmp_path / "engine" / "prices.json").write_text(text)
+        assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+
+
+def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    compiler = Compiler(tmp_path / "file" / "engine")
+    part = _made(tmp_path, Counted)._fast.program.kernel
+    compiler._paid("x", 1.0, 1)
+    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE
+
+
+def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/prefixproof/engine")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder().parts[-3:] == (".cache", "prefixproof", "engine")
+
+
+def test_a_run_goes_on_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no C++\n  compiler")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(ranks, "Compiler", lambda: type("Free", (Compiler,), {"price": lambda *_: 0.0})(tmp_path))
+    verdict = exhaust(CONSTRUCTION, EngineArithmetic("float32"))
+    assert verdict.holds
+    assert "not compiled, as the compiler failed: no C++ compiler" in str(verdict.assumptions)
+
+
+def test_a_kernel_that_flushes_subnormal_numbers_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    try:
+        assert not compiling._keeps_subnormals()
+        monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+        made = _made(tmp_path, type("Free", (Compiler,), {"price": lambda *_: 0.0}))
+        assert made(0, 64) is not None
+        assert made.kernel is None
+        assert compiling._keeps_subnormals()
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with a C++ compiler")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_kernels(dtype: str, tmp_path: Path) -> None:
+    """Compiled, every margin of the kernel is the eager one: nothing in it is rounded otherwise."""
+    model = bind_construction(UnconditionalGeneration(5, 4), EngineArithmetic(dtype))
+    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})(tmp_path)
+    made = EngineRanks(UnconditionalGeneration(5, 4), model, compiler=free)
+    found = made(0, 625)
+    assert free.failed is None
+    assert made.kernel is not None
+    assert "compiled by torch" in made.account()
+    assert json.loads((tmp_path / "prices.json").read_text())
+    eager = EngineRanks(UnconditionalGeneration(5, 4), model, compiler=Counted(tmp_path))
+    eager._tried = True
+    assert eager(0, 625) == found
+    for start, stop in ((0, 1), (17, 401), (624, 625)):
+        assert made(start, stop) == eager(start, stop)

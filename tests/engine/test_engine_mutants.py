@@ -1,0 +1,87 @@
+"""The mutation corpus through the engine: what the dense path rejects, it rejects, and what is harmless it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from constructions import InvalidArgument
+from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
+from tests.mutation.methods import METHODS
+from tests.mutation.semantics import SEMANTIC_METHODS, semantic_mutants
+from tests.mutation.test_mutants import STRIDE
+from tests.mutation.wrong_arithmetic import Delegating
+from verify import EngineArithmetic, exhaust
+from verify.engine.ranks import EngineRanks
+
+DENSE = METHODS["exhaust, torch float32"]
+_, DENSE_CLAIMS = SEMANTIC_METHODS["exhaust, structured float32"]
+
+#: Faults of operations that an enumeration at once does not have: it embeds the promised tokens itself, reads margins
+#: and not the largest logit, and keeps nothing between steps. They are faults of the batches, and caught there.
+NOT_THERE = ("argmax", "embed", "prompt", "below")
+
+
+def survivors(chosen: Iterable[Mutant]) -> list[str]:
+    """Return the mutants that the engine calls otherwise than the dense path must."""
+    wrong = []
+    for mutant in chosen:
+        try:
+            holds: Any = exhaust(mutant.construction, EngineArithmetic("float32")).holds
+        except InvalidArgument:
+            holds = False
+        if (DENSE.claims(mutant) and holds is not False) or (DENSE.accepts(mutant) and holds is not True):
+            wrong.append(f"{mutant.id}: {holds}")
+    return wrong
+
+
+def test_one_mutant_in_so_many() -> None:
+    chosen = [mutant for family in ("entries", "symbolic weights") for mutant in mutants("theorem-1", family)][::STRIDE]
+    assert survivors(chosen) == []
+    assert sum(DENSE.claims(mutant) for mutant in chosen) > 0
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_mutant(subject: str, family: str) -> None:
+    assert survivors(mutants(subject, family)) == []
+
+
+def _at_once(self: Any, construction: Any, model: Any, alone: Any) -> Any:
+    """Run ranks at once in the faulty arithmetic, whose model has its operations."""
+    made = EngineRanks(construction, model)
+    self.base._run.made.append(made)
+    return made
+
+
+def _faults(count: int | None, stride: int) -> list[str]:
+    wrong = []
+    for mutant in islice(semantic_mutants(), 0, count, stride):
+        faulty = mutant.wrap(EngineArithmetic("float32"))
+        if not DENSE_CLAIMS(mutant) or "last" in vars(type(faulty)):  # that fault is written for other rows
+            continue
+        if isinstance(faulty, Delegating) and not set(vars(type(faulty))).intersection(NOT_THERE):
+            engine = faulty.base
+            type(faulty).at_once = _at_once
+            for name in ("dtype", "torch_dtype", "at", "fmt"):
+                setattr(faulty, name, getattr(engine, name))
+        try:
+            holds: Any = exhaust(mutant.construction, faulty).holds
+        except InvalidArgument:
+            holds = False
+        if holds is not mutant.harmless:
+            wrong.append(f"{mutant.id}: {holds}")
+    return wrong
+
+
+def test_some_faults_of_the_forward_pass() -> None:
+    assert _faults(None, 23) == []
+
+
+@pytest.mark.heavy
+def test_every_fault_of_the_forward_pass() -> None:
+    assert _faults(None, 1) == []

@@ -1,0 +1,340 @@
+"""Wrong constructions, odd numbers and code that is no function: the engine never calls them right."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from constructions import (
+    ConditionalGeneration,
+    Construction,
+    Domain,
+    HandBuilt,
+    InvalidArgument,
+    Layout,
+    LongerInputs,
+    LongerResponses,
+    Number,
+    Ratios,
+    Softmax,
+    TargetSpace,
+    Transformer,
+    UnconditionalGeneration,
+)
+from constructions.activations import RELU, ClippedRelu
+from constructions.layers import Linear, Unmarked
+from constructions.specifying import specify
+from constructions.token_functions import equals
+from constructions.validation import IntArray
+from tests.redteam.test_functions import Echo
+from verify import EngineArithmetic, Runner, TorchArithmetic, check, exhaust, fuzz
+from verify.arithmetic.base import Arithmetic
+from verify.engine import blocks, lowered
+from verify.evidence.ranges import at_once, tally_ranks
+
+ENGINE = EngineArithmetic("float32")
+
+
+def told(construction: Any, dtype: str = "float32", arithmetic: Arithmetic[Any, Any, Any] | None = None) -> Any:
+    return exhaust(construction, arithmetic or EngineArithmetic(dtype))
+
+
+def readout(weight: Any, bias: Any = None, *, answer: Callable[..., Any] = lambda x: x, **more: Any) -> HandBuilt:
+    """Return one linear map of a one-hot token, read at once."""
+    columns = len(weight[0])
+    identity = [[int(row == column) for column in range(columns)] for row in range(columns)]
+    transformer = Transformer(identity, (Linear(weight, bias, None, "readout"),), 1, positions=Unmarked(), **more)
+    return HandBuilt.of(transformer, specify(Domain.of(columns, 1), answer, read=(0,), **more))
+
+
+@dataclass(frozen=True, repr=False)
+class Mixed(Construction):
+    """Says whether its two tokens are equal; its one number is their difference."""
+
+    vocab_size: int
+    layout = Layout(virtual=1, user=0, response=1)
+
+    @property
+    def targets(self) -> TargetSpace:
+        return TargetSpace(self.vocab_size, (2,))
+
+    def encode(self, targets: IntArray) -> Ratios:
+        return Ratios((targets[:, :1] - targets[:, 1:])[:, None, :], 1)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        return equals(targets[:, :1] - targets[:, 1:], 0)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        distance = Linear([[1, 0], [-1, 0]], None, RELU, "distance")
+        last = Linear([[2, 2], [0, 0], [-9, -9]], [[0], [1], [-9]], None, "readout")
+        return Transformer([[0] * 3], (distance, last), context_size=1)
+
+
+RIGHT = [
+    UnconditionalGeneration(4, 3),
+    UnconditionalGeneration(1, 1),
+    UnconditionalGeneration(5, 1),
+    UnconditionalGeneration(1, 4),
+    UnconditionalGeneration(3, 3, mask="none"),
+    UnconditionalGeneration(3, 3, temperature=Softmax(60.0, "length")),
+    UnconditionalGeneration(3, 3, embedding=[[1, 0, 2], [0, 0, 0], [0, 1, 0]]),
+    ConditionalGeneration(3),
+    LongerInputs(2, 2),
+    LongerInputs(2, 2, "mask"),
+    LongerResponses(3, 2),
+]
+
+
+@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("construction", RIGHT, ids=repr)
+def test_what_the_dense_path_shows_right(construction: Any, *, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that holds a fifth of the cases makes for prefixes, a large one for suffixes alone."""
+    space = construction.targets.size * construction.user_inputs.size
+    cache = 4 * construction.layout.context_size * space // 5 if few else 2**30
+    monkeypatch.setattr(blocks, "cache_bytes", lambda: cache)
+    mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
+    assert mine.holds
+    assert theirs.holds
+    assert (mine.cases, mine.margin is None) == (theirs.cases, theirs.margin is None)
+    assert mine.arithmetic == "engine float32"
+
+
+def test_the_first_failure_is_that_of_the_dense_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a temperature too low by far; the counterexample is confirmed alone, and shown by its line."""
+    monkeypatch.setattr(blocks, "cache_bytes", lambda: 300)
+    construction = UnconditionalGeneration(4, 3, temperature=1.0)
+    mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
+    assert mine.holds is theirs.holds is False
+    assert mine.cases == theirs.cases
+    assert theirs.counterexample is not None
+    assert mine.counterexample.rank == theirs.counterexample.rank
+    assert "EngineArithmetic('float32')" in mine.counterexample.reproduce
+    shown = check(construction, rank=mine.counterexample.rank, arithmetic="engine")
+    assert shown.holds is False
+    assert shown.counterexample is not None
+    assert shown.counterexample.margin == mine.counterexample.margin
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"),
+    [
+        ([[1, 0], [1, 0]], None),  # a tie, which argmax would win for token 0
+        ([[0, 0], [0, 0]], None),
+        ([[1, 0], [0, Fraction(1, 2**200)]], None),  # underflows: a tie with 0
+        ([[2, 2], [1, 1]], [[0], [0]]),
+    ],
+)
+def test_ties_and_wrong_tokens(weight: Any, bias: Any) -> None:
+    construction = readout(weight, bias)
+    assert told(construction).holds is exhaust(construction, TorchArithmetic("float32")).holds is False
+
+
+HUGE = 2**126  # four of them are beyond float32
+
+
+def test_numbers_beyond_all_floats_are_no_margin() -> None:
+    """A logit of minus infinity would make any other one win; here no token may have it."""
+    hidden = Linear([[HUGE, 0], [0, HUGE]], None, None, "large")
+    last = Linear([[4, 1], [-4, 2]], None, None, "readout")
+    transformer = Transformer([[1, 1], [0, 1]], (hidden, last), 1, positions=Unmarked())
+    construction = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: 0 * x, read=(0,)))
+    mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
+    assert mine.holds is theirs.holds is False
+    assert np.isnan(mine.counterexample.margin)
+    assert told(construction, "float64").holds is exhaust(construction, TorchArithmetic("float64")).holds
+
+
+def test_large_logits_that_are_finite_hold() -> None:
+    """The bound of the logits is too wide for them, and the logits themselves are looked at."""
+    construction = readout([[HUGE, 0], [0, HUGE]], [[HUGE], [HUGE]])
+    verdict = told(construction)
+    assert verdict.holds
+    assert verdict.margin == float(HUGE)
+
+
+def test_a_number_is_read_in_batches() -> None:
+    construction = HandBuilt.of(
+        Transformer(
+            [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+            (Linear([[1, 2, 3]], None, None, "readout"),),
+            1,
+            positions=Unmarked(),
+            output_vocab_size=1,
+        ),
+        specify(Domain.of(3, 1), lambda x: x + 1, output_vocab_size=1, decoding=Number(Fraction(1, 8))),
+    )
+    verdict = told(construction)
+    assert verdict.holds
+    assert "no program for answers that are read as a number" in verdict.assumptions
+
+
+def _moody() -> Callable[[Any], Ratios]:
+    """Return an encoder that is right at first, and gives zeros later."""
+    calls = []
+
+    def encoded(targets: Any) -> Ratios:
+        calls.append(1)
+        return Ratios(targets[:, None, :] * (len(calls) < 4), 1)
+
+    return encoded
+
+
+def _by_batch(targets: Any) -> Ratios:
+    return Ratios(targets[:, None, :] + (len(targets) == 1), 1)
+
+
+def _by_order(targets: Any) -> Ratios:
+    return Ratios(targets[::-1, None, :].copy(), 1)
+
+
+def _by_type(targets: Any) -> Ratios:
+    """Give bounds what they like to see, and numbers something else."""
+    return Ratios(targets[:, None, :] if type(targets) is not np.ndarray else 0 * targets[:, None, :], 1)
+
+
+@pytest.mark.parametrize("encoded", [_moody(), _by_batch, _by_order, _by_type], ids=["later", "batch", "order", "type"])
+def test_code_that_is_no_function(encoded: Any) -> None:
+    with contextlib.suppress(InvalidArgument):
+        assert not told(Echo(5, encoded=encoded)).holds
+    with contextlib.suppress(InvalidArgument):
+        assert not told(Echo(5, asked=lambda targets: encoded(targets).numerators[:, 0])).holds
+
+
+def test_prompts_that_mix_the_entries_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number of the prompt that depends on prefix and suffix is asked for, case by case."""
+    monkeypatch.setattr(blocks, "cache_bytes", lambda: 8 * 2 * 4)
+    construction = Mixed(3)
+    for dtype in ("float64", "float32"):
+        mine, theirs = told(construction, dtype), exhaust(construction, TorchArithmetic(dtype))
+        assert mine.holds is theirs.holds is True
+        assert (mine.cases, mine.margin) == (theirs.cases, theirs.margin)
+
+
+def test_an_engine_that_is_off_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Margins that look better than they are: drawn cases are held against the dense arithmetic."""
+    right = lowered.Lowered.margins
+    monkeypatch.setattr(lowered.Lowered, "margins", lambda *args: right(*args) * 1.01)
+    verdict = told(UnconditionalGeneration(4, 3))
+    assert verdict.holds is None
+    assert "neither alone nor in that batch again" in verdict.reason
+    assert not told(UnconditionalGeneration(2, 1)).holds
+
+
+def test_a_kernel_that_overstates_one_case_of_a_wrong_construction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The witnesses of a run go through generation itself."""
+    monkeypatch.setattr(
+        lowered.Lowered, "margins", lambda self, start, stop, *_: torch.ones(stop - start, self._blocks.inner)
+    )
+    verdict = told(UnconditionalGeneration(4, 3, temperature=1.0))
+    assert not verdict.holds
+
+
+def test_findings_of_too_many_ranks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from verify.engine.ranks import EngineRanks
+    from verify.running.ranks import RankTally
+
+    for found in (
+        RankTally(65, 0.5, 3),
+        RankTally(63, 0.5, 3),
+        RankTally(64),
+        RankTally(64, 0.5),
+        RankTally(5, 0.5, 1, 6),
+    ):
+        monkeypatch.setattr(EngineRanks, "__call__", lambda self, start, stop, found=found: found)
+        with pytest.raises(InvalidArgument, match="expected findings of every rank"):
+            told(UnconditionalGeneration(4, 3))
+
+
+class Peeking(ClippedRelu):  # type: ignore[misc] # a user's own is any class
+    """An activation that looks at numbers."""
+
+    def torch(self, values: torch.Tensor) -> torch.Tensor:
+        return super().torch(values) if bool((values >= -100).all()) else 0 * values
+
+
+class InPlace(ClippedRelu):  # type: ignore[misc] # the same
+    """An activation that changes its argument."""
+
+    def torch(self, values: torch.Tensor) -> torch.Tensor:
+        return values.clamp_(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("activation", "said"),
+    [(Peeking(Fraction(1)), "no program for all, whose result"), (InPlace(Fraction(1)), "in place")],
+)
+def test_code_that_cannot_be_written_down_runs_in_batches(activation: Any, said: str) -> None:
+    identity = [[1, 0], [0, 1]]
+    layers = (Linear(identity, None, activation, "mlp"), Linear(identity, None, None, "readout"))
+    transformer = Transformer(identity, layers, 1, positions=Unmarked())
+    construction = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,)))
+    verdict = told(construction)
+    assert said in verdict.assumptions
+    assert verdict.holds
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_formats_of_16_bits_are_refused(dtype: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"dtype: expected float64 or float32 in the engine but got"):
+        EngineArithmetic(dtype)
+
+
+def test_a_readout_class_of_its_own_runs_in_batches() -> None:
+    class Doubled(Linear):
+        """A readout that is another function than its weights say."""
+
+        def apply(self, run: Any, rows: Any, *, last_only: bool = False) -> Any:
+            made = super().apply(run, rows, last_only=last_only)
+            return run.operations.multiply(made, made)
+
+    transformer = Transformer(
+        [[1, 0], [0, 1]], (Doubled([[1, 0], [0, 1]], None, None, "readout"),), 1, positions=Unmarked()
+    )
+    construction = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,)))
+    verdict = told(construction)
+    assert verdict.holds
+    assert "no program for a readout of class Doubled" in verdict.assumptions
+
+
+def test_a_checkpoint_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "cache_bytes", lambda: 300)
+    construction, file = UnconditionalGeneration(4, 4), tmp_path / "run"
+    part = exhaust(construction, EngineArithmetic("float32"), checkpoint=file, limit=100)
+    assert (part.holds, part.cases) == (None, 100)
+    rest = exhaust(construction, EngineArithmetic("float32"), checkpoint=file)
+    whole = exhaust(construction, EngineArithmetic("float32"))
+    assert rest.holds
+    assert (rest.cases, rest.margin) == (256, whole.margin)
+    assert rest.resumed is not None
+    assert rest.resumed["cases"] == "100"
+
+
+def test_a_vocabulary_made_some_tokens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "WRITTEN_OUT", 3)
+    for construction in (
+        UnconditionalGeneration(10, 2),
+        ConditionalGeneration(3),
+        UnconditionalGeneration(10, 2, temperature=1.0),
+    ):
+        mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
+        assert (mine.holds, mine.cases) == (theirs.holds, theirs.cases)
+
+
+def test_other_evidence_runs_in_the_engine_too() -> None:
+    import hypothesis.strategies as st
+
+    assert fuzz(st.just(UnconditionalGeneration(3, 2)), ENGINE, examples=20, claim="x").holds
+    runner = Runner(UnconditionalGeneration(3, 3), ENGINE)
+    assert tally_ranks(runner, 9, 27, size=64).cases == 18
+    one = at_once(runner, 5, 6)
+    assert one is not None
+    assert one.closest == 5

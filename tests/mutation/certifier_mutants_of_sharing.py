@@ -1,0 +1,185 @@
+"""Mutants of cells that share: sheets of targets, trees of positions, sums of few terms, and balls of equal members."""
+
+from __future__ import annotations
+
+from tests.mutation.certifier_mutant import Mutant, of
+
+_sheets = of("sheets of targets", "verify.certificates.sheets")
+_shared = of("places that share", "verify.certificates.shared_cells")
+_passes = of("passes that are part of a longer one", "verify.certificates.sharing")
+_branched = of("boxes of a tree", "verify.certificates.floats.branched")
+_branched_rows = of("boxes of a tree", "verify.certificates.floats.branched_rows")
+_slots = of("sums of few terms", "verify.certificates.floats.slots")
+_columns = of("balls that share", "verify.certificates.balls.columns")
+
+_LIARS, _AGREE, _COVER = "sharing, liars", "sharing, margins", "sharing, covering"
+_APART = "sharing, apart"
+
+SHARING: tuple[Mutant, ...] = (
+    _sheets(
+        "members are not held against prompts of their cells",
+        "if (found[:, coordinates] != numerators[row[:, place]]).any():",
+        "if False:",
+        _LIARS,
+    ),
+    _sheets(
+        "members are not held against prompts of all targets",
+        "if not self.prompt[0].holds(found.reshape(len(found), *self.prompt[0].low.shape[1:])):",
+        "if False:",
+        _LIARS,
+    ),
+    _sheets(
+        "members are not held against answers of their cells",
+        " or (tokens[:, steps] != expected[cell, steps]).any():",
+        ":",
+        _LIARS,
+    ),
+    _sheets(
+        "prompts asked again are not compared", "if (self.encoded(again) != found[order]).any():", "if False:", _LIARS
+    ),
+    _sheets(
+        "answers asked again are not compared",
+        "if (self.answered(again, user) != tokens[order]).any():",
+        "if False:",
+        argument="Every answer is held against that of its cell already, in whichever order it was asked for.",
+        proof=_LIARS,
+    ),
+    _sheets("none is asked alone", "alone = order[:ALONE].tolist()", "alone = order[:0].tolist()", _LIARS),
+    _sheets(
+        "every place goes through its cells in one order",
+        "drawn = random.permuted(np.broadcast_to(np.arange(self.rows)[:, None], shape), axis=1).reshape(-1, count)",
+        "drawn = np.broadcast_to(np.arange(self.rows)[:, None], shape).reshape(-1, count)",
+        _LIARS,
+    ),
+    _sheets(
+        "one end alone",
+        "ends = np.repeat([0, largest], count)[:, None]",
+        "ends = np.repeat([largest, largest], count)[:, None]",
+        _LIARS,
+    ),
+    _sheets(
+        "the other end alone",
+        "ends = np.repeat([0, largest], count)[:, None]",
+        "ends = np.repeat([0, 0], count)[:, None]",
+        _LIARS,
+    ),
+    _sheets(
+        "denominators are not compared in a forward pass",
+        "if prompt.denominator != self.prompt[1]:",
+        "if False:",
+        _LIARS,
+    ),
+    _sheets(
+        "rows may be a set of numbers",
+        "if (low != high).any() or denominator != self.prompt[1]:",
+        "if False:",
+        argument="A number that depends on fixed entries alone has one value, as what it depends on is tracked.",
+        proof=_AGREE,
+    ),
+    _sheets(
+        "answers are not held against bounds",
+        "if any((part[:, steps] != found[user][chosen][:, steps]).any() for part in (promised.low, promised.high)):",
+        "if False:",
+        argument="Members that are drawn are held against the same answers, and against bounds over all targets.",
+        proof=_LIARS,
+    ),
+    _shared(
+        "fed tokens are the first member's", "place.promised.high for place", "place.promised.low for place", _COVER
+    ),
+    _shared(
+        "prompts are the first member's",
+        "Ratios(prompt.high, denominator),",
+        "Ratios(prompt.low, denominator),",
+        _COVER,
+    ),
+    _shared("the first step's tokens are expected", "[:, place.step]", "[:, 0]", _COVER),
+    _shared(
+        "places of one user input alone",
+        "for user, branch in users.items():",
+        "for user, branch in [*users.items()][:1]:",
+        _COVER,
+    ),
+    _shared("fed tokens are not seen", "alike & (depth[None, :]", "(branch[None, :] == -1) & (depth[None, :]", _AGREE),
+    _shared("every branch sees the others", "alike & (depth[None, :]", "(depth[None, :]", _AGREE),
+    _shared(
+        "every place is on the first branch",
+        "last + place.branch * each",
+        "last",
+        _AGREE,
+    ),
+    _shared(
+        "coordinates that are linked",
+        "if any(int(numbers[at]) & ~fixed for entry in place.entries for at in depending[entry]):",
+        "if False:",
+        argument="Such a coordinate is a set of numbers in a row of the sheet, which is refused there.",
+        proof=_APART,
+    ),
+    _passes("a mask that changes with the length", "if not all(np.array_equal(", "if not any(np.array_equal(", _APART),
+    _passes(
+        "scores that are scaled by the length",
+        'if isinstance(temperature, Softmax) and temperature.scaled_by == "length":',
+        "if False:",
+        _APART,
+    ),
+    _branched(
+        "what is not finite does not spread",
+        "if self._sparse.wild(*boxes):",
+        "if False:",
+        _APART,
+    ),
+    _branched(
+        "scores that differ are those of all cells",
+        'raise UnsharedError("scores that differ among cells")',
+        "pass",
+        _APART,
+    ),
+    _branched(
+        "equal numbers are one, whatever their biases",
+        "for held in (factor, shift) if held is not None",
+        "for held in (factor,) if held is not None",
+        _AGREE,
+    ),
+    _branched(
+        "equal numbers are one, whatever is promised",
+        "box.grid.tobytes(), promised.tobytes()",
+        "box.grid.tobytes()",
+        _LIARS,
+    ),
+    _branched(
+        "a place attends from the first node",
+        "weights = attention.rows(slice(own, own + 1))",
+        "weights = attention.rows(slice(0, 1))",
+        _AGREE,
+    ),
+    _branched(
+        "a place reads one node alone",
+        "np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])",
+        "np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])[:1]",
+        _AGREE,
+    ),
+    _branched_rows(
+        "upper ends of a prompt",
+        "for part in (cells.low, cells.high):",
+        "for part in (cells.low, cells.low):",
+        _AGREE,
+    ),
+    _slots(
+        "the first term of every sum alone",
+        "    return found\n\n\ndef nonzero",
+        "    return found[:, :1]\n\n\ndef nonzero",
+        "sums of few terms",
+    ),
+    _slots(
+        "a grid that every product is on",
+        "(piece[2] != 0).any(axis=0)",
+        "(piece[2] != 0).all(axis=0)",
+        "sums of few terms",
+    ),
+    _columns(
+        "equal lower bounds are equal columns",
+        "if all((part == part[:1]).all() for part in parts)",
+        "if (parts[0] == parts[0][:1]).all()",
+        "balls that share",
+    ),
+    _columns("every factor is positive", "all(value >= 0 for value in factor.low.flat)", "True", "balls that share"),
+)

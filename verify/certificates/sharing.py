@@ -1,0 +1,94 @@
+"""Margins of all cells from one pass over a tree of positions, where that can be shown to be what generation does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from constructions.construction import Construction
+from constructions.temperature import Softmax, head_temperature
+from verify.certificates.cells import check_reading
+from verify.certificates.enclosing import Margins
+from verify.certificates.shared_cells import SharedCells, shared_cells
+from verify.certificates.sheets import UnsharedError
+from verify.evidence.enumeration import Progress
+from verify.running.model import Model, forward
+
+if TYPE_CHECKING:
+    from verify.certificates.all_targets import Bound
+
+#: Numbers in the rows of all nodes of a pass: each array takes a few megabytes.
+_NUMBERS = 2**17
+
+
+def tally_shared(
+    bound: Bound[Any, Any, Any], construction: Construction, progress: Progress, *, budget: int, points: int
+) -> tuple[int, int, float] | None:
+    """Return how many cells there are, how many members were looked at, and the smallest margin, if all are certain.
+
+    ``None`` where that is not shown by what cells share; see :func:`shared_margins`, and for progress
+    :func:`~verify.certificates.all_targets.certify`.
+    """
+    count, members, margin = 0, 0, np.inf
+    try:
+        for cells, margins in shared_margins(bound, construction, budget=budget, points=points):
+            if not margins.certain.all():
+                return None
+            count, members = count + len(margins.lower), cells.members
+            margin = min(margin, float(margins.lower.min()))
+            progress(cells.fed, construction.layout.response)
+    except UnsharedError:
+        return None
+    return count, members, margin
+
+
+def shared_margins(
+    bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield all cells of a construction in batches, with lower bounds of their margins.
+
+    Args:
+        bound: the construction in the arithmetic of a certificate.
+        construction: the construction.
+        budget: the most cells to look at.
+        points: the most floats of a box to try one by one.
+
+    Raises:
+        UnsharedError: its cells do not share enough, or a pass of it cannot be part of a longer one.
+        CellsError: as of :func:`~verify.certificates.cells.cells`.
+
+    """
+    check_reading(construction)
+    _check_steps(bound.model, construction.layout.context_size)
+    for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
+        arithmetic: Any = bound.arithmetic.branched(cells)
+        model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+        rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
+        length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
+        rows = forward(model, rows, length)
+        yield cells, arithmetic.margins(rows, bound.readout.weight, bound.bias, cells.expected, points=points)
+
+
+def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
+    """Refuse a model whose step of generation is not the last row of a longer pass, cut off.
+
+    It is with one attention layer, which the last position alone asks, if what that position sees and the factor of
+    its scores are the same in a longer pass.
+
+    Raises:
+        UnsharedError: another model.
+
+    """
+    layers = list(model.transformer.attentions)
+    if len(layers) != 1:
+        raise UnsharedError("not one attention layer")
+    mask = model.mask if layers[0].mask is None else layers[0].mask
+    whole = mask.seen(0, length)
+    if not all(np.array_equal(mask.seen(0, at + 1)[-1], whole[at, : at + 1]) for at in range(length)):
+        raise UnsharedError("a mask that shows the last position other keys than one before it")
+    for head in layers[0].heads:
+        temperature = head_temperature(model.temperature, head.name)
+        if isinstance(temperature, Softmax) and temperature.scaled_by == "length":
+            raise UnsharedError("scores are scaled by the length")

@@ -1,0 +1,262 @@
+"""Targets in which the entries of many places are fixed at once: what they are encoded to, and what they promise.
+
+Each row of a sheet fixes the entries of every place to the same values. A coordinate of the prompt that depends on the
+entries of one place alone has one number for each row, whatever the other entries are, and so has what is promised
+there: one prompt for each row tells the cells of all places, where cell by cell it takes one for each cell.
+
+What a number depends on is tracked as the construction's own code runs on unknown tokens. Members that are drawn are
+held against ALL cells that they lie in: code that depends on more than it shows gives one of them another number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from constructions.construction import Construction
+from constructions.returned import checked_answer, checked_numerators
+from verify.certificates.cells import Place
+from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError, Enclosure, Targets, answer, encode
+
+#: Tokens of targets that code is run on at once: a few megabytes, which caches hold.
+_RUN_TOKENS = 2**20
+#: Tokens of all members that are drawn, for all user inputs together, unless it takes more to have one in every cell:
+#: some milliseconds of work.
+_DRAWN_TOKENS = 2**17
+
+_User = tuple[int, ...]
+_OUTSIDE = "numbers outside the bounds of the set that holds it"
+
+
+class UnsharedError(Exception):
+    """Cells of which sharing is not shown: they are to be looked at one by one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Targets in which the entries of many places are fixed at once.
+
+    Attributes:
+        construction: whose code is run.
+        prompt: bounds of the prompts of all targets, and their denominator.
+        depending: for each entry of the target the coordinates of the prompt that depend on it.
+        fixed: the entries of each place, no two of which have one in common.
+        places: for each user input the places that fix some of these.
+
+    """
+
+    construction: Construction
+    prompt: tuple[Enclosure, int]
+    depending: Sequence[Sequence[int]]
+    fixed: list[tuple[int, ...]]
+    places: dict[_User, list[Place]]
+
+    @cached_property
+    def rows(self) -> int:
+        """How many values the entries of a place have together."""
+        return self.construction.vocab_size ** len(self.fixed[0])
+
+    @cached_property
+    def coordinates(self) -> Sequence[Int[np.ndarray, " differing"]]:
+        """For the entries of each place the coordinates of the prompt that depend on them, ascending."""
+        return [
+            np.array(sorted({at for entry in entries for at in self.depending[entry]}), dtype=np.int64)
+            for entries in self.fixed
+        ]
+
+    @cached_property
+    def place_of(self) -> dict[tuple[int, ...], int]:
+        """The index of the entries of a place."""
+        return {entries: index for index, entries in enumerate(self.fixed)}
+
+    @cached_property
+    def targets(self) -> Int[np.ndarray, "rows entries"]:
+        """One target for each row, with 0 in the entries that are not fixed."""
+        found = np.zeros((self.rows, self.construction.target_space.digits), dtype=np.int64)
+        self._fix(found, np.broadcast_to(np.arange(self.rows)[:, None], (self.rows, len(self.fixed))))
+        found.setflags(write=False)
+        return found
+
+    def _fix(self, targets: Int[np.ndarray, "targets entries"], row: Int[np.ndarray, "targets places"]) -> None:
+        """Fix the entries of each place to the values of a row."""
+        vocab, size = self.construction.vocab_size, len(self.fixed[0])
+        values = np.arange(self.rows)[:, None] // vocab ** np.arange(size)[::-1] % vocab
+        entries = np.array(self.fixed, dtype=np.int64).reshape(-1)
+        targets[:, entries] = values[row].reshape(len(targets), -1)
+
+    # what the cells of a place have ----------------------------------------------------------------------------------
+
+    @cached_property
+    def numerators(self) -> Sequence[np.ndarray[Any, Any]]:
+        """For each place the numerators of its coordinates, one row for each of its cells.
+
+        Raises:
+            CellsError: a number is not the same for all targets of a cell.
+
+        """
+        columns = np.concatenate([np.zeros(0, dtype=np.int64), *self.coordinates])
+        parts = []
+        for chosen in _chunks(*self.targets.shape):
+            found, denominator = encode(self.construction, self._bounds(chosen))
+            low, high = (part.reshape(len(part), -1)[:, columns] for part in (found.low, found.high))
+            if (low != high).any() or denominator != self.prompt[1]:
+                raise CellsError("encode depends on entries of the target that it did not show to depend on")
+            parts.append(low)
+        found = np.concatenate(parts)
+        ends = np.cumsum([len(coordinates) for coordinates in self.coordinates])
+        return np.split(found, ends[:-1], axis=1)
+
+    @cached_property
+    def expected(self) -> dict[_User, Int[np.ndarray, "rows response"]]:
+        """For each user input the promised tokens, of which those at the steps of its places are of every cell.
+
+        Raises:
+            CellsError: a token is not the same for all targets of a cell.
+
+        """
+        found = {user: self.answered(self.targets, user) for user in self.places}
+        user, places = next(iter(self.places.items()))
+        chosen = next(_chunks(*self.targets.shape))
+        bounds, steps = self._bounds(chosen), [place.step for place in places]
+        promised = answer(self.construction, bounds, np.tile(np.array(user, dtype=np.int64), (len(bounds.low), 1)))
+        if any((part[:, steps] != found[user][chosen][:, steps]).any() for part in (promised.low, promised.high)):
+            raise CellsError("answer depends on entries of the target that it did not show to depend on")
+        return found
+
+    def _bounds(self, chosen: slice) -> Targets:
+        """Return the sets of targets of some rows: what no place fixes may be anything."""
+        low = self.targets[chosen].copy()
+        free = np.ones(low.shape[1], dtype=np.bool_)
+        free[[entry for entries in self.fixed for entry in entries]] = False
+        high = np.where(free, self.construction.vocab_size - 1, low)
+        shape = (len(low), *self.construction.target_space.shape)
+        return Targets(low.reshape(shape), high.reshape(shape))
+
+    # runs of code ----------------------------------------------------------------------------------------------------
+
+    def encoded(self, targets: Int[np.ndarray, "targets entries"]) -> np.ndarray[Any, Any]:
+        """Return the numerators that ``encode`` gives, virtual tokens side by side."""
+        virtual, width = self.prompt[0].low.shape[1:]
+
+        def run(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            prompt = self.construction.encode(part)
+            found = checked_numerators(self._owner, prompt, (len(part), virtual, width))
+            if prompt.denominator != self.prompt[1]:
+                raise CellsError("encode gives a target another denominator than the set that holds it")
+            return np.array(found).reshape(len(part), -1)
+
+        return self._in_chunks(targets, run)
+
+    def answered(self, targets: Int[np.ndarray, "targets entries"], user: _User) -> np.ndarray[Any, Any]:
+        """Return the responses that ``answer`` promises."""
+        steps, tokens = self.construction.layout.response, np.array(user, dtype=np.int64)
+
+        def run(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            found = self.construction.answer(part, np.broadcast_to(tokens, (len(part), len(tokens))))
+            return checked_answer(self._owner, found, (len(part), steps), self.construction.output_vocab_size)
+
+        return self._in_chunks(targets, run)
+
+    @property
+    def _owner(self) -> str:
+        return type(self.construction).__name__
+
+    def _in_chunks(
+        self, targets: Int[np.ndarray, "targets entries"], run: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+    ) -> np.ndarray[Any, Any]:
+        """Return what code gives for targets that it cannot change.
+
+        Raises:
+            UnsharedError: it fails; cell by cell it is given copies, and its error is reported.
+
+        """
+        shape = self.construction.target_space.shape
+        try:
+            with np.errstate(all="ignore"):  # an overflow shows in the value
+                parts = [run(targets[chosen].reshape(-1, *shape)) for chosen in _chunks(*targets.shape)]
+        except (CellsError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
+            raise UnsharedError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    # members ---------------------------------------------------------------------------------------------------------
+
+    def check(self, random: np.random.Generator) -> int:
+        """Hold members against every cell that they lie in, and return how many there were.
+
+        At least one is drawn in each cell, and both ends of a set of each place are among them.
+
+        Raises:
+            CellsError: a member has other numbers than one of its cells, or other ones in another order or alone.
+
+        """
+        row, targets = self._members(random)
+        order = random.permutation(len(targets))
+        again = targets[order]
+        again.setflags(write=False)
+        found = self.encoded(targets)
+        if not self.prompt[0].holds(found.reshape(len(found), *self.prompt[0].low.shape[1:])):
+            raise CellsError(f"encode gives a target {_OUTSIDE}")
+        for place, (coordinates, numerators) in enumerate(zip(self.coordinates, self.numerators, strict=True)):
+            if (found[:, coordinates] != numerators[row[:, place]]).any():
+                raise CellsError(f"encode gives a target {_OUTSIDE}")
+        if (self.encoded(again) != found[order]).any():
+            raise CellsError(f"encode {IMPURE}")
+        alone = order[:ALONE].tolist()
+        for member in alone:
+            if (self.encoded(targets[member : member + 1]) != found[member]).any():
+                raise CellsError(f"encode {IMPURE}")
+        users = list(self.places)
+        asked = {users[int(random.integers(len(users)))] for _ in alone}
+        for user in users:
+            tokens = self.answered(targets, user)
+            self._check_answers(user, row, tokens)
+            if (self.answered(again, user) != tokens[order]).any():
+                raise CellsError(f"answer {IMPURE}")
+            for member in alone if user in asked else ():
+                if (self.answered(targets[member : member + 1], user) != tokens[member]).any():
+                    raise CellsError(f"answer {IMPURE}")
+        return len(targets)
+
+    def _check_answers(
+        self, user: _User, row: Int[np.ndarray, "members places"], tokens: Int[np.ndarray, "members response"]
+    ) -> None:
+        places, expected = self.places[user], self.expected[user]
+        steps = np.array([place.step for place in places])
+        cell = row[:, [self.place_of[place.entries] for place in places]]
+        if not places[0].promised.holds(tokens) or (tokens[:, steps] != expected[cell, steps]).any():
+            raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
+
+    def _members(
+        self, random: np.random.Generator
+    ) -> tuple[Int[np.ndarray, "members places"], Int[np.ndarray, "members entries"]]:
+        """Return targets, and for each place the cell that each lies in.
+
+        The first ones have one place at its last values and 0 elsewhere, or at its first and the largest token
+        elsewhere. In the others every place goes through all of its cells, each place in an order of its own.
+        """
+        digits, count, largest = self.targets.shape[1], len(self.fixed), self.construction.vocab_size - 1
+        cells = sum(map(len, self.places.values())) * self.rows
+        wanted = max(DRAWN, min(cells, _DRAWN_TOKENS // (digits * len(self.places))))
+        rounds = -(-wanted // self.rows)
+        shape = (rounds, self.rows, count)
+        drawn = random.permuted(np.broadcast_to(np.arange(self.rows)[:, None], shape), axis=1).reshape(-1, count)
+        last = np.eye(count, dtype=np.int64) * (self.rows - 1)
+        row = np.concatenate([last, self.rows - 1 - last, drawn])
+        ends = np.repeat([0, largest], count)[:, None]
+        free = random.integers(0, largest + 1, (len(drawn), digits))
+        targets = np.concatenate([np.broadcast_to(ends, (2 * count, digits)), free])
+        self._fix(targets, row)
+        targets.setflags(write=False)
+        return row, targets
+
+
+def _chunks(count: int, width: int) -> Iterator[slice]:
+    size = max(1, _RUN_TOKENS // max(1, width))
+    return (slice(start, start + size) for start in range(0, count, size))

@@ -1,0 +1,110 @@
+"""The kernel compiled by torch, where that pays, with a cache that is kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verify.engine.program import Part
+from verify.files.atomic import write_atomically
+
+#: The kernel: from its arguments to a tuple of results.
+Kernel = Callable[..., Any]
+
+#: Seconds that the first compile on a machine is taken to cost. Every later price is what compiles did cost there.
+_FIRST_PRICE = 60.0
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels: under ``XDG_CACHE_HOME``, or ``~/.cache``."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "prefixproof" / "engine"
+
+
+class Compiler:
+    """Compiles kernels, and knows what that costs.
+
+    A program that was compiled here before costs what it cost the last time, when its kernel was in the cache or not.
+    Another one costs as much for each operation as the dearest compile that is known.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Keep kernels and prices in a folder, by default :func:`cache_folder`."""
+        self.folder = cache_folder() if folder is None else folder
+        #: Why the last kernel could not be compiled, ``None`` where it could.
+        self.failed: str | None = None
+
+    def price(self, part: Part, sizes: tuple[int, int]) -> float:
+        """Return the seconds that compiling a kernel is expected to take.
+
+        Args:
+            part: the kernel.
+            sizes: how many prefixes and suffixes it is called with.
+
+        """
+        known = self._prices()
+        if (same := known.get(_digest(part, sizes))) is not None:
+            return float(same["seconds"])
+        each = [paid["first"] / max(1, paid["operations"]) for paid in known.values()]
+        return max(each) * part.operations if each else _FIRST_PRICE
+
+    def compiled(self, part: Part, arguments: Sequence[Tensor], sizes: tuple[int, int]) -> Kernel | None:
+        """Return a kernel compiled for the sizes of its arguments; ``None`` where that fails, see :attr:`failed`."""
+        started = time.perf_counter()
+        # torch reads it when its compiler is first imported; a user's own choice stands
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.folder / "kernels"))
+        try:
+            kernel = torch.compile(part.module, dynamic=False, fullgraph=True)
+            with torch.no_grad():
+                kernel(*arguments)
+        except Exception as error:  # noqa: BLE001 # the compiler may raise anything; the run goes on without it
+            self.failed = " ".join(str(error).split())[:200] or type(error).__name__
+            return None
+        if not _keeps_subnormals():  # a library that is loaded can set the processor to flush them
+            torch.set_flush_denormal(False)
+            self.failed = "what it made sets the processor to flush subnormal numbers"
+            return None
+        self.failed = None
+        self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
+        return kernel
+
+    def _prices(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / "prices.json").read_text(encoding="utf-8"))
+            return {
+                str(name): {key: float(paid[key]) for key in ("first", "seconds", "operations")}
+                for name, paid in found.items()
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}  # nothing is known, or nothing that can be read
+
+    def _paid(self, digest: str, seconds: float, operations: int) -> None:
+        known = self._prices()
+        first = known[digest]["first"] if digest in known else seconds
+        known[digest] = {"first": first, "seconds": seconds, "operations": operations}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / "prices.json", json.dumps(known, indent=1))
+        except OSError:
+            return  # a cache that cannot be written is no cache
+
+
+def _keeps_subnormals() -> bool:
+    """Return whether half of the smallest normal number is not 0, as IEEE 754 and every certificate have it."""
+    smallest = [torch.tensor(torch.finfo(kind).tiny, dtype=kind) for kind in (torch.float32, torch.float64)]
+    return all(bool(number / 2 > 0) for number in smallest)
+
+
+def _digest(part: Part, sizes: tuple[int, int]) -> str:
+    """Return a digest of a kernel, its sizes and the library."""
+    digest = hashlib.sha256(part.module.code.encode())
+    digest.update(f"{sizes} {torch.__version__} {torch.get_num_threads()}".encode())
+    return digest.hexdigest()
