@@ -76,8 +76,8 @@ class Readout:
         found = []
         for cell, own in enumerate(self.expected):
             others = np.delete(np.arange(len(self.weight)), own)
-            ends = (np.repeat(part[cell : cell + 1], len(others), axis=0) for part in (self.low, self.high))
-            found.append(sieve.pairs(*ends, np.full(len(others), own), others).min())
+            low, high = (np.repeat(part[cell : cell + 1], len(others), axis=0) for part in (self.low, self.high))
+            found.append(sieve.pairs(low, high, np.full(len(others), own), others).min())
         return np.array(found)
 
     def computed(self, rng: np.random.Generator, fmt: str) -> Array:
@@ -136,8 +136,7 @@ def drawn(rng: np.random.Generator) -> Readout:
     high = low + rng.integers(0, 3, (cells, width)) * (rng.random((cells, width)) < rng.choice([0, 0.3]))
     expected = ((weight[None] * low[:, None]).sum(axis=2) + bias).argmax(axis=1)
     expected = np.where(rng.random(cells) < 0.2, rng.integers(0, vocab, cells), expected)
-    weight, bias, low, high = (part.astype(np.float64) for part in (weight, bias, low, high))
-    return Readout(weight, bias, low, high, expected)
+    return Readout(weight.astype(float), bias.astype(float), low.astype(float), high.astype(float), expected)
 
 
 def permuted(readout: Readout, rng: np.random.Generator) -> Readout:

@@ -101,8 +101,8 @@ OPERATIONS: tuple[Mutant, ...] = (
     ),
     _operations(
         "a weight that is rounded is exact",
-        "exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())",
-        "exact = True",
+        "grid_of(held), matrix.held_by(self.fmt))",
+        "grid_of(held), exact=True)",
         "exactness",
         "nothing rounds",
     ),
