@@ -194,7 +194,7 @@ def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Ce
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, min(BATCH_NUMBERS // (width * layout.context_size), LAYER_NUMBERS // _widest(construction)))
+    chunk = max(1, min(BATCH_NUMBERS // (width * layout.context_size), LAYER_NUMBERS // widest(construction)))
     # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
     enough = width if any(place.entries for place in places) else chunk
     for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=enough):
@@ -212,7 +212,7 @@ def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Ce
         yield _batch(members, step, targets, inputs)
 
 
-def _widest(construction: Construction) -> int:
+def widest(construction: Construction) -> int:
     """Return the size of the widest layer before the readout."""
     lowered = construction.transformer.lowered
     matrices = [

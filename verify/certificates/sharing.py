@@ -9,7 +9,7 @@ import numpy as np
 
 from constructions.construction import Construction
 from constructions.temperature import Softmax, head_temperature
-from verify.certificates.cells import check_reading
+from verify.certificates.cells import LAYER_NUMBERS, check_reading, widest
 from verify.certificates.enclosing import Margins
 from verify.certificates.shared_cells import SharedCells, shared_cells
 from verify.certificates.sheets import UnsharedError
@@ -61,6 +61,8 @@ def shared_margins(
 
     """
     check_reading(construction)
+    if construction.vocab_size * widest(construction) > LAYER_NUMBERS:
+        raise UnsharedError("the readout's input of all cells is too large to hold at once")
     _check_steps(bound.model, construction.layout.context_size)
     for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
         arithmetic: Any = bound.arithmetic.branched(cells)
