@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from fractions import Fraction
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import beartype
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # at run time the packages must not be imported before the ho
     from constructions import Construction
     from verify.arithmetic import Arithmetic
 
+_Parameter = inspect.Parameter
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -57,24 +60,92 @@ def _names_shape(annotation: Any, names: dict[str, Any]) -> bool:
     return any(_has_shape(names.get(name)) for name in re.findall(r"\w+", annotation))
 
 
+def _has_shapes(function: Any) -> bool:
+    return any(_names_shape(hint, function.__globals__) for hint in function.__annotations__.values())
+
+
 def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
     """Do as jaxtyping's decorator does, for functions in whose annotations there is a shape to check, and for no other.
 
-    The import hook decorates every function, those within others again at every call, which is most of the time that
-    the tests would take.
+    The import hook decorates every function, those within others again at every call, and every dataclass, whose
+    instances would each be checked for nothing: most of the time that the tests would take.
     """
 
     def decorated(item: Any) -> Any:
         if inspect.isfunction(item):
-            code = item.__code__
-            if code not in _checked:
-                hints = item.__annotations__.values()
-                _checked[code] = any(_names_shape(hint, item.__globals__) for hint in hints)
-            if not _checked[code]:
+            if item.__code__ not in _checked:  # one that is made at every call has one code
+                _checked[item.__code__] = _has_shapes(item)
+            if not _checked[item.__code__]:
                 return item
+            return _remembering(item, typechecker)
+        if inspect.isclass(item):
+            made: Any = vars(item).get("__init__")  # a dataclass has one of its own
+            if dataclasses.is_dataclass(item) and inspect.isfunction(made) and _has_shapes(made):
+                setattr(item, "__init__", _remembering(made, typechecker))  # noqa: B010 # mypy refuses the other way
+            return item
         return _EVERY_FUNCTION(item, typechecker=typechecker)
 
     return decorated
+
+
+def _remembering(function: Any, typechecker: Any) -> Any:
+    """Return the function, checked as jaxtyping checks it, where it was not called with such arrays before.
+
+    What a check finds follows from the types, the numbers' types and the shapes of what is annotated with a shape, so
+    that it is made once for each of them, before the call of the arguments, and after it of the result. A mapping or a
+    set is checked at every call, and so is a function with an annotation that computes a size of an argument.
+    """
+    checked = _EVERY_FUNCTION(function, typechecker=typechecker)
+    hints = dict(function.__annotations__)
+    shaped = {name for name, hint in hints.items() if _names_shape(hint, function.__globals__)}
+    parameters = list(inspect.signature(function).parameters.values())
+    kinds = {parameter.kind for parameter in parameters if parameter.name in shaped}
+    computed = any(word in str(hints[name]) for name in shaped for word in ("{", "Literal"))
+    if computed or inspect.isgeneratorfunction(function) or kinds & {_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD}:
+        return checked
+    places = [(at, each.name, each.default) for at, each in enumerate(parameters) if each.name in shaped]
+    right: set[Any] = set()
+    gives_shape = "return" in shaped
+
+    @functools.wraps(function)
+    def remembering(*given: Any, **named: Any) -> Any:
+        kinds = tuple(_kind(given[at] if at < len(given) else named.get(name, default)) for at, name, default in places)
+        if kinds not in right:
+            result = checked(*given, **named)
+            whole = gives_shape and _kind(result) is None
+            if None not in kinds and not whole:
+                right.update({kinds, (kinds, _kind(result))})
+            return result
+        result = function(*given, **named)
+        found = kinds, _kind(result) if gives_shape else None
+        if gives_shape and found not in right:
+            _giving(function, result, typechecker)(*given, **named)
+            if found[1] is not None:
+                right.add(found)
+        return result
+
+    return remembering
+
+
+def _giving(function: Any, result: Any, typechecker: Any) -> Any:
+    """Return a checked function like the given one, whose result is known."""
+
+    def known(*given: Any, **named: Any) -> Any:
+        return result
+
+    # jaxtyping reads annotations among the names of the function's own module
+    there = FunctionType(known.__code__, function.__globals__, function.__name__, None, known.__closure__)
+    return _EVERY_FUNCTION(functools.update_wrapper(there, function), typechecker=typechecker)
+
+
+def _kind(value: Any) -> Any:
+    """Return all of a value that a check of shapes looks at; ``None`` where that is more than this says."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return type(value), value.dtype, tuple(value.shape)
+    if isinstance(value, (tuple, list)):
+        parts = tuple(map(_kind, value))
+        return None if None in parts else (type(value), parts)
+    return None if isinstance(value, (Mapping, Set)) else type(value)
 
 
 jaxtyping.jaxtyped = jaxtyped  # type: ignore[assignment] # the hook calls it by this name, always so

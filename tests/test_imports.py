@@ -28,6 +28,7 @@ ORDER = (
     "verify.backends",
     "verify.running.cases",  # a specification against any backend
     "verify.running.batches",
+    "verify.exact_engine",  # rational arithmetic for many cases at once
     "verify.evidence",
     "verify.certificates",
     "verify.prefixes",
@@ -43,6 +44,8 @@ ORDER = (
     "verify.conformance",
     "verify.engine",  # held against the dense arithmetic and certified bounds as it runs
     "verify.suite",
+    "verify.shards",  # runs of the above, in parts
+    "verify.experiments",  # the paper's experiments on trained models
     "verify.device",  # the evidence of a device, by all of the above
     "verify.pytest_plugin",
     "verify.cli",
@@ -52,6 +55,9 @@ ORDER = (
 EXCEPTIONS = {
     ("verify.arithmetic.tensors", "verify.running.torch_module"): (
         "the dense torch arithmetic runs a construction as the module that a user would export; imported when it runs"
+    ),
+    ("verify.arithmetic.rational", "verify.exact_engine"): (
+        "rational arithmetic runs many cases at once by its engine, which is held against it; imported when it runs"
     ),
 }
 

@@ -16,6 +16,7 @@ EXTRAS = {
     "onnxscript": "onnx",
     "onnxruntime": "onnx",
     "transformer_lens": "lens",
+    "distributed": "cluster",
     "matplotlib": "plot",
     "tokenizers": "text",
 }

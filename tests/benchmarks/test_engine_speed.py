@@ -32,7 +32,9 @@ def test_speed(size: tuple[int, int], place: int, benchmark: BenchmarkFixture) -
     torch.set_num_threads(1)
     try:
         way = ways(*size)[place]
-        cases = min(way.most, 2**12 if benchmark.disabled else 2**18)
+        cases = min(way.cases, 2**12) if benchmark.disabled else way.cases
+        if not cases:
+            pytest.skip("too few targets for a run of ten seconds")
         benchmark.extra_info["cases"] = cases
         benchmark(way.run, cases)
     finally:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import beartype
+import jaxtyping
 import numpy as np
 import pytest
 import torch
-from jaxtyping import AbstractArray, TypeCheckError
+from jaxtyping import AbstractArray, Int, TypeCheckError
 
 from constructions import UnconditionalGeneration
 from verify import certificates, frontier, prefixes
@@ -78,3 +80,30 @@ def test_every_function_that_names_a_shape_is_checked() -> None:
                 assert function is not unwrapped, name
                 checked.add(name)
     assert len(checked) > 100
+
+
+def test_a_check_is_made_again_for_arrays_of_another_kind() -> None:
+    """What was right once is not looked at again; another shape, another dtype, another result are."""
+    construction = UnconditionalGeneration(3, 2)
+    inputs = np.zeros((1, 0), dtype=np.int64)
+    for _ in range(3):
+        construction.answer(np.zeros((1, 2), dtype=np.int64), inputs)
+        construction.answer(np.zeros((4, 2), dtype=np.int64), np.zeros((4, 0), dtype=np.int64))
+        for targets, users in ((np.zeros((1, 2)), inputs), (np.zeros((1, 2), dtype=np.int64), inputs.astype(float))):
+            with pytest.raises(TypeCheckError):
+                construction.answer(targets, users)
+
+
+def test_a_result_is_checked_for_every_kind_of_it() -> None:
+    names: dict[str, Any] = {"np": np, "Int": Int}
+    exec("def made(rows: Int[np.ndarray, 'n'], result: object) -> Int[np.ndarray, 'n']:\n    return result\n", names)
+    names["made"].__annotations__ = {"rows": "Int[np.ndarray, 'n']", "return": "Int[np.ndarray, 'n']"}
+    checked = jaxtyping.jaxtyped(typechecker=beartype.beartype)(names["made"])
+    rows = np.zeros(2, dtype=np.int64)
+    for _ in range(2):
+        assert checked(rows, rows + 1).tolist() == [1, 1]
+        for wrong in (np.zeros(3, dtype=np.int64), np.zeros(2), None, (rows,)):
+            with pytest.raises(TypeCheckError):
+                checked(rows, wrong)
+        with pytest.raises(TypeCheckError):
+            checked(rows[None], rows)

@@ -22,6 +22,7 @@ PACKAGES = {
     "verify": "verify",
     "verify.certificates": "certificates",
     "verify.conformance": "conformance",
+    "verify.experiments": "experiments",
     "verify.export": "verify",
     "verify.frontier": "frontier",
     "verify.huggingface": "huggingface",
@@ -30,10 +31,11 @@ PACKAGES = {
     "verify.matrix_units": "verify",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
+    "verify.shards": "shards",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
 #: Packages whose examples need the libraries of an extra.
-OF_EXTRAS = {"verify/huggingface": "huggingface", "verify/lens": "lens"}
+OF_EXTRAS = {"verify/experiments": "huggingface", "verify/huggingface": "huggingface", "verify/lens": "lens"}
 
 
 def _extra(path: Path) -> str | None:

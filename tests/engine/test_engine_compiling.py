@@ -19,6 +19,16 @@ from verify.engine.ranks import EngineRanks
 CONSTRUCTION = UnconditionalGeneration(4, 3)
 
 
+def _costing(cost: float) -> type[Counted]:
+    class Costing(Counted):
+        """One of a price."""
+
+        asked = 0
+
+    Costing.cost = cost
+    return Costing
+
+
 class Counted(Compiler):
     """A compiler that asks for its price, and compiles nothing."""
 
@@ -46,12 +56,12 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_compiles_where_the_rest_of_the_run_takes_longer_than_that(tmp_path: Path) -> None:
     for cost, asked in ((0.0, 1), (1e9, 0)):
-        kind = type("Kind", (Counted,), {"cost": cost, "asked": 0})
+        kind = _costing(cost)
         made = _made(tmp_path, kind)
         assert made(0, 64) == _made(tmp_path, Counted)(0, 64)
         assert kind.asked == asked
         assert ("compiled by torch" in made.account(), "not compiled" in made.account()) == (asked == 1, asked == 0)
-    kind = type("Kind", (Counted,), {"cost": 60.0, "asked": 0})  # for a case that takes less than a minute
+    kind = _costing(60.0)  # for a case that takes less than a minute
     assert _made(tmp_path, kind, rest=1)(0, 1) is not None
     assert kind.asked == 0
 

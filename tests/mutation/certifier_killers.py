@@ -239,6 +239,12 @@ def by_name() -> Mapping[str, Method]:
             "sparse, dense": aimed.sparse_dense,
             "sparse, kept": aimed.sparse_kept,
             "sums of few terms": shared.few_terms,
+            "few entries": shared.of_few(
+                shared.places_of_few, sums(*sixteen, terms=(1, 2), rounds=8), sums("float32", terms=(1, 2))
+            ),
+            "few entries, units": shared.of_few(
+                units.unit_sums([("hopper", "float32"), ("hopper", "bfloat16")], rounds=3, sizes=[1, 2])
+            ),
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,

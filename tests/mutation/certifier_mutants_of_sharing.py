@@ -10,6 +10,8 @@ _passes = of("passes that are part of a longer one", "verify.certificates.sharin
 _branched = of("boxes of a tree", "verify.certificates.floats.branched")
 _branched_rows = of("boxes of a tree", "verify.certificates.floats.branched_rows")
 _slots = of("sums of few terms", "verify.certificates.floats.slots")
+_linear = of("matrices of few entries", "verify.certificates.floats.linear")
+_few = of("matrices of few entries", "verify.certificates.floats.boxes")
 _columns = of("balls that share", "verify.certificates.balls.columns")
 
 _LIARS, _AGREE, _COVER = "sharing, liars", "sharing, margins", "sharing, covering"
@@ -182,4 +184,44 @@ SHARING: tuple[Mutant, ...] = (
         "balls that share",
     ),
     _columns("every factor is positive", "all(value >= 0 for value in factor.low.flat)", "True", "balls that share"),
+    _linear(
+        "negative weights take the wrong end",
+        "low = total(x_low * positive) + total(x_high * negative)",
+        "low = total(x_low * positive) + total(x_low * negative)",
+        "few entries",
+    ),
+    _linear(
+        "no product rounds",
+        "may_round = ~is_power_of_two(values) & ~simple",
+        "may_round = ~is_power_of_two(values) & False",
+        "few entries",
+    ),
+    _linear("the bias is no term", "high + shift, count + (shift != 0)", "high + shift, count", "few entries"),
+    _linear(
+        "the bias has no magnitude", "magnitude + np.abs(shift), np.minimum", "magnitude, np.minimum", "few entries"
+    ),
+    _linear(
+        "the bias is on every grid",
+        "np.abs(shift), np.minimum(grid, bias.grid[:, 0])",
+        "np.abs(shift), grid",
+        "few entries",
+    ),
+    _linear(
+        "one held term is enough",
+        "held=np.asarray(held.all(axis=3))",
+        "held=np.asarray(held.any(axis=3))",
+        "few entries",
+    ),
+    _linear(
+        "factors lose nothing",
+        "reduced = total(np.broadcast_to(lost, size.shape))",
+        "reduced = 0 * total(np.broadcast_to(lost, size.shape))",
+        "few entries, units",
+    ),
+    _few(
+        "the first entry of every row alone",
+        "found.columns[at], found.numbers[at], found.grids[at] = ",
+        "at = at[0], 0 * at[1]\n        found.columns[at], found.numbers[at], found.grids[at] = ",
+        "few entries",
+    ),
 )

@@ -32,7 +32,9 @@ from verify.certificates import all_targets, certify, shared_cells
 from verify.certificates.balls.columns import Column, known_column
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
-from verify.certificates.floats.boxes import Box
+from verify.certificates.floats import boxes
+from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.floats.directed import grid_of
 from verify.certificates.sharing import shared_margins
 from verify.certificates.sheets import UnsharedError
 
@@ -62,12 +64,12 @@ def sharing() -> list[Construction]:
     return [
         UnconditionalGeneration(7, 5),
         UnconditionalGeneration(6, 4, embedding=embedding),
-        UnconditionalGeneration(6, 4, embedding=embedding, temperature=RationalSoftmax(2**12)),
+        UnconditionalGeneration(6, 4, embedding=embedding, temperature=RationalSoftmax(Fraction(2**12))),
         UnconditionalGeneration(5, 3, mask="none", encoding="integer", lift="mask", readout="hat"),
         ConditionalGeneration(6),
-        ConditionalGeneration(5, temperature=RationalSoftmax(2**9)),
+        ConditionalGeneration(5, temperature=RationalSoftmax(Fraction(2**9))),
         LongerResponses(4, 3),
-        LongerResponses(3, 2, temperature=RationalSoftmax(2**9)),
+        LongerResponses(3, 2, temperature=RationalSoftmax(Fraction(2**9))),
         _given(),
         _generating((Fraction(-4), Fraction(-17, 4), Fraction(-15, 4))),
         Given(V, 1, [[0] * V], (read_first(1, 2), nearest(V)), users=1, promise=lambda t, u: t[:, :1] + u * 0),
@@ -328,23 +330,67 @@ def balls() -> list[str]:
             (found.low <= part * factor).all() and (part * factor <= found.high).all() for part in (ends, ends + 1)
         ):
             return [f"a product with {factor} is not between its bounds"]
-    least = lambda t: Ratios(np.stack([t[:, 0], np.minimum(t[:, 0], t[:, 1])], axis=-1)[:, None, :], 1)  # noqa: E731 # one line
-    tilted = Linear(
-        [[2 * v, Fraction(-v, 8)] for v in range(V)], [[-v * v] for v in range(V)], activation=None, name="readout"
+    # the first two entries are fixed, as a number depends on both, so that the last number is from 0 to the second
+    ends_differ = lambda t: Ratios(  # noqa: E731 # one expression
+        np.stack([t[:, 0], np.minimum(t[:, 0], t[:, 1]), np.minimum(t[:, 1], t[:, 2])], axis=-1)[:, None, :], 1
     )
-    below = Given(V, 2, [[0] * V] * 2, (read_first(2, 1), tilted), encoding=least)
+    rows = [[2 * v, 0, Fraction(-v, 8)] for v in range(V)]
+    tilted = Linear(rows, [[-v * v] for v in range(V)], activation=None, name="readout")
+    below = Given(V, 3, [[0] * V] * 3, (read_first(3, 1), tilted), encoding=ends_differ)
     for made in (*sharing()[:8], below):
         ball = all_targets.certificate_arithmetic("ball")
         with ball.bounding():
             bound = all_targets.bind_for_certificate(made, ball)
             for batch in cells(made, budget=10_000):
                 together = all_targets._margins(bound, batch, 1).lower
-                for cell in range(0, len(batch.expected), 3):
+                for cell in range(0, len(batch.expected), 2):
                     chosen = {
                         name: getattr(batch, name)[cell : cell + 1]
-                        for name in ("low", "high", "user_low", "user_high", "fed_low", "fed_high", "expected")
+                        for name in (
+                            "low",
+                            "high",
+                            "user_low",
+                            "user_high",
+                            "fed_low",
+                            "fed_high",
+                            "expected",
+                            "witness",
+                        )
                     }
                     alone = all_targets._margins(bound, replace(batch, **chosen), 1).lower[0]
                     if not abs(together[cell] - alone) <= 1e-12 * abs(alone):
                         return [f"{made!r}, step {batch.step}, cell {cell}: {together[cell]}, alone {alone}"]
+    return []
+
+
+# matrices of few entries ----------------------------------------------------------------------------------------------
+
+
+def of_few(*killers: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    """Return the killers run on matrices of few entries, however small these are."""
+
+    def run() -> list[str]:
+        before = boxes.FEW_FROM
+        boxes.FEW_FROM = 0
+        try:
+            return [line for killer in killers for line in killer()]
+        finally:
+            boxes.FEW_FROM = before
+
+    return run
+
+
+def places_of_few() -> list[str]:
+    """Return matrices of few entries whose products are not those of all their entries."""
+    rng, arithmetic = np.random.default_rng(8), rounded("float64")
+    for _ in range(60):
+        rows, columns = rng.integers(1, 8, 2)
+        held = np.zeros((rows, columns))
+        for row in held:
+            row[rng.integers(0, columns, 2)] = rng.integers(-5, 6, 2)
+        x = rng.integers(-9, 10, (2, 3, columns)).astype(np.float64)
+        given = RoundedWeight(held.astype(np.longdouble), grid_of(held), exact=True)
+        found = arithmetic.linear(Box.point(x, arithmetic.fmt), given)
+        if not ((found.low == x @ held.T) & (found.high == x @ held.T)).all():
+            return [f"{held.tolist()} times {x.tolist()}"]
     return []

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from constructions.construction import Construction
     from constructions.validation import IntArray
     from verify.running.ranks import RankTally
-    from verify.running.respond import Produced
 
 
 class NumberSystem(Operations[WeightT, RowsT, ScoresT]):
@@ -72,8 +71,8 @@ class AtOnce(ABC):
     def __call__(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1`` of the enumeration; ``None`` where it does not cover them."""
 
-    def produced(self, prompts: Ratios, user_inputs: IntArray) -> Produced | None:
-        """Return what is generated for a batch of cases, ``None`` where cases are better run one by one."""
+    def produced(self, prompts: Ratios, user_inputs: IntArray) -> Any:
+        """Return what is generated for a batch of cases, as a backend does; ``None`` where they run one by one."""
         return None
 
     def changed(self) -> str | None:
@@ -146,10 +145,6 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
 
     def expect(self, cases: int) -> None:  # most have nothing to prepare
         """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
-
-    def differs(self) -> str | None:
-        """Return which cases, of those that ran at once, are otherwise in another computation of the same numbers."""
-        return None
 
 
 @contextmanager

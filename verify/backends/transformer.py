@@ -120,8 +120,11 @@ class PreparedTransformer(Prepared):
             if arithmetic.batched:
                 return respond(model, construction, arithmetic.prompt(prompts), user_inputs, trace=trace)
             many = self._many()
-            if trace is None and many is not None and (found := many.produced(prompts, user_inputs)) is not None:
-                return found
+            together: Produced | None = (
+                None if trace is not None or many is None else many.produced(prompts, user_inputs)
+            )
+            if together is not None:
+                return together
             made = [
                 respond(model, construction, arithmetic.prompt(prompts[case]), user_inputs[case], trace=trace)
                 for case in range(len(user_inputs))
@@ -145,8 +148,6 @@ class PreparedTransformer(Prepared):
 
     def changed(self) -> str | None:
         """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
-        if (differs := self.backend.arithmetic.differs()) is not None:
-            return differs
         if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
             return otherwise
         if self.construction.transformer is self.transformer:

@@ -59,7 +59,7 @@ class Sheet:
     @cached_property
     def rows(self) -> int:
         """How many values the entries of a place have together."""
-        return self.construction.vocab_size ** len(self.fixed[0])
+        return int(self.construction.vocab_size ** len(self.fixed[0]))
 
     @cached_property
     def coordinates(self) -> Sequence[Int[np.ndarray, " differing"]]:
@@ -100,16 +100,15 @@ class Sheet:
 
         """
         columns = np.concatenate([np.zeros(0, dtype=np.int64), *self.coordinates])
-        parts = []
+        parts: list[np.ndarray[Any, Any]] = []
         for chosen in _chunks(*self.targets.shape):
             found, denominator = encode(self.construction, self._bounds(chosen))
             low, high = (part.reshape(len(part), -1)[:, columns] for part in (found.low, found.high))
             if (low != high).any() or denominator != self.prompt[1]:
                 raise CellsError("encode depends on entries of the target that it did not show to depend on")
             parts.append(low)
-        found = np.concatenate(parts)
         ends = np.cumsum([len(coordinates) for coordinates in self.coordinates])
-        return np.split(found, ends[:-1], axis=1)
+        return np.split(np.concatenate(parts), ends[:-1], axis=1)
 
     @cached_property
     def expected(self) -> dict[_User, Int[np.ndarray, "rows response"]]:

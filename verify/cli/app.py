@@ -16,10 +16,12 @@ from verify.cli import completions as cli_completions
 from verify.cli import conformance as cli_conformance
 from verify.cli import device as cli_device
 from verify.cli import evidence as cli_evidence
+from verify.cli import experiments as cli_experiments
 from verify.cli import exponentials as cli_exponentials
 from verify.cli import exporting as cli_export
 from verify.cli import frontier as cli_frontier
 from verify.cli import limits as cli_limits
+from verify.cli import sharding as cli_sharding
 from verify.cli import show as cli_show
 from verify.cli import text as cli_text
 from verify.cli import verifying as cli_verify
@@ -44,8 +46,10 @@ for _module in (
     cli_show,
     cli_limits,
     cli_completions,
+    cli_experiments,
     cli_export,
     cli_device,
+    cli_sharding,
 ):
     _module.register(app)
 

@@ -12,9 +12,10 @@ from typing import Annotated
 import flint
 import typer
 
-from constructions.validation import check_integer, reject
+from constructions.validation import InvalidArgument, check_integer, reject
 from verify.cli import options
 from verify.cli.groups import register as register_commands
+from verify.cli.sharding import Sharding
 from verify.cli.terminal import echo, print_json, when_interrupted
 from verify.cli.verdicts import exit_status, finished, show_verdicts
 from verify.evidence.evaluation import check as check_case
@@ -24,12 +25,12 @@ from verify.files.atomic import check_checkpoint
 from verify.report.progress import shown_progress
 from verify.running.batches import InBatch
 from verify.running.trace import Trace
-from verify.suite.steps import Gathering, exhausted, fuzzer_of, gathered
+from verify.suite.steps import STEPS, Gathering, exhausted, fuzzer_of, gathered
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    register_commands(app, fuzz, exhaust, *(_of_family(kind) for kind in families().values()), check)
+    register_commands(app, fuzz, exhaust, sweep, *(_of_family(kind) for kind in families().values()), check)
 
 
 def fuzz(
@@ -37,6 +38,7 @@ def fuzz(
     asked: options.Asked,
     examples: Annotated[int, typer.Option("--examples", help="cases to draw")] = 1000,
     seed: options.Seed = 0,
+    sharding: Sharding,
     running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
@@ -44,6 +46,10 @@ def fuzz(
     """Check drawn cases of all sizes UP TO the given ones, and shrink a failure to the smallest counterexample."""
     request = asked.request(running.chosen(tf32=tf32), least=1, built=False)
     gatherer = fuzzer_of(request.claim)
+    if sharding.asked:
+        settings = {"examples": examples, "seed": seed}
+        verdict = sharding.run("fuzz", request, settings, label=f"{asked.claim}: {gatherer.label}, seeds")
+        return finished(verdict, as_json=as_json)
     with shown_progress(f"{asked.claim}: {gatherer.label}") as progress:
         verdict = gatherer.gather(request, Gathering(examples, seed, progress))
     return finished(verdict, as_json=as_json)
@@ -58,17 +64,43 @@ def exhaust(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="save progress in this file, and go on from it")
     ] = None,
+    sharding: Sharding,
     running: options.Running,
     tf32: options.Tf32 = False,
     as_json: options.Json = False,
 ) -> int:
     """Check EVERY target with EVERY user input at the given sizes."""
     request = asked.request(running.chosen(tf32=tf32))
+    if sharding.asked:
+        if checkpoint is not None:
+            raise InvalidArgument("checkpoint: expected --ledger FILE in its place where a run is split into shards")
+        verdict = sharding.run("exhaust", request, {}, label=f"{asked.claim}: enumeration", limit=limit)
+        return finished(verdict, as_json=as_json)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
     resumable = nullcontext() if checkpoint is None else when_interrupted(f"the same command goes on from {checkpoint}")
     with resumable, shown_progress(f"{asked.claim}: enumeration") as progress:
         verdict = exhausted(request, Gathering(progress=progress), limit=limit, checkpoint=checkpoint)
+    return finished(verdict, as_json=as_json)
+
+
+def sweep(
+    *,
+    asked: options.Asked,
+    sharding: Sharding,
+    running: options.Running,
+    tf32: options.Tf32 = False,
+    as_json: options.Json = False,
+) -> int:
+    """Check the targets that are one token everywhere, at EVERY vocabulary up to the given one."""
+    request = asked.request(running.chosen(tf32=tf32))
+    if "vocab_size" not in request.sizes:
+        raise InvalidArgument(f"claim: expected one that is given its vocab_size but got {asked.claim!r} (type str)")
+    label = f"{asked.claim}: {STEPS['swept'].label}"
+    if sharding.asked:
+        return finished(sharding.run("sweep", request, {}, label=label), as_json=as_json)
+    with shown_progress(label) as progress:
+        verdict = STEPS["swept"].gather(request, Gathering(progress=progress))
     return finished(verdict, as_json=as_json)
 
 

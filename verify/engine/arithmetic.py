@@ -310,10 +310,6 @@ class EngineArithmetic(EngineAttention):
         """Forget what ran before, and compile where that pays for so many cases."""
         self._run = _Run(cases)
 
-    def differs(self) -> str | None:
-        """Return a drawn case whose margin is not what the dense arithmetic and its certified bounds allow."""
-        return next((found for made in self._run.made if (found := made.differs()) is not None), None)
-
     def assumptions(self) -> str:
         """Return what a verdict says of how its cases ran."""
         said = [words for made in self._run.made if (words := made.account())]

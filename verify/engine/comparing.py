@@ -89,7 +89,7 @@ class Drawn:
         off = np.flatnonzero(~equal)
         cases = Cases(batch.targets[off], batch.inputs[off], outcome.expected[off])
         bounds, _ = allowed_bounds(construction, fmt, cases, lambda _: None)
-        right = ~outcome.failures().any(axis=1)[off]
+        right = ~np.asarray(outcome.failures().any(axis=1))[off]
         if bounds is None:
             inside = right
         else:

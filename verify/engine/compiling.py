@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ class Compiler:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.folder / "kernels"))
         try:
             kernel = torch.compile(part.module, dynamic=False, fullgraph=True)
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of parts of torch's own that are to go
                 kernel(*arguments)
         except Exception as error:  # noqa: BLE001 # the compiler may raise anything; the run goes on without it
             self.failed = " ".join(str(error).split())[:200] or type(error).__name__

@@ -29,24 +29,8 @@ from verify.running.model import Model, forward
 EngineModel = Model[EngineWeight, EngineRows, EngineScores, EngineArithmetic]
 
 #: Operations of every number by itself, and the smallest of a few, which need no intermediate stored.
-_FUSED = {
-    "abs",
-    "add",
-    "amin",
-    "eq",
-    "full_like",
-    "getitem",
-    "le",
-    "maximum",
-    "minimum",
-    "mul",
-    "neg",
-    "relu",
-    "sub",
-} | {
-    "where",
-    "zeros_like",
-}
+_FUSED = {"abs", "add", "amin", "eq", "full_like", "getitem", "le", "maximum", "minimum", "mul", "neg", "relu", "sub"}
+_FUSED |= {"where", "zeros_like"}
 
 #: A kernel of torch's: from its arguments to a tuple of results.
 Kernel = Callable[..., tuple[Tensor, ...]]

@@ -101,8 +101,8 @@ class EngineRanks(AtOnce):
                 return self._tallied(start, wrong[0], drawn=False) + RankTally(failure=wrong[0])
         return found
 
-    def differs(self) -> str | None:
-        """Return a drawn case that is off, ``None`` where all agree."""
+    def changed(self) -> str | None:
+        """Return a drawn case whose margin is not what the dense arithmetic and certified bounds allow."""
         wrong = self._drawn.wrong()
         return None if wrong is None else wrong[1]
 

@@ -29,6 +29,10 @@ from verify.running.cases import Runner
 _KEPT_RUNNERS = 256
 
 
+#: Distinct cases: the construction as text, the target and the user input as bytes.
+Drawn = set[tuple[str, bytes, bytes]]
+
+
 class _NotShown(AssertionError):
     """A case that is not shown right; Hypothesis shrinks it."""
 
@@ -42,6 +46,7 @@ def fuzz(
     claim: str,
     parameters: Mapping[str, Any] | None = None,
     command: CommandFor | None = None,
+    drawn: Drawn | None = None,
     progress: Progress = no_progress,
 ) -> Verdict:
     """Check drawn cases by greedy generation; a failing one is shrunk to the smallest that Hypothesis finds.
@@ -54,6 +59,7 @@ def fuzz(
         claim: the claim's id.
         parameters: what the verdict says of the sizes drawn from.
         command: how the command line builds a construction, for the reproduction of a counterexample.
+        drawn: takes the distinct cases that are right.
         progress: called with examples done and examples in all.
 
     Returns:
@@ -74,7 +80,7 @@ def fuzz(
     backend = as_backend(arithmetic)
     search = Search(FUZZED, backend, claim=claim, command=command, progress=progress)
     tally, runs = search.tally, 0
-    seen: set[tuple[str, bytes, bytes]] = set()
+    seen: Drawn = set() if drawn is None else drawn
     runner = _Runners(lambda construction: Runner(construction, backend))
 
     def check(case: Case) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from constructions.specification import Specification
 from constructions.validation import InvalidArgument, check_integer
-from verify.backends import Runs, as_backend
+from verify.backends import Backend, Runs, as_backend
 from verify.evidence.kinds import SWEPT
-from verify.evidence.search import CommandFor, Search
+from verify.evidence.search import CommandFor, Search, Stop
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
-from verify.running.batches import constant_batches
+from verify.running.batches import Batch, constant_batches
 from verify.running.batches import constant_targets as constant_targets
 
 
@@ -55,28 +55,54 @@ def sweep(
     backend = as_backend(arithmetic)
     search = Search(SWEPT, backend, claim=claim, command=command, progress=progress)
 
-    def made(vocab_size: int) -> Specification:
-        construction = build(vocab_size)
-        if construction.vocab_size != vocab_size:
-            raise InvalidArgument(f"build: expected a vocab_size of {vocab_size} but got {construction!r}")
-        return construction
-
     stop = search.over(
-        [partial(made, size) for size in range(1, max_vocab_size + 1)],
-        lambda construction: constant_batches(construction, unbatched=not backend.batched),
+        [partial(built, build, size) for size in range(1, max_vocab_size + 1)], partial(batches, backend=backend)
     )
-    reason, found = None, search.tally.found
-    if stop is not None and stop.refused is not None:
-        reason = f"holds up to vocab_size {stop.place}; refused at {stop.place + 1}: {stop.refused}"
-    elif stop is not None and found is not None:
-        reason = f"holds up to vocab_size {stop.place}, stops at {stop.place + 1} (token {found.expected})"
-    elif stop is None:
-        search.settle()
-        if search.tally.found is not None:
-            reason = f"fails at {search.tally.found.construction}, alone and not in its batch"
+    reason = conclusion(search, stop)
     return search.verdict(
         {"vocab_size": f"1..{max_vocab_size}", **(parameters or {}), "targets": "constant"}, reason=reason
     )
+
+
+def built(build: Callable[[int], Specification], vocab_size: int) -> Specification:
+    """Return the construction of one size.
+
+    Raises:
+        InvalidArgument: it has another size.
+
+    """
+    construction = build(vocab_size)
+    if construction.vocab_size != vocab_size:
+        raise InvalidArgument(f"build: expected a vocab_size of {vocab_size} but got {construction!r}")
+    return construction
+
+
+def batches(construction: Specification, backend: Backend) -> Iterator[Batch]:
+    """Yield the cases of one size, in the batches in which a backend runs them."""
+    return constant_batches(construction, unbatched=not backend.batched)
+
+
+def conclusion(search: Search, stop: Stop | None, *, before: int = 0) -> str | None:
+    """Return what a reader must know with the verdict; where nothing stopped it, ask again for what it rests on.
+
+    Args:
+        search: after the sizes ran.
+        stop: where it stopped.
+        before: how many sizes are not in the search, and are known to be right.
+
+    """
+    found = search.tally.found
+    if stop is not None and stop.refused is not None:
+        last = before + stop.place
+        return f"holds up to vocab_size {last}; refused at {last + 1}: {stop.refused}"
+    if stop is not None and found is not None:
+        last = before + stop.place
+        return f"holds up to vocab_size {last}, stops at {last + 1} (token {found.expected})"
+    if stop is None:
+        search.settle()
+        if search.tally.found is not None:
+            return f"fails at {search.tally.found.construction}, alone and not in its batch"
+    return None
 
 
 def stopped_at(verdict: Verdict) -> int:

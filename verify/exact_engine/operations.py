@@ -44,8 +44,9 @@ class Sparse:
     @classmethod
     def of(cls, held: flint.fmpq_mat) -> Sparse:
         """Return a weight that rational arithmetic holds."""
-        rows = tuple({column: value for column, value in enumerate(row) if value != 0} for row in held.tolist())
-        return cls((held.nrows(), held.ncols()), rows)
+        rows, columns = held.nrows(), held.ncols()
+        entries = (((column, held[row, column]) for column in range(columns)) for row in range(rows))
+        return cls((rows, columns), tuple({column: value for column, value in row if value != 0} for row in entries))
 
     @cached_property
     def columns(self) -> tuple[Mapping[int, flint.fmpq], ...]:

@@ -88,7 +88,9 @@ class SideBySide:
         for place, task in enumerate(tasks):
             series.setdefault(task.series, []).append(place)
         _held = tasks
-        self._pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), initializer=_alone)
+        self._pool = ProcessPoolExecutor(
+            min(jobs, len(series)), multiprocessing.get_context("fork"), initializer=_alone
+        )
         with warnings.catch_warnings():
             # of Python 3.12 and later, about the threads of libraries, which have none that computes by now
             warnings.simplefilter("ignore", DeprecationWarning)

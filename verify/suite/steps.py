@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proofs import Claim
 from verify.certificates import certify
@@ -23,6 +23,9 @@ from verify.running.cases import options_of, parameters_of
 from verify.suite.building import built
 from verify.suite.numbers import Numbers
 
+if TYPE_CHECKING:
+    from verify.evidence.fuzzing import Drawn
+
 
 @dataclass(frozen=True)
 class Gathering:
@@ -33,6 +36,7 @@ class Gathering:
         seed: of fuzzing; the same seed draws the same cases.
         progress: called with cases, sizes or obligations done and with all there are.
         swept: the sweeps of this plan in the same numbers so far.
+        drawn: takes the distinct cases that fuzzing found right.
 
     """
 
@@ -40,6 +44,7 @@ class Gathering:
     seed: int = 0
     progress: Progress = no_progress
     swept: list[Verdict] = field(default_factory=list)
+    drawn: Drawn | None = None
 
 
 def exhausted(
@@ -81,6 +86,7 @@ def fuzzed(request: Request, gathering: Gathering) -> Verdict:
         claim=request.claim.id,
         parameters=parameters,
         command=request.command,
+        drawn=gathering.drawn,
         progress=gathering.progress,
     )
 
@@ -96,11 +102,26 @@ def fuzzed_layers(request: Request, gathering: Gathering) -> Verdict:
     )
 
 
-def swept(request: Request, gathering: Gathering) -> Verdict:
-    """Sweep the vocabularies of a request, as far as the format carries them.
+@dataclass(frozen=True)
+class Sweep:
+    """The sizes that a request sweeps.
 
-    Where the format itself sets the end, the verdict's reason says so.
+    Attributes:
+        build: makes the construction of a vocabulary.
+        last: the last vocabulary, as far as the format carries them.
+        parameters: what a verdict says of the other sizes.
+        refusal: where the format itself sets the end, says so.
+
     """
+
+    build: Callable[[int], Any]
+    last: int
+    parameters: Mapping[str, Any]
+    refusal: str | None
+
+
+def sweep_of(request: Request) -> Sweep:
+    """Return the sizes that a request sweeps, with what is said of them."""
     others = {name: size for name, size in request.first.items() if name != "vocab_size"}
     largest = last = request.last["vocab_size"]
     for vocab_size in range(1, largest + 1):
@@ -108,17 +129,30 @@ def swept(request: Request, gathering: Gathering) -> Verdict:
             last = max(1, vocab_size - 1)
             break
     given = "".join(f" at {name} {size}" for name, size in others.items())
-    refusal = f"{request.arithmetic.name} holds the weights up to V = {last}{given}" if last < largest else None
-    verdict = sweep(
+    return Sweep(
         lambda vocab_size: request.build({"vocab_size": vocab_size, **others}),
+        last,
+        others | options_of(request.build({"vocab_size": 1, **others})),
+        f"{request.arithmetic.name} holds the weights up to V = {last}{given}" if last < largest else None,
+    )
+
+
+def swept(request: Request, gathering: Gathering) -> Verdict:
+    """Sweep the vocabularies of a request, as far as the format carries them.
+
+    Where the format itself sets the end, the verdict's reason says so.
+    """
+    sizes = sweep_of(request)
+    verdict = sweep(
+        sizes.build,
         request.arithmetic,
-        max_vocab_size=last,
+        max_vocab_size=sizes.last,
         claim=request.claim.id,
-        parameters=others | options_of(request.build({"vocab_size": 1, **others})),
+        parameters=sizes.parameters,
         command=request.command,
         progress=gathering.progress,
     )
-    verdict = replace(verdict, reason=verdict.reason or refusal)
+    verdict = replace(verdict, reason=verdict.reason or sizes.refusal)
     gathering.swept.append(verdict)
     return verdict
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
@@ -86,6 +87,27 @@ class Box:
         return Box(self.low[:, chosen], self.high[:, chosen], self.grid, self.exact, self.shared)
 
 
+#: Entries of a row of a matrix of few: a sum of two terms is the same in any order.
+MOST = 2
+#: Numbers of a matrix from which it counts as large: fewer are multiplied in less time than it takes to pick them.
+FEW_FROM = 2**12
+
+
+class Few(NamedTuple):
+    """The entries of every row of a matrix, ascending; a row of fewer than the others has zeros after its own.
+
+    Attributes:
+        columns: where they are.
+        numbers: what they are.
+        grids: of these.
+
+    """
+
+    columns: Int[np.ndarray, "rows most"]
+    numbers: Shaped[np.ndarray, "rows most"]
+    grids: Int[np.ndarray, "rows most"]
+
+
 @dataclass(frozen=True, eq=False)
 class RoundedWeight:
     """A weight matrix as the kernel holds it.
@@ -116,6 +138,37 @@ class RoundedWeight:
     def row_grids(self) -> Int[np.ndarray, " rows"]:
         """For every row a grid of all its numbers."""
         return np.asarray(self.grid.min(axis=1, initial=EVERYTHING))
+
+    @cached_property
+    def largest(self) -> Any:
+        """The largest magnitude of an entry."""
+        return np.abs(self.values).max(initial=0)
+
+    @cached_property
+    def reads(self) -> Bool[np.ndarray, " columns"]:
+        """The columns that are not 0 everywhere."""
+        return np.asarray((self.values != 0).any(axis=0))
+
+    @cached_property
+    def few(self) -> Few | None:
+        """The entries of every row, if the matrix is large and none of its rows has more than :data:`MOST`."""
+        rows, columns = self.values.shape
+        if rows * columns < FEW_FROM:
+            return None
+        nonzero = self.values != 0
+        counts = nonzero.sum(axis=1)
+        most = int(counts.max(initial=0))
+        if most > MOST:
+            return None
+        down, across = np.nonzero(nonzero)
+        at = down, np.arange(len(down)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = Few(
+            np.zeros((rows, most), dtype=np.int64),
+            np.zeros((rows, most), dtype=self.values.dtype),
+            np.full((rows, most), EVERYTHING),
+        )
+        found.columns[at], found.numbers[at], found.grids[at] = across, self.values[nonzero], self.grid[nonzero]
+        return found
 
 
 def collapsed(box: Box) -> Box:

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from constructions.activations import Activation
 from constructions.exact_matrix import ExactMatrix
@@ -101,14 +101,12 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
     def linear(self, rows: BranchedRows, weight: RoundedWeight, bias: RoundedWeight | None = None) -> BranchedRows:
         """Return ``W x + b``."""
         self._finite(rows.shared)
-        if self._base.beyond(weight.values, along=(0, 1)).any():
+        if weight.largest > self._base.rounding.largest_factor:
             raise UnsharedError("weights that may not be finite")
-
-        reads = (weight.values != 0).any(axis=0)
 
         def part(index: int) -> Differing:
             differing = rows.parts[index]
-            if differing is None or not reads[differing[0]].any():
+            if differing is None or not weight.reads[differing[0]].any():
                 return None
             read = self._sparse.reading(self._view(rows, index), weight, bias)
             if read is None:
@@ -203,12 +201,12 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         """Return bounds of the attention weights with a shift of the exponents."""
         return self._base.shifted_attention(scores, shift, self._seen(visible), temperature, key_size=key_size)
 
-    def _seen(self, visible: Visible) -> Visible:
+    def _seen(self, visible: Visible) -> Bool[np.ndarray, "nodes nodes"]:
         """Return which nodes each node sees, by what positions see, in its own pass."""
         depth, length = self._tree.depth, int(self._tree.depth.max()) + 1
         if visible.shape != (length, length):
             raise UnsharedError("attention to what is at no position")
-        return visible[depth[:, None], depth] & self._tree.sees
+        return np.asarray(visible[depth[:, None], depth] & self._tree.sees)
 
     def mix(self, attention: Box, values: BranchedRows) -> BranchedRows:
         """Return the weighted sums; of a place, at the last node of its own pass.

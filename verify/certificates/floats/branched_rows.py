@@ -43,7 +43,9 @@ class BranchedRows:
     @cached_property
     def grids(self) -> Int[np.ndarray, "nodes width"]:
         """Grids at each node: what a coordinate is there may lie on a coarser one than what it is at all of them."""
-        return np.maximum(self.shared.grid, grids_between(self.shared.low[0], self.shared.high[0], self.fmt))
+        return np.asarray(
+            np.maximum(self.shared.grid, grids_between(self.shared.low[0], self.shared.high[0], self.fmt))
+        )
 
     def of_place(self, index: int, own: int, virtual: int) -> SparseRows:
         """Return the rows of a place.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from verify.certificates.floats.boxes import Box, RoundedWeight, collapsed, fits, tainted, unbounded
+from verify.certificates.floats.boxes import MOST, Box, Few, RoundedWeight, collapsed, fits, tainted, unbounded
 from verify.certificates.floats.directed import EVERYTHING, grid_of, grids_between, is_power_of_two, matrix_product
 from verify.certificates.floats.sums import Sums, Terms
 
@@ -25,14 +25,18 @@ class LinearBounds(Sums):
         """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
         found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
         found = tainted(found, self.beyond(rows.magnitude, along=-1))
-        return tainted(found, self.beyond(weight.values[None], along=(1, 2)))
+        return tainted(found, np.full((1, 1, 1), weight.largest > self.rounding.largest_factor))
 
     def _linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
+        if weight.few is not None:
+            return self._of_terms(*self.few_terms(rows, weight, weight.few, bias))
         moving = self._read(rows, weight)
         busy = np.flatnonzero((moving[0].magnitude != 0).any(axis=(0, 2)))
         if bias is None and len(busy) < rows.shape[1]:
             return self._only(rows, weight, busy)
-        terms, exact = self.linear_terms(rows, weight, bias, moving)
+        return self._of_terms(*self.linear_terms(rows, weight, bias, moving))
+
+    def _of_terms(self, terms: Terms, exact: bool) -> Box:  # noqa: FBT001 # as linear_terms returns them
         low, high, whole = self.summed(terms)
         grid = terms.grid if terms.grid.ndim == 1 else terms.grid.min(axis=(0, 1), initial=EVERYTHING)
         return self.box(low, high, grid, exact=whole and exact)
@@ -84,6 +88,43 @@ class LinearBounds(Sums):
             grid = np.minimum(grid, bias.grid[:, 0])
             exact = exact and bias.exact
         return Terms(low, high, magnitude, count, rounding, grid, reduced, held=alone), exact
+
+    def few_terms(self, rows: Box, weight: RoundedWeight, few: Few, bias: RoundedWeight | None) -> tuple[Terms, bool]:
+        """Return the same for a matrix of few entries in a row, one after the other."""
+        values, used = few.numbers, few.numbers != 0
+
+        def total(products: _Array) -> _Array:
+            return np.asarray(np.where(used, products, 0).sum(axis=-1, dtype=self._dtype))
+
+        x_low, x_high = rows.low[..., few.columns], rows.high[..., few.columns]
+        size, positive, negative = (
+            np.maximum(np.abs(x_low), np.abs(x_high)),
+            np.maximum(values, 0),
+            np.minimum(values, 0),
+        )
+        with np.errstate(invalid="ignore"):  # a row that may hold what is not finite becomes anything
+            low = total(x_low * positive) + total(x_high * negative)
+            high = total(x_high * positive) + total(x_low * negative)
+            products = size * np.abs(values)
+        simple = np.asarray((rows.is_point & is_power_of_two(rows.low)).all(axis=(0, 1)))[few.columns]
+        may_round = ~is_power_of_two(values) & ~simple
+        near = np.maximum(rows.grid, grids_between(rows.low, rows.high, self.fmt))[..., few.columns]
+        grids = np.where(used & (size != 0), near + few.grids, EVERYTHING)
+        lost = self.rounding.product_loss(
+            (x_low, x_high, _point_grids(rows)[..., few.columns]), (values, values, few.grids), self._wide_unit
+        )
+        reduced = total(np.broadcast_to(lost, size.shape)) * (1 + 2 * MOST * self._wide_unit)
+        magnitude, count = total(products), total(size != 0)
+        grid, exact = grids.min(axis=-1, initial=EVERYTHING), rows.exact and weight.exact
+        if bias is not None:
+            shift = bias.values[:, 0]
+            may_round &= self.rounding.rounds_products(bias.values)
+            low, high, count = low + shift, high + shift, count + (shift != 0)
+            magnitude, grid = magnitude + np.abs(shift), np.minimum(grid, bias.grid[:, 0])
+            exact = exact and bias.exact
+        held = np.asarray(fits(np.where(used, products, 0), grids, self.fmt.precision))
+        rounding = total(np.where(may_round, products, 0))
+        return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(held.all(axis=3))), exact
 
     def _grids(
         self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]

@@ -78,7 +78,7 @@ def mix_factors(attention: Box, values: Box) -> Iterator[tuple[Factor, Factor]]:
 
     """
     weighted, moving = nonzero(attention), nonzero(values)
-    used = weighted.any(axis=0) & moving.any(axis=1)
+    used = np.asarray(weighted.any(axis=0) & moving.any(axis=1))
     by_query, by_column = slots(weighted & used), slots((moving & used[:, None]).T)
     if min(by_query.shape[1], by_column.shape[1]) == np.count_nonzero(used):
         for at in np.flatnonzero(used):

@@ -158,7 +158,7 @@ class SoftmaxBounds(Sums):
                 values.append(max(self._dtype.type(0), _lower(bound, self._dtype)))
         found = np.where(exponents == 0, self._dtype.type(1), self._dtype.type(0))
         found[~known] = np.array(values, dtype=self._dtype)[place]
-        return found
+        return np.asarray(found)
 
     def _normalised(
         self, e_low: _Array, e_high: _Array, visible: Visible, *, exact: bool, summands: _Array | None = None

@@ -118,7 +118,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
         A weight that may become infinite makes NaN of a coordinate that is 0, so that none may be left out.
         """
-        if self.wild(rows) or self.base.beyond(weight.values, along=(0, 1)).any():
+        if self.wild(rows) or weight.largest > self.base.rounding.largest_factor:
             return by_what_differs(self.base.linear(rows.dense(), weight, bias))
         shared = self._shared(rows.shared, weight, bias)
         differing = self.reading(rows, weight, bias)

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 from constructions.exact_matrix import ExactMatrix, check_dense, leaf_places
 from constructions.formats import Format, round_to_format
-from verify.certificates.floats.boxes import RoundedWeight
+from verify.certificates.floats.boxes import MOST, Few, RoundedWeight
 from verify.certificates.floats.directed import EVERYTHING, grid_of
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -140,6 +140,29 @@ class SparseWeight(RoundedWeight):
     def most_in_a_row(self) -> int:
         """The largest number of entries of a row."""
         return int(np.diff(self.starts).max(initial=0))
+
+    @cached_property
+    def largest(self) -> Any:
+        """The largest magnitude of an entry."""
+        return np.abs(self.numbers).max(initial=0)
+
+    @cached_property
+    def reads(self) -> Bool[np.ndarray, " columns"]:
+        """The columns that are not 0 everywhere."""
+        return np.asarray(np.bincount(self.columns, minlength=self.shape[1]) > 0)
+
+    @cached_property
+    def few(self) -> Few | None:
+        """The entries of every row, if none of its rows has more than :data:`MOST`."""
+        most = self.most_in_a_row
+        if most > MOST:
+            return None
+        shape = self.shape[0], most
+        columns, numbers = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=self.dtype)
+        grids = np.full(shape, EVERYTHING)
+        at = self.rows, np.arange(len(self.rows)) - self.starts[self.rows]
+        columns[at], numbers[at], grids[at] = self.columns, self.numbers, self.grids
+        return Few(columns, numbers, grids)
 
     def between(self, first: int, last: int) -> tuple[_Array, _Array]:
         """Return the smallest and the largest number of every row in the columns from one to another."""

@@ -1,0 +1,63 @@
+"""The results that are committed: their checks follow from their numbers, and they are of the presets as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from verify.experiments import EXPERIMENTS
+from verify.experiments.base import Outcome
+from verify.experiments.running import RESULT
+from verify.files.strict import read_canonical
+
+FOLDER = Path(__file__).parents[2] / "proofs" / "evidence" / "experiments"
+COMMITTED = sorted(FOLDER.glob(f"*/{RESULT}"))
+
+
+def read(path: Path) -> Any:
+    return read_canonical(path.read_text(encoding="utf-8"), "result")
+
+
+def test_something_is_committed() -> None:
+    assert COMMITTED
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_the_checks_follow_from_the_numbers(path: Path) -> None:
+    result = read(path)
+    experiment = EXPERIMENTS[result["experiment"]]
+    outcome = Outcome(result["shares"], result["after"])
+    assert [check.to_json() for check in experiment.judge(outcome)] == result["checks"]
+    assert result["checks"]
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_it_is_of_the_preset_as_it_is(path: Path) -> None:
+    result = read(path)
+    experiment = EXPERIMENTS[result["experiment"]]
+    preset = experiment.preset(result["preset"])
+    assert {name: result[name] for name in preset.to_json()} == preset.to_json()
+    assert (result["smaller"], result["summary"], result["source"]) == (
+        preset.smaller,
+        experiment.summary,
+        experiment.source,
+    )
+    assert result["paper"] == experiment.paper
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_the_shares_are_the_ends_of_their_courses(path: Path) -> None:
+    result = read(path)
+    for phase, tasks in result["shares"].items():
+        assert result["course"][phase]["steps"][-1] == next(
+            one["steps"] for one in result["phases"] if one["name"] == phase
+        )
+        for task, shares in tasks.items():
+            assert [way[-1] for way in result["course"][phase]["tasks"][task]] == shares
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_its_pictures_are_there(path: Path) -> None:
+    assert {file.name for file in path.parent.glob("*.png")} == set(read(path)["pictures"])

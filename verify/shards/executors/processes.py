@@ -1,0 +1,155 @@
+"""Shards in processes of this machine, each of which uses one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING, Self
+
+from constructions.validation import InvalidArgument, check_integer
+from verify.shards.executors.base import ATTEMPTS, Answer, Executor, WorkerError, job
+from verify.shards.worker import run_job
+
+if TYPE_CHECKING:
+    from verify.shards.recipe import Recipe
+    from verify.shards.records import Shard
+    from verify.shards.works.base import Work
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    shard: Shard | None = None
+
+
+class Processes(Executor):
+    """A pool of processes: one that is killed loses its shard alone, and another is started in its place.
+
+    They are started afresh ("spawn"), as a copy of a process with threads may wait for ever. A process ends when the
+    driver does, however that ends.
+    """
+
+    word = "processes"
+    summary = "in processes of this machine"
+
+    def __init__(self, jobs: int) -> None:
+        """Nothing is started yet.
+
+        Args:
+            jobs: how many processes, where there is work for so many.
+
+        """
+        self._jobs = check_integer("jobs", jobs, 1)
+        self._pool: list[_Worker] = []
+        self._made: tuple[Work, Recipe] | None = None
+        self._answered, self._unanswered = False, 0
+
+    @classmethod
+    def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
+        """Return one; as many processes as processors where nothing was said."""
+        if scheduler is not None:
+            raise InvalidArgument("scheduler: expected --engine dask with --scheduler")
+        return cls((os.cpu_count() or 1) if jobs is None else jobs)
+
+    def start(self, work: Work, recipe: Recipe | None) -> None:
+        """Start the processes, but no more than there can be shards."""
+        if recipe is None:
+            raise InvalidArgument("jobs: expected a run that other processes can make again")
+        self._made = work, recipe
+        self.workers = max(1, min(self._jobs, -(-work.run.total // work.unit)))
+        self._pool = [self._worker() for _ in range(self.workers)]
+
+    @staticmethod
+    def _worker() -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True, name="prefixproof-worker")
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def submit(self, shard: Shard) -> None:
+        """Hand a shard to a process that has none."""
+        assert self._made is not None, "it was started"
+        worker = next(worker for worker in self._pool if worker.shard is None)
+        worker.shard = shard
+        work, recipe = self._made
+        with contextlib.suppress(OSError):  # it has ended, and the next wait tells it
+            worker.connection.send(job(recipe, work, shard))
+
+    def wait(self, seconds: float) -> list[Answer]:
+        """Return what has come; a process that has ended is replaced."""
+        ready = set(wait([end for one in self._pool for end in (one.connection, one.process.sentinel)], seconds))
+        found = []
+        for place, worker in enumerate(self._pool):
+            if worker.connection not in ready and worker.process.sentinel not in ready:
+                continue
+            text = self._received(worker)
+            shard, worker.shard = worker.shard, None
+            if text is None:
+                ended = self._ended(worker)
+                self._pool[place] = self._worker()
+                found += [] if shard is None else [Answer(shard, None, ended)]
+            elif shard is not None:
+                self._answered = True
+                found.append(Answer(shard, text))
+        return found
+
+    @staticmethod
+    def _received(worker: _Worker) -> str | None:
+        try:
+            return str(worker.connection.recv()) if worker.connection.poll() else None
+        except (EOFError, OSError):
+            return None
+
+    def _ended(self, worker: _Worker) -> str:
+        """Bury a process that has ended; return how it did.
+
+        Raises:
+            WorkerError: processes end one after the other and none has ever answered.
+
+        """
+        worker.connection.close()
+        worker.process.kill()  # it may have closed its end, and live on
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        worker.process.close()
+        ended = f"signal {-code}" if code < 0 else f"status {code}"
+        self._unanswered += 1
+        if not self._answered and self._unanswered >= ATTEMPTS * self.workers:
+            raise WorkerError(f"{self._unanswered} workers ended before any of them answered, the last with {ended}")
+        return ended
+
+    def close(self) -> None:
+        """Kill the processes: what they are at is not needed any more."""
+        pool, self._pool = self._pool, []
+        for worker in pool:
+            worker.process.kill()
+        for worker in pool:
+            worker.process.join()
+            worker.process.close()
+            worker.connection.close()
+
+
+def _serve(connection: Connection) -> None:
+    """Answer jobs until the driver ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to tell
+    threading.Thread(target=_end_with_the_driver, daemon=True).start()
+    os.dup2(2, 1)  # the driver's standard output is one document
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            connection.send(run_job(connection.recv()))
+
+
+def _end_with_the_driver() -> None:
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        wait([driver.sentinel])
+        os._exit(1)
