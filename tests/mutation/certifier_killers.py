@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,7 @@ def _scores(rng: np.random.Generator, shape: tuple[int, ...], fmt: str, kind: st
 
 def by_name() -> Mapping[str, Method]:
     """Return every killer; made when asked, as the modules under test must be those of the mutant."""
+    from tests.certificates import readouts
     from tests.mutation import certifier_activations as activations
     from tests.mutation import certifier_factors as factored
     from tests.mutation import certifier_layers as layers
@@ -245,6 +247,11 @@ def by_name() -> Mapping[str, Method]:
             "few entries, units": shared.of_few(
                 units.unit_sums([("hopper", "float32"), ("hopper", "bfloat16")], rounds=3, sizes=[1, 2])
             ),
+            "bands": partial(readouts.contradicted, readouts.Readout.banded, "float32", "bfloat16", rounds=6),
+            "bands, in batches": partial(
+                readouts.contradicted, readouts.Readout.banded, "bfloat16", rounds=1, numbers=2**8
+            ),
+            "digits": partial(readouts.contradicted, readouts.Readout.additive, "float32", "bfloat16", rounds=24),
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant
+from tests.mutation.certifier_mutants_of_bands import BANDS
 from tests.mutation.certifier_mutants_of_cells import CELLS
 from tests.mutation.certifier_mutants_of_factors import FACTORS
 from tests.mutation.certifier_mutants_of_factors_aimed import AIMED
@@ -27,4 +28,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *AIMED,
     *UNITS,
     *SHARING,
+    *BANDS,
 )

@@ -13,8 +13,9 @@ other runs is compared with groups of cells, of which each is an eighth of the o
 What is left at single cells are pairs, for the sieve of pairs.
 
 A run or a group is left out only where the bound is also at least an estimate of the margin between ``e`` and its
-neighbours in the order of the readout, so that it is never what the smallest margin comes from: the margin is that of
-pairs, as if all had been formed. The estimate decides how much work is done, and nothing else.
+neighbours in the order of the readout, so that the smallest margin comes from pairs. These are looked at in the columns
+that the run reads, so that the margin may be above that of pairs of whole rows, which charge the checker's rounding for
+every column and try the floats of all. The estimate decides how much work is done, and nothing else.
 
 Nothing here supposes that the tokens' bands are in order, or that there are any: of a readout in another order less is
 left out, down to nothing.
