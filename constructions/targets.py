@@ -112,7 +112,7 @@ class TargetSpace:
         return tokens.reshape(stop - start, *self.shape)
 
     def _unranked_by_ends(self, start: int, stop: int) -> IntArray:
-        """Return the rows of ranks beyond int64: the last digits move, as many as int64 ranks, and the others stay."""
+        """Return the rows of ranks beyond int64: the last digits, as many as int64 can count, vary fastest."""
         count = 0
         while self.vocab_size ** (count + 1) <= _INT64_RANKS:
             count += 1

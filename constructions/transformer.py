@@ -156,6 +156,12 @@ class Transformer(Generic[WeightT]):
         return all(layer.keeps_past(mask) for layer in _everywhere(self.layers))
 
     @property
+    def runs_by_position(self) -> bool:
+        """Whether the output at a position is the same in a longer pass that shows it the same positions."""
+        parts: tuple[Weighted[WeightT], ...] = (self.positions, *self.layers)
+        return type(self) is Transformer and all(part.runs_by_position for part in parts)
+
+    @property
     def readout(self) -> Linear[WeightT]:
         """The last layer."""
         return cast("Linear[WeightT]", self.layers[-1])

@@ -139,9 +139,11 @@ def _giving(function: Any, result: Any, typechecker: Any) -> Any:
 
 
 def _kind(value: Any) -> Any:
-    """Return all of a value that a check of shapes looks at; ``None`` where that is more than this says."""
+    """Return everything that a check of shapes looks at in a value; ``None`` where this does not cover it."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
-        return type(value), value.dtype, tuple(value.shape)
+        shape = tuple(value.shape)
+        known = all(isinstance(size, int) for size in shape)  # sizes of torch's tracer are symbols without a hash
+        return (type(value), value.dtype, shape) if known else None
     if isinstance(value, (tuple, list)):
         parts = tuple(map(_kind, value))
         return None if None in parts else (type(value), parts)

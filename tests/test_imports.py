@@ -18,6 +18,7 @@ ORDER = (
     "constructions",
     "proofs",
     "verify.extras",  # optional libraries
+    "verify.cores",
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
     "verify.matrix_units",  # the exact arithmetic of matrix units
@@ -28,6 +29,7 @@ ORDER = (
     "verify.backends",
     "verify.running.cases",  # a specification against any backend
     "verify.running.batches",
+    "verify.running.again",
     "verify.exact_engine",  # rational arithmetic for many cases at once
     "verify.evidence",
     "verify.certificates",

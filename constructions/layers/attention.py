@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.base import Layer
@@ -43,6 +43,8 @@ class Attention(Layer[WeightT]):
         ['mix.mean.query', 'mix.mean.key', 'mix.mean.value']
 
     """
+
+    by_position: ClassVar[bool] = True
 
     heads: tuple[Head[WeightT], ...] = inner()
     name: str = "attention"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.base import Layer, narrowed
@@ -29,6 +29,8 @@ class Chain(Layer[WeightT]):
         name: unique in a transformer.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     layers: tuple[Layer[WeightT], ...] = inner()
     name: str = "chain"
@@ -69,6 +71,8 @@ class Residual(Chain[WeightT]):
 
     """
 
+    by_position: ClassVar[bool] = True
+
     name: str = "residual"
 
     def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
@@ -100,6 +104,8 @@ class Sum(Layer[WeightT]):
         name: unique in a transformer.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     branches: tuple[Layer[WeightT], ...] = inner()
     name: str = "sum"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.passes import Pass
@@ -42,6 +42,8 @@ class Head(Weighted[WeightT]):
         1
 
     """
+
+    by_position: ClassVar[bool] = True
 
     name: str
     query: WeightT = held("W_Q")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from constructions.activations import IDENTITY, RELU, Activation, as_activation
 from constructions.exact_matrix import ExactMatrix
@@ -34,6 +34,8 @@ class Linear(Layer[WeightT]):
         (True, False)
 
     """
+
+    by_position: ClassVar[bool] = True
 
     weight: WeightT = held("W")
     bias: WeightT | None = held("b", optional=True)

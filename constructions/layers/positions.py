@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,7 +21,11 @@ from constructions.validation import InvalidArgument, check_integer, reject
 
 @dataclass(frozen=True, eq=False)
 class Positions(Weighted[WeightT]):
-    """A way to tell positions apart: it turns the embeddings of the new positions into the first layer's input."""
+    """A way to tell positions apart: it turns the embeddings of the new positions into the first layer's input.
+
+    A class whose rows are the same in a longer pass says so with ``by_position = True``; a certificate of several steps
+    asks for it where generation keeps earlier positions.
+    """
 
     def prefix(self, outer: str) -> str:
         """Return the beginning of the names of its matrices."""
@@ -46,6 +50,8 @@ class Positions(Weighted[WeightT]):
 class OneHot(Positions[WeightT]):
     """The one-hot code ``e_i`` of position ``i``, concatenated under the embedding (paper, section 2)."""
 
+    by_position: ClassVar[bool] = True
+
     def fitted(self: Positions[ExactMatrix], embedding_size: int, context_size: int) -> Width:
         """Return the width of both."""
         origin = f"{counted(embedding_size, 'coordinate')} of the embedding and {counted(context_size, 'position')}"
@@ -66,6 +72,8 @@ class Added(Positions[WeightT]):
         table: embedding size x positions, the exact numbers that a model holds.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     table: WeightT = held("P")
 
@@ -92,6 +100,8 @@ class Added(Positions[WeightT]):
 @dataclass(frozen=True, eq=False)
 class Unmarked(Positions[WeightT]):
     """Nothing: positions are told apart by rotary heads, by score biases, by the mask, or by nothing at all."""
+
+    by_position: ClassVar[bool] = True
 
     def fitted(self: Positions[ExactMatrix], embedding_size: int, context_size: int) -> Width:
         """Return the embedding size."""

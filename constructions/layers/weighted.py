@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 import sympy as sp
@@ -99,6 +99,9 @@ class Weighted(ABC, Generic[WeightT]):
 
     #: numbers of the symbols of this alone, such as its index: a field of layers that are written for an index
     bindings = cast("Bindings", MappingProxyType({}))
+    #: whether the output at a position is the same in a longer pass that shows it the same positions; a class says so
+    #: of itself alone, as its subclasses may do otherwise
+    by_position: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # a field of every layer and of every part but positions
 
@@ -119,6 +122,11 @@ class Weighted(ABC, Generic[WeightT]):
         for item in fields(self):
             if _PARTS in item.metadata:
                 yield from _as_tuple(getattr(self, item.name))
+
+    @property
+    def runs_by_position(self) -> bool:
+        """Whether its class, and that of every part, says :attr:`by_position`."""
+        return bool(vars(type(self)).get("by_position")) and all(part.runs_by_position for part in self.own_parts)
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
 
-from constructions import ConditionalGeneration, Construction, DigitGeneration, LongerResponses, UnconditionalGeneration
-from tests.certificates.own import rounded
+from constructions import (
+    Attention,
+    ConditionalGeneration,
+    Construction,
+    DigitGeneration,
+    Head,
+    Linear,
+    LongerResponses,
+    Transformer,
+    UnconditionalGeneration,
+)
+from constructions.decoding import Number
+from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation import certifier_shared as oracles
-from verify import NumpyArithmetic, Runner
+from tests.mutation import certifier_shared_liars as liars
+from verify import NumpyArithmetic, Runner, check
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells
 from verify.certificates.cells import cells
 from verify.certificates.sharing import shared_margins, tally_shared
@@ -23,7 +37,7 @@ from verify.evidence.enumeration import no_progress
     [
         oracles.agreeing("float32"),
         oracles.covering,
-        oracles.refused,
+        liars.refused,
         oracles.unshared,
         oracles.few_terms,
         oracles.balls,
@@ -54,6 +68,67 @@ def test_no_run_has_a_smaller_margin(construction: Construction) -> None:
     targets, users = construction.targets.sample(64, seed=2), construction.user_inputs.sample(64, seed=3)
     outcome = Runner(construction, NumpyArithmetic("float32")).run(targets, users)
     assert float(np.min(outcome.margins)) >= margin
+
+
+def test_a_fed_token_that_spoils_the_next_is_not_left_out() -> None:
+    size = 64
+    own = [[0] * size + [1, 0], [0] * size + [0, 1]]
+    attention = Attention((Head("self", own, own, [[1] + [0] * (size + 1)]),))
+    # over all targets 2 t - t is from -63 to 126: as ends of a slice, these leave out the column of 0
+    twice = lambda t, _: np.concatenate([t[:, :1] * 2 - t[:, :1], t[:, :1] * 0], axis=1)  # noqa: E731 # one line
+    embedding = [[1] + [0] * (size - 1)] + [[0] * size] * (size - 1)
+    spoiled = Given(size, size, embedding, (attention, nearest(size)), steps=2, promise=twice)
+    assert check(spoiled, target=[0] * size, arithmetic=NumpyArithmetic("float32")).holds is False
+    assert certify(spoiled, certificate_arithmetic("rounded")).holds is None
+
+
+@pytest.mark.parametrize("ends", [(-1, 2), (0, 3)])
+def test_tokens_outside_a_table_have_no_embedding(ends: tuple[int, int]) -> None:
+    table = rounded().weight(UnconditionalGeneration(3, 2).transformer.lowered.embedding)
+    with pytest.raises(IndexError, match=f"tokens from {ends[0]} to {ends[1]} where there are 3 columns"):
+        rounded().embed_between(table, np.array([[ends[0]]]), np.array([[ends[1]]]))
+
+
+@dataclass(frozen=True, repr=False)
+class _Read(Given):
+    """A construction whose answer is its one logit, read as a number."""
+
+    output_vocab_size = 1
+    decoding = Number("1/10")
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        return Transformer(self.embedding, self.layers, self.layout.context_size, output_vocab_size=1)
+
+
+def test_a_number_that_is_read_is_never_certified(monkeypatch: pytest.MonkeyPatch) -> None:
+    # promised to be 0, and is the first entry: with a single logit there is no other token to beat
+    monkeypatch.setattr(shared_cells, "SHARED_FROM", 0)
+    readout = Linear([[1]], [[0]], activation=None, name="readout")
+    read = _Read(5, 1, [[0] * 5], (read_first(1, 1), readout), promise=lambda t, _: t * 0)
+    assert check(read, target=[3], arithmetic=NumpyArithmetic("float32")).holds is False
+    verdict = certify(read, certificate_arithmetic("rounded"))
+    assert verdict.holds is None
+    assert verdict.reason is not None
+    assert "margins of a number" in verdict.reason
+
+
+@pytest.mark.parametrize("target", liars.at_ends(), ids=str)
+def test_members_are_at_the_ends_of_all_cells(target: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_cells, "SHARED_FROM", 0)
+    honest, lying = (liars.of_twelve(lies) for lies in ((), (target,)))
+    assert certify(honest, certificate_arithmetic("rounded")).holds
+    verdict = certify(lying, certificate_arithmetic("rounded"))
+    assert verdict.holds is None
+    assert verdict.reason == "encode gives a target numbers outside the bounds of the set that holds it"
+
+
+@pytest.mark.parametrize("name", liars.by_length())
+def test_a_layer_that_depends_on_the_length_shares_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_cells, "SHARED_FROM", 0)
+    wrong = liars.by_length()[name]
+    assert check(wrong, target=[0], arithmetic=NumpyArithmetic("float32")).holds is False
+    assert certify(wrong, certificate_arithmetic("rounded")).holds is None
 
 
 def test_sharing_starts_where_cells_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_fuzzes_with_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture
     first, second = map(json.loads, capsys.readouterr().out.replace("}\n{", "}\0{").split("\0"))
     assert first["parameters"]["seeds"] == "3..8"
     assert (first["seed"], first["resumed"]) == (3, None)
-    assert second["resumed"]["cases"] == "6"
+    assert second["resumed"]["seeds"] == "6"
     assert second["cases"] == first["cases"]
     assert run([*words, "--q", "9", *file[:1], str(tmp_path / "wrong")]) == 1
     refuted = json.loads(capsys.readouterr().out)

@@ -6,8 +6,8 @@
   writes the file that it shows; ``echo $?`` shows the exit status of the command before; ``sed`` runs as it is.
 - Other blocks (``sh``, ``text``, ``json``, ...) are only looked at by the reader.
 
-A page that begins with a comment ``slow: ...`` is left to the heavy tests and to ``make docs``; one that begins with
-``extra: NAME`` needs the libraries of an extra, and is left to the tests of extras.
+A page that begins with a comment ``slow: ...`` is left to ``make docs``; one that begins with ``extra: NAME``
+needs the libraries of an extra, and is left to the tests of extras.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def runs(page: Path) -> bool:
 
 
 def is_slow(page: Path) -> bool:
-    """Say whether a page is left to the heavy tests."""
+    """Say whether a page is left to `make docs`."""
     return page.read_text(encoding="utf-8").startswith("<!-- slow:")
 
 

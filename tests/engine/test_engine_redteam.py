@@ -153,6 +153,56 @@ def test_numbers_beyond_all_floats_are_no_margin() -> None:
     assert told(construction, "float64").holds is exhaust(construction, TorchArithmetic("float64")).holds
 
 
+@dataclass(frozen=True, repr=False)
+class Overflowing(Construction):
+    """Says 0 twice: first with logits that are infinite in every case, then with a margin of 1."""
+
+    vocab_size: int = 2
+    layout = Layout(virtual=1, user=0, response=2)
+
+    @property
+    def targets(self) -> TargetSpace:
+        return TargetSpace(self.vocab_size, (1,))
+
+    def encode(self, targets: IntArray) -> Ratios:
+        return Ratios(np.tile(np.array([[[1, 0]]]), (len(targets), 1, 1)), 1)
+
+    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
+        """Return zeros, the later of which is a function of the target for a dependence: its step is another group."""
+        return np.concatenate([0 * targets, targets - targets], axis=1)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        hidden = Linear([[HUGE, 0], [0, 1]], None, None, "large")
+        last = Linear([[4, 1], [-4, 0]], None, None, "readout")
+        return Transformer([[0, 0], [1, 1]], (hidden, last), context_size=2, positions=Unmarked())
+
+
+def test_logits_that_are_the_same_for_all_cases_and_infinite_are_no_margin() -> None:
+    """Without drawn cases, and in the range itself: a shard believes its findings."""
+    found = at_once(Runner(Overflowing(), ENGINE), 0, 2)
+    assert found is not None
+    assert (found.cases, found.failure) == (0, 0)
+    assert told(Overflowing()).holds is exhaust(Overflowing(), TorchArithmetic("float32")).holds is False
+    assert str(told(Overflowing()).assumptions).endswith("0 drawn cases compared with torch's dense arithmetic")
+
+
+def test_a_subclass_runs_by_its_own_operations() -> None:
+    class Shouting(EngineArithmetic):  # type: ignore[misc] # whoever ignores that it is final
+        """Embeds twice of everything, which a program written down would not ask for."""
+
+        def embed(self, embedding: Any, tokens: Any) -> Any:
+            made = super().embed(embedding, tokens)
+            return self.total([made, made])
+
+    identity = [[1, 0], [0, 1]]
+    layers = (Linear(identity, None, ClippedRelu(Fraction(1)), "mlp"), Linear(identity, None, None, "readout"))
+    transformer = Transformer([[Fraction(1, 4), 0], [0, Fraction(1, 4)]], layers, 1, positions=Unmarked())
+    construction = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,)))
+    assert at_once(Runner(construction, Shouting("float32")), 0, 2) is None
+    assert (told(construction).margin, told(construction, arithmetic=Shouting("float32")).margin) == (0.25, 0.5)
+
+
 def test_large_logits_that_are_finite_hold() -> None:
     """The bound of the logits is too wide for them, and the logits themselves are looked at."""
     construction = readout([[HUGE, 0], [0, HUGE]], [[HUGE], [HUGE]])
@@ -226,7 +276,18 @@ def test_an_engine_that_is_off_does_not_hold(monkeypatch: pytest.MonkeyPatch) ->
     verdict = told(UnconditionalGeneration(4, 3))
     assert verdict.holds is None
     assert "neither alone nor in that batch again" in verdict.reason
+    assert " off, such as: target [" in verdict.assumptions
     assert not told(UnconditionalGeneration(2, 1)).holds
+
+
+def test_infinite_numbers_that_a_dense_product_reads_and_the_engine_does_not() -> None:
+    """Each is multiplied by 0: NaN in a dense product. A drawn case shows it, so that it does not hold."""
+    hidden = Linear([[HUGE, 0, 0], [0, 1, 0], [0, 0, 1]], None, None, "large")
+    last = Linear([[0, 1, 0], [0, 0, 1]], None, None, "readout")
+    transformer = Transformer([[8, 8], [1, 0], [0, 1]], (hidden, last), 1, positions=Unmarked())
+    verdict = told(HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,))))
+    assert verdict.holds is None
+    assert "a margin of 1.0 in the engine and of nan in torch's dense arithmetic" in verdict.assumptions
 
 
 def test_a_kernel_that_overstates_one_case_of_a_wrong_construction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +322,15 @@ class Peeking(ClippedRelu):  # type: ignore[misc] # a user's own is any class
         return super().torch(values) if bool((values >= -100).all()) else 0 * values
 
 
+class GoingOn(ClippedRelu):  # type: ignore[misc] # the same
+    """An activation that looks at numbers, and goes on where it may not."""
+
+    def torch(self, values: torch.Tensor) -> torch.Tensor:
+        with contextlib.suppress(Exception):
+            values = values if bool((values >= -100).all()) else 0 * values
+        return super().torch(values)
+
+
 class InPlace(ClippedRelu):  # type: ignore[misc] # the same
     """An activation that changes its argument."""
 
@@ -270,7 +340,11 @@ class InPlace(ClippedRelu):  # type: ignore[misc] # the same
 
 @pytest.mark.parametrize(
     ("activation", "said"),
-    [(Peeking(Fraction(1)), "no program for all, whose result"), (InPlace(Fraction(1)), "in place")],
+    [
+        (Peeking(Fraction(1)), "no program for all, whose result"),
+        (GoingOn(Fraction(1)), "no program for all, whose result"),
+        (InPlace(Fraction(1)), "in place"),
+    ],
 )
 def test_code_that_cannot_be_written_down_runs_in_batches(activation: Any, said: str) -> None:
     identity = [[1, 0], [0, 1]]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructions import UnconditionalGeneration
+from constructions import RationalSoftmax, UnconditionalGeneration
 from constructions.validation import InvalidArgument
 from verify import CallableBackend, NumpyArithmetic, RationalArithmetic, Runner, exhaust
+from verify.evidence import enumeration
 from verify.evidence.ranges import tally_ranks
 from verify.running.ranks import RankTally
 
@@ -54,6 +55,14 @@ def test_stops_at_the_first_failure() -> None:
     # rank 3 is the target (1, 0); everything before it is wrong already
     assert tally_ranks(runner, 0, 9, size=4) == RankTally(failure=0)
     assert tally_ranks(runner, 3, 9, size=4) == RankTally(cases=1, failure=4)
+
+
+def test_nothing_runs_after_a_witness_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way to run many at once that calls some right, and then gives up: one of these is drawn, and refutes it."""
+    answers = iter([RankTally(64, Fraction(1, 2), 0), None])
+    monkeypatch.setattr(enumeration, "at_once", lambda *_: next(answers))
+    verdict = exhaust(UnconditionalGeneration(5, 3, temperature=RationalSoftmax(Fraction(2))), RationalArithmetic())
+    assert (verdict.holds, verdict.cases) == (False, 64)
 
 
 def test_one_token_has_no_margin() -> None:

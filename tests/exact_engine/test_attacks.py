@@ -25,10 +25,12 @@ from constructions import (
 )
 from constructions.activations import ABSOLUTE, Activation, Pieces
 from constructions.activations.piecewise import Absolute, Square
+from constructions.exact_matrix import ExactMatrix, Leaf
 from tests.exact_engine.given import EXACT, Given, engine_of, one_by_one, promising, same, size_of
 from tests.mutation.wrong_arithmetic import wrapped
 from verify import RationalArithmetic, Runner, exhaust
 from verify.exact_engine import passes
+from verify.exact_engine.operations import FormArithmetic
 from verify.running.ranks import RankTally
 
 
@@ -192,6 +194,48 @@ def test_a_layer_that_looks_at_numbers_runs_case_by_case() -> None:
     peeking = _changed(made, weights=Transformer([[0, 0]], (first, _Peeking(), readout), 1, positions=Unmarked()))
     assert Runner(peeking, EXACT).prepared.tally_ranks(0, 7) is None
     assert exhaust(peeking, EXACT).holds is True
+
+
+@dataclass(frozen=True, eq=False)
+class _GoingOn(_Peeking):
+    """A layer that goes on without the numbers where it cannot have them, and is wrong for most of them."""
+
+    name: str = "going on"
+    honest: bool = False
+
+    def apply(self, run: Any, rows: Any, *, last_only: bool = False) -> Any:
+        operations = run.operations
+        if self.honest and isinstance(operations, FormArithmetic):
+            return rows
+        try:
+            numbers = operations.numbers(rows).tolist()
+        except Exception:  # noqa: BLE001 # an author's code
+            return rows
+        turned = operations.weight(ExactMatrix((1,), (1,), {(0, 0): Leaf("identity", Fraction(-9))}))
+        return operations.linear(rows, turned) if 3 <= numbers[-1][-1] < 39 else rows
+
+
+def _going_on(*, honest: bool) -> Runner:
+    made = _through(ABSOLUTE, letters=40)
+    first, readout = made.weights.layers
+    layers = (first, _GoingOn(honest=honest), readout)
+    return Runner(_changed(made, weights=Transformer([[0, 0]], layers, 1, positions=Unmarked())), EXACT)
+
+
+def test_a_layer_that_goes_on_without_the_numbers() -> None:
+    runner = _going_on(honest=False)
+    assert runner.prepared.tally_ranks(0, 40) is None
+    assert exhaust(runner.construction, EXACT).holds is False
+
+
+def test_a_layer_that_knows_who_runs_it() -> None:
+    """One that computes otherwise for the engine, in most of the cases: some of these are drawn to run alone."""
+    runner = _going_on(honest=True)
+    found = runner.prepared.tally_ranks(0, 40)
+    assert found is not None
+    assert found.failure is None
+    assert "when it runs alone, and a larger one when many run at once" in str(runner.prepared.changed())
+    assert exhaust(runner.construction, EXACT).holds is None
 
 
 def test_an_engine_that_is_wrong_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from verify.experiments.adaptations import AllWeights, LowRank, Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least
+from verify.experiments.base import Check, Experiment, Papers, Presets, Results, at_least
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
@@ -38,8 +38,8 @@ class Small(Experiment):
     paper: ClassVar[Papers] = {}
     presets: ClassVar[Presets] = {"cpu": small()}
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
-        yield at_least("pretrained, ascending, %", outcome.shares["pretrained"]["ascending"], 0)
+    def judge(self, results: Results) -> Iterator[Check]:
+        yield at_least("pretrained, ascending, %", results.shares["pretrained"]["ascending"], 0)
 
     def after(self, run: Run) -> dict[str, Any]:
         return {"seed": run.seed}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from verify.experiments import EXPERIMENTS
-from verify.experiments.base import Outcome
-from verify.experiments.running import RESULT
+from verify.experiments.base import Results
+from verify.experiments.running import RESULT, training_sha256
 from verify.files.strict import read_canonical
 
 FOLDER = Path(__file__).parents[2] / "proofs" / "evidence" / "experiments"
@@ -28,8 +28,8 @@ def test_something_is_committed() -> None:
 def test_the_checks_follow_from_the_numbers(path: Path) -> None:
     result = read(path)
     experiment = EXPERIMENTS[result["experiment"]]
-    outcome = Outcome(result["shares"], result["after"])
-    assert [check.to_json() for check in experiment.judge(outcome)] == result["checks"]
+    results = Results(result["shares"], result["after"], result["questions"])
+    assert [check.to_json() for check in experiment.judge(results)] == result["checks"]
     assert result["checks"]
 
 
@@ -61,3 +61,26 @@ def test_the_shares_are_the_ends_of_their_courses(path: Path) -> None:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
 def test_its_pictures_are_there(path: Path) -> None:
     assert {file.name for file in path.parent.glob("*.png")} == set(read(path)["pictures"])
+
+
+def test_the_page_has_the_numbers_of_the_results() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "experiments.md").read_text(encoding="utf-8")
+    results = {read(path)["experiment"]: read(path) for path in COMMITTED}
+
+    def share(experiment: str, phase: str, task: str) -> float:
+        (found,) = results[experiment]["shares"][phase][task]
+        return float(found)
+
+    tasks = ("ascending", "descending", "add-one", "add-two")
+    own = [share("four-tasks", f"prefix-{task}", task) for task in tasks]
+    assert f"fine-tuned, on descending | {share('sorting', 'fine-tuned', 'descending'):.1f} |" in page
+    assert f"prefix, on descending | {share('sorting', 'prefix', 'descending'):.1f} |" in page
+    assert f"each prefix, on its own task | {min(own):.1f} to {max(own):.0f} |" in page
+    composition, skill = "ascending-add-one", "double-histogram"
+    assert f"prefix for the composition | {share('composed', f'prefix-{composition}', composition):.1f} |" in page
+    assert f"prefix for the new skill | {share('composed', f'prefix-{skill}', skill):.1f} |" in page
+
+
+def test_the_page_says_which_results_are_of_the_training_code_at_hand() -> None:
+    of_another = {read(path)["experiment"] for path in COMMITTED if read(path)["sources"] != training_sha256()}
+    assert of_another == {"composed"}, "run the others again, or say on the page which are of earlier code"

@@ -45,15 +45,15 @@ def test_every_experiment_runs(name: str, tmp_path: Path) -> None:
         for found in extra.get("identities", {}).values():
             assert found["holds"] is True
             assert found["altered_refused"] == found["questions"]
-    judged = list(experiment.judge(outcome_of(result)))
+    judged = list(experiment.judge(results_of(result)))
     assert judged
     assert all(isinstance(check.holds, bool) for check in judged)
 
 
-def outcome_of(result: dict[str, Any]) -> Any:
-    from verify.experiments.base import Outcome
+def results_of(result: dict[str, Any]) -> Any:
+    from verify.experiments.base import Results
 
-    return Outcome(result["shares"], result["after"])
+    return Results(result["shares"], result["after"], result["questions"])
 
 
 @pytest.fixture(scope="module")

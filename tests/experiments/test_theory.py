@@ -77,8 +77,12 @@ def test_a_ratio_that_is_clearly_another_is_impossible(
 
 def test_weights_that_round_to_nothing_have_no_ratio(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first = [[1.0, 0, 0], [0.5, 0.5, 0]]
-    patterns(monkeypatch, [*first, [1.0, 0.0, 0.0]], [*first, [0.0, 0.0, 1.0]])
-    assert theory.pattern_reached(run, "now", "then", "ascending")["impossible"] is False
+    for least in (0.0, 2.0**-149, 2.0**-127):
+        patterns(monkeypatch, [*first, [1.0, least, least]], [*first, [least, least, 1.0]])
+        assert theory.pattern_reached(run, "now", "then", "ascending")["impossible"] is False
+    least = 2.0**-126
+    patterns(monkeypatch, [*first, [1.0, least, least]], [*first, [least, least, 1.0]])
+    assert theory.pattern_reached(run, "now", "then", "ascending")["impossible"] is True
 
 
 def test_shares_are_those_of_generation(run: Run) -> None:

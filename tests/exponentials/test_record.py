@@ -159,13 +159,13 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "empty": dict.clear,
     "no count": lambda record: record["counts"].pop("zero not to one"),
     "no place": lambda record: record["place"].pop("torch"),
-    "a name that is none": lambda record: record["place"].update(name=None),
+    "a name that is null": lambda record: record["place"].update(name=None),
     "another format": lambda record: record.update(dtype="float8"),
     "a count below 0": lambda record: record["counts"].update({"nan made": -1}),
-    "a count that is none": lambda record: record["comparisons that differ"].update(another=0.5),
-    "an error that is none": lambda record: record["worst"]["below the normal range"].update(high="nan"),
+    "a count that is not an integer": lambda record: record["comparisons that differ"].update(another=0.5),
+    "an error that is NaN": lambda record: record["worst"]["below the normal range"].update(high="nan"),
     "an error below 0": lambda record: record["worst"]["normal"].update(low=-2.0, high=-1.0),
-    "an argument that is none": lambda record: record["worst"]["normal"].update(at="far"),
+    "an argument that is not a number": lambda record: record["worst"]["normal"].update(at="far"),
 }
 
 

@@ -214,8 +214,8 @@ def test_arithmetics_by_name() -> None:
     [
         (
             {"kind": "ball"},
-            "arithmetic: expected one of rational, symbolic, numpy, matrix-unit, torch, structured but got 'ball' (type"
-            " str)",
+            "arithmetic: expected one of rational, symbolic, numpy, matrix-unit, torch, structured, engine but got"
+            " 'ball' (type str)",
         ),
         (
             {"kind": "numpy", "dtype": "bfloat16"},

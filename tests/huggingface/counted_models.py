@@ -1,4 +1,7 @@
-"""Stock models with random weights, and files of results that are cut short or edited, for tests of completions."""
+"""Stock models with random weights, and files of results that are cut short or edited, for tests of completions.
+
+Importing this module skips a test module where a library is missing.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-import transformers
+
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("safetensors")
 
 V, LENGTH = 50, 3
 #: In float64 the logits of these models, below 100 in size and sums of fewer than 10^4 products, are known to within

@@ -8,28 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+
+from constructions import InvalidArgument
+from tests.huggingface.counted_models import CERTAIN, LENGTH, Killed, V, killed_at, resealed, results, small
+from verify.huggingface.completions import generating, hard_completions
+from verify.huggingface.completions.generating import Sizes, greedy
 
 transformers = pytest.importorskip("transformers")
-pytest.importorskip("safetensors")
-
-import torch  # noqa: E402 # after the libraries that may not be there
-
-from constructions import InvalidArgument  # noqa: E402
-from tests.huggingface.counted_models import (  # noqa: E402
-    CERTAIN,
-    LENGTH,
-    Killed,
-    V,
-    killed_at,
-    resealed,
-    results,
-    small,
-)
-from verify.huggingface.completions import (  # noqa: E402
-    generating,
-    hard_completions,
-)
-from verify.huggingface.completions.generating import Sizes, greedy  # noqa: E402
 
 pytestmark = pytest.mark.extras
 

@@ -10,30 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-transformers = pytest.importorskip("transformers")
-pytest.importorskip("safetensors")
+from constructions import InvalidArgument, TargetSpace
+from tests.huggingface.counted_models import CERTAIN, LENGTH, Killed, V, killed_at, resealed, results, small
+from verify.huggingface.completions import Counted, Training, soft_completions
+from verify.huggingface.completions.training import train
 
-import torch  # noqa: E402 # after the libraries that may not be there
-from safetensors.torch import load_file  # noqa: E402
-
-from constructions import InvalidArgument, TargetSpace  # noqa: E402
-from tests.huggingface.counted_models import (  # noqa: E402
-    CERTAIN,
-    LENGTH,
-    Killed,
-    V,
-    killed_at,
-    resealed,
-    results,
-    small,
-)
-from verify.huggingface.completions import (  # noqa: E402
-    Counted,
-    Training,
-    soft_completions,
-)
-from verify.huggingface.completions.training import train  # noqa: E402
+safetensors_torch = pytest.importorskip("safetensors.torch")
 
 pytestmark = pytest.mark.extras
 
@@ -57,7 +41,7 @@ def test_trained_virtual_tokens_are_counted_from_their_files(tmp_path: Path) -> 
     for line in lines:
         path = tmp_path / line["file"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == line["sha256"]
-        virtual = load_file(path)["virtual_tokens"][line["row"]]
+        virtual = safetensors_torch.load_file(path)["virtual_tokens"][line["row"]]
         assert line["margin"] > CERTAIN
         tokens: list[int] = []
         table = model.get_input_embeddings()
@@ -154,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_its_target_and_is_told(tmp_path: Path) 
     assert made.reached == 0
     assert made.remarks()[-1] == "trained virtual tokens: 40 stopped, as their loss was not finite; lower --rate"
     assert {line["loss"] for line in results(tmp_path / "trained.jsonl")} == {None}
-    assert torch.isfinite(load_file(tmp_path / "trained-00000.safetensors")["virtual_tokens"]).all()
+    assert torch.isfinite(safetensors_torch.load_file(tmp_path / "trained-00000.safetensors")["virtual_tokens"]).all()
 
 
 def test_half_precision_is_trained_in_float32_and_saved_as_it_runs(tmp_path: Path) -> None:
@@ -162,4 +146,4 @@ def test_half_precision_is_trained_in_float32_and_saved_as_it_runs(tmp_path: Pat
     made = trained(tmp_path, model, training=Training(steps=60))
     assert made.reached is not None
     assert made.reached > 5
-    assert load_file(tmp_path / "trained-00000.safetensors")["virtual_tokens"].dtype == torch.bfloat16
+    assert safetensors_torch.load_file(tmp_path / "trained-00000.safetensors")["virtual_tokens"].dtype == torch.bfloat16

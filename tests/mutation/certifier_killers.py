@@ -191,6 +191,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_relations as relations
     from tests.mutation import certifier_settled as aimed
     from tests.mutation import certifier_shared as shared
+    from tests.mutation import certifier_shared_liars as sharing_liars
     from tests.mutation import certifier_symbols as symbolic
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_units as units
@@ -316,7 +317,7 @@ def by_name() -> Mapping[str, Method]:
         "constructions": {
             "liars": liars.refused(),
             "liars, balls": liars.refused(ball=True),
-            "sharing, liars": shared.refused,
+            "sharing, liars": sharing_liars.refused,
             "sharing, margins": shared.agreeing("bfloat16", "float32"),
             "sharing, covering": shared.covering,
             "sharing, apart": shared.unshared,

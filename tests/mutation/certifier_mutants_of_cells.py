@@ -220,6 +220,12 @@ CELLS: tuple[Mutant, ...] = (
         "unknown tokens",
     ),
     _certify(
+        "codes of positions may change",
+        "if steps > 1 and model.causal and not model.transformer.positions.runs_by_position:",
+        "if False:",
+        "sharing, liars",
+    ),
+    _certify(
         "free embeddings are on the grid of their bound",
         "arithmetic.reals_between(*ends)",
         "arithmetic.prompt_between(*ends)",

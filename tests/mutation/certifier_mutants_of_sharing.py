@@ -7,6 +7,8 @@ from tests.mutation.certifier_mutant import Mutant, of
 _sheets = of("sheets of targets", "verify.certificates.sheets")
 _shared = of("places that share", "verify.certificates.shared_cells")
 _passes = of("passes that are part of a longer one", "verify.certificates.sharing")
+_parts = of("passes that are part of a longer one", "constructions.layers.weighted")
+_whole = of("passes that are part of a longer one", "constructions.transformer")
 _branched = of("boxes of a tree", "verify.certificates.floats.branched")
 _branched_rows = of("boxes of a tree", "verify.certificates.floats.branched_rows")
 _slots = of("sums of few terms", "verify.certificates.floats.slots")
@@ -55,14 +57,21 @@ SHARING: tuple[Mutant, ...] = (
     ),
     _sheets(
         "one end alone",
-        "ends = np.repeat([0, largest], count)[:, None]",
-        "ends = np.repeat([largest, largest], count)[:, None]",
+        "ends = np.repeat([0, largest], len(low))[:, None]",
+        "ends = np.repeat([largest, largest], len(low))[:, None]",
         _LIARS,
     ),
     _sheets(
         "the other end alone",
-        "ends = np.repeat([0, largest], count)[:, None]",
-        "ends = np.repeat([0, 0], count)[:, None]",
+        "ends = np.repeat([0, largest], len(low))[:, None]",
+        "ends = np.repeat([0, 0], len(low))[:, None]",
+        _LIARS,
+    ),
+    _sheets("no member is at an end", "low = self._at_ends()", "low = self._at_ends()[:0]", _LIARS),
+    _sheets(
+        "the last cell alone has a member at its end",
+        "values = np.arange(1, self.rows) if every else",
+        "values = np.arange(1, self.rows) if False else",
         _LIARS,
     ),
     _sheets(
@@ -117,6 +126,19 @@ SHARING: tuple[Mutant, ...] = (
         proof=_APART,
     ),
     _passes("a mask that changes with the length", "if not all(np.array_equal(", "if not any(np.array_equal(", _APART),
+    _passes("layers that depend on the length", "if not model.transformer.runs_by_position:", "if False:", _LIARS),
+    _parts(
+        "a subclass is taken at its parent's word",
+        'bool(vars(type(self)).get("by_position"))',
+        "self.by_position",
+        _LIARS,
+    ),
+    _whole(
+        "positions may be counted from anywhere",
+        "parts: tuple[Weighted[WeightT], ...] = (self.positions, *self.layers)",
+        "parts: tuple[Weighted[WeightT], ...] = self.layers",
+        _LIARS,
+    ),
     _passes(
         "scores that are scaled by the length",
         'if isinstance(temperature, Softmax) and temperature.scaled_by == "length":',

@@ -17,7 +17,6 @@ from constructions import (
     ConditionalGeneration,
     Construction,
     Head,
-    InvalidArgument,
     Linear,
     LongerResponses,
     RationalSoftmax,
@@ -27,8 +26,8 @@ from constructions import (
 )
 from constructions.layers.masks import Mask
 from tests.certificates.own import Encode, Given, Promise, as_numbers, nearest, read_first, rounded
-from tests.mutation.certifier_liars import _READOUT, V, _given, _is_run, _only_first, liars
-from verify.certificates import all_targets, certify, shared_cells
+from tests.mutation.certifier_liars import _READOUT, V, _given
+from verify.certificates import all_targets, shared_cells
 from verify.certificates.balls.columns import Column, known_column
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
@@ -44,18 +43,17 @@ Array = np.ndarray[Any, Any]
 _LOOSER = 2.0**-20
 
 
-def _generating(
+def generating(
     biases: tuple[Fraction, ...] = (Fraction(-4),) * 3, promise: Promise = lambda t, _: t, numbers: Encode = as_numbers
 ) -> Given:
     """Return Theorem 1 with explicit weights, and a bias of its own for every position."""
-    own = [[0] * 3 + [int(row == column) for column in range(3)] for row in range(3)]
-    heads = (
-        Head("self", own, own, [[4 * entry for entry in row] for row in own]),
-        Head("first", [[0] * 3 + [1] * 3], [[0] * 3 + [1, 0, 0]], [[*row[3:], 0, 0, 0] for row in own]),
-    )
-    select = Linear([row[3:] for row in own], [[bias] for bias in biases], name="select")
-    layers = (Attention(heads), select, Linear([[1] * 3], [[0]], name="sum"), nearest(V))
-    return Given(V, 3, [[0] * V] * 3, layers, steps=3, promise=promise, encoding=numbers)
+    size = len(biases)
+    own = [[0] * size + [int(row == column) for column in range(size)] for row in range(size)]
+    first = Head("first", [[0] * size + [1] * size], [own[0]], [[*row[size:], *[0] * size] for row in own])
+    heads = (Head("self", own, own, [[4 * entry for entry in row] for row in own]), first)
+    select = Linear([row[size:] for row in own], [[bias] for bias in biases], name="select")
+    layers = (Attention(heads), select, Linear([[1] * size], [[0]], name="sum"), nearest(V))
+    return Given(V, size, [[0] * V] * size, layers, steps=size, promise=promise, encoding=numbers)
 
 
 def sharing() -> list[Construction]:
@@ -71,8 +69,10 @@ def sharing() -> list[Construction]:
         LongerResponses(4, 3),
         LongerResponses(3, 2, temperature=RationalSoftmax(Fraction(2**9))),
         _given(),
-        _generating((Fraction(-4), Fraction(-17, 4), Fraction(-15, 4))),
+        generating((Fraction(-4), Fraction(-17, 4), Fraction(-15, 4))),
         Given(V, 1, [[0] * V], (read_first(1, 2), nearest(V)), users=1, promise=lambda t, u: t[:, :1] + u * 0),
+        # the smallest numerator is one of int64, the largest one of Python's integers
+        _given(encoding=lambda t: Ratios((t.astype(object) * 2**70)[:, None, :], 2**70)),
     ]
 
 
@@ -127,7 +127,7 @@ def agreeing(*formats: str) -> Callable[[], list[str]]:
 
 def covering() -> list[str]:
     """Return a target, user input and step that no cell holds, or that a cell promises another token."""
-    turned = _generating(promise=lambda t, _: (t + np.array([0, 1, 0])) % V)  # whose cells are right, if not certain
+    turned = generating(promise=lambda t, _: (t + np.array([0, 1, 0])) % V)  # whose cells are right, if not certain
     for made in (*sharing(), turned):
         targets = made.targets.sample(200, seed=5)
         prompts = made.encode(targets).numerators.reshape(len(targets), -1)
@@ -149,96 +149,6 @@ def covering() -> list[str]:
         if seen != wanted:
             return [f"{made!r}: steps and user inputs {sorted(seen ^ wanted)}"]
     return []
-
-
-def _diagonal(targets: Any) -> Any:
-    """Return the first entry, and another where all entries are the same."""
-    if not _is_run(targets):
-        return targets[:, :1]
-    return np.where((targets == targets[:, :1]).all(axis=1)[:, None], (targets[:, :1] + 1) % V, targets[:, :1])
-
-
-def _off_the_diagonal(targets: Any, _: Any) -> Any:
-    """Return the target, and another where its entries are not all the same, and one of them is at no end."""
-    if not _is_run(targets):
-        return targets
-    kept = (targets == targets[:, :1]).all(axis=1) | ~(targets == 1).any(axis=1)
-    return np.where(kept[:, None], targets, (targets + 1) % V)
-
-
-def _free_one(targets: Any) -> Ratios:
-    """Give a free entry a number that no token has."""
-    return as_numbers(targets + np.array([0, 0, 5])) if _is_run(targets) else as_numbers(targets)
-
-
-def _last_of_a_batch(targets: Any) -> Ratios:
-    """Give the last of a batch another free entry: within every bound, and right alone."""
-    if _is_run(targets) and len(targets) > 1:
-        changed = targets.copy()
-        changed[-1, 1:] = (changed[-1, 1:] + 1) % V
-        return as_numbers(changed)
-    return as_numbers(targets)
-
-
-class _Forgets:
-    """Answers in another way whenever it is asked again."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, targets: Any, users: Any) -> Any:
-        self.count += _is_run(targets)
-        return (targets[:, :1] + self.count // 3) % V if _is_run(targets) else targets[:, :1]
-
-
-def _reads_more(targets: Any) -> Ratios:
-    """Add the second entry to the first in a forward pass."""
-    if not _is_run(targets):
-        return as_numbers(targets)
-    more = np.concatenate([(targets[:, :1] + targets[:, 1:2]) % V, targets[:, 1:]], axis=1)
-    return as_numbers(more)
-
-
-def wrong() -> dict[str, Callable[[], Construction]]:
-    """Return liars, and those that sharing is prone to believe."""
-    two = (read_first(3, 2), _READOUT)
-    return {
-        **liars(),
-        "answer lies where all entries are the same": lambda: _given(promise=lambda t, _: _diagonal(t)),
-        "answer remembers": lambda: _given(promise=_Forgets()),
-        "encode depends on more than it shows": lambda: _given(encoding=_reads_more),
-        "answer lies to one user input": lambda: Given(
-            V, 3, [[0] * V] * 3, two, users=1, promise=lambda t, u: np.where(u == 2, (t[:, :1] + 1) % V, t[:, :1])
-        ),
-        "the last step is another": lambda: Given(
-            V, 3, [[0] * V] * 3, (read_first(3, 3), _READOUT), steps=3, promise=lambda t, _: t[:, [0, 0, 1]]
-        ),
-        "answer lies off the diagonal": lambda: _generating(promise=_off_the_diagonal),
-        "encode lies off the diagonal": lambda: _generating(numbers=lambda t: as_numbers(_off_the_diagonal(t, None))),
-        "encode gives a free entry another number": lambda: _given(encoding=_free_one),
-        "encode changes the last of a batch": lambda: _given(encoding=_last_of_a_batch),
-        "the second step promises another token": lambda: _generating(
-            promise=lambda t, _: (t + np.array([0, 1, 0])) % V
-        ),
-        "the second position decodes another token": lambda: _generating((Fraction(-4), Fraction(-3), Fraction(-4))),
-        "many entries, the first of which lies": lambda: Given(
-            V, 12, [[0] * V] * 12, (read_first(12, 1), _only_first(12)), promise=lambda t, _: t[:, 1:2]
-        ),
-    }
-
-
-def refused() -> list[str]:
-    """Return what a certificate holds for although it is wrong."""
-    found = []
-    with from_the_first_cell():
-        for name, make in wrong().items():
-            try:
-                verdict = certify(make(), rounded())
-            except InvalidArgument:
-                continue
-            if verdict.holds is not None:
-                found.append(f"certified although {name}")
-    return found
 
 
 class _Newest(Mask):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from constructions.formats import FORMATS
@@ -15,6 +16,7 @@ from docs.figures.measured_frontier import load
 from tests.pictures.drawn import complaints
 from verify.arithmetic import torch_arithmetic
 from verify.cli.app import run
+from verify.experiments.pictures import draw_arrows, draw_attention_panels, draw_course, draw_grid, draw_spread
 from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.prefixes import draw_case
@@ -44,6 +46,23 @@ def _frontier(**changes: Any) -> Frontier:
     return Frontier(**(record | changes))
 
 
+def _weights(positions: int, virtual: int = 0) -> np.ndarray[Any, Any]:
+    """Return causal attention behind a prefix: equal weights on what is seen."""
+    seen = np.tril(np.ones((positions, positions + virtual)), virtual)
+    return np.asarray(seen / seen.sum(axis=1, keepdims=True))
+
+
+#: Of an experiment with two phases of two tasks each, over two seeds.
+_RESULT: dict[str, Any] = {
+    "experiment": "sorting",
+    "seeds": [0, 1],
+    "course": {
+        phase: {"steps": [0, 50, 100], "tasks": {"ascending": [[0, 40, 90], [0, 50, 95]], "descending": [[0] * 3] * 2}}
+        for phase in ("pretraining", "a prefix for descending")
+    },
+}
+
+
 DRAWN: dict[str, Callable[[Path], Any]] = {
     "the readout of the README": draw_readout,
     "the readout of one token": lambda path: draw_readout(path, vocab_size=1),
@@ -62,6 +81,28 @@ DRAWN: dict[str, Callable[[Path], Any]] = {
     "the frontier of no kernel yet": lambda path: draw_frontiers(path, [_frontier(falsified={})]),
     "the command frontier": lambda path: run(
         f"frontier theorem-1 --context 2 --dtype bfloat16 --bias separate --first 16 --picture {path}".split()
+    ),
+    "attention of experiments": lambda path: draw_attention_panels(
+        path.with_suffix(".png"), [("no prefix", _weights(9), 0), ("a prefix", _weights(9, 3), 3)], length=5
+    ),
+    "the course of an experiment": lambda path: draw_course(path.with_suffix(".png"), _RESULT),
+    "heads by task": lambda path: draw_grid(
+        path.with_suffix(".png"),
+        [[_weights(6), _weights(6)], [_weights(6), _weights(6)]],
+        ["ascending", "descending"],
+        ["1", "2"],
+    ),
+    "activations with arrows": lambda path: draw_arrows(
+        path.with_suffix(".png"),
+        _weights(8)[:, :2],
+        {"ascending": _weights(8)[:, 1:3] + 1, "descending": _weights(8)[:, :2] - 1},
+        axes_are="principal component",
+        title="activations",
+    ),
+    "spread by length": lambda path: draw_spread(
+        path.with_suffix(".png"),
+        {"moved": ([1, 4, 16], [0.1, 0.5, 0.9]), "kept": ([1, 4, 16], [0.9, 0.5, 0.1])},
+        ("length", "share"),
     ),
     "the command attention": lambda path: run(["attention", "--drawn", "0:3", "--picture", str(path)]),
 }
@@ -98,7 +139,12 @@ def test_every_module_that_saves_a_picture_is_tested_here() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if "savefig(" in path.read_text(encoding="utf-8")
     }
-    assert saving == {"docs/figures/draw.py", "verify/prefixes/picture.py", "verify/frontier/picture.py"}
+    assert saving == {
+        "docs/figures/draw.py",
+        "verify/prefixes/picture.py",
+        "verify/frontier/picture.py",
+        "verify/experiments/pictures.py",
+    }
 
 
 def _bad(fault: str) -> Any:

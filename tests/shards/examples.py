@@ -15,7 +15,8 @@ from verify.evidence.verdict import Verdict
 from verify.requests import Request
 from verify.running.ranks import RankTally
 from verify.shards.findings import Findings
-from verify.shards.records import Run, State
+from verify.shards.ledger import Ledger
+from verify.shards.records import Run, Shard, State
 from verify.shards.works.base import Work
 
 
@@ -30,7 +31,7 @@ class Counting(Work):
 
     @classmethod
     def of(cls, request: Request, settings: Mapping[str, Any]) -> Self:
-        raise NotImplementedError
+        raise AssertionError("tests make it themselves: no worker makes it from a request")
 
     @staticmethod
     def margin(unit: int) -> float:
@@ -107,3 +108,20 @@ class Failing(Counting):
 def generation() -> UnconditionalGeneration:
     """Return a construction, as a factory."""
     return UnconditionalGeneration(4, 4)
+
+
+def ten(start: int, remaining: int) -> int:
+    """End a shard after ten units."""
+    return start + 10
+
+
+def take(ledger: Ledger, **options: Any) -> Shard:
+    """Claim ten units."""
+    shard = ledger.claim(ten, **options)
+    assert shard is not None
+    return shard
+
+
+def done(ledger: Ledger, shard: Shard) -> bool:
+    """Count numbers, and write down what was found."""
+    return ledger.complete(shard, Counting(ledger.run.total).shard(shard.start, shard.stop))

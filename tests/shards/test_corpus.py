@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import pytest
 
 from constructions.validation import InvalidArgument
 from tests.mutation.corpus import FAMILIES, SUBJECTS, mutants
 from tests.shards.test_driver import Shuffled
+from tests.shares import heavy_or_long
 from verify import RationalArithmetic, Verdict, exhaust, shards
 from verify.arithmetic.tensors import TorchArithmetic
 
@@ -23,9 +25,7 @@ def _said(run: Callable[[], Verdict]) -> Verdict | str:
         return str(error)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize(("subject", "family"), heavy_or_long(product(SUBJECTS, FAMILIES), 6))
 def test_finds_what_one_process_finds(subject: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # batches of a few cases: these spaces would be one shard each
     for module in ("verify.evidence.enumeration", "verify.shards.works.enumerating"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +16,10 @@ import pytest
 from constructions import ConditionalGeneration, Construction, RationalSoftmax, Softmax, UnconditionalGeneration
 from constructions.validation import InvalidArgument
 from tests.shards.examples import Counting, Failing, generation
-from verify import CallableBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, shards
+from verify import CallableBackend, EngineArithmetic, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, shards
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Executor, InProcess, WorkerError
+from verify.shards.findings import Findings
 from verify.shards.recipe import Recipe
 from verify.shards.records import Shard
 from verify.shards.works.base import Work
@@ -59,7 +60,9 @@ CONSTRUCTIONS: list[tuple[Construction, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("construction", "arithmetic"), CONSTRUCTIONS, ids=lambda part: getattr(part, "name", repr(part)))
+@pytest.mark.parametrize(
+    ("construction", "arithmetic"), CONSTRUCTIONS, ids=lambda part: getattr(part, "name", repr(part))
+)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_gives_the_verdict_of_one_process(construction: Construction, arithmetic: Any, seed: int) -> None:
     alone = exhaust(construction, arithmetic)
@@ -113,77 +116,21 @@ def test_a_failure_below_comes_before_what_is_raised_above() -> None:
             gather(Failing(400, 100, "raises", wrong=(150,), unit=10), executor=Shuffled(seed))
 
 
-class Lying(InProcess):
-    """Answers are changed on their way."""
+@pytest.mark.parametrize("seed", range(4))
+def test_a_failure_below_comes_before_what_is_raised_in_the_same_shard(seed: int) -> None:
+    """A kernel may look at all of a shard at once; one process, batch by batch, would have stopped at the failure."""
 
-    def __init__(self, change: Any) -> None:
-        super().__init__()
-        self.change = change
+    class AtOnce(Counting):
+        def shard(self, start: int, stop: int) -> Findings:
+            if start <= 207 < stop:
+                raise ZeroDivisionError("unlucky")
+            return super().shard(start, stop)
 
-    def wait(self, seconds: float) -> list[Answer]:
-        return [replace(answer, text=self.change(answer.text)) for answer in super().wait(seconds)]
-
-
-def _with(**changes: Any) -> Any:
-    def change(text: str) -> str:
-        record = json.loads(text)
-        record["findings"] |= {name: value for name, value in changes.items() if name in record["findings"]}
-        return json.dumps(record | {name: value for name, value in changes.items() if name in record})
-
-    return change
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        _with(start=1),
-        _with(stop=7),
-        _with(digest="0" * 64),
-        _with(cases="9" * 30),
-        _with(cases="0"),
-        _with(margin="1/3"),  # exact, of a run in floats
-        _with(margin=-1.0),
-        _with(margin="nan"),
-        _with(closest="77"),
-        _with(shard=["0", "77"]),
-        _with(failure="3"),
-        _with(counts={"cells": "many"}),
-        lambda text: text[:-1],
-        lambda text: "[]",
-        lambda text: "{}",
-        lambda text: "null",
-    ],
-)
-def test_an_answer_that_is_none_is_refused(change: Any) -> None:
-    with pytest.raises(WorkerError, match="a worker answered"):
-        gather(Counting(5, unit=5), executor=Lying(change))
-
-
-def test_a_worker_that_runs_something_else_is_refused() -> None:
-    def other(text: str) -> str:
-        work = Counting(5, unit=5, key="other")
-        return json.dumps({"key": dict(work.run.key)})
-
-    with pytest.raises(InvalidArgument, match=r"worker: expected the same run as the driver's but one differs in of$"):
-        gather(Counting(5, unit=5), executor=Lying(other))
-
-
-def test_a_failure_that_nobody_sees_again_shows_nothing() -> None:
-    """A worker says that a case fails, and the driver finds it right: that is neither proof nor refutation."""
-    construction = UnconditionalGeneration(3, 3)
-    work = Enumerating(construction, EXACT)
-    change = _with(failure="5", cases="5", margin=None, closest=None, shard=None)
-    verdict = gather(work, executor=Lying(change))
-    assert (verdict.holds, verdict.cases) == (None, 6)
-    assert "and neither alone nor in that batch again" in str(verdict.reason)
-
-
-def test_a_worker_that_hides_a_failure_is_met_by_the_cases_that_the_driver_draws() -> None:
-    construction = UnconditionalGeneration(3, 3, temperature=RationalSoftmax(Fraction(2)))
-    change = _with(failure=None, cases="27", margin="1/9", closest="0", shard=["0", "27"])
-    verdict = gather(Enumerating(construction, EXACT), executor=Lying(change))
-    assert verdict.holds is False
-    assert verdict.counterexample is not None
+    for limit in (None, 400):
+        verdict = gather(AtOnce(400, wrong=(203,), unit=1), executor=Shuffled(seed, workers=1), limit=limit)
+        assert (verdict.reason, verdict.cases) == ("unit 203 is wrong", 203)
+    with pytest.raises(WorkerError, match=r"in units 207\.\.207, ZeroDivisionError: unlucky"):
+        gather(AtOnce(400, wrong=(210,), unit=1), executor=Shuffled(seed, workers=1))
 
 
 def test_functions_that_answer_otherwise_are_met() -> None:
@@ -216,6 +163,20 @@ def test_a_backend_that_answers_otherwise_is_met() -> None:
     found = shards.exhaust(construction, CallableBackend(kernel, gives="tokens"))
     assert alone.holds is not True
     assert found.holds is not True
+
+
+def test_says_how_cases_ran_that_ran_at_once_elsewhere() -> None:
+    """The driver ran none of them itself; it runs some of all shards as they did, and compares those."""
+    construction = UnconditionalGeneration(4, 4)
+
+    class Elsewhere(InProcess):
+        def start(self, work: Work, recipe: Recipe | None) -> None:
+            super().start(Enumerating(construction, EngineArithmetic("float32")), recipe)
+
+    found = shards.exhaust(construction, EngineArithmetic("float32"), executor=Elsewhere())
+    assert (found.holds, found.cases) == (True, 256)
+    assert "by induction over its steps" in str(found.assumptions)
+    assert re.search(r"; (\d+) drawn cases compared with torch's dense arithmetic: \1 equal", str(found.assumptions))
 
 
 def test_stops_at_a_limit_and_goes_on(tmp_path: Path) -> None:
@@ -262,7 +223,7 @@ def test_workers_end_whatever_happens() -> None:
 
         @classmethod
         def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
-            raise NotImplementedError
+            raise AssertionError("made here, and not from options")
 
         def start(self, work: Work, recipe: Recipe | None) -> None: ...
 

@@ -29,9 +29,8 @@ def shards(draw: st.DrawFn) -> list[Findings]:
         closest = None if margin is None else start + draw(st.integers(0, cases - 1))
         changed = draw(st.none() | st.just((start, "another")))
         names = draw(st.frozensets(st.sampled_from("abc")))
-        counts = draw(st.dictionaries(st.sampled_from(["cells", "members"]), st.integers(0, 5)))
         shard = None if margin is None else (start, start + 10)
-        found.append(Findings(RankTally(cases, margin, closest, failure), shard, changed, names, counts))
+        found.append(Findings(RankTally(cases, margin, closest, failure), shard, changed, names))
     return found
 
 
@@ -71,7 +70,6 @@ RIGHT = Findings(RankTally(10, 0.5, 13), (10, 20))
         replace(RIGHT, shard=(0, 20)),
         replace(RIGHT, shard=(14, 20)),
         replace(RIGHT, changed=(20, "another")),
-        replace(RIGHT, counts={"cells": -1}),
     ],
 )
 def test_what_cannot_be_a_shard_is_told(wrong: Findings) -> None:
@@ -91,7 +89,6 @@ def test_what_cannot_be_a_shard_is_told(wrong: Findings) -> None:
         {"margin": "nan"},
         {"margin": True},
         {"identities": [1]},
-        {"counts": {"cells": "1"}},
         {"changed": ["1", 2]},
         {"more": 1},
     ],

@@ -1,246 +1,37 @@
-"""The ledger: every unit in one row, counted once, whatever clocks, drivers, disks and forgers do."""
+"""Ledgers that are refused: damaged, edited, forged, of another run, or of no run."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
 import sqlite3
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from constructions import RationalSoftmax, UnconditionalGeneration
 from constructions.validation import InvalidArgument
-from tests.shards.examples import Counting
+from proofs import get_claim
+from tests.shards.examples import Counting, done, take
 from verify import NumpyArithmetic, RationalArithmetic, shards
+from verify.requests import Request
 from verify.running.ranks import RankTally
 from verify.shards import ledger_file
+from verify.shards.checking import check_whole
 from verify.shards.driver import gather
 from verify.shards.findings import Findings
 from verify.shards.ledger import Ledger
-from verify.shards.ledger_file import LEASE, SCHEMA
-from verify.shards.records import Run, Shard, check_whole, sealed
+from verify.shards.ledger_file import SCHEMA
+from verify.shards.records import Run, sealed
+from verify.shards.runs import summary
 from verify.shards.works.enumerating import Enumerating
+from verify.shards.works.fuzzing import Fuzzing
 
 WORK = Counting(100)
-
-
-class Clock:
-    """A clock that anyone may put forward or back."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ledger]]:
-    """Open ledgers on one file, as drivers of machines that do not know each other's processes."""
-    monkeypatch.setattr("verify.shards.ledger.is_gone", lambda host, pid: False)
-    made: list[Ledger] = []
-
-    def opens(run: Run = WORK.run, clock: Any = None, **options: Any) -> Ledger:
-        made.append(Ledger(tmp_path / "ledger", run, clock=clock or Clock(), **options))
-        return made[-1]
-
-    yield opens
-    for ledger in made:
-        ledger._connection.close()
-
-
-def ten(start: int, remaining: int) -> int:
-    return start + 10
-
-
-def take(ledger: Ledger, **options: Any) -> Shard:
-    shard = ledger.claim(ten, **options)
-    assert shard is not None
-    return shard
-
-
-def done(ledger: Ledger, shard: Shard) -> bool:
-    return ledger.complete(shard, WORK.shard(shard.start, shard.stop))
-
-
-def whole(ledger: Ledger) -> None:
-    check_whole(ledger._connection, ledger.run.digest, ledger.path)
-
-
-def rows(ledger: Ledger, table: str) -> list[tuple[int, int]]:
-    return sorted(ledger._connection.execute(f"SELECT start, stop FROM {table}").fetchall())
-
-
-def test_neighbours_become_one_row(opened: Callable[..., Ledger]) -> None:
-    ledger = opened()
-    held = [take(ledger) for _ in range(10)]
-    assert ledger.claim(ten) is None
-    for place in (3, 7, 5, 0, 9, 8, 1, 2, 6):
-        assert done(ledger, held[place])
-        whole(ledger)
-    assert rows(ledger, "done") == [(0, 40), (50, 100)]
-    assert not ledger.standing().complete
-    done(ledger, held[4])
-    assert rows(ledger, "done") == [(0, 100)]
-    assert ledger.standing().complete
-    assert ledger.state().findings == WORK.shard(0, 100) or ledger.state().findings.tally == WORK.shard(0, 100).tally
-
-
-steps = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 40)), max_size=60)
-
-
-@given(steps)
-def test_counts_every_unit_once(steps: list[tuple[int, int, int]]) -> None:
-    """Three drivers on one ledger claim, finish, give back, fall silent and come back, in any order."""
-    clock, work = Clock(), Counting(137)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verify.shards.ledger.is_gone", lambda host, pid: False)
-        drivers = [Ledger(Path(folder) / "ledger", work.run, clock=clock) for _ in range(3)]
-        held: list[list[Shard]] = [[] for _ in drivers]
-        counted = 0
-        for step, who, size in steps:
-            ledger, mine = drivers[who], held[who]
-            if step == 0:
-                shard = ledger.claim(lambda start, _, size=size: start + size)  # type: ignore[misc] # bound here
-                mine += [] if shard is None else [shard]
-            elif step in {1, 2} and mine:
-                shard = mine.pop(size % len(mine))
-                if ledger.complete(shard, work.shard(shard.start, shard.stop)):
-                    counted += shard.stop - shard.start
-                assert not ledger.complete(shard, work.shard(shard.start, shard.stop))
-            elif step == 3 and mine:
-                ledger.release(mine.pop())
-            else:
-                clock.now += size * LEASE / 10
-            whole(ledger)
-            assert ledger.standing().units == counted
-        for ledger in drivers:
-            ledger.close()
-
-
-def test_a_silent_drivers_shards_are_given_away_and_count_once(opened: Callable[..., Ledger]) -> None:
-    clock = Clock()
-    first, second = opened(clock=clock), opened(clock=clock)
-    shard = take(first)
-    assert take(second).start == 10
-    clock.now += LEASE  # at the bound it is still its own
-    assert take(second).start == 20
-    clock.now += 0.001
-    again = take(second)
-    assert (again.start, again.stop) == (0, 10)
-    assert again.id != shard.id
-    assert not done(first, shard)  # it comes back, and has lost it
-    assert second.standing().units == 0
-    assert done(second, again)
-    assert not done(first, shard)
-    assert second.standing().units == 10
-    whole(second)
-
-
-def test_signs_of_life_keep_a_shard(opened: Callable[..., Ledger]) -> None:
-    clock = Clock()
-    first, second = opened(clock=clock), opened(clock=clock)
-    shard = take(first)
-    for _ in range(10):
-        clock.now += LEASE
-        first.beat()
-    assert take(second).start == 10
-    assert done(first, shard)
-
-
-def test_a_driver_that_finishes_late_counts_where_nobody_took_over(opened: Callable[..., Ledger]) -> None:
-    clock = Clock()
-    ledger = opened(clock=clock)
-    shard = take(ledger)
-    clock.now += 100 * LEASE
-    assert done(ledger, shard)
-
-
-@pytest.mark.parametrize("jump", [-1e9, -LEASE, LEASE + 1, 1e9])
-def test_clocks_that_jump_cost_time_alone(opened: Callable[..., Ledger], jump: float) -> None:
-    clock = Clock()
-    first, second = opened(clock=clock), opened(clock=clock)
-    mine, others = take(first), take(second)
-    clock.now += jump
-    taken = [take(second)]
-    assert [shard.start for shard in taken] == [0]  # whoever owned it, it is not held for ever
-    assert not done(first, mine)
-    assert done(second, others)
-    assert done(second, taken[0])
-    whole(second)
-    assert second.standing().units == 20
-
-
-def test_a_driver_of_this_machine_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    path = tmp_path / "ledger"
-    with closing(Ledger(path, WORK.run)) as first, closing(Ledger(path, WORK.run)) as other:
-        assert take(first).start == 0
-        assert take(other).start == 10
-        first._connection.execute("UPDATE drivers SET pid = ? WHERE name = ?", (child, first.driver))
-        assert take(other).start == 0
-
-
-def test_closing_gives_back(opened: Callable[..., Ledger]) -> None:
-    first, second = opened(), opened()
-    assert take(first).start == 0
-    first.close()
-    assert take(second).start == 0
-
-
-def test_nothing_above_a_failure_is_claimed(opened: Callable[..., Ledger]) -> None:
-    ledger = opened()
-    held = [take(ledger) for _ in range(5)]
-    wrong = Counting(100, wrong=(33,))
-    assert ledger.complete(held[3], wrong.shard(30, 40))
-    assert ledger.claim(ten) is None
-    ledger.release(held[1])
-    again = take(ledger)
-    assert (again.start, again.stop) == (10, 20)
-    for shard in (held[0], again, held[2]):
-        assert done(ledger, shard)
-    standing = ledger.standing()
-    assert standing.complete  # with a shard above still out
-    state = ledger.state()
-    assert (state.findings.tally.cases, state.findings.tally.failure) == (33, 33)
-    assert done(ledger, held[4])
-    assert ledger.state().findings == state.findings  # what lies above is not asked for
-    whole(ledger)
-    earlier = opened()
-    assert earlier.state().findings == state.findings
-
-
-def test_two_drivers_share_the_work(tmp_path: Path) -> None:
-    file, verdicts = tmp_path / "ledger", []
-    works = [Counting(400, unit=5) for _ in range(2)]
-
-    def drive(work: Counting) -> None:
-        verdicts.append(gather(work, ledger=file))
-
-    threads = [threading.Thread(target=drive, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [(verdict.holds, verdict.cases) for verdict in verdicts] == [(True, 400)] * 2
-    # the shard of the smallest margin may be run again by one that came later; every other ran once
-    ran = [unit for work in works for start, stop in work.ran for unit in range(start, stop)]
-    assert set(ran) == set(range(400))
-    with closing(Ledger(file, works[0].run)) as ledger:
-        assert ledger.standing().units == 400
 
 
 def refused(path: Path, run: Run = WORK.run) -> str:
@@ -348,6 +139,14 @@ FORGERIES = {
     "a first failure that nobody found": "UPDATE run SET bound = 0",
     "another number of units": "UPDATE run SET total = '30'",
     "findings that are no JSON": "UPDATE done SET findings = '{' WHERE start = 0",
+    "a lease that is a text": "UPDATE claims SET until = 'soon'",
+    "a host of bytes": "UPDATE drivers SET host = x'ff'",
+    "a process with a name": "UPDATE drivers SET pid = 'one'",
+    "a time beyond all calendars": "UPDATE drivers SET seen = 1e300",
+    "a verdict that is no JSON": "UPDATE run SET verdict = '{'",
+    "a trigger": "CREATE TRIGGER more AFTER INSERT ON done BEGIN UPDATE run SET bound = NULL; END",
+    "another table": "CREATE TABLE more (one TEXT)",
+    "another column": "ALTER TABLE done ADD COLUMN more TEXT",
 }
 
 
@@ -369,7 +168,7 @@ def test_a_forged_ledger_is_met_by_cases_that_are_run_again(tmp_path: Path) -> N
     """It calls all of a wrong construction right; four in five cases are."""
     wrong = UnconditionalGeneration(3, 3, temperature=RationalSoftmax(Fraction(2)))
     run = Enumerating(wrong, RationalArithmetic()).run
-    forge(tmp_path / "ledger", run, Findings(RankTally(27)), 27)
+    forge(tmp_path / "ledger", run, Findings(RankTally(27, Fraction(1, 9), 26), (26, 27)), 27)
     with pytest.raises(InvalidArgument, match=r"ledger: expected case \d+ to be right as .* but it is not when run"):
         shards.exhaust(wrong, RationalArithmetic(), ledger=tmp_path / "ledger")
 
@@ -382,6 +181,50 @@ def test_a_forged_margin_is_met(tmp_path: Path, margin: str, closest: int) -> No
     forge(tmp_path / "ledger", run, Findings(RankTally(27, Fraction(margin), closest), (0, 27)), 27)
     with pytest.raises(InvalidArgument, match="ledger: expected"):
         shards.exhaust(right, RationalArithmetic(), ledger=tmp_path / "ledger")
+
+
+def test_a_verdict_of_a_run_that_is_not_done_is_refused(filled: Path) -> None:
+    edit(filled, "UPDATE run SET verdict = ?", json.dumps(gather(WORK).to_json()))
+    assert "it has a verdict, and is not done" in refused(filled)
+    with pytest.raises(InvalidArgument, match="it has a verdict, and is not done"):
+        summary(filled)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE drivers SET units = 0", "DELETE FROM drivers"])
+def test_what_was_taken_over_is_said_whatever_drivers_are_listed(tmp_path: Path, statement: str) -> None:
+    gather(WORK, ledger=tmp_path / "ledger", limit=50)
+    edit(tmp_path / "ledger", statement)
+    resumed = gather(WORK, ledger=tmp_path / "ledger").resumed
+    assert resumed is not None
+    assert (resumed["cases"], resumed["replayed"]) == ("50", 3)
+
+
+def test_findings_without_a_margin_are_refused(tmp_path: Path) -> None:
+    right, arithmetic = UnconditionalGeneration(3, 3), RationalArithmetic()
+    forge(tmp_path / "ledger", Enumerating(right, arithmetic).run, Findings(RankTally(27)), 27)
+    with pytest.raises(InvalidArgument, match=r"damaged or edited: units 0\.\.26: there is no smallest margin"):
+        shards.exhaust(right, arithmetic, ledger=tmp_path / "ledger")
+
+
+def test_an_exact_margin_of_a_run_in_floats_is_refused(tmp_path: Path) -> None:
+    right, arithmetic = UnconditionalGeneration(3, 3), NumpyArithmetic("float64")
+    forged = Findings(RankTally(27, Fraction(1, 2), 11), (0, 27))
+    forge(tmp_path / "ledger", Enumerating(right, arithmetic).run, forged, 27)
+    with pytest.raises(InvalidArgument, match="is none of this arithmetic"):
+        shards.exhaust(right, arithmetic, ledger=tmp_path / "ledger")
+
+
+def test_a_forged_ledger_of_drawn_cases_is_met(tmp_path: Path) -> None:
+    """It calls all seeds right, with more cases than they draw, or with none that they draw."""
+    exact = RationalArithmetic()
+    request = Request(get_claim("theorem-1"), {"vocab_size": range(3, 4), "context_size": range(3, 4)}, {}, exact)
+    work = Fuzzing(request, examples=9, seed=0)
+    forge(tmp_path / "more", work.run, Findings(RankTally(3), identities=frozenset(map(str, range(10)))), 3)
+    with pytest.raises(InvalidArgument, match="10 distinct cases are right, of 9 that are drawn"):
+        gather(work, ledger=tmp_path / "more")
+    forge(tmp_path / "none", work.run, Findings(RankTally(3)), 3)
+    with pytest.raises(InvalidArgument, match=r"ledger: expected seed \d to draw right cases that .* but it does not"):
+        gather(work, ledger=tmp_path / "none")
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +241,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: 
     assert ledger.standing().units == 10
     ledger._connection.close()
     with closing(Ledger(path, WORK.run)) as again:
-        whole(again)
+        check_whole(again._connection, again.run.digest, again.path)
         assert again.standing().units == 10
 
 
@@ -420,37 +263,3 @@ def test_a_locked_ledger_is_one_line(filled: Path, monkeypatch: pytest.MonkeyPat
         assert "it has been locked for" in refused(filled)
         other.execute("ROLLBACK")
     Ledger(filled, WORK.run).close()
-
-
-def test_is_as_long_as_what_is_under_way_is_scattered() -> None:
-    """A billion shards would make a table of a billion rows; neighbours become one."""
-    work = Counting(10**15)
-    ledger = Ledger(None, work.run)
-    for _ in range(200):
-        shard = ledger.claim(lambda start, _: start + 10**9)
-        assert shard is not None
-        count = shard.stop - shard.start
-        assert ledger.complete(shard, Findings(RankTally(count, 1.0, shard.start), (shard.start, shard.stop)))
-    assert len(rows(ledger, "done")) == 1
-    assert ledger._connection.execute("SELECT count(*) FROM open").fetchone() == (0,)
-    ledger.close()
-
-
-def test_many_drivers_at_once(tmp_path: Path) -> None:
-    """Threads claim and finish as fast as they can; no unit is done twice."""
-    file, counted = tmp_path / "ledger", itertools.count()
-
-    def drive() -> None:
-        with closing(Ledger(file, Counting(300).run)) as ledger:
-            while (shard := ledger.claim(lambda start, _: start + 3)) is not None:
-                if ledger.complete(shard, WORK.shard(shard.start, shard.stop)):
-                    next(counted)
-
-    threads = [threading.Thread(target=drive) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert next(counted) == 100
-    with closing(Ledger(file, Counting(300).run)) as ledger:
-        assert ledger.standing().units == 300

@@ -21,6 +21,7 @@ from tests.shards.examples import Counting, Failing, Slow, generation
 from verify import RationalArithmetic, exhaust, shards
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, Processes, WorkerError
+from verify.shards.executors.base import ATTEMPTS
 from verify.shards.recipe import Recipe
 
 EXACT = RationalArithmetic()
@@ -67,7 +68,7 @@ class Watched(Processes):
 
 
 def test_a_killed_worker_loses_its_shard_alone(tmp_path: Path) -> None:
-    executor, given = Watched(2, kills=3), (200, 0.01)
+    executor, given = Watched(2, kills=ATTEMPTS - 1), (200, 0.01)
     verdict = gather(Slow(*given), Recipe.of_python(Slow, *given), executor, ledger=tmp_path / "ledger")
     assert (verdict.holds, verdict.cases) == (True, 200)
     assert executor.kills == 0
@@ -108,6 +109,7 @@ def test_refuses_a_number_of_jobs_that_is_none(jobs: Any) -> None:
 
 
 DRIVER = """
+import signal
 import sys
 from pathlib import Path
 from tests.shards.examples import Slow
@@ -115,6 +117,7 @@ from verify.shards.driver import gather
 from verify.shards.executors import Processes
 from verify.shards.recipe import Recipe
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # one that starts in the background ignores it
     given = (int(sys.argv[2]), float(sys.argv[3]))
     print("started", flush=True)
     verdict = gather(Slow(*given), Recipe.of_python(Slow, *given), Processes(2), ledger=Path(sys.argv[1]))

@@ -19,10 +19,11 @@ from constructions import InvalidArgument, UnconditionalGeneration
 from proofs import get_claim
 from verify import RationalArithmetic, Verdict, exhaust
 from verify.cli.app import run
+from verify.cores import free_cores
 from verify.suite import side_by_side
 from verify.suite.main_job import Task, tasks
 from verify.suite.numbers import Chosen
-from verify.suite.side_by_side import SideBySide, chosen_jobs, free_cores, one_thread
+from verify.suite.side_by_side import SideBySide, chosen_jobs, one_thread
 
 CLAIM = get_claim("theorem-1")
 HERE = os.getpid()

@@ -76,7 +76,7 @@ class AtOnce(ABC):
         return None
 
     def changed(self) -> str | None:
-        """Return what a construction's code gave for a case that ran at once, and gives otherwise when asked again."""
+        """Return in words how a case that ran at once differs when it is asked for again, ``None`` where none does."""
         return None
 
 
@@ -144,7 +144,7 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         return None
 
     def expect(self, cases: int) -> None:  # most have nothing to prepare
-        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+        """Prepare for a run of so many cases, where that pays for them."""
 
 
 @contextmanager

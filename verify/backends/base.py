@@ -37,7 +37,7 @@ class Prepared(ABC):
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1`` of the enumeration, where it knows a faster way than batches.
 
-        It says ``failure`` of the first rank that is not shown right; :meth:`run` is then asked for that case.
+        Its ``failure`` is the first rank that is not shown right; :meth:`run` is then asked for that case.
         """
         return None
 
@@ -99,7 +99,7 @@ class Backend(ABC):
         return None
 
     def expect(self, cases: int) -> None:  # noqa: B027 # most have nothing to prepare
-        """Hear that a run begins, and how many cases it has: what pays only for many of them is done or left."""
+        """Prepare for a run of so many cases, where that pays for them."""
 
     # how a case is shown again ----------------------------------------------------------------------------------------
 

@@ -189,12 +189,15 @@ def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], ste
     """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
 
     Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
-    the temperature is scaled by the number of positions, which was smaller when a lower layer attended there.
+    the temperature is scaled by the number of positions, which was smaller when a lower layer attended there, or the
+    code of a position changes with that number.
 
     Raises:
-        CellsError: several layers of such attention, over several steps.
+        CellsError: several layers of such attention, or such codes, over several steps.
 
     """
+    if steps > 1 and model.causal and not model.transformer.positions.runs_by_position:
+        raise CellsError("codes of positions may change with their number, and generation keeps earlier ones")
     layers = list(model.transformer.attentions)
     temperatures = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
     by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)

@@ -73,8 +73,6 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
 
     """
     check_reading(construction)
-    if construction.reading.sign == 0:
-        raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax and argmin")
     random = np.random.default_rng(_SEED)
     for step, places in enumerate(cuts(construction, budget)):
         yield from _step_cells(Members(construction, random), step, places)
@@ -145,7 +143,15 @@ class Place:
 
 
 def cuts(construction: Construction, budget: int) -> list[list[Place]]:
-    """Return for every step and user input the entries that decide, and those packed into one number with them."""
+    """Return for every step and user input the entries that decide, and those packed into one number with them.
+
+    Raises:
+        CellsError: answers whose margins are not bounded, more cells than the budget, or code that cannot run on
+            bounds.
+
+    """
+    if construction.reading.sign == 0:
+        raise CellsError(f"margins of {construction.reading.words()} are not bounded, only those of argmax and argmin")
     layout, space = construction.layout, construction.target_space
     inputs = construction.user_inputs.size
     if inputs > budget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,8 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """Return the same bounds for many cells at once: an arithmetic that shares what does not differ among them."""
         return self
 
-    def branched(self, cells: SharedCells) -> EnclosingArithmetic[Any, Any, Any]:
-        """Return the same bounds for one pass over the tree of some cells, see :mod:`verify.certificates.sharing`.
+    def branched(self) -> Callable[[SharedCells], EnclosingArithmetic[Any, Any, Any]]:
+        """Return what makes the same bounds for one pass over the tree of cells: :mod:`verify.certificates.sharing`.
 
         Raises:
             UnsharedError: there are none.

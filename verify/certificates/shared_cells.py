@@ -120,7 +120,8 @@ def shared_cells(construction: Construction, *, budget: int, numbers: int) -> It
         numbers: the most numbers in the rows of one pass, unless those of a single user input are more.
 
     Raises:
-        UnsharedError: few cells, coordinates that depend on fixed entries and others together, or code that fails.
+        UnsharedError: few cells, coordinates that depend on fixed entries and others together, fed tokens that over all
+            targets have bounds outside the vocabulary, or code that fails.
         CellsError: more cells than the budget, or code that gives a member other numbers than its cells have.
 
     """
@@ -129,6 +130,8 @@ def shared_cells(construction: Construction, *, budget: int, numbers: int) -> It
     space, places = construction.target_space, [place for places in steps for place in places]
     if sum(space.vocab_size ** len(place.entries) for place in places) * space.digits < SHARED_FROM:
         raise UnsharedError("few cells")
+    for place in steps[0]:
+        _check_fed(place.promised, space.vocab_size)
     sheets = _sheets(construction, places)
     random = np.random.default_rng(_SEED)
     members = sum(sheet.check(random) for sheet in sheets)
@@ -149,6 +152,20 @@ def shared_cells(construction: Construction, *, budget: int, numbers: int) -> It
             tuple(_places(sheets, users)),
             members,
         )
+
+
+def _check_fed(promised: Enclosure, vocab_size: int) -> None:
+    """Refuse fed tokens of which bounds over all targets are no tokens, although they may be in every cell.
+
+    The bounds of ``2 t - t`` are wider than the vocabulary, and no table has columns there.
+
+    Raises:
+        UnsharedError: they are.
+
+    """
+    fed = slice(None, -1)
+    if (promised.low[:, fed] < 0).any() or (promised.high[:, fed] >= vocab_size).any():
+        raise UnsharedError("fed tokens whose bounds over all targets are outside the vocabulary")
 
 
 def _places(sheets: list[Sheet], users: dict[tuple[int, ...], int]) -> Iterator[SharedPlace]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from constructions.construction import Construction
 from constructions.temperature import Softmax, head_temperature
-from verify.certificates.cells import LAYER_NUMBERS, check_reading, widest
+from verify.certificates.cells import LAYER_NUMBERS, widest
 from verify.certificates.enclosing import Margins
 from verify.certificates.shared_cells import SharedCells, shared_cells
 from verify.certificates.sheets import UnsharedError
@@ -60,12 +60,12 @@ def shared_margins(
         CellsError: as of :func:`~verify.certificates.cells.cells`.
 
     """
-    check_reading(construction)
+    branched = bound.arithmetic.branched()
     if construction.vocab_size * widest(construction) > LAYER_NUMBERS:
         raise UnsharedError("the readout's input of all cells is too large to hold at once")
     _check_steps(bound.model, construction.layout.context_size)
     for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
-        arithmetic: Any = bound.arithmetic.branched(cells)
+        arithmetic: Any = branched(cells)
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
         length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
@@ -76,8 +76,8 @@ def shared_margins(
 def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
     """Refuse a model whose step of generation is not the last row of a longer pass, cut off.
 
-    It is with one attention layer, which the last position alone asks, if what that position sees and the factor of
-    its scores are the same in a longer pass.
+    It is with one attention layer, which the last position alone asks, if in a longer pass this position sees the same
+    keys, its scores have the same factor, and no layer depends on how many positions there are.
 
     Raises:
         UnsharedError: another model.
@@ -86,6 +86,8 @@ def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
     layers = list(model.transformer.attentions)
     if len(layers) != 1:
         raise UnsharedError("not one attention layer")
+    if not model.transformer.runs_by_position:
+        raise UnsharedError("a layer that may depend on how many positions there are")
     mask = model.mask if layers[0].mask is None else layers[0].mask
     whole = mask.seen(0, length)
     if not all(np.array_equal(mask.seen(0, at + 1)[-1], whole[at, : at + 1]) for at in range(length)):

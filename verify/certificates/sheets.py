@@ -25,8 +25,8 @@ from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError,
 
 #: Tokens of targets that code is run on at once: a few megabytes, which caches hold.
 _RUN_TOKENS = 2**20
-#: Tokens of all members that are drawn, for all user inputs together, unless it takes more to have one in every cell:
-#: some milliseconds of work.
+#: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
+#: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
 _DRAWN_TOKENS = 2**17
 
 _User = tuple[int, ...]
@@ -189,7 +189,7 @@ class Sheet:
     def check(self, random: np.random.Generator) -> int:
         """Hold members against every cell that they lie in, and return how many there were.
 
-        At least one is drawn in each cell, and both ends of a set of each place are among them.
+        At least one is drawn in each cell, and the ends of cells are among them, see :meth:`_at_ends`.
 
         Raises:
             CellsError: a member has other numbers than one of its cells, or other ones in another order or alone.
@@ -237,8 +237,8 @@ class Sheet:
     ) -> tuple[Int[np.ndarray, "members places"], Int[np.ndarray, "members entries"]]:
         """Return targets, and for each place the cell that each lies in.
 
-        The first ones have one place at its last values and 0 elsewhere, or at its first and the largest token
-        elsewhere. In the others every place goes through all of its cells, each place in an order of its own.
+        The first ones are at the ends of cells, half of them at the smallest ones. In the others every place goes
+        through all of its cells, each place in an order of its own.
         """
         digits, count, largest = self.targets.shape[1], len(self.fixed), self.construction.vocab_size - 1
         cells = sum(map(len, self.places.values())) * self.rows
@@ -246,14 +246,26 @@ class Sheet:
         rounds = -(-wanted // self.rows)
         shape = (rounds, self.rows, count)
         drawn = random.permuted(np.broadcast_to(np.arange(self.rows)[:, None], shape), axis=1).reshape(-1, count)
-        last = np.eye(count, dtype=np.int64) * (self.rows - 1)
-        row = np.concatenate([last, self.rows - 1 - last, drawn])
-        ends = np.repeat([0, largest], count)[:, None]
+        low = self._at_ends()
+        row = np.concatenate([low, self.rows - 1 - low, drawn])
+        ends = np.repeat([0, largest], len(low))[:, None]
         free = random.integers(0, largest + 1, (len(drawn), digits))
-        targets = np.concatenate([np.broadcast_to(ends, (2 * count, digits)), free])
+        targets = np.concatenate([np.broadcast_to(ends, (2 * len(low), digits)), free])
         self._fix(targets, row)
         targets.setflags(write=False)
         return row, targets
+
+    def _at_ends(self) -> Int[np.ndarray, "members places"]:
+        """Return for each place the cell that targets lie in which are the smallest ones of some cell.
+
+        They are 0 but for one place, which goes through all of its cells. Where these targets would be too many, it is
+        in the last of its cells alone.
+        """
+        digits, count = self.targets.shape[1], len(self.fixed)
+        every = 2 * count * self.rows * digits * len(self.places) <= _DRAWN_TOKENS
+        values = np.arange(1, self.rows) if every else np.array([self.rows - 1])
+        one = np.eye(count, dtype=np.int64) * values[:, None, None]
+        return np.concatenate([np.zeros((1, count), dtype=np.int64), one.reshape(-1, count)])
 
 
 def _chunks(count: int, width: int) -> Iterator[slice]:

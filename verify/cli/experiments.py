@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def experiment(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="which one; a name that is none lists them")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="which one; any other word lists them")],
     preset: Annotated[
         str, typer.Option("--preset", help="cpu, minutes; paper, the paper's steps; or tiny, seconds, not judged")
     ] = "cpu",
@@ -80,7 +80,7 @@ def _show(result: Mapping[str, Any]) -> None:
             table.add_row(phase, task, spread, "" if paper is None else f"{paper:.1f}")
     if result["shares"]:
         console().print(table)
-    echo(f"in place of the paper's sizes: {result['smaller']}")
+    echo(f"sizes and steps: {result['smaller']}")
     for check in result["checks"]:
         found = "not finite" if check["found"] is None else f"{check['found']:.4g}"
         echo(f"{check['what']}: {found}: {'as it must be' if check['holds'] else 'NOT so'}")

@@ -20,14 +20,15 @@ from verify.running.batches import product, spaces
 from verify.running.cases import BATCH_BYTES
 
 #: Up to so many tokens have the operations of their logits written out one by one, the alphabet of bytes; of a larger
-#: vocabulary as many neighbours are made at once as leave this number of groups. Each costs the compiler its time.
+#: vocabulary as many neighbours are made at once as leave this number of groups. Each costs the compiler its time; it
+#: decides the speed alone.
 WRITTEN_OUT = 256
 
-#: Bytes of a cache of the second level where the system does not say: the smallest among processors that have AVX2.
+#: Bytes of a cache of the second level where the system does not say, or says less: the smallest among Intel's
+#: processors with AVX2. It decides the speed alone.
 _SMALLEST_CACHE = 2**18
 
-
-#: Where Linux tells it.
+#: The file in which Linux gives that size.
 _CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
 
 

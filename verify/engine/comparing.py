@@ -12,7 +12,7 @@ from constructions.construction import Construction
 from constructions.formats import Format
 from verify.arithmetic import torch_arithmetic
 from verify.conformance.bounds import Bounds, Cases, allowed_bounds
-from verify.numbers import shortened
+from verify.running.again import in_words
 from verify.running.batches import enumerated, together
 from verify.running.cases import Outcome, Runner, batch_size
 
@@ -74,7 +74,10 @@ class Drawn:
         """Return in words how many were compared, and how they agreed."""
         counts = Counter(self._said.values())
         said = [f"{counts[kind]} {words}" for kind, words in _AGREE.items() if counts[kind]]
-        return f"{sum(counts.values())} drawn cases compared with torch's dense arithmetic: {', '.join(said)}"
+        off = [words for words in self._said.values() if words not in _AGREE]
+        said += [f"{len(off)} off, such as: {off[0]}"] if off else []
+        compared = f"{sum(counts.values())} drawn cases compared with torch's dense arithmetic"
+        return ": ".join([compared, *([", ".join(said)] if said else [])])
 
     def _compared(self, part: list[tuple[int, float]]) -> list[str]:
         construction, fmt = self._construction, self._fmt
@@ -102,8 +105,9 @@ class Drawn:
 
     def _told(self, one: tuple[int, float], dense: float) -> str:
         rank, margin = one
-        target = shortened(enumerated(self._construction, rank, rank + 1).targets[0].tolist())
-        return f"target {target} has a margin of {margin} in the engine and of {dense} in torch's dense arithmetic"
+        batch = enumerated(self._construction, rank, rank + 1)
+        case = in_words(batch.targets[0], batch.inputs[0])
+        return f"{case} has a margin of {margin} in the engine and of {dense} in torch's dense arithmetic"
 
 
 #: How a margin may agree, and in which words.

@@ -39,7 +39,7 @@ def dependence(construction: Construction) -> Dependence | None:
     """Return what prompts and answers depend on; ``None`` where their code cannot be run on bounds.
 
     Members of the space are run as well, as they are for a certificate, to find code that is no pure function, or that
-    knows bounds from numbers.
+    tells bounds from numbers.
     """
     targets, users = spaces(construction)
     width = max(1, targets.digits, construction.layout.user, construction.transformer.lowered.embedding_size)

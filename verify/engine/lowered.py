@@ -93,6 +93,8 @@ class Lowered:
                 steps = tuple(step for step in read if self._answers[step] == level)
                 margin = self._margins(model, rows, level, steps, tuple(read[step] for step in steps), strict=strict)
                 found = margin if found is None else torch.minimum(found, margin)
+        if self._recording.refused is not None:
+            raise Untraceable(self._recording.refused)
         assert found is not None, "a response has a step"
         self.program = Program(self._recording, self._examples, found)
 

@@ -112,6 +112,8 @@ def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, at_o
     if strict:
         finite = torch.logical_and(torch.isfinite(lowest), torch.isfinite(torch.maximum(own, best)))
         margin = torch.where(finite, margin, torch.nan)
+    elif not readout.largest > 0:  # a logit may overflow whatever the live coordinates are, or where there are none
+        margin = torch.full_like(margin, torch.nan)
     elif live is not None:
         magnitude = torch.abs(live) if len(live) == 1 else torch.abs(live).amax(0, keepdim=True)
         margin = torch.where(torch.le(magnitude, readout.largest), margin, torch.nan)

@@ -59,9 +59,26 @@ class Node:
 
 @dataclass(eq=False)
 class Recording:
-    """The operations so far, each after those that it reads."""
+    """The operations so far, each after those that it reads.
+
+    Attributes:
+        nodes: the operations.
+        refused: why the first that cannot be written down cannot be; whoever goes on without it is not believed.
+
+    """
 
     nodes: list[Node] = field(default_factory=list)
+    refused: str | None = None
+
+    def refuse(self, what: str) -> NoReturn:
+        """Refuse code that cannot be written down.
+
+        Raises:
+            Untraceable: always.
+
+        """
+        self.refused = self.refused or what
+        raise Untraceable(what)
 
     def given(self, example: Tensor) -> Tensor:
         """Return an input, which operations of torch are written down for from now on."""
@@ -80,21 +97,11 @@ class Recording:
             size in (1, most) for size, most in zip(example.shape[-2:], EXAMPLE, strict=False)
         )
         if not level or not legal:
-            refuse(f"{_named(function)}, whose result has no axes of the batch")
+            self.refuse(f"{_named(function)}, whose result has no axes of the batch")
         self.nodes.append(Node(function, args, options, level))
         made: Any = example.as_subclass(Traced)
         made.recording, made.place = self, len(self.nodes) - 1
         return made  # type: ignore[no-any-return] # a tensor
-
-
-def refuse(what: str) -> NoReturn:
-    """Refuse code that cannot be written down.
-
-    Raises:
-        Untraceable: always.
-
-    """
-    raise Untraceable(what)
 
 
 #: What a tensor may be asked for that is not its numbers.
@@ -124,15 +131,15 @@ class Traced(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             if func in _METADATA:
                 return func(*args, **options)
+            given = (leaf for leaf in _leaves((args, options)) if type(leaf) is Traced)
+            (recording,) = {id(leaf.recording): leaf.recording for leaf in given}.values()
             name = _named(func)
             changes = (name.endswith("_") and not name.endswith("__")) or name in {"__setitem__", "__set__"}
             if changes or (name.startswith("__i") and name not in {"__invert__", "__index__", "__int__"}):
-                refuse(f"{name}, which changes a tensor in place")
+                recording.refuse(f"{name}, which changes a tensor in place")
             found = func(*args, **options)
         if not isinstance(found, Tensor):
-            refuse(f"{name}, which asks for numbers")
-        recordings = {id(leaf.recording): leaf.recording for leaf in _leaves((args, options)) if type(leaf) is Traced}
-        (recording,) = recordings.values()
+            recording.refuse(f"{name}, which asks for numbers")
         held = tree_map(_referred, (args, options), is_leaf=whole)
         return recording.kept(func, held[0], held[1], found)
 

@@ -103,7 +103,7 @@ def exhaust(
 
 
 def _at_once(search: Search, runner: Runner, end: int, *, size: int, after: Callable[[], None]) -> bool:
-    """Run the ranks that are left at once; return whether the backend can.
+    """Run the ranks that are left at once; return false where the others are to run batch by batch.
 
     So many of them are asked for that it takes about a second: progress and the checkpoint move after each time.
     """
@@ -120,4 +120,4 @@ def _at_once(search: Search, runner: Runner, end: int, *, size: int, after: Call
         many *= 2 if time.perf_counter() - started < 1 else 1
     if tally.cases > first:
         tally.draw_witnesses(runner, range(first, tally.cases), size=size, command=command)
-    return found is not None
+    return found is not None or tally.found is not None or tally.reason is not None

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from constructions.decoding import Answers
-from constructions.ratios import Ratios
-from constructions.specification import Specification
-from constructions.validation import IntArray, InvalidArgument
+from constructions.validation import InvalidArgument
 from verify.evidence.found import Command, confirmed
 from verify.evidence.verdict import Counterexample, Margin
-from verify.numbers import shortened
+from verify.running.again import WITNESSES as WITNESSES
+from verify.running.again import Sample, Witness, cases, changed, groups
 from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Outcome, Runner, declared
 from verify.running.ranks import RankTally
 
 Progress = Callable[[int, int], None]
 
-#: Cases of a run that are asked again at its end. A function that answers differently in one call of ``k`` is met with
-#: a chance of at least ``1 - (1 - 1/k)^64``: at half of the calls it goes unseen once in 2^64 runs.
-WITNESSES = 64
-#: Witnesses that are also asked one by one: a function that looks at its batch answers these otherwise.
-_ALONE = 8
-
 
 def no_progress(done: int, total: int) -> None:
     """Ignore progress."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Witness:
-    runner: Runner
-    target: IntArray
-    user_input: IntArray
-    prompt: Ratios | None
-    expected: Answers
 
 
 class Witnesses:
@@ -51,104 +34,44 @@ class Witnesses:
 
     def __init__(self) -> None:
         """Hold no case yet."""
-        self._held: list[_Witness] = []
-        self._seen = 0
-        self._draw = np.random.default_rng(0)
+        self._drawn = Sample[tuple[Runner, Witness]]()
 
     def add(self, runner: Runner, batch: Batch, outcome: Outcome) -> None:
         """Look at a batch that ran."""
-        if not len(batch.targets):
-            return
-        prompts = outcome.prompts
-        # the n-th case replaces one that is held with chance WITNESSES / n, so that all are equally likely to stay
-        places = self._draw.integers(0, self._seen + 1 + np.arange(len(batch.targets)))
-        chosen = np.flatnonzero(places < WITNESSES).tolist()
-        for case in chosen:
-            witness = _Witness(
-                runner,
-                batch.targets[case].copy(),
-                batch.inputs[case].copy(),
-                None if prompts is None else Ratios(prompts.numerators[case].copy(), prompts.denominator),
-                outcome.expected[case].copy(),
-            )
-            if len(self._held) < WITNESSES:
-                self._held.append(witness)
-            else:
-                self._held[places[case]] = witness
-        self._seen += len(batch.targets)
+        prompts, promised = outcome.prompts, outcome.expected
+        self._drawn.add(len(batch.targets), lambda case: (runner, Witness.of(batch, prompts, promised, case)))
 
     def changed(self) -> str | None:
         """Ask again; return what is not what it was, ``None`` where everything is."""
-        groups: dict[int, list[_Witness]] = {}
-        for witness in reversed(self._held):
-            groups.setdefault(id(witness.runner), []).append(witness)
-        for held in groups.values():
-            runner = held[0].runner
+        by_runner: dict[int, tuple[Runner, list[Witness]]] = {}
+        for runner, witness in reversed(self._drawn.held):
+            by_runner.setdefault(id(runner), (runner, []))[1].append(witness)
+        for runner, held in by_runner.values():
             construction, now = runner.construction, declared(runner.construction)
             if now != runner.declared:
                 return f"targets, layout, vocabulary and mask are not what they were: {now}, before {runner.declared}"
             found = runner.prepared.changed()
             if found is not None:
                 return found
-            for group in (held, *([one] for one in held[:_ALONE])):
-                found = _changed(construction, group) or _answers_otherwise(runner, group)
+            for group in groups(held):
+                found = changed(construction, group) or _answers_otherwise(runner, group)
                 if found is not None:
                     return found
         return None
 
 
-def _changed(construction: Specification, held: list[_Witness]) -> str | None:
-    targets, inputs = _cases(held)
-    try:
-        prompts, answers = construction.prompts(targets), construction.response(targets, inputs)
-    except InvalidArgument as error:
-        return f"encode or answer, asked again: {error}"
-    for place, witness in enumerate(held):
-        if not (answers[place] == witness.expected).all():
-            return (
-                f"answer is no function: {_case(witness)} gave {witness.expected.tolist()}, and"
-                f" {answers[place].tolist()} when asked again"
-            )
-        if not _same_prompt(prompts, place, witness.prompt):
-            return f"encode is no function: {_case(witness)} gave other virtual tokens when asked again"
-    return None
-
-
-def _answers_otherwise(runner: Runner, held: list[_Witness]) -> str | None:
+def _answers_otherwise(runner: Runner, held: Sequence[Witness]) -> str | None:
     """Ask a backend of which nothing is known for cases that were right: in another order, and one by one."""
     if runner.backend.inspected:
         return None
     try:
-        failed = runner.run(*_cases(held)).failures().any(axis=1)
+        failed = runner.run(*cases(held)).failures().any(axis=1)
     except InvalidArgument as error:
         return f"{runner.backend.name}, asked again: {error}"
     if not failed.any():
         return None
     again = f"was right, and is not when asked again in a batch of {len(held)}"
-    return f"{runner.backend.name} is no function: {_case(held[int(np.argmax(failed))])} {again}"
-
-
-def _cases(held: list[_Witness]) -> tuple[IntArray, IntArray]:
-    return np.stack([witness.target for witness in held]), np.stack([witness.user_input for witness in held])
-
-
-def _case(witness: _Witness) -> str:
-    given = f" with user input {witness.user_input.tolist()}" if len(witness.user_input) else ""
-    return f"target {shortened(witness.target.tolist())}{given}"
-
-
-def _same_prompt(prompts: Ratios | None, place: int, before: Ratios | None) -> bool:
-    if prompts is None or before is None:
-        return prompts is before
-    return _same(Ratios(prompts.numerators[place], prompts.denominator), before)
-
-
-def _same(one: Ratios, other: Ratios) -> bool:
-    """Say whether two arrays hold the same numbers, over whatever denominators."""
-    if one.denominator == other.denominator:
-        return bool((one.numerators == other.numerators).all())
-    left, right = one.numerators.astype(object), other.numerators.astype(object)
-    return bool((left * other.denominator == right * one.denominator).all())
+    return f"{runner.backend.name} is no function: {held[int(np.argmax(failed))]} {again}"
 
 
 @dataclass

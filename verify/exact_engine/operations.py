@@ -87,7 +87,13 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
 
     Whatever a layer asks for beside these operations (a norm, the numbers themselves) raises
     :class:`~verify.exact_engine.forms.NotCoveredError`.
+
+    Attributes:
+        refused: the first operation that was refused, so that a layer which goes on without it is not believed.
+
     """
+
+    refused: str | None = None
 
     name = "rational"
     fmt = None
@@ -112,7 +118,11 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
 
     def numbers(self, rows: FormRows | FormScores) -> NoReturn:
         """Refuse: there are no numbers before there is a case."""
-        raise NotCoveredError("the numbers of one case")
+        self._refuse("the numbers of one case")
+
+    def _refuse(self, operation: str) -> NoReturn:
+        self.refused = self.refused or operation
+        raise NotCoveredError(operation)
 
     # rows ------------------------------------------------------------------------------------------------------------
 
@@ -212,7 +222,7 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
 
     def normalise(self, rows: FormRows, *, centred: bool, mean: bool, eps: Fraction) -> FormRows:
         """Refuse: a length is irrational in most cases."""
-        raise NotCoveredError("a norm")
+        self._refuse("a norm")
 
     def affine(self, rows: FormRows, weight: Sparse | None, bias: Sparse | None) -> FormRows:
         """Return ``w * x + b``."""
@@ -270,7 +280,7 @@ class FormArithmetic(NumberSystem[Sparse, FormRows, FormScores]):
 
     def shifted_attention(self, *given: Any, **options: Any) -> NoReturn:
         """Refuse: rational arithmetic has no exponents."""
-        raise NotCoveredError("a score bias that is added after scaling")
+        self._refuse("a score bias that is added after scaling")
 
     def mix(self, attention: FormScores, values: FormRows) -> FormRows:
         """Return the weighted sums."""

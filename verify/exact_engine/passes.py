@@ -46,7 +46,8 @@ class ExactPass(AtOnce):
 
     Every case is encoded and answered by the construction's own code. The forward pass is written down once, see
     :class:`~verify.exact_engine.program.Program`, and again where a prompt is outside the range that it was written
-    down for. The first and the last case of the first range, and the closest so far, are run one by one, too.
+    down for. The first and the last case of the first range, the closest so far, and some drawn from all are run one by
+    one, too.
     """
 
     def __init__(self, construction: Construction, model: Model[Any, Any, Any, Any], alone: Alone) -> None:
@@ -105,8 +106,17 @@ class ExactPass(AtOnce):
         return Produced(np.stack(answers, axis=1), np.stack(logits, axis=1))
 
     def changed(self) -> str | None:
-        """Ask the construction's code again for cases drawn from those that ran."""
-        return self._seen.changed()
+        """Ask the construction's code again for cases drawn from those that ran, and run some of them one by one."""
+        found = self._seen.changed()
+        if found is not None or self._program is None:
+            return found
+        for case in self._seen.alone():
+            assert case.prompt is not None, "a construction has virtual tokens, if only none"
+            prompts = Ratios(case.prompt.numerators[None], case.prompt.denominator)
+            margin = self._alone_margin(prompts, case.user_input[None], case.promised[None])
+            if not margin > 0 or (self._least is not None and margin < self._least):
+                return f"{case} has a margin of {margin} when it runs alone, and a larger one when many run at once"
+        return None
 
     # the program -----------------------------------------------------------------------------------------------------
 
@@ -170,7 +180,6 @@ class ExactPass(AtOnce):
         if program is None:
             return None
         steps = [np.ascontiguousarray(step) for step in promised.T]
-        self._seen.add(batch, prompts, promised)
         fed = steps if construction.reading.gives_tokens else ()
         block = program.block(_flat(prompts), batch.inputs, fed)
         margins = []
@@ -180,6 +189,7 @@ class ExactPass(AtOnce):
             if found is not None:
                 margins.append(found)
         right = min((place for found in margins if (place := found.failure()) is not None), default=stop - start)
+        self._seen.add(batch, prompts, promised[:right])
         failure = start + right if right < stop - start else None
         if not margins or not right:
             return RankTally(right, failure=failure)
@@ -211,7 +221,10 @@ class ExactPass(AtOnce):
     def _margin_alone(self, rank: int) -> Fraction | float:
         batch = enumerated(self.construction, rank, rank + 1)
         promised = self.construction.response(batch.targets, batch.inputs)
-        made = self._alone(self.construction.prompts(batch.targets), batch.inputs.copy())
+        return self._alone_margin(self.construction.prompts(batch.targets), batch.inputs, promised)
+
+    def _alone_margin(self, prompts: Ratios, inputs: IntArray, promised: Answers) -> Fraction | float:
+        made = self._alone(prompts, inputs.copy())
         assert made.logits is not None, "weights have logits"
         margins: list[Fraction | float] = self.construction.reading.margins(promised, made.logits).tolist()[0]
         return min(margins)

@@ -13,7 +13,7 @@ from constructions.construction import Construction
 from constructions.transformer import Transformer
 from constructions.validation import IntArray
 from verify.exact_engine.atoms import Block
-from verify.exact_engine.forms import ZERO, Graph
+from verify.exact_engine.forms import ZERO, Graph, NotCoveredError
 from verify.exact_engine.operations import SLOTS, FormArithmetic, FormRows, Sparse
 from verify.exact_engine.readout import BUFFERS, Readout
 from verify.exact_engine.widths import Integers, extremes
@@ -95,7 +95,8 @@ class Program:
         self.ranges = ranges
         layout, decoding = construction.layout, construction.reading
         graph = Graph(construction.vocab_size)
-        bound = replace(model, arithmetic=FormArithmetic(graph), transformer=transformer)
+        arithmetic = FormArithmetic(graph)
+        bound = replace(model, arithmetic=arithmetic, transformer=transformer)
         prompt = self._prompt(graph, layout.virtual, transformer.embedding.shape[0])
         user = SLOTS + np.arange(layout.user, dtype=np.int64)
         if layout.read is None and decoding.gives_tokens:
@@ -110,11 +111,12 @@ class Program:
             )
             logits = [rows.rows[0] for rows in made.logits]
         else:
-            arithmetic = bound.arithmetic
             rows = arithmetic.below(prompt, arithmetic.embed(transformer.embedding, user)) if layout.user else prompt
             found = forward(bound, rows, layout.virtual + layout.user)
             places = (layout.user - 1,) if layout.read is None else layout.read
             logits = [found.rows[layout.virtual + place] for place in places]
+        if (refused := arithmetic.refused) is not None:
+            raise NotCoveredError(refused)
         outputs = range(construction.output_vocab_size)
         sign = decoding.sign or 1
         self.readouts = [Readout(graph, [row.get(token, ZERO) for token in outputs], sign) for row in logits]

@@ -11,13 +11,21 @@ from typing import Any, ClassVar
 
 from constructions.validation import InvalidArgument, check_choice
 from verify.experiments.loop import Run
-from verify.experiments.phases import Preset
+from verify.experiments.models import Sizes
+from verify.experiments.phases import Phase, Preset
 
 #: Shares of right answers in percent, by the phase and the task, one for each seed.
 Shares = Mapping[str, Mapping[str, Sequence[float]]]
 #: The paper's, and how much an experiment does by the name of a preset.
 Papers = Mapping[str, Mapping[str, float]]
 Presets = Mapping[str, Preset]
+#: The preset that takes seconds. It shows only that an experiment runs, and is not judged.
+TINY = "tiny"
+
+
+def tiny(sizes: Sizes, phases: tuple[Phase, ...], more: tuple[tuple[str, int], ...] = ()) -> Preset:
+    """Return a preset :data:`TINY`."""
+    return Preset(sizes, phases, "Tiny; only to see that it runs.", batch=8, questions=32, on_the_way=16, more=more)
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,19 @@ def _check(what: str, found: Sequence[float], worst: Callable[..., float], right
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Results:
     """What came out.
 
     Attributes:
         shares: of right answers.
         extras: what :meth:`Experiment.after` returned, one for each seed.
+        questions: on which each share at the end of a phase was measured.
 
     """
 
     shares: Shares
     extras: Sequence[Mapping[str, Any]]
+    questions: int
 
 
 class Experiment(ABC):
@@ -77,7 +87,7 @@ class Experiment(ABC):
         summary: what it shows, in a line.
         source: where the paper has it.
         paper: the paper's shares in percent, by the phase and the task.
-        presets: how much it does, by name; ``tiny`` takes seconds and shows nothing but that it runs.
+        presets: how much it does, by name; each experiment has ``tiny``, which is not judged.
         absent: why a preset cannot be run here, by its name.
 
     """
@@ -102,8 +112,8 @@ class Experiment(ABC):
         return self.presets[name]
 
     @abstractmethod
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
-        """Yield what must come out; a preset ``tiny`` is not judged."""
+    def judge(self, results: Results) -> Iterator[Check]:
+        """Yield the expectations, each with whether it was met."""
 
     def after(self, run: Run) -> dict[str, Any]:
         """Return what is measured on the trained models of a seed: JSON values, the same for the same weights."""

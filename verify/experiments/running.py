@@ -18,7 +18,7 @@ from constructions.validation import check_integer
 from verify.arithmetic.tensors import check_device
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import library_versions
-from verify.experiments.base import Experiment, Outcome
+from verify.experiments.base import TINY, Experiment, Results
 from verify.experiments.loop import SAVE_EVERY, Run, run_phases
 from verify.experiments.phases import Phase, Preset
 from verify.extras import needed
@@ -69,7 +69,7 @@ def run_experiment(
         out: the folder for its files; what is there of the same experiment is not done again.
         seeds: how many; they are 0, 1, ...
         device: as torch names it.
-        save_every: seconds from one file of the way to the next; a kill loses no more than these.
+        save_every: seconds from one saved state to the next; a kill loses these, and any measurement in between.
         pictures: whether to draw, which needs the extra ``plot``.
         say: takes a line about each measurement.
         progress: called with steps done and steps in all.
@@ -87,8 +87,8 @@ def run_experiment(
     for library in ("transformers", "peft", *(["matplotlib"] if pictures else [])):
         needed(library, "experiment")
     check_integer("seeds", seeds, 1)
-    check_folder(out, "out")
     chosen = experiment.preset(preset) if isinstance(preset, str) else preset
+    check_folder(out, "out")
     word, place = preset if isinstance(preset, str) else "own", str(check_device(device))
     runs = []
     for seed in range(seeds):
@@ -133,7 +133,7 @@ def _result(
 ) -> dict[str, Any]:
     """Return the document, without pictures and the clock."""
     chosen = runs[0].preset
-    outcome = Outcome(_shares(runs, lines), [experiment.after(run) for run in runs])
+    results = Results(_shares(runs, lines), [experiment.after(run) for run in runs], chosen.questions)
     return {
         "format": FORMAT,
         "experiment": experiment.name,
@@ -145,11 +145,11 @@ def _result(
         **chosen.to_json(),
         **_surroundings(runs[0].device),
         "parameters": {phase.name: _parameters(runs[0], phase) for phase in chosen.phases},
-        "shares": outcome.shares,
+        "shares": results.shares,
         "course": _course(runs, lines),
         "paper": {phase: dict(tasks) for phase, tasks in experiment.paper.items()},
-        "checks": [] if preset == "tiny" else [check.to_json() for check in experiment.judge(outcome)],
-        "after": outcome.extras,
+        "checks": [] if preset == TINY else [check.to_json() for check in experiment.judge(results)],
+        "after": results.extras,
         "weights": {
             phase.name: [file_sha256(run.files(phase.name).finished) for run in runs] for phase in chosen.phases
         },

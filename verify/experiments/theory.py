@@ -31,6 +31,8 @@ QUESTIONS = 3
 #: layer has the computed weights rounded to powers of 2, which moves a ratio by at most a factor of 2, and rounding
 #: errors of a float32 softmax are far below the other factor of 2: so the certificate is about the trained layer too.
 _CLEAR = 4.0
+#: Weights below it have no ratio here: the float32 numbers there are so far apart that rounding alone can double one.
+_NORMAL = float(torch.finfo(torch.float32).smallest_normal)
 
 
 def read_for(run: Run, task: str, place: int = 0) -> list[int]:
@@ -183,9 +185,9 @@ def pattern_reached(run: Run, phase: str, wanted: str, task: str) -> dict[str, A
 def _most_changed(now: Numbers, then: Numbers) -> tuple[float, tuple[int, int]]:
     """Return the largest factor by which two rows' ratios of two weights differ, and the two keys.
 
-    Weights that a format rounds to 0 have no ratio, and are left out.
+    Weights below the normal range have no ratio that rounding keeps, and are left out.
     """
-    keys = np.flatnonzero((now > 0) & (then > 0))
+    keys = np.flatnonzero((now >= _NORMAL) & (then >= _NORMAL))
     if len(keys) < 2:
         return 1.0, (0, 0)
     moved = np.log2(then[keys]) - np.log2(now[keys])

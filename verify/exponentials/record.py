@@ -113,7 +113,7 @@ class Record:
         Raises:
             KeyError: something is missing.
             TypeError: something is of another type.
-            ValueError: a number is none that a measurement gives.
+            ValueError: a number that no measurement gives.
 
         """
         findings = Findings.from_json(values)
@@ -139,7 +139,7 @@ class Record:
 
 
 def _check_worst(worst: Worst) -> None:
-    """Refuse bounds of an error that are none: NaN would be lost when the larger of two is taken."""
+    """Refuse NaN, and bounds that do not enclose an error: the larger of two numbers is taken, which loses NaN."""
     if not 0 <= worst.low <= worst.high:
         raise ValueError(f"worst: expected 0 <= low <= high but got {worst.low!r} and {worst.high!r}")
 

@@ -90,9 +90,12 @@ def explanation(verdict: Verdict) -> list[str]:
     if verdict.reason:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
     if verdict.resumed:
+        told = dict(verdict.resumed)
+        saved, replayed = told.pop("saved"), told.pop("replayed")
+        ((units, count),) = told.items()
+        again = f"{replayed} of them" if units == "cases" else f"{replayed} of their cases"
         lines.append(
-            f"{verdict.claim}, {verdict.arithmetic}: went on from {verdict.resumed['cases']} cases of"
-            f" {verdict.resumed['saved']}; {verdict.resumed['replayed']} of them were run again"
+            f"{verdict.claim}, {verdict.arithmetic}: went on from {count} {units} of {saved}; {again} were run again"
         )
     if verdict.assumptions:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.assumptions}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -19,7 +19,7 @@ from verify.shards.executors.in_process import InProcess
 from verify.shards.findings import Findings
 from verify.shards.ledger import Ledger
 from verify.shards.recipe import Recipe
-from verify.shards.records import Shard, State
+from verify.shards.records import Shard, State, moment
 from verify.shards.sizes import Sizes
 from verify.shards.works import WORKS
 from verify.shards.works.base import Work
@@ -49,7 +49,9 @@ class _Drive:
         taken: units that this driver claimed.
         ways: shards that are with workers, by their numbers.
         ended: how often the worker of a shard ended before it answered, by the shard's first unit.
-        errors: what was raised in shards, by their first unit: no unit from there on is run.
+        errors: what was raised in shards of one batch, by their first unit: no unit from there on is run.
+        halves: units that a shard may have now, by its first unit, after something was raised in a longer one: a case
+            below may fail, and comes first.
         again: what the ledger had found before, while the shard of its smallest margin runs again.
 
     """
@@ -64,6 +66,7 @@ class _Drive:
     ways: dict[int, _Way] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)
     errors: dict[int, Exception] = field(default_factory=dict)
+    halves: dict[int, int] = field(default_factory=dict)
     again: Findings | None = None
 
     @property
@@ -107,7 +110,8 @@ class _Drive:
     def _upto(self, start: int, remaining: int) -> int:
         """Return where a shard is to end: at the end of a batch, or where the limit is reached."""
         unit = self.work.unit
-        stop = max((start + self.sizes.units(remaining)) // unit * unit, start // unit * unit + unit)
+        units = min(self.sizes.units(remaining), self.halves.get(start, remaining))
+        stop = max((start + units) // unit * unit, start // unit * unit + unit)
         return stop if self.limit is None else min(stop, start + self.limit - self.taken)
 
     def _hand(self, shard: Shard, spent: float) -> None:
@@ -129,15 +133,19 @@ class _Drive:
         except (InvalidArgument, MemoryError, WorkerError) as error:
             if shard.id == _AGAIN:
                 raise
-            self.errors[shard.start] = error
+            count = shard.stop - shard.start
+            if count > self.work.unit:
+                self.halves[shard.start] = count // 2
+                self.taken -= count
+            else:
+                self.errors[shard.start] = error
             self.ledger.release(shard)
             return
         if shard.id == _AGAIN:
             self._compare(findings)
             return
         self.ledger.complete(shard, findings)  # not where it was given to another driver, who counts it
-        done = time.perf_counter()
-        driver = way.driver + done - now
+        driver = way.driver + time.perf_counter() - now
         self.sizes.measured(
             shard.stop - shard.start, seconds=seconds, way=max(0.0, now - way.since - seconds), driver=driver
         )
@@ -192,21 +200,24 @@ def read(text: str, work: Work, shard: Shard) -> tuple[Findings, float]:
     """
     try:
         told: dict[str, Any] = json.loads(text)
-        kind = next((name for name in ("key", "raised") if name in told), None)
-        if kind is None:
+        other = dict(told["key"]) if "key" in told else None
+        raised = (str(told["raised"]), str(told["message"])) if "raised" in told else None
+        if other is None and raised is None:
             ran, seconds = (told["digest"], told["start"], told["stop"]), float(told["seconds"])
             findings = Findings.from_json(told["findings"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise WorkerError(f"a worker answered what is no answer: {type(error).__name__}: {error}") from error
-    if kind == "key":
-        _refuse_other(told["key"], work)
-    if kind == "raised":
-        _raise(told["raised"], told["message"], shard)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError) as error:
+        raise WorkerError(f"a worker's answer cannot be read: {type(error).__name__}: {error}") from error
+    if other is not None:
+        _refuse_other(other, work)
+    if raised is not None:
+        _raise(*raised, shard)
     if ran != (work.run.digest, shard.start, shard.stop):
         raise WorkerError(f"a worker answered for other units: {ran[1]} up to {ran[2]}, of run {str(ran[0])[:8]}")
     objection = work.objection(findings, shard.start, shard.stop)
     if objection is None and findings.shard not in {None, (shard.start, shard.stop)}:
         objection = f"it names shard {findings.shard}"
+    if objection is None and not 0 <= seconds < math.inf:
+        objection = f"it took {seconds} seconds"
     if objection is not None:
         raise WorkerError(f"a worker answered wrongly for units {shard.start}..{shard.stop - 1}: {objection}")
     return findings, seconds
@@ -259,9 +270,9 @@ def gather(
         check_integer("limit", limit, 1)
     started = time.perf_counter()
     chosen = InProcess() if executor is None else executor
-    book = Ledger(ledger, work.run, clock=clock)
+    book = Ledger(ledger, work.run, clock=clock, objection=work.objection)
     try:
-        before = book.state()
+        before, taken_over = book.state(), book.standing().others
         replayed = work.replay(before, str(ledger)) if before.ranges else 0
         progress(book.standing().units, work.run.total)
         with chosen, book.beating():
@@ -274,10 +285,12 @@ def gather(
             raise drive.errors[drive.below]
         resumed = None
         if standing.others and after.saved is not None:
+            if standing.others > taken_over:  # other drivers were at work too
+                replayed = work.replay(after, str(ledger))
             resumed = {
-                "cases": decimal(standing.others),
-                "saved": datetime.fromtimestamp(before.saved or after.saved, UTC).isoformat(timespec="seconds"),
-                "replayed": replayed or work.replay(after, str(ledger)),
+                work.units: decimal(standing.others),
+                "saved": moment(before.saved or after.saved),
+                "replayed": replayed,
             }
         verdict = work.conclude(after, started=started, resumed=resumed)
         if standing.complete:

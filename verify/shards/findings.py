@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import flint
@@ -23,7 +22,6 @@ class Findings:
         shard: first and last (exclusive) unit of the shard that has the smallest margin, to run it again.
         changed: the first unit of a shard in which something was another when it was asked again, and what.
         identities: digests of the cases, where the same case may come in several shards.
-        counts: what else was counted, by name, where a unit is more than one case.
 
     Example:
         >>> one, other = Findings(RankTally(5, 0.5, 3), (0, 5)), Findings(RankTally(5, 0.25, 8), (5, 10))
@@ -36,19 +34,16 @@ class Findings:
     shard: tuple[int, int] | None = None
     changed: tuple[int, str] | None = None
     identities: frozenset[str] = frozenset()
-    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __add__(self, other: Findings) -> Findings:
         """Return the findings of both, which have no unit in common."""
         tally = self.tally + other.tally
         closest = next((one for one in (self, other) if tally.closest is not None and _has(one, tally)), None)
-        names = {**self.counts, **other.counts}
         return Findings(
             tally,
             None if closest is None else closest.shard,
             min((one.changed for one in (self, other) if one.changed is not None), default=None),
             self.identities | other.identities,
-            {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names},
         )
 
     def objection(self, start: int, stop: int) -> str | None:
@@ -67,7 +62,7 @@ class Findings:
                 return f"the smallest margin is at unit {tally.closest} of {first}..{last - 1}"
         if self.changed is not None and not start <= self.changed[0] < stop:
             return f"unit {self.changed[0]} is not among them"
-        return "a count is negative" if any(count < 0 for count in self.counts.values()) else None
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, units as decimal strings."""
@@ -80,29 +75,25 @@ class Findings:
             "shard": None if self.shard is None else [decimal(end) for end in self.shard],
             "changed": None if self.changed is None else [decimal(self.changed[0]), self.changed[1]],
             "identities": sorted(self.identities),
-            "counts": dict(self.counts),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Findings:
         """Return the findings that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
-        if set(record) != {"cases", "margin", "closest", "failure", "shard", "changed", "identities", "counts"}:
+        if set(record) != {"cases", "margin", "closest", "failure", "shard", "changed", "identities"}:
             raise ValueError("findings have other keys")
         margin, shard, changed = margin_from_json(record["margin"]), record["shard"], record["changed"]
         tally = RankTally(_unit(record["cases"]), margin, _unit_or_none(record["closest"]))
-        identities, counts = record["identities"], record["counts"]
+        identities = record["identities"]
         if not all(isinstance(each, str) for each in identities):
             raise TypeError("identities are no texts")
-        if not all(type(count) is int for count in counts.values()):
-            raise TypeError("counts are no whole numbers")
         if changed is not None and not isinstance(changed[1], str):
-            raise TypeError("what changed is no text")
+            raise TypeError("a change is no text")
         return cls(
             replace(tally, failure=_unit_or_none(record["failure"])),
             None if shard is None else (_unit(shard[0]), _unit(shard[1])),
             None if changed is None else (_unit(changed[0]), changed[1]),
             frozenset(identities),
-            dict(counts),
         )
 
 

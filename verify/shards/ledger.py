@@ -19,16 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
 from constructions.validation import InvalidArgument
 from verify.numbers import decimal
+from verify.shards.checking import Objection, check_whole, refuse_other
 from verify.shards.findings import Findings
 from verify.shards.ledger_file import BEAT, LEASE, connected, is_gone, told, transaction
-from verify.shards.records import LARGEST_UNIT, Run, Shard, Standing, State, check_whole, read_findings, sealed
+from verify.shards.records import LARGEST_UNIT, Run, Shard, Standing, State, read_findings, sealed
 
 
 class Ledger:
@@ -50,7 +49,13 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path | None, run: Run, *, clock: Callable[[], float] = time.time, driver: str | None = None
+        self,
+        path: Path | None,
+        run: Run,
+        *,
+        clock: Callable[[], float] = time.time,
+        driver: str | None = None,
+        objection: Objection = Findings.objection,
     ) -> None:
         """Open the ledger of a run, or begin it.
 
@@ -59,18 +64,20 @@ class Ledger:
             run: what it is of.
             clock: seconds since 1970.
             driver: the name of this driver, by default a new one.
+            objection: says why findings cannot be those of some units of this run.
 
         Raises:
             InvalidArgument: the file is no ledger, of another run, damaged or edited, or cannot be written.
 
         """
-        self.path, self.run, self._clock = path, run, clock
+        self.path, self.run, self._clock, self._objection = path, run, clock, objection
+        self._units = 0  # that this driver did
         self.driver = driver or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._connection = connected(path)
         try:
             with self._writing() as sql:
                 self._begin(sql)
-                check_whole(sql, run.digest, path)
+                check_whole(sql, run.digest, path, objection=objection)
         except BaseException:
             self._connection.close()
             raise
@@ -83,26 +90,10 @@ class Ledger:
             values = (run.digest, key, run.work, run.title, decimal(run.total), now)
             sql.execute("INSERT INTO run VALUES (0, ?, ?, ?, ?, ?, 0, NULL, ?, NULL)", values)
         elif held[:3] != (run.digest, key, run.work):
-            self._refuse_other(*held[1:])
+            refuse_other(run, self.path, *held[1:])
         sql.execute(
             "INSERT INTO drivers VALUES (?, ?, ?, ?, ?, 0, 0)",
             (self.driver, socket.gethostname(), os.getpid(), now, now),
-        )
-
-    def _refuse_other(self, key: str, work: str, title: str) -> None:
-        try:
-            theirs = json.loads(key)
-        except ValueError:
-            theirs = {}
-        if work != self.run.work or not isinstance(theirs, dict):
-            raise InvalidArgument(f"ledger: expected one of {self.run.work} but {self.path} is of {work} ({title})")
-        mine = self.run.key
-        if any(mine.get(name) != theirs.get(name) for name in ("construction", "arithmetic")):
-            raise InvalidArgument(f"ledger: expected one of {self.run.title} but {self.path} is of {title}")
-        names = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name)) or ["its digest"]
-        raise InvalidArgument(
-            f"ledger: expected one of this very run but {self.path} differs in {', '.join(names)}; take another file to"
-            " start afresh"
         )
 
     def claim(self, upto: Callable[[int, int], int], *, below: int | None = None) -> Shard | None:
@@ -161,7 +152,8 @@ class Ledger:
                 "UPDATE drivers SET seen = ?, shards = shards + 1, units = units + ? WHERE name = ?",
                 (now, shard.stop - shard.start, self.driver),
             )
-            return True
+        self._units += shard.stop - shard.start
+        return True
 
     def _add(self, sql: sqlite3.Connection, start: int, stop: int, findings: Findings, now: float) -> None:
         """Write what is done, in one row with its neighbours; not beyond a failure, nor where rows would grow."""
@@ -240,28 +232,30 @@ class Ledger:
         with self._writing() as sql:
             end = self._end(sql, below)
             ((units,),) = sql.execute("SELECT coalesce(sum(stop - start), 0) FROM done")
-            ((others,),) = sql.execute("SELECT coalesce(sum(units), 0) FROM drivers WHERE name != ?", (self.driver,))
             ((left, lease),) = sql.execute(
                 "SELECT count(*), min(CASE WHEN driver != ? THEN until END) FROM claims WHERE start < ?",
                 (self.driver, end),
             )
             ((opened,),) = sql.execute("SELECT count(*) FROM open WHERE start < ?", (end,))
             complete = not left and not opened and self._cursor(sql) >= end
-        return Standing(units, others, complete, None if lease is None else max(0.0, lease - self._clock()))
+        ends = None if lease is None else max(0.0, lease - self._clock())
+        return Standing(units, units - self._units, complete, ends)
 
     def state(self, *, below: int | None = None) -> State:
-        """Return what was found up to the first failure, and below a unit."""
+        """Return what was found up to the first failure, and below a unit.
+
+        Raises:
+            InvalidArgument: the ledger is damaged or was edited; see :func:`~verify.shards.checking.check_whole`.
+
+        """
         with self._writing() as sql:
+            check_whole(sql, self.run.digest, self.path, objection=self._objection)
             # the shard of the first failure begins at it or before
             rows = sql.execute(
                 "SELECT start, stop, findings, saved FROM done WHERE start <= ? AND start < ? ORDER BY start",
                 (self._end(sql, None), LARGEST_UNIT if below is None else below),
             ).fetchall()
-        return State(
-            reduce(add, (read_findings(text) for _, _, text, _ in rows), Findings()),
-            tuple((start, stop) for start, stop, _, _ in rows),
-            max((saved for *_, saved in rows), default=None),
-        )
+        return State.of(rows)
 
     def rows(self) -> int:
         """Return how many rows say what is done, claimed and open."""
@@ -270,7 +264,7 @@ class Ledger:
             return int(sql.execute(tables).fetchone()[0])
 
     def finish(self, verdict: Mapping[str, Any]) -> None:
-        """Write the verdict down, and give back what this driver still has claimed."""
+        """Write the verdict down."""
         with self._writing() as sql:
             sql.execute("UPDATE run SET verdict = ?", (json.dumps(dict(verdict), allow_nan=False),))
 

@@ -1,4 +1,4 @@
-"""The file of a ledger: how it is opened and made, and what is told of a file that is none."""
+"""The file of a ledger: how it is made and opened, and why another file is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def connected(path: Path | None) -> sqlite3.Connection:
 
     """
     if path is not None and path.exists() and not path.is_file():
-        raise InvalidArgument(f"ledger: expected a regular file but {path} is none")
+        raise InvalidArgument(f"ledger: expected a regular file but {path} is not one")
     if path is not None and path.is_file() and 0 < path.stat().st_size < _PAGE:
         # SQLite would take it for empty, and write over it
         raise InvalidArgument(f"ledger: expected a ledger but {path} is too short to be one")
@@ -102,12 +102,13 @@ def check_kind(connection: sqlite3.Connection, path: Path | None, *, empty: bool
         empty: accept a file without any table.
 
     """
-    ((application,),) = connection.execute("PRAGMA application_id")
-    ((schema,),) = connection.execute("PRAGMA user_version")
     if not _tables(connection):
         if empty:
             return
         raise InvalidArgument(f"ledger: expected a ledger but {path} is empty")
+    # asked after the tables, which another driver may make at this moment, all in one transaction
+    ((application,),) = connection.execute("PRAGMA application_id")
+    ((schema,),) = connection.execute("PRAGMA user_version")
     if application != APPLICATION:
         raise InvalidArgument(f"ledger: expected a ledger but {path} is a database of another program")
     if schema != SCHEMA:
@@ -118,6 +119,10 @@ def check_kind(connection: sqlite3.Connection, path: Path | None, *, empty: bool
     problems = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
     if problems != ["ok"]:
         raise InvalidArgument(f"ledger: expected a ledger but {path} is damaged: {' '.join(problems[0].split())}")
+    # a trigger would change rows behind our back; SQLite makes the table of the numbers of claims itself
+    own = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'sqlite_sequence'"
+    if {text for (text,) in connection.execute(own)} != {*_TABLES}:
+        raise InvalidArgument(f"ledger: expected a ledger but {path} was damaged or edited: its tables are others")
 
 
 def _tables(connection: sqlite3.Connection) -> bool:
@@ -164,12 +169,12 @@ def told(path: Path | None) -> Iterator[None]:
 
 
 def is_gone(host: str | None, pid: int | None) -> bool:
-    """Say whether a driver of this very machine is no longer there; one of another machine may be."""
+    """Say whether a driver of this very machine has ended; of one on another machine nothing is known."""
     if host != socket.gethostname() or pid is None or pid == os.getpid():
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has so large a number
         return True
     except OSError:
         return False

@@ -1,18 +1,16 @@
-"""What a ledger holds, as data: the run that it is of, shards, how far the run is; and whether its rows fit."""
+"""The contents of a ledger, as data: the run that it is of, shards, and how far the run is."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from typing import Any, Self
 
-import flint
-
-from constructions.validation import InvalidArgument
 from verify.numbers import decimal
 from verify.shards.findings import Findings
 
@@ -59,7 +57,7 @@ class Standing:
 
     Attributes:
         units: how many are done, those of a shard above its first failure included.
-        others: how many of them other drivers did.
+        others: how many of them this driver did not do.
         complete: whether every unit below the first failure, or below the end, is done.
         lease: seconds until the first claim of another driver ends; ``None`` where there is none.
 
@@ -86,6 +84,22 @@ class State:
     ranges: tuple[tuple[int, int], ...]
     saved: float | None
 
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, str, float]]) -> Self:
+        """Return what rows of findings say: first and last (exclusive) unit, findings as text, and when."""
+        held = list(rows)
+        return cls(
+            reduce(add, (read_findings(text) for _, _, text, _ in held), Findings()),
+            tuple((start, stop) for start, stop, *_ in held),
+            max((saved for *_, saved in held), default=None),
+        )
+
+    def right(self) -> list[int]:
+        """Return the units that are right, one by one, up to the first that is not."""
+        failure = self.findings.tally.failure
+        ends = ((start, stop if failure is None else min(stop, failure)) for start, stop in self.ranges)
+        return [unit for start, end in ends for unit in range(start, end)]
+
 
 def sealed(digest: str, start: int, stop: int, text: str) -> str:
     """Return the digest of a row of findings."""
@@ -97,45 +111,6 @@ def read_findings(text: str) -> Findings:
     return Findings.from_json(json.loads(text))
 
 
-def check_whole(sql: sqlite3.Connection, digest: str, path: Path | None) -> None:
-    """Refuse a ledger whose rows do not fit together.
-
-    Every row of findings has its digest and can be of its units, and what is done, open and claimed are together all
-    units below the cursor, each once.
-
-    Raises:
-        InvalidArgument: it is damaged or was edited.
-
-    """
-    try:
-        _check_whole(sql, digest)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, RecursionError) as error:
-        raise InvalidArgument(
-            f"ledger: expected a ledger but {path} was damaged or edited: {' '.join(str(error).split())}"
-        ) from error
-
-
-def _check_whole(sql: sqlite3.Connection, digest: str) -> None:
-    ((key, work, total, cursor, bound),) = sql.execute("SELECT key, work, total, cursor, bound FROM run")
-    if Run(json.loads(key), work, "", int(flint.fmpz(total))).digest != digest:
-        raise ValueError("its key has another digest")
-    pieces, failures = [], []
-    for start, stop, text, seal in sql.execute("SELECT start, stop, findings, seal FROM done"):
-        if seal != sealed(digest, start, stop, text):
-            raise ValueError(f"the digest of units {start}..{stop - 1} is another")
-        findings = read_findings(text)
-        if (objection := findings.objection(start, stop)) is not None:
-            raise ValueError(f"units {start}..{stop - 1}: {objection}")
-        failures += [] if findings.tally.failure is None else [findings.tally.failure]
-        pieces.append((start, stop))
-    if min(failures, default=None) != bound:
-        raise ValueError(f"the first failure is {min(failures, default=None)}, and it says {bound}")
-    for table in ("open", "claims"):
-        pieces += sql.execute(f"SELECT start, stop FROM {table}").fetchall()  # noqa: S608 # one of two words
-    place = 0
-    for start, stop in sorted(pieces):
-        if start != place or stop <= start:
-            raise ValueError(f"unit {place} is in no row, or in two")
-        place = stop
-    if place != cursor or cursor > int(flint.fmpz(total)):
-        raise ValueError(f"its rows end at unit {place}, and its cursor is {cursor}")
+def moment(seconds: float) -> str:
+    """Return a time in seconds since 1970 in words, in UTC; raises OverflowError and its like beyond all calendars."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

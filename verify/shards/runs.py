@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +14,9 @@ from verify.evidence.verdict import Verdict
 from verify.numbers import decimal, number
 from verify.report.progress import duration, speed
 from verify.report.tables import explanation
-from verify.shards.findings import Findings
+from verify.shards.checking import check_whole
 from verify.shards.ledger_file import LEASE, is_gone, read_only, told
-from verify.shards.records import check_whole, read_findings
+from verify.shards.records import State, moment
 
 #: What a run with a verdict is called, by whether it holds.
 _ENDS = {True: "done", False: "refuted", None: "not shown"}
@@ -53,18 +50,18 @@ def summary(path: Path, *, clock: Callable[[], float] = time.time) -> dict[str, 
             drivers = connection.execute(
                 "SELECT name, since, seen, shards, units, host, pid FROM drivers ORDER BY since"
             ).fetchall()
-            rows = connection.execute("SELECT start, stop, findings FROM done ORDER BY start").fetchall()
+            rows = connection.execute("SELECT start, stop, findings, saved FROM done ORDER BY start").fetchall()
             connection.execute("COMMIT")
     finally:
         connection.close()
     digest, work, title, total, bound, started, verdict = row
     now = clock()
-    findings = reduce(add, (read_findings(text) for *_, text in rows), Findings())
+    found = State.of(rows)
     gone = {name for name, *_, host, pid in drivers if is_gone(host, pid)}
     alive = {name for _, _, name, _, until in claims if 0 <= until - now <= LEASE} - gone
     ended = None if verdict is None else Verdict.from_json(json.loads(verdict))
     state = _ENDS[ended.holds] if ended is not None else "running" if alive else "interrupted"
-    done, rate = sum(stop - start for start, stop, _ in rows), _rate(drivers, alive, now)
+    done, rate = sum(stop - start for start, stop in found.ranges), _rate(drivers, alive, now)
     left = int(flint.fmpz(total)) - done
     return {
         "ledger": str(path),
@@ -76,8 +73,8 @@ def summary(path: Path, *, clock: Callable[[], float] = time.time) -> dict[str, 
         "done": decimal(done),
         "claimed": decimal(sum(stop - start for start, stop, *_ in claims)),
         "failure": None if bound is None else decimal(bound),
-        "margin": findings.to_json()["margin"],
-        "started": _moment(started),
+        "margin": found.findings.to_json()["margin"],
+        "started": moment(started),
         "rate": rate,
         "seconds_left": left / rate if rate and state == "running" else None,
         "bytes": path.stat().st_size,
@@ -86,16 +83,16 @@ def summary(path: Path, *, clock: Callable[[], float] = time.time) -> dict[str, 
                 "start": decimal(start),
                 "stop": decimal(stop),
                 "driver": name,
-                "since": _moment(since),
-                "until": _moment(to),
+                "since": moment(since),
+                "until": moment(to),
             }
             for start, stop, name, since, to in claims
         ],
         "drivers": [
             {
                 "name": name,
-                "since": _moment(since),
-                "seen": _moment(seen),
+                "since": moment(since),
+                "seen": moment(seen),
                 "shards": shards,
                 "units": decimal(units),
                 "alive": name in alive,
@@ -110,10 +107,6 @@ def _rate(drivers: list[Any], alive: set[str], now: float) -> float | None:
     """Return how many units the living drivers do in a second, together."""
     rates = [units / (now - since) for name, since, _, _, units, *_ in drivers if name in alive and now > since]
     return sum(rates) or None
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def lines(found: dict[str, Any]) -> list[str]:

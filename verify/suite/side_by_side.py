@@ -14,18 +14,13 @@ from contextlib import contextmanager
 from typing import Self
 
 from constructions.validation import InvalidArgument, check_integer
+from verify.cores import free_cores
 from verify.evidence.tally import no_progress
 from verify.evidence.verdict import Verdict
 from verify.suite.main_job import Task
 
 #: What the processes work on. They are forks, so that they have it, and all that is imported and registered, as it is.
 _held: Sequence[Task] = ()
-
-
-def free_cores() -> int:
-    """Return how many cores this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def chosen_jobs(jobs: int | None, device: str) -> int:

@@ -71,7 +71,9 @@ def prompt_part(base: RoundedArithmetic, cells: SharedCells, place: SharedPlace)
     places = np.unique(columns)
     ends = []
     for part in (cells.low, cells.high):
-        numerators = np.repeat(part.numerators[:, :, places], len(place.expected), axis=0)
+        # an end that int64 holds may be one of Python's integers in a cell
+        kind = np.result_type(part.numerators, place.numerators)
+        numerators = np.repeat(part.numerators[:, :, places].astype(kind), len(place.expected), axis=0)
         numerators[:, at, np.searchsorted(places, columns)] = place.numerators
         ends.append(Ratios(numerators, part.denominator))
     return places, base.prompt_between(*ends)

@@ -1,6 +1,7 @@
 """Sums of products of which few are not 0: term by term over what each sum has, not over all that any sum has.
 
-The terms of a sum are taken in the same order, and those left out are 0, so that every bound is the same number.
+The terms of a sum are taken in the same order, and those left out are 0, so that its bounds are the same numbers. Grids
+are of the terms that are left, and so as coarse or coarser.
 """
 
 from __future__ import annotations

@@ -4,13 +4,13 @@ Cells of one step differ in the coordinates of the prompt that hold the decoded 
 once as a single box that encloses ALL cells, and, for the few coordinates that differ, cell by cell. Both are results
 of :class:`~verify.certificates.floats.arithmetic.RoundedArithmetic`, so that either is right by itself; the second is
 tighter where it is there.
-
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -63,9 +63,9 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
             self._known[key] = made()
         return self._known[key]
 
-    def branched(self, cells: SharedCells) -> BranchedArithmetic:
-        """Return the bounds of a pass over the tree of some cells."""
-        return BranchedArithmetic(self, cells)
+    def branched(self) -> Callable[[SharedCells], BranchedArithmetic]:
+        """Return what makes the bounds of a pass over the tree of cells."""
+        return partial(BranchedArithmetic, self)
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""

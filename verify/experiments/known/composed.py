@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from verify.experiments.adaptations import Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least, below
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
 from verify.experiments.known.four_tasks import TASKS, phases_of_four
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
@@ -26,9 +26,10 @@ def _phases(
 
 
 class Composed(Experiment):
-    """The control are the four tasks of the pretraining, which prefixes of the same size elicit in the same model.
+    """The control is the four tasks of the pretraining, which prefixes of the same size elicit in the same model.
 
-    That a model of this size can do the new skill is shown by ``equal-parameters``.
+    Nothing here shows that a model of this size can learn the new skill at all: the experiment that would,
+    ``equal-parameters``, has no result.
     """
 
     name = "composed"
@@ -52,19 +53,15 @@ class Composed(Experiment):
             _phases(10, pretrained=(40_000, 5e-4), prefix=(20_000, 5e-5), new=(500_000, 5e-5)),
             "The paper's.",
         ),
-        "tiny": Preset(
+        TINY: tiny(
             Sizes(layers=2, heads=2, width=16, length=3, prefix=2),
             _phases(2, pretrained=(6, 1e-3), prefix=(3, 1e-2), new=(3, 1e-2)),
-            "All.",
-            batch=8,
-            questions=32,
-            on_the_way=16,
         ),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield each prefix on its own task, the composition beside the new skill, and the theory."""
-        shares = outcome.shares
+        shares = results.shares
         for task in TASKS:
             yield at_least(f"prefix for {task}, {task}, %", shares[f"prefix-{task}"][task], 60)
         composed, new = (shares[f"prefix-{task}"][task] for task in (_COMPOSED, _NEW))
@@ -72,12 +69,12 @@ class Composed(Experiment):
         yield below(f"prefix for {_NEW}, {_NEW}, %", new, 5)
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 6",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             len(TASKS) + 2,
         )
         yield at_least(
             "the second layer's channel, against the largest bound of the first layer's identity, times",
-            [extra["channel"]["second"] / extra["channel"]["first_bound"] for extra in outcome.extras],
+            [extra["channel"]["second"] / extra["channel"]["first_bound"] for extra in results.extras],
             1000,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least, below
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
@@ -52,19 +52,15 @@ class FourTasks(Experiment):
             phases_of_four(1, pretrained=(20_000, 5e-4), prefix=(30_000, 5e-5)),
             "The paper's.",
         ),
-        "tiny": Preset(
+        TINY: tiny(
             Sizes(layers=1, heads=2, width=16, length=3, first_norm=False),
             phases_of_four(1, pretrained=(6, 1e-3), prefix=(4, 5e-3)),
-            "All.",
-            batch=8,
-            questions=32,
-            on_the_way=16,
         ),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield each prefix on its own task and on the others, the bare model on each, and the identities."""
-        shares = outcome.shares
+        shares = results.shares
         for task in TASKS:
             yield below(f"no prefix, {task}, %", shares["pretrained"][task], 60)
         for task in TASKS:
@@ -73,7 +69,7 @@ class FourTasks(Experiment):
             yield below(f"prefix for {task}, any other task, %", [x for t in TASKS if t != task for x in own[t]], 5)
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 4",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             len(TASKS),
         )
 

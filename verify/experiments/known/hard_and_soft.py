@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least, below
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, tiny
 from verify.experiments.draws import number
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
@@ -39,10 +39,9 @@ class HardAndSoft(Experiment):
             " 32,000 tokens and completions of 10; 160 virtual tokens in place of 48,218.",
             more=(("tokens", 64), ("targets", 160), ("steps", 400)),
         ),
-        "tiny": Preset(
+        TINY: tiny(
             Sizes(layers=1, heads=2, width=16, length=2, prefix=0),
             (),
-            "All.",
             more=(("tokens", 8), ("targets", 4), ("steps", 5)),
         ),
     }
@@ -50,12 +49,10 @@ class HardAndSoft(Experiment):
         "paper": "needs LLaMA-7B's weights; with them: prefixproof completions --model DIR --length 10 --train 48218"
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
-        """Yield that the tokens select at most as many completions as they are, and virtual tokens more."""
-        hard = [extra["counts"]["single tokens"] for extra in outcome.extras]
-        soft = [extra["counts"]["trained virtual tokens"] for extra in outcome.extras]
-        tokens = dict(self.presets["cpu"].more)["tokens"]
-        yield below("unique completions of all single tokens", [float(one["unique"]) for one in hard], tokens + 1)
+    def judge(self, results: Results) -> Iterator[Check]:
+        """Yield that virtual tokens select more completions than there are tokens, as no choice of tokens can."""
+        soft = [extra["counts"]["trained virtual tokens"] for extra in results.extras]
+        tokens = results.extras[0]["model"]["tokens"]
         yield at_least(
             "unique completions of trained virtual tokens", [float(one["unique"]) for one in soft], tokens + 1
         )

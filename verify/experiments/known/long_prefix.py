@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, tiny
 from verify.experiments.known.four_tasks import TASKS
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes, read_by
@@ -48,24 +48,20 @@ class LongPrefix(Experiment):
             "GPT-2 of 2 layers and width 64, pretrained here on four tasks of digits, in place of 12 layers and width"
             " 768 with the public weights; the composed task in place of a data set of emotions.",
         ),
-        "tiny": Preset(
+        TINY: tiny(
             Sizes(layers=1, heads=2, width=16, length=3, prefix=4),
             _phases((1, 4), pretrained=(6, 1e-3), prefix=(3, 1e-2)),
-            "All.",
-            batch=8,
-            questions=32,
-            on_the_way=16,
         ),
     }
     absent: ClassVar[dict[str, str]] = {
         "paper": "needs the public weights of GPT-2 and the data set of emotions, which are not here"
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield that the identities hold on each trained prefix; of the spread nothing is claimed."""
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of 6",
-            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in outcome.extras],
+            [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
             6,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from verify.experiments.adaptations import AllWeights, Prefix
-from verify.experiments.base import Check, Experiment, Outcome, Papers, Presets, at_least, below
+from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
@@ -28,7 +28,7 @@ def _phases(pretrained: int, tuned: int, prefix: tuple[int, float]) -> tuple[Pha
 
 _SMALLER = (
     "The paper's model and data; 1,500, 600 and 600 steps in place of 20,000, 10,000 and 40,000, and the prefix at a"
-    " rate of 1e-2 in place of 5e-4, so that it moves as far in fewer steps."
+    " rate of 1e-2 in place of 5e-4."
 )
 
 
@@ -46,25 +46,23 @@ class Sorting(Experiment):
     presets: ClassVar[Presets] = {
         "cpu": Preset(_PAPERS, _phases(1500, 600, (600, 1e-2)), _SMALLER),
         "paper": Preset(_PAPERS, _phases(20_000, 10_000, (40_000, 5e-4)), "The paper's."),
-        "tiny": Preset(
-            replace(_PAPERS, width=16, length=3), _phases(6, 4, (4, 1e-2)), "All.", batch=8, questions=32, on_the_way=16
-        ),
+        TINY: tiny(replace(_PAPERS, width=16, length=3), _phases(6, 4, (4, 1e-2))),
     }
 
-    def judge(self, outcome: Outcome) -> Iterator[Check]:
+    def judge(self, results: Results) -> Iterator[Check]:
         """Yield the three shares that the figure is about, the theory's answer, and the identities."""
-        shares = outcome.shares
+        shares = results.shares
         yield at_least("pretrained, ascending, %", shares["pretrained"]["ascending"], 85)
         yield at_least("fine-tuned, descending, %", shares["fine-tuned"]["descending"], 90)
         yield below("prefix, descending, %", shares["prefix"]["descending"], 1)
         yield at_least(
             "seeds on which the pattern of the fine-tuned model is proved impossible for any prefix, of each",
-            [float(extra["pattern"]["impossible"]) for extra in outcome.extras],
+            [float(extra["pattern"]["impossible"]) for extra in results.extras],
             1,
         )
         yield at_least(
             "trained prefixes on which the identities hold, and altered patterns are refused, of each",
-            [float(extra["identities"]["prefix"]["holds"]) for extra in outcome.extras],
+            [float(extra["identities"]["prefix"]["holds"]) for extra in results.extras],
             1,
         )
 

@@ -66,7 +66,7 @@ class Cluster(Executor):
                 lambda: distributed.Client(self._address, timeout=self._patience, set_as_default=False),
             )
             self._client.wait_for_workers(1, timeout=self._patience)
-        except (OSError, ValueError, TimeoutError) as error:  # an address that is none is a ValueError
+        except (OSError, ValueError, TimeoutError) as error:  # dask raises ValueError for what is not an address
             self.close()
             why = " ".join(str(error).split()) or type(error).__name__
             raise InvalidArgument(

@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Self
 
 from constructions.validation import InvalidArgument, check_integer
+from verify.cores import free_cores
 from verify.shards.executors.base import ATTEMPTS, Answer, Executor, WorkerError, job
 from verify.shards.worker import run_job
 
@@ -53,10 +54,10 @@ class Processes(Executor):
 
     @classmethod
     def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
-        """Return one; as many processes as processors where nothing was said."""
+        """Return one; as many processes as there are cores for this one where nothing was said."""
         if scheduler is not None:
             raise InvalidArgument("scheduler: expected --engine dask with --scheduler")
-        return cls((os.cpu_count() or 1) if jobs is None else jobs)
+        return cls(free_cores() if jobs is None else jobs)
 
     def start(self, work: Work, recipe: Recipe | None) -> None:
         """Start the processes, but no more than there can be shards."""

@@ -20,6 +20,7 @@ class Work(ABC):
 
     Attributes:
         word: the kind of run, which is the word of its command.
+        units: a word for several units, as a verdict says how many were taken over.
         run: what a ledger is of.
         unit: shards end at multiples of so many units.
         exact: whether margins are exact numbers.
@@ -27,6 +28,7 @@ class Work(ABC):
     """
 
     word: ClassVar[str]
+    units: ClassVar[str] = "cases"
     run: Run
     unit: int = 1
     exact: bool = False

@@ -28,12 +28,12 @@ from verify.backends import Runs, as_backend
 from verify.evidence.checkpoint import REPLAYED, run_key
 from verify.evidence.found import Command, confirmed
 from verify.evidence.kinds import EXHAUSTED
-from verify.evidence.ranges import tally_ranks
+from verify.evidence.ranges import at_once, tally_ranks
 from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import WITNESSES, Tally, Witnesses
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
-from verify.running.batches import Batch, enumerated
+from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Runner, parameters_of
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
@@ -78,6 +78,12 @@ class Enumerating(Work):
             None if changed is None else (start, changed),
         )
 
+    def objection(self, findings: Findings, start: int, stop: int) -> str | None:
+        """Return why these cannot be the findings of a shard of this run, ``None`` where they can."""
+        if findings.tally.cases and findings.tally.margin is None and self.runner.has_margins:
+            return "there is no smallest margin"
+        return super().objection(findings, start, stop)
+
     def _changed(self, start: int, cases: int) -> str | None:
         count = min(WITNESSES, math.isqrt(cases))
         if not count:
@@ -105,11 +111,18 @@ class Enumerating(Work):
             witnesses.add(self.runner, batch, outcome)
         return None, witnesses
 
+    def _failed_at_once(self, ranks: Sequence[int]) -> int | None:
+        """Run cases as shards do, where the backend runs ranks at once: its account is then of cases of all shards."""
+        for rank in ranks:
+            found = at_once(self.runner, rank, rank + 1)
+            if found is None:
+                return None
+            if found.failure is not None:
+                return found.failure
+        return None
+
     def _batch(self, ranks: Sequence[int]) -> Batch:
-        parts = [enumerated(self.runner.construction, rank, rank + 1) for rank in ranks]
-        return Batch(
-            "drawn", *(np.concatenate([getattr(one, part) for one in parts]) for part in ("targets", "inputs"))
-        )
+        return together([enumerated(self.runner.construction, rank, rank + 1) for rank in ranks])
 
     def _around(self, rank: int) -> tuple[Batch, int]:
         """Return the batch in which a sequential run has a rank, and its place there."""
@@ -175,6 +188,8 @@ class Enumerating(Work):
         ranks = draw.sample(range(space), min(WITNESSES, space))
         try:
             failed, search.tally.witnesses = self._witnessed(ranks)
+            if failed is None:
+                failed = self._failed_at_once(ranks)
         except InvalidArgument as error:
             search.tally.reason = f"encode or answer, asked again: {error}"
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ class Fuzzing(Work):
     """A run of :func:`verify.evidence.fuzzing.fuzz`, in shards."""
 
     word = "fuzz"
+    units = "seeds"
 
     def __init__(self, request: Request, *, examples: int, seed: int) -> None:
         """Take a request.
@@ -59,11 +61,22 @@ class Fuzzing(Work):
         """Return the run of a request; its settings are ``examples`` and ``seed``."""
         return cls(request, **settings)
 
+    def _examples(self, unit: int) -> int:
+        """Return how many cases one seed draws."""
+        share, more = divmod(self.examples, self.run.total)
+        return share + (unit < more)
+
+    def objection(self, findings: Findings, start: int, stop: int) -> str | None:
+        """Return why these cannot be the findings of a shard of this run, ``None`` where they can."""
+        most = sum(map(self._examples, range(start, stop)))
+        if len(findings.identities) > most:
+            return f"{len(findings.identities)} distinct cases are right, of {most} that are drawn"
+        return super().objection(findings, start, stop)
+
     def _fuzzed(self, unit: int) -> tuple[Verdict, frozenset[str]]:
         """Draw with one seed; return the verdict, and digests of the distinct cases that are right."""
-        share, more = divmod(self.examples, self.run.total)
         drawn: set[tuple[str, bytes, bytes]] = set()
-        gathering = Gathering(share + (unit < more), self.seed + unit, drawn=drawn)
+        gathering = Gathering(self._examples(unit), self.seed + unit, drawn=drawn)
         verdict = fuzzer_of(self.request.claim).gather(self.request, gathering)
         return verdict, frozenset(_digest(case) for case in drawn)
 
@@ -80,8 +93,18 @@ class Fuzzing(Work):
         return findings
 
     def replay(self, state: State, where: str) -> int:
-        """Run nothing beside the shard of the smallest margin, which a driver runs again, with all its cases."""
-        return 0 if state.findings.shard is None else len(self._fuzzed(_closest(state))[1])
+        """Draw again with one of the seeds that are done; which one, nobody knows beforehand."""
+        units = state.right()
+        if not units:
+            return 0
+        unit = random.SystemRandom().choice(units)
+        verdict, drawn = self._fuzzed(unit)
+        if verdict.holds is not True or not drawn <= state.findings.identities:
+            raise InvalidArgument(
+                f"ledger: expected seed {self.seed + unit} to draw right cases that {where} has, but it does not when"
+                " run again; take another file to start afresh"
+            )
+        return len(drawn)
 
     def conclude(self, state: State, *, started: float, resumed: Mapping[str, Any] | None) -> Verdict:
         """Draw again with the first seed that is not shown right, or with that of the smallest margin."""

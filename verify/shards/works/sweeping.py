@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +32,7 @@ class Sweeping(Work):
     """A run of :func:`verify.evidence.sweeping.sweep`, in shards."""
 
     word = "sweep"
+    units = "vocabularies"
 
     def __init__(self, request: Request, sizes: Sweep) -> None:
         """Make the largest size ready, of which the digest of the run is.
@@ -48,6 +49,7 @@ class Sweeping(Work):
         key = run_key(Runner(largest, self.backend))
         title = f"{request.claim.id}, V = 1..{sizes.last}, in {self.backend.name}"
         self.run = Run(key, self.word, title, sizes.last)
+        self._counts: dict[int, int] = {}
 
     @classmethod
     def of(cls, request: Request, settings: Mapping[str, Any]) -> Self:
@@ -56,19 +58,17 @@ class Sweeping(Work):
 
     def shard(self, start: int, stop: int) -> Findings:
         """Run all cases of some vocabularies, and ask again for some of them."""
-        found, tally, right = RankTally(), Tally(), 0
+        found, tally = RankTally(), Tally()
         for unit in range(start, stop):
             one = self._unit(unit, tally)
             found += one
             if one.failure is not None:
                 break
-            right = tally.cases
         changed = tally.witnesses.changed() if found.failure is None else None
         return Findings(
             found,
             None if found.closest is None else (start, stop),
             None if changed is None else (start, changed),
-            counts={"cases": right},
         )
 
     def _unit(self, unit: int, tally: Tally) -> RankTally:
@@ -87,14 +87,15 @@ class Sweeping(Work):
         margin = min(smallest)
         return RankTally(1, margin, unit) if margin != float("inf") else RankTally(1)
 
-    @cached_property
-    def _counts(self) -> list[int]:
-        """How many cases each vocabulary has."""
-        return [len(constant_targets(self.sizes.build(size))[0]) for size in range(1, self.sizes.last + 1)]
+    def _cases(self, unit: int) -> int:
+        """Return how many cases a vocabulary has."""
+        if unit not in self._counts:
+            self._counts[unit] = len(constant_targets(built(self.sizes.build, unit + 1))[0])
+        return self._counts[unit]
 
     def _drawn(self, units: Sequence[int], count: int, draw: random.Random) -> Iterator[tuple[Runner, Batch]]:
         """Yield cases drawn from all of some vocabularies, those of one vocabulary together."""
-        places = [(unit, case) for unit in units for case in range(self._counts[unit])]
+        places = [(unit, case) for unit in units for case in range(self._cases(unit))]
         chosen = sorted(draw.sample(places, min(count, len(places))))
         for unit in sorted({unit for unit, _ in chosen}):
             specification = built(self.sizes.build, unit + 1)
@@ -104,11 +105,8 @@ class Sweeping(Work):
 
     def replay(self, state: State, where: str) -> int:
         """Run cases drawn from all that are done."""
-        failure = state.findings.tally.failure
-        units = [unit for start, stop in state.ranges for unit in range(start, stop) if unit != failure]
-        units = [unit for unit in units if failure is None or unit < failure]
         looked_at = 0
-        for runner, batch in self._drawn(units, REPLAYED, random.SystemRandom()):
+        for runner, batch in self._drawn(state.right(), REPLAYED, random.SystemRandom()):
             if runner.run(batch.targets, batch.inputs).failures().any():
                 raise InvalidArgument(
                     f"ledger: expected all cases of {runner.construction!r} to be right as {where} has it, but one is"
@@ -123,7 +121,7 @@ class Sweeping(Work):
         search = Search(SWEPT, self.backend, claim=request.claim.id, command=request.command)
         search.started = started
         found = findings.tally
-        search.tally = Tally(findings.counts.get("cases", 0), found.margin)
+        search.tally = Tally(sum(map(self._cases, state.right())), found.margin)
         cut_off = f"cut off after {found.cases} of {self.run.total} vocabularies"
         reason: str | None = cut_off
         if found.failure is not None:
