@@ -1,18 +1,14 @@
-"""Readouts of few entries in a row, kernels that compute them in drawn orders, and what certificates say of them."""
+"""Readouts of few entries in a row: their margins by bands, by digits, pair by pair, and on a kernel that is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from unittest.mock import patch
+from dataclasses import dataclass
 
 import numpy as np
 
-from tests.certificates.emulated import FORMATS, Array, to_format
+from tests.certificates.emulated import Array
 from tests.certificates.kernels import DrawnKernel
 from tests.certificates.own import rounded
-from verify.certificates.floats import bands as by_bands
-from verify.certificates.floats import groups_of_cells
 from verify.certificates.floats.additive import additive_margins
 from verify.certificates.floats.bands import banded_margins
 from verify.certificates.floats.boxes import RoundedWeight
@@ -52,37 +48,39 @@ class Readout:
 
     @property
     def grid(self) -> Array:
-        """Of every column: what is known lies on the grid of its numbers, and anything else on that of all floats."""
-        known = self.low == self.high
-        return np.asarray(np.where(known, grid_of(self.low), -(2**10)).min(axis=0))
+        """Of every column: that of the ends of its boxes, which are what kernels are given."""
+        return np.minimum(grid_of(self.low), grid_of(self.high)).min(axis=0)
 
     def shift(self) -> RoundedWeight:
         """Return the bias as a weight."""
         values = self.bias[:, None].astype(np.float64)
         return RoundedWeight(values, grid_of(values), exact=True)
 
-    def banded(self, fmt: str = "float32") -> Array:
+    def banded(self, fmt: str = "float32", points: int = 64) -> Array:
         """Return the margins by bands."""
         inputs = self.low, self.high, self.grid
-        return np.asarray(
-            banded_margins(rounded(fmt), inputs, self.sparse, self.shift(), self.expected, points=64), dtype=np.float64
-        )
+        found = banded_margins(rounded(fmt), inputs, self.sparse, self.shift(), self.expected, points=points)
+        return np.asarray(found, dtype=np.float64)
 
     def additive(self, fmt: str = "float32") -> Array:
         """Return the margins by digits."""
         inputs = self.low, self.high, self.grid
         return np.asarray(additive_margins(rounded(fmt), inputs, self.sparse, self.shift(), self.expected))
 
-    def pairs(self, fmt: str = "float32") -> Array:
-        """Return the margins of all pairs, formed one by one."""
+    def pairs(self, fmt: str = "float32", points: int = 64) -> Array:
+        """Return the margins of all cells over all other tokens."""
+        found = self.margins(fmt, points)
+        found[np.arange(len(found)), self.expected] = np.inf
+        return np.asarray(found.min(axis=1))
+
+    def margins(self, fmt: str, points: int) -> Array:
+        """Return the margins of all pairs of a cell and a token, formed one by one; 0 over the own token."""
         dense = RoundedWeight(self.weight.astype(np.float64), grid_of(self.weight), exact=True)
-        sieve = Pairs(rounded(fmt), self.grid, dense, self.shift(), 64, point_grids=True)
-        found = []
-        for cell, own in enumerate(self.expected):
-            others = np.delete(np.arange(len(self.weight)), own)
-            low, high = (np.repeat(part[cell : cell + 1], len(others), axis=0) for part in (self.low, self.high))
-            found.append(sieve.pairs(low, high, np.full(len(others), own), others).min())
-        return np.array(found)
+        sieve = Pairs(rounded(fmt), self.grid, dense, self.shift(), points, point_grids=True)
+        found = np.zeros((len(self.expected), len(self.weight)))
+        cell, other = np.nonzero(np.arange(len(self.weight)) != self.expected[:, None])
+        found[cell, other] = sieve.pairs(self.low[cell], self.high[cell], self.expected[cell], other)
+        return found
 
     def narrow_pairs(self, fmt: str = "float32") -> Array:
         """Return the margins of all pairs, each at the columns that its two rows read, and no others."""
@@ -152,118 +150,9 @@ def digits(vocab: int, base: int, count: int) -> Readout:
     return Readout(weight, digit.sum(axis=1).astype(float), low, low, tokens, (base,) * count)
 
 
-def drawn(rng: np.random.Generator) -> Readout:
-    """Return a readout of small integers: rows alike, slopes of both signs, in no order, and boxes of any size."""
-    vocab, width, cells = int(rng.integers(2, 60)), int(rng.integers(1, 8)), int(rng.integers(1, 30))
-    weight = rng.integers(-4, 5, (vocab, width)) * (rng.random((vocab, width)) < rng.choice([0.2, 0.5, 1]))
-    bias = rng.integers(-20, 21, vocab)
-    low = rng.integers(-6, 7, (cells, width))
-    high = low + rng.integers(0, 3, (cells, width)) * (rng.random((cells, width)) < rng.choice([0, 0.3]))
-    expected = ((weight[None] * low[:, None]).sum(axis=2) + bias).argmax(axis=1)
-    expected = np.where(rng.random(cells) < 0.2, rng.integers(0, vocab, cells), expected)
-    return Readout(weight.astype(float), bias.astype(float), low.astype(float), high.astype(float), expected)
-
-
 def permuted(readout: Readout, rng: np.random.Generator) -> Readout:
     """Return a readout with its tokens in another order."""
     order = rng.permutation(len(readout.weight))
     place = np.argsort(order)
     ends = readout.low, readout.high
     return Readout(readout.weight[order], readout.bias[order], *ends, place[readout.expected], readout.blocks)
-
-
-def spread(rng: np.random.Generator, fmt: str) -> Readout:
-    """Return a readout of any numbers of a format, with rows that are nearly alike, and boxes of any size."""
-    vocab, width, cells = int(rng.integers(2, 40)), int(rng.integers(1, 6)), int(rng.integers(1, 20))
-    weight = rng.normal(size=(vocab, width)) * (rng.random((vocab, width)) < rng.choice([0.3, 0.6, 1]))
-    weight, bias = to_format(weight, fmt), to_format(rng.normal(size=vocab) * rng.choice([0, 1, 16]), fmt)
-    alike = rng.integers(0, vocab, vocab) if rng.random() < 0.5 else np.arange(vocab)
-    weight, bias = (
-        weight[alike],
-        to_format(bias[alike] * (1 + rng.integers(-3, 4, vocab) * 2.0 ** -FORMATS[fmt][0]), fmt),
-    )
-    low = to_format(rng.normal(size=(cells, width)) * rng.choice([1, 16]), fmt)
-    high = low + np.abs(rng.normal(size=low.shape)) * (rng.random(low.shape) < rng.choice([0, 0.4])) * rng.choice(
-        [0.1, 1]
-    )
-    return _likeliest(
-        Readout(weight, bias, low, np.maximum(low, to_format(high, fmt)), np.zeros(cells, dtype=np.int64))
-    )
-
-
-def summed(rng: np.random.Generator, fmt: str) -> Readout:
-    """Return a readout whose logits are sums over digits, or nearly so.
-
-    Two tokens may be alike, a bias may be no sum, and there may be columns that all tokens read alike.
-    """
-    bases, widths = rng.integers(2, 5, 2), rng.integers(1, 3, 3)
-    tokens = np.arange(int(bases.prod()))
-    labels = tokens % bases[0], tokens // bases[0], 0 * tokens
-    counts, kind = (*bases, 1), rng.integers(3)
-
-    def numbers(shape: tuple[int, ...]) -> Array:
-        found = rng.integers(-4, 5, shape) if kind else rng.normal(size=shape)
-        return to_format(found * (2.0**-6 if kind == 2 else 1.0), fmt)
-
-    constant = rng.random() < 0.3
-    parts = [numbers((count, width))[label] for label, count, width in zip(labels, counts, widths, strict=True)]
-    summands = [rng.integers(-9, 10, count)[label] for label, count in zip(labels, counts, strict=True)]
-    weight = np.concatenate(parts[: 2 + constant], axis=1)
-    bias = (summands[0] + summands[1]).astype(float)
-    if rng.random() < 0.3:
-        bias[rng.integers(len(bias))] += rng.integers(1, 9)
-    if rng.random() < 0.3:
-        one, two = rng.integers(0, len(tokens), 2)
-        weight[one], bias[one] = weight[two], bias[two]
-    low = numbers((12, weight.shape[1])) * rng.choice([1, 16])
-    high = low + rng.integers(0, 2, low.shape) * (rng.random(low.shape) < rng.choice([0, 0.3]))
-    blocks = tuple(int(width) for width in widths[: 2 + constant])
-    return _likeliest(Readout(weight, bias, low, to_format(high, fmt), np.zeros(12, dtype=np.int64), blocks))
-
-
-def _likeliest(readout: Readout) -> Readout:
-    """Return a readout whose cells promise the tokens of the largest logits at their centres."""
-    centre = (readout.low + readout.high) / 2
-    return replace(readout, expected=(centre @ readout.weight.T + readout.bias).argmax(axis=1))
-
-
-def contradicted(
-    margins: Callable[[Readout, str], Array],
-    *formats: str,
-    rounds: int = 40,
-    numbers: int = groups_of_cells.NUMBERS,
-) -> list[str]:
-    """Return what drawn kernels say against margins that are called certain.
-
-    Args:
-        margins: of the cells of a readout, in a format.
-        formats: of the numbers.
-        rounds: how often readouts are drawn.
-        numbers: that are held at once: few of them, and what is compared comes in many batches.
-
-    """
-    rng = np.random.default_rng(5)
-    with patch.object(by_bands, "NUMBERS", numbers), patch.object(groups_of_cells, "NUMBERS", numbers):
-        for at in range(rounds):
-            for fmt in formats:
-                made = [
-                    *(drawn(rng) for _ in range(3)),
-                    *(spread(rng, fmt) for _ in range(6)),
-                    *(summed(rng, fmt) for _ in range(6)),
-                    bands(37, 4),
-                    bands(50, 8, spread=0.25),
-                    digits(60, 4, 3),
-                    digits(250, 16, 2),
-                ]
-                unit = 2.0 ** -rng.integers(0, 9)
-                weight, bias = (to_format(part * (1 + unit * (at % 2)), fmt) for part in (made[0].weight, made[0].bias))
-                scaled = replace(made[0], weight=weight, bias=bias)
-                for readout in (*made, scaled, permuted(made[2], rng)):
-                    lower = margins(readout, fmt)
-                    for _ in range(4):
-                        below = (lower > 0) & ~(lower <= readout.computed(rng, fmt))
-                        if below.any():
-                            return [
-                                f"{fmt}: margin {lower[below][0]} of token {readout.expected[below][0]} is not kept"
-                            ]
-    return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from constructions import DigitGeneration, UnconditionalGeneration
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import FORMATS
+from tests.certificates.drawn_readouts import above_all_pairs, contradicted, drawn, groups_above_pairs, undecided_by
 from tests.certificates.own import rounded
-from tests.certificates.readouts import Readout, bands, contradicted, digits, drawn, permuted
+from tests.certificates.readouts import Readout, bands, digits, permuted
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.floats.few_entries import margins_of_few_entries
 from verify.certificates.floats.sparse_weight import LARGEST_HELD, SparseWeight
@@ -112,6 +114,23 @@ def test_no_kernel_contradicts_bands() -> None:
 
 def test_no_kernel_contradicts_digits() -> None:
     assert contradicted(Readout.additive, "float32", "bfloat16", rounds=1) == []
+
+
+@pytest.mark.parametrize("hasty", [False, True])
+def test_no_margin_of_bands_is_above_that_of_a_pair(*, hasty: bool) -> None:
+    assert above_all_pairs(partial(Readout.banded, points=0), "float32", rounds=1, hasty=hasty) == []
+
+
+def test_no_margin_of_digits_is_above_that_of_a_pair() -> None:
+    assert above_all_pairs(Readout.additive, "float32", "bfloat16", rounds=1) == []
+
+
+def test_no_bound_of_a_group_is_above_that_of_a_pair() -> None:
+    assert groups_above_pairs("float32", "bfloat16", rounds=1) == []
+
+
+def test_nothing_that_pairs_decide_is_left_undecided() -> None:
+    assert undecided_by(Readout.banded, "bfloat16", rounds=1) == []
 
 
 def test_a_large_readout_is_held_by_its_entries() -> None:

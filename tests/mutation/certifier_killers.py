@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -180,8 +179,8 @@ def _scores(rng: np.random.Generator, shape: tuple[int, ...], fmt: str, kind: st
 
 def by_name() -> Mapping[str, Method]:
     """Return every killer; made when asked, as the modules under test must be those of the mutant."""
-    from tests.certificates import readouts
     from tests.mutation import certifier_activations as activations
+    from tests.mutation import certifier_bands as bands
     from tests.mutation import certifier_factors as factored
     from tests.mutation import certifier_layers as layers
     from tests.mutation import certifier_liars as liars
@@ -248,11 +247,7 @@ def by_name() -> Mapping[str, Method]:
             "few entries, units": shared.of_few(
                 units.unit_sums([("hopper", "float32"), ("hopper", "bfloat16")], rounds=3, sizes=[1, 2])
             ),
-            "bands": partial(readouts.contradicted, readouts.Readout.banded, "float32", "bfloat16", rounds=6),
-            "bands, in batches": partial(
-                readouts.contradicted, readouts.Readout.banded, "bfloat16", rounds=1, numbers=2**8
-            ),
-            "digits": partial(readouts.contradicted, readouts.Readout.additive, "float32", "bfloat16", rounds=24),
+            **bands.killers(),
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,

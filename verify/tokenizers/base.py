@@ -43,9 +43,10 @@ class Tokenizer:
         if not text:
             raise InvalidArgument("text: expected at least one character but got '' (type str)")
         try:
-            tokens = self.inner.encode(text, add_special_tokens=False).ids
+            text.encode()
         except UnicodeEncodeError:
             raise InvalidArgument("text: expected Unicode that UTF-8 can write but got a lone surrogate") from None
+        tokens = self.inner.encode(text, add_special_tokens=False).ids
         again = self.decode(tokens)
         if again != text:
             place = next((at for at, (one, two) in enumerate(zip(text, again, strict=False)) if one != two), len(again))

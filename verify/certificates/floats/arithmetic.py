@@ -148,10 +148,8 @@ class RoundedArithmetic(
             IndexError: tokens that the table has no column for; a slice from -1 would leave out columns from 0.
 
         """
-        if low.size and (low.min() < 0 or high.max() >= embedding.values.shape[1]):
-            raise IndexError(
-                f"tokens from {low.min()} to {high.max()} where there are {embedding.values.shape[1]} columns"
-            )
+        if low.size and (low.min() < 0 or high.max() >= embedding.shape[1]):
+            raise IndexError(f"tokens from {low.min()} to {high.max()} where there are {embedding.shape[1]} columns")
         pairs, place = np.unique(np.stack([low.reshape(-1), high.reshape(-1)], axis=1), axis=0, return_inverse=True)
         width = embedding.shape[0]
         below = np.empty((len(pairs), width), dtype=self._dtype)
