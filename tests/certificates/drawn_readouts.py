@@ -1,21 +1,13 @@
-"""Readouts of few entries in a row that are drawn, and what kernels and all pairs say against their margins."""
+"""Readouts of few entries in a row that are drawn: rows alike, numbers that sums round, sums over digits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from itertools import product
-from unittest.mock import patch
 
 import numpy as np
 
 from tests.certificates.emulated import FORMATS, Array, to_format
-from tests.certificates.own import rounded
 from tests.certificates.readouts import Readout, bands, digits, permuted
-from verify.certificates.floats import bands as by_bands
-from verify.certificates.floats import groups_of_cells
-from verify.certificates.floats.readout_rows import Rows
 
 
 def drawn(rng: np.random.Generator) -> Readout:
@@ -117,8 +109,8 @@ def steep(rng: np.random.Generator, fmt: str) -> Readout:
     bias = bias[alike] * rng.integers(0, 2) // 2 ** int(rng.integers(0, 4)) + rng.integers(-9, 10, vocab)
     low = rng.integers(-(2**scale), 2**scale, (cells, width)) // 2 ** int(rng.integers(0, 4))
     high = low + rng.integers(0, 3, low.shape) * (rng.random(low.shape) < rng.choice([0, 0.3]))
-    numbers = (to_format(part.astype(float), fmt) for part in (weight, bias, low, high))
-    return _likeliest(Readout(*numbers, np.zeros(cells, dtype=np.int64)))
+    weight, bias, low, high = (to_format(part.astype(float), fmt) for part in (weight, bias, low, high))
+    return _likeliest(Readout(weight, bias, low, high, np.zeros(cells, dtype=np.int64)))
 
 
 def _flawed(readout: Readout, rng: np.random.Generator) -> Readout:
@@ -129,28 +121,18 @@ def _flawed(readout: Readout, rng: np.random.Generator) -> Readout:
     return replace(readout, weight=weight)
 
 
+def _tied(readout: Readout, rng: np.random.Generator) -> Readout:
+    """Return a readout of which two tokens are alike."""
+    one, two = rng.choice(len(readout.weight), 2, replace=False)
+    weight, bias = readout.weight.copy(), readout.bias.copy()
+    weight[one], bias[one] = weight[two], bias[two]
+    return replace(readout, weight=weight, bias=bias)
+
+
 def _likeliest(readout: Readout) -> Readout:
     """Return a readout whose cells promise the tokens of the largest logits at their centres."""
     centre = (readout.low + readout.high) / 2
     return replace(readout, expected=(centre @ readout.weight.T + readout.bias).argmax(axis=1))
-
-
-@contextmanager
-def compared(numbers: int, *, hasty: bool) -> Iterator[None]:
-    """Compare few numbers at once, or settle groups of cells as soon as they are certain.
-
-    Args:
-        numbers: that are held at once: few of them, and what is compared comes in many batches.
-        hasty: whether groups are settled however near their bounds are; else most margins are those of pairs.
-
-    """
-    estimate = (lambda _, centre: np.zeros(len(centre))) if hasty else by_bands.Near._wanted
-    with (
-        patch.object(by_bands, "NUMBERS", numbers),
-        patch.object(by_bands.Near, "_wanted", estimate),
-        patch.object(groups_of_cells, "NUMBERS", numbers),
-    ):
-        yield
 
 
 def made(rng: np.random.Generator, fmt: str, at: int) -> list[Readout]:
@@ -160,6 +142,7 @@ def made(rng: np.random.Generator, fmt: str, at: int) -> list[Readout]:
         lambda: bands(50, 8, spread=0.25),
         lambda: bands(132, 11),  # runs of 11, of which no part of a group is a divisor
         lambda: _flawed(digits(60, 4, 3), rng),
+        lambda: _tied(digits(60, 4, 3), rng),
         lambda: digits(60, 4, 3),
         lambda: digits(72, 9, 2),
     )
@@ -174,122 +157,3 @@ def made(rng: np.random.Generator, fmt: str, at: int) -> list[Readout]:
     scale = 1 + 2.0 ** -rng.integers(0, 9) * rng.integers(0, 2)
     weight, bias = (to_format(part * scale, fmt) for part in (found[0].weight, found[0].bias))
     return [*found, replace(found[0], weight=weight, bias=bias), permuted(found[2], rng)]
-
-
-def contradicted(
-    margins: Callable[[Readout, str], Array],
-    *formats: str,
-    rounds: int = 40,
-    numbers: int = groups_of_cells.NUMBERS,
-    hasty: bool = False,
-) -> list[str]:
-    """Return what drawn kernels say against margins that are called certain; see :func:`compared` for the last two."""
-    rng = np.random.default_rng(5)
-    with compared(numbers, hasty=hasty):
-        for at, fmt in product(range(rounds), formats):
-            for readout in made(rng, fmt, at):
-                lower = margins(readout, fmt)
-                for _ in range(4):
-                    below = (lower > 0) & ~(lower <= readout.computed(rng, fmt))
-                    if below.any():
-                        return [f"{fmt}: margin {lower[below][0]} of token {readout.expected[below][0]} is not kept"]
-    return []
-
-
-def above_all_pairs(
-    margins: Callable[[Readout, str], Array],
-    *formats: str,
-    rounds: int = 40,
-    numbers: int = groups_of_cells.NUMBERS,
-    hasty: bool = True,
-) -> list[str]:
-    """Return margins that are larger than the smallest of all pairs of tokens, formed one by one.
-
-    No float of a box is tried, neither in the margins nor in the pairs, so that no bound of a group can be better than
-    that of a pair: its boxes, magnitudes and counts of terms are at least as large, and its grids at least as fine. A
-    pair of whole rows is charged more of the checker's own roundings, at most :func:`_charged`.
-    """
-    rng = np.random.default_rng(6)
-    with compared(numbers, hasty=hasty), np.errstate(all="ignore"):
-        for at, fmt in product(range(rounds), formats):
-            for readout in made(rng, fmt, at):
-                found, pairs = margins(readout, fmt), readout.pairs(fmt, points=0)
-                above = np.flatnonzero((found > 0) & ~(found <= pairs + _charged(readout)))
-                if len(above):
-                    margin, pair, token = (part[above[0]] for part in (found, pairs, readout.expected))
-                    return [f"{fmt}: margin {margin} of token {token} is above that of a pair, {pair}"]
-    return []
-
-
-def _charged(readout: Readout) -> Array:
-    """Return for each cell the checker's roundings in a pair: one unit for each term of two logits and what adds them.
-
-    Twice that is between two such bounds.
-    """
-    size = np.maximum(np.abs(readout.low), np.abs(readout.high)) @ np.abs(readout.weight).T + np.abs(readout.bias)
-    unit, smallest = 2 * np.finfo(np.float64).eps, np.finfo(np.float64).smallest_subnormal
-    return np.asarray(2 * (readout.weight.shape[1] + 6) * (2 * unit * size.max(axis=1) + smallest))
-
-
-def undecided_by(
-    margins: Callable[[Readout, str], Array], *formats: str, rounds: int = 40, numbers: int = groups_of_cells.NUMBERS
-) -> list[str]:
-    """Return cells that all pairs decide and margins do not."""
-    rng = np.random.default_rng(7)
-    with compared(numbers, hasty=False), np.errstate(all="ignore"):
-        for at, fmt in product(range(rounds), formats):
-            for readout in made(rng, fmt, at):
-                lost = (readout.pairs(fmt) > 0) & ~(margins(readout, fmt) > 0)
-                if lost.any():
-                    return [f"{fmt}: token {readout.expected[lost][0]} is certain by pairs, and not here"]
-    return []
-
-
-def groups_above_pairs(*formats: str, rounds: int) -> list[str]:
-    """Return bounds of groups of cells, and of runs of cells and tokens, that are above one of their pairs.
-
-    Each bound is looked at by itself, positive or not, whatever other bounds make up for.
-    """
-    rng = np.random.default_rng(8)
-    with np.errstate(all="ignore"):
-        for at, fmt in product(range(rounds), formats):
-            for readout in made(rng, fmt, at):
-                near, pairs = _near_and_pairs(readout, fmt)
-                for name, bounds, cells, tokens in _bounds_of_groups(near, rng):
-                    for group, other in np.ndindex(bounds.shape):
-                        least = pairs[np.ix_(cells[group], tokens[other])].min()
-                        if bounds[group, other] > least:
-                            return [f"{fmt}: {name}: {bounds[group, other]} is above {least}"]
-    return []
-
-
-def _near_and_pairs(readout: Readout, fmt: str) -> tuple[by_bands.Near, Array]:
-    """Return cells in the order of bands, and for each the margin over each place; at most 0 at its own."""
-    rows = Rows.of(readout.sparse, readout.shift())
-    places = rows.place[readout.expected]
-    order = np.argsort(places, kind="stable")
-    inputs = readout.low[order], readout.high[order], readout.grid
-    margins = readout.margins(fmt, points=0)[order] + _charged(readout)[order, None]
-    pairs = np.empty_like(margins)
-    pairs[:, rows.place] = margins
-    return by_bands.Near(rounded(fmt), inputs, rows, places[order], 0), pairs
-
-
-_Bounds = tuple[str, Array, list[Array], list[Array]]
-
-
-def _bounds_of_groups(near: by_bands.Near, rng: np.random.Generator) -> Iterator[_Bounds]:
-    """Yield bounds of margins, the cells that each row of them is about, and the tokens of each column."""
-    gaps, _ = near._of_runs(np.arange(len(near.starts)))
-    cells = [np.arange(start, stop) for start, stop in zip(near.starts, near.ends, strict=True)]
-    runs = near.runs
-    yield "runs", gaps, cells, [runs.tokens(np.array([run])) for run in range(len(runs.starts) - 1)]
-    tokens = np.arange(len(near.rows.bias))
-    inside = cells[rng.integers(len(cells))]
-    groups = groups_of_cells.Groups(near, inside, tokens, np.arange(near.low.shape[1]))
-    size = int(rng.integers(1, len(inside) + 1))
-    firsts = np.arange(0, len(inside), size)
-    hulls = groups_of_cells._Hulls(groups, firsts, size)
-    at, token = (part.reshape(-1) for part in np.meshgrid(np.arange(len(firsts)), tokens, indexing="ij"))
-    bounds = hulls.gaps(at, token).reshape(len(firsts), len(tokens))
-    yield "groups", bounds, np.split(inside, firsts[1:]), [np.array([place]) for place in tokens]

@@ -49,7 +49,7 @@ class Readout:
     @property
     def grid(self) -> Array:
         """Of every column: that of the ends of its boxes, which are what kernels are given."""
-        return np.minimum(grid_of(self.low), grid_of(self.high)).min(axis=0)
+        return np.asarray(np.minimum(grid_of(self.low), grid_of(self.high)).min(axis=0))
 
     def shift(self) -> RoundedWeight:
         """Return the bias as a weight."""

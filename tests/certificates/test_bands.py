@@ -11,8 +11,9 @@ import pytest
 from constructions import DigitGeneration, UnconditionalGeneration
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import FORMATS
-from tests.certificates.drawn_readouts import above_all_pairs, contradicted, drawn, groups_above_pairs, undecided_by
+from tests.certificates.drawn_readouts import drawn
 from tests.certificates.own import rounded
+from tests.certificates.readout_oracles import above_all_pairs, contradicted, groups_above_pairs, undecided_by
 from tests.certificates.readouts import Readout, bands, digits, permuted
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.floats.few_entries import margins_of_few_entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.certificates.drawn_readouts import above_all_pairs, contradicted, groups_above_pairs, undecided_by
+from tests.certificates.readout_oracles import above_all_pairs, contradicted, groups_above_pairs, undecided_by
 from tests.certificates.readouts import Readout, digits
 
 
