@@ -64,7 +64,7 @@ class Watched(Processes):
         busy = [worker for worker in self._pool if worker.shard is not None]
         if self.kills and busy and self._answered:
             self.kills -= 1
-            os.kill(busy[0].process.pid or 0, signal.SIGKILL)
+            busy[0].process.kill()
         return super().wait(seconds)
 
 
