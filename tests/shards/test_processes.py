@@ -145,7 +145,6 @@ from tests.shards.examples import Slow
 from verify.shards.driver import gather
 from verify.shards.executors import Processes
 from verify.shards.recipe import Recipe
-from verify.shards.records import Shard
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # one that starts in the background ignores it
     given = (int(sys.argv[2]), float(sys.argv[3]))
