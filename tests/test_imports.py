@@ -21,6 +21,7 @@ ORDER = (
     "verify.cores",
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
+    "verify.tokenizers",  # text as tokens of real vocabularies
     "verify.matrix_units",  # the exact arithmetic of matrix units
     "verify.exponentials",  # a library's exp on all numbers, which certificates cite
     "verify.running.ranks",  # what a range of an enumeration found
