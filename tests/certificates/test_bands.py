@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from constructions import DigitGeneration, UnconditionalGeneration
+from constructions import DigitGeneration, RationalSoftmax, UnconditionalGeneration
 from constructions.exact_matrix import ExactMatrix
 from constructions.formats import FORMATS
 from tests.certificates.drawn_readouts import drawn
@@ -154,6 +154,19 @@ def test_a_vocabulary_beyond_the_old_limit_is_certified_with_the_margin_of_neigh
     verdict = certify(construction, certificate_arithmetic("rounded", "float32"))
     assert verdict.holds
     assert verdict.margin == 1 / (2 * 64**2)
+
+
+def test_a_token_that_is_off_ties_in_wide_bands_on_a_fused_kernel() -> None:
+    """What two positions at the default temperature make of 49,150 after 0: no certificate could hold there."""
+    wide = UnconditionalGeneration(50257, 2, readout="banded", encoding="integer", lift="mask", band_size=4096)
+    temperature = wide.temperature_for(None)
+    assert isinstance(temperature, RationalSoftmax)
+    x = np.float32(49150 * (1 - 1 / (temperature.q + 1)))
+    read = float(x - np.float32(49150 // 4096 * 4096))  # in its band, exactly
+    places = np.array([4093, 4094])  # of 49,149 and 49,150
+    bias = -(places**2) / (2 * 4096**2)
+    logits = np.float32(bias + places / 4096**2 * read)  # float64 holds each product and sum: rounded once
+    assert logits[0] == logits[1]
 
 
 @pytest.mark.heavy
