@@ -53,6 +53,7 @@ def svg_of(name: str, draw: Callable[[Path], ResultT]) -> tuple[Markup, ResultT]
     seen = re.search(r'viewBox="([0-9. ]+)"', opening)
     assert seen is not None, "matplotlib writes one"
     inner = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>", "", inner, flags=re.DOTALL)
+    inner = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", inner)  # two that are alike have one name, which nothing uses
     inner = _NAMES.sub(rf"\g<1>{name}-\g<2>", inner)
     # its opening tag has a size in points, which no phone fits
     made = f'<svg class="drawn" viewBox="{seen[1]}" aria-hidden="true" focusable="false">{inner}'

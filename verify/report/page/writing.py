@@ -103,7 +103,7 @@ def _met(holds: object) -> State:
 def _environment() -> Any:
     jinja = needed("jinja2", "report")
     environment = jinja.Environment(
-        loader=jinja.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True
+        loader=jinja.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja.StrictUndefined
     )
     environment.filters |= {"mark": mark, "mark_count": mark_count, "anchor": anchor}
     return environment

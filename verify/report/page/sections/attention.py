@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+
+from markupsafe import Markup
 
 from verify.report.page.drawing import draw_prefix, svg_of
 from verify.report.page.sections.base import Section
+
+
+@cache
+def _picture() -> tuple[Markup, str]:
+    return svg_of("attention", draw_prefix)
 
 
 class Attention(Section):
@@ -17,6 +25,6 @@ class Attention(Section):
 
     def values(self) -> Mapping[str, Any]:
         """Return the picture and its caption."""
-        picture, caption = svg_of("attention", draw_prefix)
+        picture, caption = _picture()
         made = self.material.library.made("verify.report.page.drawing.draw_prefix", lambda: {"caption": caption})
         return {"picture": picture, "caption": made["caption"]}

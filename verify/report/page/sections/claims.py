@@ -17,7 +17,7 @@ from verify.report.page.sections.base import Count, Level, Link, Section
 from verify.report.page.sections.devices import on_devices
 from verify.report.page.sections.theorems import of_claim
 from verify.report.page.states import FALSE, HOLDS, NOT_SHOWN, State, Told, by_claim, worst
-from verify.suite.strongest import arithmetic_family, strongest
+from verify.suite.strongest import arithmetic_family
 
 #: How a part of a box is drawn that no evidence speaks for: a border of its own, and no fill.
 NOTHING = Drawn("1 7", "none", "none")
@@ -28,18 +28,19 @@ class Shown:
     """The strongest that is shown of a claim in some numbers.
 
     Attributes:
-        told: the verdict; ``None`` where nothing is shown.
+        told: the strongest verdicts, one for each word that their kind has for them, such as one for each prover; none
+            where nothing is shown.
         state: what the page calls it.
 
     """
 
-    told: Told | None
+    told: Sequence[Told]
     state: State
 
     @property
     def kind(self) -> Evidence | None:
         """The kind of its evidence."""
-        return None if self.told is None else kind_of(self.told.verdict.method)
+        return kind_of(self.told[0].verdict.method) if self.told else None
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ class Claims(Section):
     def _card(self, name: str, claim: Found | None, verdicts: Sequence[Told]) -> Card:
         families = _families(verdicts)
         formats = [shown for family, shown in families.items() if family in FORMATS]
-        floats = min(formats, key=_rank, default=Shown(None, NOT_SHOWN))
+        floats = min(formats, key=_rank, default=Shown((), NOT_SHOWN))
         library = self.material.library
-        real = families.get("real", Shown(None, NOT_SHOWN))
+        real = families.get("real", Shown((), NOT_SHOWN))
         return Card(name, claim, verdicts, real, floats, families, on_devices(library, name), of_claim(library, name))
 
     def values(self) -> Mapping[str, Any]:
@@ -167,18 +168,22 @@ class Claims(Section):
 
 def _families(verdicts: Sequence[Told]) -> dict[str, Shown]:
     """Return the strongest that is shown in each kind of numbers; false where one verdict is."""
-    places = {id(told.verdict): told for told in verdicts}
-    shown = [told.verdict for told in verdicts if told.state is HOLDS]
-    found = {}
-    held = {family: one for parts in strongest(shown).values() for family, (one, _) in parts.items()}
-    for family in dict.fromkeys(arithmetic_family(told.verdict) for told in verdicts):
-        states = [told.state for told in verdicts if arithmetic_family(told.verdict) == family]
-        best = held.get(family)
-        if FALSE in states:
-            found[family] = Shown(None, FALSE)
-        else:
-            found[family] = Shown(None, NOT_SHOWN) if best is None else Shown(places[id(best)], HOLDS)
-    return found
+    parts: dict[str, list[Told]] = {}
+    for told in verdicts:
+        parts.setdefault(arithmetic_family(told.verdict), []).append(told)
+    return {family: _strongest(part) for family, part in parts.items()}
+
+
+def _strongest(verdicts: Sequence[Told]) -> Shown:
+    if any(told.state is FALSE for told in verdicts):
+        return Shown((), FALSE)
+    held = [told for told in verdicts if told.state is HOLDS]
+    if not held:
+        return Shown((), NOT_SHOWN)
+    best = max(kind_of(told.verdict.method).strength for told in held)
+    kinds = [(kind_of(told.verdict.method), told) for told in held]
+    by_word = {kind.word(told.verdict): told for kind, told in kinds if kind.strength == best}
+    return Shown(tuple(by_word.values()), HOLDS)
 
 
 def _rank(shown: Shown) -> tuple[bool, Any]:

@@ -90,7 +90,9 @@ class Experiments(Section):
     def _ran(self) -> list[Ran]:
         library = self.material.library
         names = library.folder(_FOLDER, "*/result.json")
-        return [_read(library, found) for name in names if (found := library.json(name)) is not None]
+        ran = [_read(library, found) for name in names if (found := library.json(name)) is not None]
+        order = list(library.made(_KNOWN, known_json).value)
+        return sorted(ran, key=lambda item: order.index(item.found["experiment"].value))
 
     @cached_property
     def _not_run(self) -> list[Mapping[str, Any]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+
+from markupsafe import Markup
 
 from constructions.unconditional_generation import UnconditionalGeneration
 from verify.evidence.verdict import margin_to_json
@@ -24,6 +27,11 @@ def lines_json() -> list[dict[str, Any]]:
     ]
 
 
+@cache
+def _picture() -> Markup:
+    return svg_of("readout", lambda path: draw_readout(path, vocab_size=VOCABULARY))[0]
+
+
 class Readout(Section):
     """The picture, and the same as a table."""
 
@@ -34,6 +42,6 @@ class Readout(Section):
         """Return the picture and the lines."""
         name = f"constructions.UnconditionalGeneration({VOCABULARY}, 1)"
         return {
-            "picture": svg_of("readout", lambda path: draw_readout(path, vocab_size=VOCABULARY))[0],
+            "picture": _picture(),
             "lines": self.material.library.made(name, lines_json),
         }
