@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def verdicts() -> list[Verdict]:
         exhaust(small, TorchArithmetic("float32"), claim="theorem-1"),
         certify(small, certificate_arithmetic("rounded", "float64"), claim="theorem-1"),
         exhaust(ConditionalGeneration(3), exact, claim="theorem-2", limit=5),
-        exhaust(UnconditionalGeneration(3, 3, temperature=RationalSoftmax(18)), exact, claim="digits"),
+        exhaust(UnconditionalGeneration(3, 3, temperature=RationalSoftmax(Fraction(18))), exact, claim="digits"),
         fuzz_layers("attention-bias", exact, examples=3),
     ]
 

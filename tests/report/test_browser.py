@@ -1,7 +1,7 @@
 """The page in a real browser: links, filters, keyboard, a phone's screen, dark mode, and no accessibility error.
 
-It needs playwright and Debian's Chromium. ``AXE`` is axe-core's ``axe.min.js`` (``npm pack axe-core``); where it is not
-set, that test is skipped. ``PAGE`` names a page to look at in place of a small one, and ``SHOTS`` a folder for pictures.
+It needs playwright and Debian's Chromium. ``AXE`` is axe-core's ``axe.min.js`` (``npm pack axe-core``); where it is
+not set, that test is skipped. ``PAGE`` names a page to look at in place of a small one, ``SHOTS`` a folder for pictures.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def opened(browser: Any, address: str) -> Iterator[Opened]:
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or said.append(asked.url))
+        page.on("request", lambda asked: said.extend([] if asked.url.startswith(("file:", "data:")) else [asked.url]))
         page.goto(address + anchor)
         return page
 

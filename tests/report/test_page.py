@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from statistics import mean
@@ -17,7 +18,7 @@ from proofs import CLAIMS
 from tests.report.pages import Element, Parsed, document, parsed, written
 from verify.device.checking import check_evidence
 from verify.device.steps import STEPS
-from verify.evidence.verdict import Verdict
+from verify.evidence.verdict import Verdict, library_versions
 from verify.experiments import EXPERIMENTS
 from verify.report import tables
 from verify.report.page import Library, Page, make_page
@@ -99,19 +100,20 @@ def _document(name: str, verdicts_file: Path, page: Page, parts: Parsed) -> Any:
         text for text, where in parts.texts if where.attributes.get("data-at") == "/made" and where.inside("footer")
     )
     caption = next(text for text, _ in parts.texts if text.startswith("A^pt"))
-    return {
+    made_here: dict[str, Callable[[], Any]] = {
         "proofs.CLAIMS": _claims,
         "constructions.UnconditionalGeneration(10, 1)": _readout,
         "verify.experiments.EXPERIMENTS": _experiments,
         "prefixproof verify": lambda: {told.verdict.claim: None for told in page.verdicts},
-        "prefixproof report": lambda: {"made": made, "version": "0.1.0"},
+        "prefixproof report": lambda: {"made": made, "version": library_versions()["prefixproof"]},
         "verify.report.page.drawing.draw_prefix": lambda: {"caption": caption},
         "proofs/coq/golden/*.txt": lambda: [str(path) for path in (ROOT / "proofs/coq/golden").glob("*.txt")],
         "proofs/coq/audit.golden": lambda: re.findall(r"^theorem ", (ROOT / name).read_text(), flags=re.MULTILINE),
         "files": lambda: _files(
             verdicts_file, [word for word in listed if (ROOT / word).is_file() or word == verdicts_file.name]
         ),
-    }[name]()
+    }
+    return made_here[name]()
 
 
 def _number(value: Any) -> str:

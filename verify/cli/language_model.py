@@ -20,6 +20,7 @@ from verify.cli.verdicts import exit_status, show_verdicts
 from verify.prefixes.layer import Numbers
 from verify.prefixes.measured import Deviation
 from verify.report.progress import shown_progress
+from verify.suite.whole import verdicts_json
 
 if TYPE_CHECKING:
     from verify.huggingface.prefix_report import PrefixReport

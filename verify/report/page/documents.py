@@ -72,8 +72,8 @@ class Library:
         """Return the names of the files in a folder that fit a pattern, in order."""
         return sorted(path.relative_to(self.root).as_posix() for path in (self.root / name).glob(pattern))
 
-    def bytes(self, name: str) -> bytes | None:
-        """Return a file that is no text, such as a picture; ``None`` where it is not there."""
+    def picture(self, name: str) -> bytes | None:
+        """Return the bytes of a picture; ``None`` where it is not there."""
         path = self.root / name
         if not path.is_file():
             self._miss(name)
@@ -170,7 +170,7 @@ def rows(section: Found, *, table: int = 0) -> list[Mapping[str, Found]]:
     """
     held = section["tables"][table]
     headings = [str(part.value) for part in held["headings"]]
-    found = []
+    found: list[Mapping[str, Found]] = []
     for row in held["rows"]:
         if len(row.value) != len(headings):
             raise InvalidArgument(f"{row.file}: expected {len(headings)} cells in the row {row.value[0]!r:.40}")

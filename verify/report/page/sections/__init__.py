@@ -9,6 +9,7 @@ from verify.report.page.sections.bugs import Bugs
 from verify.report.page.sections.claims import Claims
 from verify.report.page.sections.devices import Devices
 from verify.report.page.sections.experiments import Experiments
+from verify.report.page.sections.exponentials import Exponentials
 from verify.report.page.sections.frontier import FrontierSection
 from verify.report.page.sections.readout import Readout
 from verify.report.page.sections.sources import Sources
@@ -27,6 +28,7 @@ SECTIONS: Registry[type[Section]] = Registry(
         Readout,
         Attention,
         Experiments,
+        Exponentials,
         Devices,
         Bugs,
         Trust,

@@ -33,12 +33,11 @@ class Bugs(Section):
 
     def values(self) -> Mapping[str, Any]:
         """Return the bugs and the count of mutants."""
-        tables = [
-            {"title": section["title"], "count": Derived(found, "count"), "rows": rows(section)}
-            for section, found in self._tables()
-        ]
-        for part in tables:
-            part["headings"] = list(part["rows"][0])
+        tables = []
+        for section, found in self._tables():
+            listed = rows(section)
+            count = Derived(found, "count")
+            tables.append({"title": section["title"], "count": count, "rows": listed, "headings": list(listed[0])})
         return {"tables": tables, "mutants": self._mutants()}
 
     def links(self) -> Iterator[Link]:

@@ -101,7 +101,7 @@ class Experiments(Section):
 
         known = self.material.library.made(_KNOWN, known_json)
         ran = {(item.found["experiment"].value, item.found["preset"].value) for item in self._ran}
-        rows = []
+        rows: list[Mapping[str, Any]] = []
         for name, item in known.named():
             words = {**dict.fromkeys(item["presets"].value), **item["absent"].value}
             for preset in words:
@@ -176,7 +176,7 @@ def _objection(result: Mapping[str, Any]) -> str | None:
 
 
 def _rows(found: Found) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for phase, tasks in found["shares"].named():
         paper = found["paper"].get(phase)
         for task, shares in tasks.named():
@@ -201,7 +201,7 @@ def _pictures(library: Library, found: Found) -> list[Picture]:
     for name in found["pictures"].value:
         if PurePosixPath(name).name != name:
             raise InvalidArgument(f"{found.file}: expected the name of a picture beside it but got {name!r}")
-        content = library.bytes(str(folder / name))
+        content = library.picture(str(folder / name))
         if content is None:
             continue
         if not content.startswith(_PNG):
