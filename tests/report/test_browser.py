@@ -1,7 +1,7 @@
 """The page in a real browser: links, filters, keyboard, a phone's screen, dark mode, and no accessibility error.
 
-It needs playwright and Debian's Chromium. ``AXE`` is axe-core's ``axe.min.js`` (``npm pack axe-core``); where it is
-not set, that test is skipped. ``PAGE`` names a page to look at in place of a small one, ``SHOTS`` a folder for pictures.
+It needs playwright and Debian's Chromium. ``AXE`` is axe-core's ``axe.min.js`` (``npm pack axe-core``); where that is
+not set, that test is skipped. ``PAGE`` is a page to look at in place of a small one, ``SHOTS`` a folder for pictures.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from verify.report.page.found import Derived, Found
 from verify.report.page.sections.base import Count, Level, Link, Section
 from verify.report.page.sections.devices import on_devices
 from verify.report.page.sections.theorems import of_claim
-from verify.report.page.states import FALSE, HOLDS, NOT_SHOWN, State, Told, by_claim, worst
+from verify.report.page.states import CURRENT, FALSE, HOLDS, NOT_SHOWN, State, Told, by_claim, worst
 from verify.suite.strongest import arithmetic_family
 
 #: How a part of a box is drawn that no evidence speaks for: a border of its own, and no fill.
@@ -72,6 +72,12 @@ class Card:
     def state(self) -> State:
         """What all of its verdicts together are."""
         return worst([told.state for told in self.verdicts])
+
+    @property
+    def on_device(self) -> State | None:
+        """What the evidence of devices is: current where that of one device is; ``None`` without any."""
+        states = [each.state for each in self.devices]
+        return CURRENT if CURRENT in states else next(iter(states), None)
 
     @property
     def kinds(self) -> list[Evidence]:

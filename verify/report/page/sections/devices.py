@@ -28,6 +28,7 @@ class OnDevice:
         check: what the check of it said, as a document of its own.
         summary: its summary; ``None`` where it is broken.
         verdicts: those that ran there.
+        tasks: the lists of tasks that have them.
 
     """
 
@@ -36,10 +37,17 @@ class OnDevice:
     check: Found
     summary: Found | None
     verdicts: Sequence[Told] = ()
+    tasks: Sequence[Found] = ()
 
     def of_claim(self, claim: str) -> list[Told]:
         """Return the verdicts of a claim that hold."""
         return [item for item in self.verdicts if item.verdict.claim == claim and item.state is HOLDS]
+
+    def counts(self, claim: str) -> list[Derived]:
+        """Return how many verdicts of a claim the device held, step by step; none where there is none."""
+        where = {"/state": "held", "/data/verdict/claim": claim, "/data/verdict/holds": True}
+        counts = [Derived(tasks, "count", where=where) for tasks in self.tasks]
+        return [count for count in counts if count.value]
 
 
 def folders(library: Library) -> list[OnDevice]:
@@ -78,12 +86,15 @@ def _checked(library: Library, folder: str) -> OnDevice:
     if not library.folder(folder, _VERDICTS):
         return found
     document = library.json(f"{folder}/{_VERDICTS}")
-    return found if document is None else replace(found, verdicts=tuple(_verdicts(document)))
+    if document is None:
+        return found
+    tasks = tuple(step["tasks"] for step in document)
+    return replace(found, verdicts=tuple(_verdicts(tasks)), tasks=tasks)
 
 
-def _verdicts(document: Found) -> Iterator[Told]:
-    for step in document:
-        for task in step["tasks"]:
+def _verdicts(tasks: Sequence[Found]) -> Iterator[Told]:
+    for each in tasks:
+        for task in each:
             data = task.get("data")
             if data is not None and "verdict" in data and task["state"].value == "held":
                 try:
