@@ -19,6 +19,7 @@ EXTRAS = {
     "distributed": "cluster",
     "matplotlib": "plot",
     "tokenizers": "text",
+    "jinja2": "report",
 }
 
 
