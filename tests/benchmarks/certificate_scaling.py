@@ -53,8 +53,8 @@ _BUDGET = 1000**2
 
 
 def _in_bands(vocab: int, context: int) -> Construction:
-    _, sizes, coding = carrying(vocab, context, FORMATS["float32"])
-    return UnconditionalGeneration(**sizes, **coding)
+    _, _, coding = carrying(vocab, context, FORMATS["float32"])
+    return UnconditionalGeneration(vocab, context, **coding)
 
 
 #: Constructions by what the table calls them, from ``V`` and ``N``, and the formats of their certificates.

@@ -41,14 +41,14 @@ def test_readouts_without_bands_have_the_margins_of_all_pairs() -> None:
     """
     rng = np.random.default_rng(2)
     certain = 0
-    for _ in range(20):
+    for _ in range(6):
         readout = drawn(rng)
         found, pairs = readout.banded(), readout.pairs()
         assert (found[pairs > 0] >= pairs[pairs > 0]).all()
         above = np.flatnonzero((found > 0) & (found > pairs))
         assert (found[above] <= readout.narrow_pairs()[above]).all()
         certain += int((pairs > 0).sum())
-    assert certain > 30
+    assert certain > 10
 
 
 def test_tokens_with_equal_logits_are_never_certain() -> None:
@@ -165,7 +165,7 @@ def test_a_token_that_is_off_ties_in_wide_bands_on_a_fused_kernel() -> None:
     read = float(x - np.float32(49150 // 4096 * 4096))  # in its band, exactly
     places = np.array([4093, 4094])  # of 49,149 and 49,150
     bias = -(places**2) / (2 * 4096**2)
-    logits = np.float32(bias + places / 4096**2 * read)  # float64 holds each product and sum: rounded once
+    logits = (bias + places / 4096**2 * read).astype(np.float32)  # float64 holds each product and sum: rounded once
     assert logits[0] == logits[1]
 
 
