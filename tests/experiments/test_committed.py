@@ -65,10 +65,10 @@ def test_its_pictures_are_there(path: Path) -> None:
 
 def test_the_page_has_the_numbers_of_the_results() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "experiments.md").read_text(encoding="utf-8")
-    results = {read(path)["experiment"]: read(path) for path in COMMITTED}
+    results = {path.parent.name: read(path) for path in COMMITTED}
 
-    def share(experiment: str, phase: str, task: str) -> float:
-        (found,) = results[experiment]["shares"][phase][task]
+    def share(experiment: str, phase: str, task: str, preset: str = "cpu") -> float:
+        (found,) = results[f"{experiment}-{preset}"]["shares"][phase][task]
         return float(found)
 
     tasks = ("ascending", "descending", "add-one", "add-two")
@@ -79,6 +79,10 @@ def test_the_page_has_the_numbers_of_the_results() -> None:
     composition, skill = "ascending-add-one", "double-histogram"
     assert f"prefix for the composition | {share('composed', f'prefix-{composition}', composition):.1f} |" in page
     assert f"prefix for the new skill | {share('composed', f'prefix-{skill}', skill):.1f} |" in page
+    for phase in ("pretrained", "fine-tuned", "prefix"):
+        for task, papers in results["sorting-paper"]["paper"][phase].items():
+            measured = f"{phase}, on {task} | {share('sorting', phase, task, 'paper'):.1f} | {papers:.1f} |"
+            assert (f"| {measured}" in page) is (papers > 0 or phase == "prefix"), measured
 
 
 def test_the_page_says_which_results_are_of_the_training_code_at_hand() -> None:
