@@ -31,6 +31,7 @@ PACKAGES = {
     "verify.matrix_units": "verify",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
+    "verify.report.page": "report",
     "verify.shards": "shards",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
