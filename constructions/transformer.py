@@ -156,10 +156,18 @@ class Transformer(Generic[WeightT]):
         return all(layer.keeps_past(mask) for layer in _everywhere(self.layers))
 
     @property
+    def _parts(self) -> tuple[Weighted[WeightT], ...]:
+        return (self.positions, *self.layers)
+
+    @property
+    def authored(self) -> list[str]:
+        """The names of the classes of positions, layers and what is in them that are no part of this library."""
+        return sorted({kind.__name__ for part in self._parts for kind in part.authored})
+
+    @property
     def runs_by_position(self) -> bool:
         """Whether the output at a position is the same in a longer pass that shows it the same positions."""
-        parts: tuple[Weighted[WeightT], ...] = (self.positions, *self.layers)
-        return type(self) is Transformer and all(part.runs_by_position for part in parts)
+        return type(self) is Transformer and all(part.runs_by_position for part in self._parts)
 
     @property
     def readout(self) -> Linear[WeightT]:

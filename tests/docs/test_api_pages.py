@@ -87,6 +87,7 @@ def _tests(path: Path) -> Iterator[doctest.DocTest]:
     yield from (test for test in doctest.DocTestFinder().find(module, module.__name__) if test.examples)
 
 
+@pytest.mark.share(20)  # `make docs` runs the examples of every module
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_examples_of_a_module_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if (extra := _extra(path)) is not None:

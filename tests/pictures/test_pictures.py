@@ -124,6 +124,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return saved
 
 
+@pytest.mark.share(7)
 @pytest.mark.parametrize("name", DRAWN)
 def test_all_that_is_drawn_lies_within(name: str, tmp_path: Path, figures: list[Any]) -> None:
     DRAWN[name](tmp_path / "picture.svg")

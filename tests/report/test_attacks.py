@@ -141,6 +141,9 @@ def test_old_sources_are_called_stale_and_those_at_hand_current(real: dict[str, 
 
     assert age(real) == "current"
     assert age(real | {"sources": "0" * 64}) == "stale"
+    old = make_page(written(tmp_path, real | {"sources": "0" * 64}), Library(tmp_path)).text
+    assert "is not shown of these until the verdicts are gathered again" in old
+    assert 'class="of-stale"' in old
     assert age({name: value for name, value in real.items() if name != "sources"}) == "stale"
 
 

@@ -26,6 +26,9 @@ def test_status_0_needs_every_verdict(tmp_path: Path, capsys: pytest.CaptureFixt
     path = written(tmp_path, document([one for one in verdicts() if one.holds is True]))
     assert run(["report", str(tmp_path / "page"), "--verdicts", str(path)]) == 0
     assert "6 of 6 verdicts hold; their sources: current" in capsys.readouterr().out
+    path = written(tmp_path, document([one for one in verdicts() if one.holds is True]) | {"sources": "0" * 64})
+    assert run(["report", str(tmp_path / "page"), "--verdicts", str(path)]) == 1
+    assert "6 of 6 verdicts hold; their sources: stale" in capsys.readouterr().out
     path = written(tmp_path, document())
     assert run(["report", str(tmp_path / "page"), "--verdicts", str(path), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

@@ -179,7 +179,7 @@ def _has(part: Any, wanted: dict[str, Any]) -> bool:
     for place in wanted:
         try:
             _pointed(part, place)
-        except KeyError:
+        except (KeyError, TypeError):
             return False
     return True
 

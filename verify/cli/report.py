@@ -27,7 +27,9 @@ PAGE, VERDICTS = "index.html", "verdicts.json"
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    register_commands(app, report, exits="0 the page is written and all verdicts on it hold, 1 one of them does not")
+    register_commands(
+        app, report, exits="0 all verdicts on the page hold, 1 one does not, or they are of other sources"
+    )
 
 
 def report(

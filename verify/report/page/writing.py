@@ -22,7 +22,7 @@ from verify.report.page.found import Derived, Found
 from verify.report.page.sections import SECTIONS
 from verify.report.page.sections.base import Material
 from verify.report.page.shapes import written
-from verify.report.page.states import HOLDS, NOT_SHOWN, State, Told, age_of, told_all
+from verify.report.page.states import CURRENT, HOLDS, NOT_SHOWN, State, Told, age_of, told_all
 
 _FOLDER = Path(__file__).parent
 #: The most bytes of a page: as much as a phone takes in seconds from a slow network.
@@ -50,8 +50,8 @@ class Page:
 
     @property
     def holds(self) -> bool:
-        """Whether every verdict on it holds, and there is one."""
-        return bool(self.verdicts) and all(told.state is HOLDS for told in self.verdicts)
+        """Whether every verdict on it holds, there is one, and they are of the sources at hand."""
+        return self.age is CURRENT and bool(self.verdicts) and all(told.state is HOLDS for told in self.verdicts)
 
 
 def make_page(verdicts: Path, library: Library | None = None) -> Page:
@@ -85,6 +85,7 @@ def make_page(verdicts: Path, library: Library | None = None) -> Page:
     now = {"made": datetime.now(UTC).isoformat(timespec="seconds"), "version": library_versions()["prefixproof"]}
     text = environment.get_template("page.html").render(
         sections=filled,
+        age=age_of(document),
         style=Markup(style),  # noqa: S704 # our own files
         script=Markup(script),  # noqa: S704 # the same
         policy=f"{_POLICY}; script-src 'sha256-{digest}'",
