@@ -218,7 +218,10 @@ def as_temperature(value: Any) -> Temperatures:
         InvalidArgument: not a number, NaN, zero or negative.
 
     """
-    if isinstance(value, (Hardmax, Softmax, RationalSoftmax, PerHeadSoftmax)):
+    kinds = (Hardmax, Softmax, RationalSoftmax, PerHeadSoftmax)
+    if isinstance(value, kinds):
+        if type(value) not in kinds:  # one that falls with the length, say, would be bounded as one that does not
+            reject("temperature", "one of this library's own", value)
         return value
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and value == math.inf:
         return Hardmax()
