@@ -49,6 +49,7 @@ ORDER = (
     "verify.shards",  # runs of the above, in parts
     "verify.experiments",  # the paper's experiments on trained models
     "verify.device",  # the evidence of a device, by all of the above
+    "verify.report.page",  # the page of evidence, over all of the above
     "verify.pytest_plugin",
     "verify.cli",
 )

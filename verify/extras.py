@@ -18,6 +18,7 @@ EXTRAS = {
     "transformer_lens": "lens",
     "distributed": "cluster",
     "matplotlib": "plot",
+    "jinja2": "report",
 }
 
 

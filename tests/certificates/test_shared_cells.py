@@ -32,6 +32,7 @@ from verify.certificates.sheets import UnsharedError
 from verify.evidence.enumeration import no_progress
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "oracle",
     [
@@ -57,6 +58,7 @@ SHARED: list[Construction] = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("construction", SHARED, ids=repr)
 def test_no_run_has_a_smaller_margin(construction: Construction) -> None:
     bound = all_targets.bind_for_certificate(construction, rounded().for_cells())

@@ -40,6 +40,7 @@ def test_the_vocabulary_is_the_notebooks() -> None:
     assert (PRINTABLE.characters[0], PRINTABLE.characters[-1]) == (" ", "}")
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("text", [TEXT, " " * 20, "}" * 20, "} } } } } } } } } } ", "0 <= s_j < 1 (V=94)."])
 def test_one_virtual_token_spells_a_text(decode: Decode, arithmetic: tuple[str, str], text: str) -> None:
