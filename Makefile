@@ -18,7 +18,8 @@ verify: $(VENV)/installed
 test: $(VENV)/installed
 	$(PYTEST)
 
-# Stock Hugging Face classes, exports and TransformerLens: their libraries are installed here, and for nothing else.
+# Stock Hugging Face classes, exports and TransformerLens: their libraries are installed here, and for nothing else. The page
+# of evidence is looked at in Debian's Chromium where it is installed.
 test-extras: $(VENV)/installed-extras
 	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and not heavy'
 
@@ -76,11 +77,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("prefixproof needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot,report]'
 	touch $@
 
 $(VENV)/installed-extras: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[huggingface,onnx,lens]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[huggingface,onnx,lens,browser,text]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

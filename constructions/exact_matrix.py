@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -79,15 +79,37 @@ class ExactMatrix:
         """Rows x columns."""
         return sum(self.row_sizes), sum(self.column_sizes)
 
-    def nonzero(self) -> Iterator[tuple[int, int, Fraction]]:
-        """Yield ``(row, column, value)`` for every non-zero entry, block by block."""
+    def placed(self) -> Iterator[tuple[int, int, int, int, Leaf]]:
+        """Yield ``(top, left, rows, columns, leaf)`` for every block that is not zero."""
         row_starts = [0, *accumulate(self.row_sizes)]
         column_starts = [0, *accumulate(self.column_sizes)]
-        for (block_row, block_column), leaf in self.leaves.items():
-            top, left = row_starts[block_row], column_starts[block_column]
-            rows, columns = self.row_sizes[block_row], self.column_sizes[block_column]
+        for (row, column), leaf in self.leaves.items():
+            yield row_starts[row], column_starts[column], self.row_sizes[row], self.column_sizes[column], leaf
+
+    def nonzero(self) -> Iterator[tuple[int, int, Fraction]]:
+        """Yield ``(row, column, value)`` for every non-zero entry, block by block."""
+        for top, left, rows, columns, leaf in self.placed():
             for row, column, value in leaf_entries(leaf, rows, columns):
                 yield top + row, left + column, value
+
+    @property
+    def entries(self) -> int:
+        """How many entries are not 0."""
+        return sum(leaf_count(leaf, rows, columns) for _, _, rows, columns, leaf in self.placed())
+
+    def held_by(self, fmt: Format) -> bool:
+        """Return whether every entry is a number of the format.
+
+        Raises:
+            OverflowError: an entry is beyond the largest number of the format.
+
+        """
+        return all(
+            Fraction(round_to_format(leaf.scale, fmt)) == leaf.scale
+            if leaf.nonzero is None
+            else leaf.nonzero.values.held_by(fmt)
+            for _, _, _, _, leaf in self.placed()
+        )
 
     def negative(self) -> ExactMatrix:
         """Return the matrix times -1."""
@@ -151,6 +173,29 @@ def leaf_entries(leaf: Leaf, rows: int, columns: int) -> Iterator[tuple[int, int
         yield from leaf.nonzero
 
 
+def leaf_count(leaf: Leaf, rows: int, columns: int) -> int:
+    """Return how many entries of a block of the given size are not 0."""
+    if leaf.nonzero is not None:
+        return len(leaf.nonzero)
+    return rows if leaf.kind == "identity" else rows * columns
+
+
+def leaf_places(leaf: Leaf, rows: int, columns: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the rows and the columns of the non-zero entries of a block of the given size.
+
+    Raises:
+        InvalidArgument: a constant block that is too large to hold.
+
+    """
+    if leaf.nonzero is not None:
+        return leaf.nonzero.rows, leaf.nonzero.columns
+    if leaf.kind == "identity":
+        return np.arange(rows), np.arange(rows)
+    check_dense(rows, columns)
+    places = np.divmod(np.arange(rows * columns), max(1, columns))
+    return places[0], places[1]
+
+
 def as_entries(leaf: Leaf | None, rows: int, columns: int) -> Entries:
     """Return a block of the given size by its non-zero entries; ``None`` has none.
 
@@ -162,10 +207,6 @@ def as_entries(leaf: Leaf | None, rows: int, columns: int) -> Entries:
         return Entries.of([])
     if leaf.nonzero is not None:
         return leaf.nonzero
-    if leaf.kind == "identity":
-        at_rows = at_columns = np.arange(rows)
-    else:
-        check_dense(rows, columns)
-        at_rows, at_columns = np.divmod(np.arange(rows * columns), columns)
+    at_rows, at_columns = leaf_places(leaf, rows, columns)
     numerators = np.broadcast_to(smallest_dtype([leaf.scale.numerator]), at_rows.shape)
     return Entries(at_rows, at_columns, Ratios(numerators, leaf.scale.denominator))

@@ -71,6 +71,35 @@ class Ratios:
             return np.asarray(_table(self.denominator, fmt)[self.numerators.astype(np.int64)])
         return round_ratios(self.numerators, self.denominator, fmt)
 
+    def held_by(self, fmt: Format) -> bool:
+        """Return whether every number is one of the format, so that rounding changes none.
+
+        In lowest terms ``n/d`` is a float only where ``d`` is a power of two, and scaling the rounded number by that
+        ``d`` is exact: it gives ``n`` back, or the number was rounded.
+
+        Raises:
+            OverflowError: a number is beyond the largest of the format.
+
+        Example:
+            >>> from constructions import FORMATS
+            >>> (
+            ...     Ratios(np.array([1, 3]), 4).held_by(FORMATS["bfloat16"]),
+            ...     Ratios(np.array([1]), 3).held_by(FORMATS["float64"]),
+            ... )
+            (True, False)
+
+        """
+        rounded, flat = self.to_float(fmt).reshape(-1), self.numerators.reshape(-1)
+        if not flat.size:
+            return True
+        if max(abs(int(flat.min())), abs(int(flat.max())), self.denominator) > _LARGEST_EXACT:
+            pairs = zip(rounded.tolist(), flat.tolist(), strict=True)
+            return all(Fraction(value) * self.denominator == numerator for value, numerator in pairs)
+        common = np.gcd(flat.astype(np.int64), self.denominator)
+        scale = self.denominator // common
+        held = (scale & (scale - 1) == 0) & (rounded * scale == flat // common)
+        return bool(held.all())
+
 
 @lru_cache(maxsize=64)
 def _table(denominator: int, fmt: Format) -> Float[np.ndarray, " values"]:

@@ -156,10 +156,19 @@ class Transformer(Generic[WeightT]):
         return all(layer.keeps_past(mask) for layer in _everywhere(self.layers))
 
     @property
+    def _parts(self) -> tuple[Weighted[WeightT], ...]:
+        return (self.positions, *self.layers)
+
+    @property
+    def authored(self) -> list[str]:
+        """The names of its classes, those of its parts included, that are no part of this library."""
+        own = [] if type(self) is Transformer else [type(self).__name__]
+        return sorted({*own, *(kind.__name__ for part in self._parts for kind in part.authored)})
+
+    @property
     def runs_by_position(self) -> bool:
         """Whether the output at a position is the same in a longer pass that shows it the same positions."""
-        parts: tuple[Weighted[WeightT], ...] = (self.positions, *self.layers)
-        return type(self) is Transformer and all(part.runs_by_position for part in parts)
+        return type(self) is Transformer and all(part.runs_by_position for part in self._parts)
 
     @property
     def readout(self) -> Linear[WeightT]:

@@ -22,6 +22,8 @@ import pytest
 import torch
 from jaxtyping import AbstractArray, AbstractDtype, install_import_hook
 
+from tests.shares import leave_to_heavy
+
 if TYPE_CHECKING:  # at run time the packages must not be imported before the hook is installed
     from constructions import Construction
     from verify.arithmetic import Arithmetic
@@ -163,8 +165,10 @@ hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profil
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "prefixproof")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks that a tier is chosen by
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a CUDA device where there is none."""
+    """Leave shares of the cases to the heavy tier, and skip what needs a CUDA device where there is none."""
+    leave_to_heavy(items)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

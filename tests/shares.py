@@ -1,8 +1,9 @@
-"""Which of many cases the heavy tier runs: some that are drawn, the same everywhere. The long tier runs the others."""
+"""Which of many cases a tier runs: some that are drawn, the same everywhere. The next longer tier runs the others."""
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -35,3 +36,20 @@ def heavy_or_long(cases: Iterable[Any], count: int, values: Callable[[Any], Sequ
         pytest.param(*case, marks=pytest.mark.heavy if place in chosen else pytest.mark.long)
         for place, case in enumerate(every)
     ]
+
+
+def leave_to_heavy(items: Iterable[pytest.Item]) -> None:
+    """Mark cases of the tests that are marked ``share(count)``: so many are drawn, and the others are heavy.
+
+    A case that is heavy or long already counts for nothing here, and one that is named by itself runs.
+    """
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("share") and not any(map(item.get_closest_marker, ("heavy", "long"))):
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for cases in tests.values():
+        share = cases[0].get_closest_marker("share")
+        assert share is not None
+        chosen = drawn(range(len(cases)), *share.args)
+        for place in set(range(len(cases))) - set(chosen):
+            cases[place].add_marker(pytest.mark.heavy)

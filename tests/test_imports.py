@@ -21,6 +21,7 @@ ORDER = (
     "verify.cores",
     "verify.numbers",
     "verify.files",  # writing and reading files, whatever is in them
+    "verify.tokenizers",  # text as tokens of real vocabularies
     "verify.matrix_units",  # the exact arithmetic of matrix units
     "verify.exponentials",  # a library's exp on all numbers, which certificates cite
     "verify.running.ranks",  # what a range of an enumeration found
@@ -49,6 +50,7 @@ ORDER = (
     "verify.shards",  # runs of the above, in parts
     "verify.experiments",  # the paper's experiments on trained models
     "verify.device",  # the evidence of a device, by all of the above
+    "verify.report.page",  # the page of evidence, over all of the above
     "verify.pytest_plugin",
     "verify.cli",
 )

@@ -18,6 +18,8 @@ EXTRAS = {
     "transformer_lens": "lens",
     "distributed": "cluster",
     "matplotlib": "plot",
+    "tokenizers": "text",
+    "jinja2": "report",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -62,6 +63,13 @@ class Attention(Layer[WeightT]):
         if self.output is None and self.output_bias is not None:
             raise InvalidArgument(f"output_bias of layer {self.name}: expected none without an output projection")
         self._expressions(f"layer {self.name}")
+
+    @property
+    def code(self) -> Iterator[object]:
+        """The layer, its mask and its heads."""
+        yield from super().code
+        if self.mask is not None:
+            yield self.mask
 
     @property
     def mixes(self) -> bool:

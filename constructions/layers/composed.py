@@ -142,6 +142,8 @@ class Gated(Layer[WeightT]):
 
     """
 
+    by_position: ClassVar[bool] = True
+
     gate: Layer[WeightT] = inner()
     value: Layer[WeightT] = inner()
     name: str = "gated"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -70,14 +71,20 @@ class Linear(Layer[WeightT]):
         return self.bias
 
     @property
+    def code(self) -> Iterator[object]:
+        """The layer, and its activation."""
+        yield from super().code
+        yield self.function
+
+    @property
     def is_readout(self) -> bool:
         """Whether this may be the last layer: nothing follows the linear map."""
-        return self.function == IDENTITY
+        return type(self.function) is type(IDENTITY)  # another class may equal it, and do otherwise
 
     @property
     def has_relu(self) -> bool:
         """Whether a ReLU follows."""
-        return self.function == RELU
+        return type(self.function) is type(RELU)
 
     @property
     def is_plain(self) -> bool:

@@ -77,6 +77,7 @@ class Norm(Layer[WeightT]):
 class LayerNorm(Norm[WeightT]):
     """``x -> w * (x - m) / sqrt(mean((x - m)^2) + eps) + b`` with ``m`` the mean of ``x`` (Ba et al., 2016)."""
 
+    by_position: ClassVar[bool] = True
     centred: ClassVar[bool] = True
 
 
@@ -85,10 +86,13 @@ class LayerNorm(Norm[WeightT]):
 class RMSNorm(Norm[WeightT]):
     """``x -> w * x / sqrt(mean(x^2) + eps)`` (Zhang and Sennrich, 2019)."""
 
+    by_position: ClassVar[bool] = True
+
 
 @final
 @dataclass(frozen=True, eq=False)
 class L2Norm(Norm[WeightT]):
     """``x -> w * x / sqrt(sum(x^2) + eps)``: every row at Euclidean length 1."""
 
+    by_position: ClassVar[bool] = True
     mean: ClassVar[bool] = False

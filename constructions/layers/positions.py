@@ -23,8 +23,7 @@ from constructions.validation import InvalidArgument, check_integer, reject
 class Positions(Weighted[WeightT]):
     """A way to tell positions apart: it turns the embeddings of the new positions into the first layer's input.
 
-    A class whose rows are the same in a longer pass says so with ``by_position = True``; a certificate of several steps
-    asks for it where generation keeps earlier positions.
+    Code of your own may compute from the number of positions: certificates run it as generation does, step by step.
     """
 
     def prefix(self, outer: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy as sp
@@ -31,6 +31,8 @@ class Rotary(Weighted[WeightT]):
         name: a word.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     cosines: WeightT = held("c")
     sines: WeightT = held("s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import sympy as sp
@@ -26,6 +26,8 @@ class Sink(Weighted[WeightT]):
         value: output width x 1.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     name: str
     key: WeightT = held("k_0")
@@ -51,6 +53,8 @@ class Softmax1Attention(Attention[WeightT]):
         sinks: these keys and values, one for each head; made from the heads.
 
     """
+
+    by_position: ClassVar[bool] = True
 
     sinks: tuple[Sink[WeightT], ...] = inner(optional=True)
 

@@ -99,8 +99,8 @@ class Weighted(ABC, Generic[WeightT]):
 
     #: numbers of the symbols of this alone, such as its index: a field of layers that are written for an index
     bindings = cast("Bindings", MappingProxyType({}))
-    #: whether the output at a position is the same in a longer pass that shows it the same positions; a class says so
-    #: of itself alone, as its subclasses may do otherwise
+    #: whether the output at a position is the same in a longer pass that shows it the same positions; a class of this
+    #: library says so of itself alone, as its subclasses may do otherwise
     by_position: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # a field of every layer and of every part but positions
@@ -124,9 +124,25 @@ class Weighted(ABC, Generic[WeightT]):
                 yield from _as_tuple(getattr(self, item.name))
 
     @property
+    def code(self) -> Iterator[object]:
+        """Everything whose code runs in a forward pass: this, options that it calls, and the same of every part."""
+        yield self
+        for part in self.own_parts:
+            yield from part.code
+
+    @property
+    def authored(self) -> Iterator[type]:
+        """The classes of :attr:`code` that are no part of this library, which its tests therefore say nothing about."""
+        return (kind for kind in map(type, self.code) if not _is_ours(kind))
+
+    @property
     def runs_by_position(self) -> bool:
-        """Whether its class, and that of every part, says :attr:`by_position`."""
-        return bool(vars(type(self)).get("by_position")) and all(part.runs_by_position for part in self.own_parts)
+        """Whether its class, and that of every part, says :attr:`by_position`, and all :attr:`code` is tested for it.
+
+        A class of somebody else's is never taken at its word.
+        """
+        said = bool(vars(type(self)).get("by_position")) and all(part.runs_by_position for part in self.own_parts)
+        return said and not any(True for _ in self.authored)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -213,6 +229,11 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return value if isinstance(value, tuple) else (value,)
+
+
+def _is_ours(kind: type) -> bool:
+    """Return whether a class is part of this library: by its module, as the code of another one is not tested here."""
+    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _kind(value: Any) -> str:

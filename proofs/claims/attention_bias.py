@@ -18,4 +18,5 @@ CLAIM = Claim(
     source=f"{PAPER}: section 4; the rounding bound is beyond the paper",
     obligations=attention.BIAS_OBLIGATIONS,
     plan=(Step("fuzzed layers", "rational"), Step("fuzzed layers", "floats")),
+    extends=(attention.RESCALING,),
 )

@@ -39,6 +39,7 @@ class Claim:
         caveat: what the obligations leave to the reader or to another proof; empty when they leave nothing.
         symbols_at: sizes at which every kind of layer is there; the symbolic matrices do not depend on them. Empty
             where the weights are numbers alone.
+        extends: the ids of the claims whose promise this one varies or whose identity it uses: the edges of a graph.
         drawn: says of sizes, by field, whether fuzzing draws them where it is told the largest alone; ``None``: all.
 
     """
@@ -53,6 +54,7 @@ class Claim:
     plan: Plan | None = None
     caveat: str = ""
     symbols_at: Mapping[str, int] = field(default_factory=dict)
+    extends: tuple[str, ...] = ()
     drawn: Callable[[Mapping[str, int]], bool] | None = None
 
     @cached_property

@@ -42,4 +42,5 @@ CLAIM = Claim(
         " temperature"
     ),
     symbols_at={"vocab_size": 2, "context_size": 2, "digits": 2},
+    extends=("theorem-1",),
 )

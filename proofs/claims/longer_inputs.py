@@ -63,4 +63,5 @@ CLAIM = Claim(
     ),
     symbols_at={"vocab_size": 2, "input_size": 3},
     drawn=_shallow,
+    extends=("theorem-2",),
 )

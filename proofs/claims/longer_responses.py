@@ -35,4 +35,5 @@ CLAIM = Claim(
         Step("fuzzed", "floats", {"vocab_size": up_to(60), "response_size": up_to(16)}),
     ),
     symbols_at={"vocab_size": 2, "response_size": 2},
+    extends=("theorem-2",),
 )

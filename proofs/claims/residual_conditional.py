@@ -39,4 +39,5 @@ CLAIM = Claim(
         " in the documentation of constructions.residual.bounds, of which the obligations decide the inequalities"
     ),
     symbols_at={"vocab_size": 2},
+    extends=("theorem-2",),
 )

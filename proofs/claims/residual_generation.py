@@ -50,4 +50,5 @@ CLAIM = Claim(
         " documentation of constructions.residual.bounds, of which the obligations decide the inequalities"
     ),
     symbols_at={"vocab_size": 2, "context_size": 2},
+    extends=("theorem-1",),
 )

@@ -22,4 +22,5 @@ CLAIM = Claim(
     source=f"{PAPER}: section 6; several heads and vectors, and the rounding bound, are beyond the paper",
     obligations=attention.SECOND_LAYER_OBLIGATIONS,
     plan=(Step("fuzzed layers", "rational"), Step("fuzzed layers", "floats")),
+    extends=(attention.BIAS,),
 )

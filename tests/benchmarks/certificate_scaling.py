@@ -14,12 +14,20 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from constructions import ConditionalGeneration, Construction, UnconditionalGeneration
+from constructions import (
+    FORMATS,
+    ConditionalGeneration,
+    Construction,
+    DigitGeneration,
+    Hardmax,
+    UnconditionalGeneration,
+)
+from constructions.vocabularies import carrying
 from verify.certificates import certificate_arithmetic, certify
 
 PAGE = Path(__file__).parents[2] / "docs" / "mathematics" / "sharing.md"
@@ -35,6 +43,8 @@ SERIES: Mapping[str, Sequence[tuple[str, int, int]]] = {
     "N": [("theorem-1", 1000, n) for n in (32, 64, 128, 256, 512)],
     "V": [("theorem-1", v, 64) for v in (300, 600, 1200, 2500)],
     "V of Theorem 2": [("theorem-2", v, 0) for v in (125, 250, 500, 1000)],
+    "V of bands": [("theorem-1 in bands", v, 1) for v in (16384, 32768, 65536, 131072, 262144)],
+    "V of digits": [("digits in bfloat16", v, 1) for v in (32768, 65536, 131072)],
 }
 #: Sizes beside these.
 OTHERS: Sequence[tuple[str, int, int]] = (("theorem-1", 94, 20), ("theorem-2", 94, 0))
@@ -42,9 +52,18 @@ OTHERS: Sequence[tuple[str, int, int]] = (("theorem-1", 94, 20), ("theorem-2", 9
 _BUDGET = 1000**2
 
 
-def made(claim: str, vocab: int, context: int) -> Construction:
-    """Return the construction of a size."""
-    return UnconditionalGeneration(vocab, context) if claim == "theorem-1" else ConditionalGeneration(vocab)
+def _in_bands(vocab: int, context: int) -> Construction:
+    _, _, coding = carrying(vocab, context, FORMATS["float32"])
+    return UnconditionalGeneration(vocab, context, **coding)
+
+
+#: Constructions by what the table calls them, from ``V`` and ``N``, and the formats of their certificates.
+MADE: Mapping[str, tuple[Callable[[int, int], Construction], str]] = {
+    "theorem-1": (UnconditionalGeneration, "float32"),
+    "theorem-2": (lambda vocab, _: ConditionalGeneration(vocab), "float32"),
+    "theorem-1 in bands": (_in_bands, "float32"),
+    "digits in bfloat16": (lambda vocab, size: DigitGeneration(vocab, size, 3, temperature=Hardmax()), "bfloat16"),
+}
 
 
 def measure(claim: str, vocab: int, context: int) -> tuple[float, float]:
@@ -54,13 +73,15 @@ def measure(claim: str, vocab: int, context: int) -> tuple[float, float]:
         AssertionError: it does not hold.
 
     """
-    assert certify(made(claim, 4, 3), certificate_arithmetic("rounded")).holds
-    construction = made(claim, vocab, context)
+    made, dtype = MADE[claim]
+    arithmetic = certificate_arithmetic("rounded", dtype)
+    assert certify(made(4, 3), arithmetic).holds
+    construction = made(vocab, context)
     _ = construction.transformer.lowered
     taken: list[float] = []
     while len(taken) < _REPEATS and sum(taken) < _ENOUGH:
         started = time.process_time()
-        verdict = certify(construction, certificate_arithmetic("rounded"), budget=_BUDGET)
+        verdict = certify(construction, arithmetic, budget=_BUDGET)
         taken.append(time.process_time() - started)
         assert verdict.holds, verdict.reason
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -109,7 +130,7 @@ def table() -> Iterator[str]:
         grown = [context if name == "N" else vocab for _, vocab, context in series]
         fitted = exponent(grown, [medians[size] for size in series])
         others = f"V = {series[0][1]:,}" if name == "N" else f"N = {series[0][2] or 2}"
-        what = f"{name.split()[0]} from {grown[0]:,} to {grown[-1]:,}, {series[0][0]} at {others}"
+        what = f"{name[0]} from {grown[0]:,} to {grown[-1]:,}, {series[0][0]} at {others}"
         yield f"- {what}: fitted exponent {fitted:.2f}."
 
 

@@ -102,6 +102,7 @@ _BIASES = {
 }
 
 
+@pytest.mark.share(10)
 @pytest.mark.parametrize("bias", _BIASES)
 @pytest.mark.parametrize("weight", _WEIGHTS)
 @given(data=st.data())

@@ -42,10 +42,10 @@ def _told(tally: Tally) -> str:
 
 
 def test_certified_networks_are_not_contradicted() -> None:
-    tally = _duel(8, 10, 1)
+    tally = _duel(4, 10, 1)
     assert tally.contradicted == []
-    assert tally.counts["certified"] == 8
-    assert tally.counts["evaluations"] >= 5_000
+    assert tally.counts["certified"] == 4
+    assert tally.counts["evaluations"] >= 2_500
 
 
 @pytest.mark.parametrize(

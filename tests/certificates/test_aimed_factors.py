@@ -11,6 +11,7 @@ from tests.mutation.certifier_aimed import Aimed, contradicted
 from tests.mutation.certifier_aimed_factors import killers
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", list(killers()))
 def test_what_kernels_compute_is_within_bounds(name: str) -> None:
     assert killers()[name]() == []

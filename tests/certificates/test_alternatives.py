@@ -69,6 +69,7 @@ def one_hot(*, first: bool = False) -> Given:
     )
 
 
+@pytest.mark.share(2)
 @ARITHMETICS
 @pytest.mark.parametrize("first", [False, True])
 def test_a_model_of_one_hot_embeddings_is_certified_by_its_columns_alone(
@@ -81,6 +82,7 @@ def test_a_model_of_one_hot_embeddings_is_certified_by_its_columns_alone(
     assert "not decided" in str(verdict.reason)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     "killer", [floats_of_tokens("bfloat16", 60), floats_of_tokens("float64", 30), balls_of_tokens(15)]
 )

@@ -70,6 +70,7 @@ def _outside(dtype: str, form: str, cases: int, *, most: float = 2.0, seed: int 
     return found
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_emulated_kernels_stay_in_the_boxes(dtype: str, form: str) -> None:

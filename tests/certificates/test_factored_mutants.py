@@ -152,6 +152,7 @@ def test_no_mutant_that_fails_is_certified(architecture: str, which: int) -> Non
                 assert fails, (name, dtype)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     ("architecture", "name"), [("opt", "activation gelu"), ("gpt2", "mask 0"), ("llama", "gain 1")]
 )

@@ -12,6 +12,7 @@ from verify.certificates import BallArithmetic, certify
 ARCHITECTURES = ("opt", "gpt2", "llama")
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("which", [1, 2])
 @pytest.mark.parametrize("architecture", [*ARCHITECTURES, pytest.param("gpt-neox", marks=pytest.mark.heavy)])
 def test_every_target_of_a_residual_model(architecture: str, which: int) -> None:
@@ -23,6 +24,7 @@ def test_every_target_of_a_residual_model(architecture: str, which: int) -> None
         assert verdict.holds is True, verdict.reason
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("which", [1, 2])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_drawn_kernels_and_torch_stay_within_every_bound(architecture: str, which: int) -> None:

@@ -43,6 +43,7 @@ LONG: dict[str, Any] = {
 }
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", list(KILLERS))
 def test_no_kernel_leaves_the_box(name: str) -> None:
     with np.errstate(all="ignore"):
@@ -97,6 +98,7 @@ def _runs(name: str, fmt: str, seed: int, kernels: int, sequences: int) -> tuple
     )
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("fmt", ["float32", "float64"])
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_box_of_a_model_holds_drawn_kernels_and_plain_torch(name: str, fmt: str) -> None:

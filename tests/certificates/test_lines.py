@@ -56,6 +56,7 @@ MODELS = {
 }
 
 
+@pytest.mark.share(7)
 @ARITHMETICS
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_certified_by_the_relation_alone(
@@ -66,6 +67,7 @@ def test_a_model_is_certified_by_the_relation_alone(
     assert certify(MODELS[name], arithmetic, points=1).holds is None
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     "killer", [floats_along_lines("bfloat16", 60), floats_along_lines("float64", 30), balls_along_lines(25)]
 )

@@ -119,6 +119,7 @@ def test_hard_sums_are_not_exact(name: str) -> None:
     assert any(len(values()) > 1 for _ in range(40))
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     ("dtype", "readout", "full", "fails"),
     [
@@ -148,6 +149,7 @@ def test_one_size_below_the_first_that_fails_is_certified(dtype: str, readout: A
 # the claims -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("vocab", "context"), [(20, 5), pytest.param(94, 20, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "tf32"])
 @pytest.mark.parametrize("unit", ["hopper", "any"])

@@ -181,6 +181,7 @@ def contradictions(
     return count, wrong
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("dtype", NARROW)
 @pytest.mark.parametrize("products", ALLOWED)
 def test_what_is_assumed_of_products_is_bounded(products: Products, dtype: str) -> None:
@@ -202,6 +203,7 @@ def test_a_million_sums_of_products(products: Products, dtype: str, capsys: pyte
     assert count > 112_000  # over 10^6 in all
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     ("dtype", "products", "kernel"),
     [*((dtype, "fused", kernel) for dtype in NARROW for kernel in (from_zero, tree)), ("bfloat16", "separate", chain)],
@@ -235,6 +237,7 @@ def _exact_chain(x: _Array, weight: _Array, start: float, fmt: Format) -> float:
     return float(total)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("products", ["fused", "either"])
 def test_chains_of_float64_are_bounded(products: Products) -> None:
     rng, fmt, arithmetic = np.random.default_rng(15), FORMATS["float64"], rounded("float64", products)

@@ -31,6 +31,7 @@ def reversed_order(rng: np.random.Generator, x: _Array, weight: _Array, bias: _A
     return added(total, np.broadcast_to(bias, total.shape), fmt)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("dtype", NARROW)
 def test_what_a_kernel_in_reversed_order_computes_is_bounded(dtype: str) -> None:
     count, wrong = contradictions("reversed", (reversed_order,), dtype, rounds=45, seed=5)

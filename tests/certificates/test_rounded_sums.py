@@ -183,6 +183,7 @@ def _outside(dtype: str, kernels: dict[str, _Kernel], *, rounds: int, seed: int)
     return count, wrong
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_of_products_lie_inside_their_boxes(dtype: str) -> None:
     count, wrong = outside(dtype, KERNELS, rounds=30, seed=1)
@@ -282,6 +283,7 @@ def _attention(dtype: str, *, rounds: int, seed: int) -> tuple[int, int]:
     return count, wrong
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_attention_and_its_mix_lie_inside_their_boxes(dtype: str) -> None:
     count, wrong = _attention(dtype, rounds=24, seed=5)

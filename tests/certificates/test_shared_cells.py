@@ -25,13 +25,14 @@ from tests.certificates.own import Given, nearest, read_first, rounded
 from tests.mutation import certifier_shared as oracles
 from tests.mutation import certifier_shared_liars as liars
 from verify import NumpyArithmetic, Runner, check
-from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells
+from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells, sharing
 from verify.certificates.cells import cells
 from verify.certificates.sharing import shared_margins, tally_shared
 from verify.certificates.sheets import UnsharedError
 from verify.evidence.enumeration import no_progress
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "oracle",
     [
@@ -48,6 +49,24 @@ def test_cells_that_share_are_those_by_themselves(oracle: Any) -> None:
     assert oracle() == []
 
 
+def test_only_what_the_readout_reads_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theorem 2's readout reads one number for each cell, however wide the layers before; that of bands reads many."""
+    two, bands = ConditionalGeneration(70), UnconditionalGeneration(300, 16, encoding="integer", readout="banded")
+    reads = [each.transformer.lowered.readout.weight.shape[1] for each in (two, bands)]
+    assert reads[0] == 1 < reads[1]
+    for construction, columns in zip((two, bands), reads, strict=True):
+        bound = all_targets.bind_for_certificate(construction, rounded("float32").for_cells())
+        for most, shares in ((construction.vocab_size * columns, True), (construction.vocab_size * columns - 1, False)):
+            monkeypatch.setattr(sharing, "LAYER_NUMBERS", most)
+            found = shared_margins(bound, construction, budget=10**6, points=4)
+            with np.errstate(all="ignore"):
+                if shares:
+                    next(found)
+                    continue
+            with pytest.raises(UnsharedError, match="too large to hold at once"):
+                next(found)
+
+
 SHARED: list[Construction] = [
     UnconditionalGeneration(24, 16),
     UnconditionalGeneration(31, 20, encoding="integer", lift="mask", readout="banded"),
@@ -57,6 +76,7 @@ SHARED: list[Construction] = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("construction", SHARED, ids=repr)
 def test_no_run_has_a_smaller_margin(construction: Construction) -> None:
     bound = all_targets.bind_for_certificate(construction, rounded().for_cells())

@@ -20,6 +20,7 @@ from verify.running.cases import Runner
 _BLUNT = ConditionalGeneration(7, encoding="integer", temperature=RationalSoftmax(Fraction(2)))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("construction", "dtype"),
     [

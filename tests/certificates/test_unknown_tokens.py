@@ -359,6 +359,7 @@ COMPUTATIONS: list[Callable[[Any], Any]] = [
 ]
 
 
+@pytest.mark.share(90)
 @pytest.mark.parametrize("compute", COMPUTATIONS)
 @pytest.mark.parametrize("ends", [_ROW, [(1, 3), (2, 2), (0, 4)], [(0, 0), (3, 4), (1, 1)], [(2, 4), (0, 1), (3, 3)]])
 def test_bounds_hold_every_value_and_dependence_every_entry(

@@ -63,6 +63,7 @@ CONSTRUCTIONS = [
 ]
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("construction", CONSTRUCTIONS, ids=repr)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", *(pytest.param(name, marks=HEAVY) for name in OTHERS)])
 def test_the_bounds_hold_what_kernels_give(construction: Any, dtype: str) -> None:

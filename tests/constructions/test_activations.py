@@ -56,6 +56,7 @@ def test_symbols_are_the_same(activation: Activation, value: Fraction) -> None:
     )
 
 
+@pytest.mark.share(4)
 @each
 @given(ends=st.tuples(_numbers, _numbers).map(sorted), share=st.fractions(0, 1))
 def test_an_enclosure_holds_all_between_and_its_ends_are_attained(

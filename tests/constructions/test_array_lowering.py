@@ -191,6 +191,7 @@ def test_a_band_of_a_huge_matrix_is_lowered_without_its_zeros() -> None:
         lower(entries(V, V, lambda i, j: i * j), {V: size})
 
 
+@pytest.mark.share(2)
 @ALL_FORMATS
 def test_a_whole_column_rounds_as_its_entries_do(fmt: Format) -> None:
     size = 5003

@@ -275,6 +275,7 @@ def _check_thresholds(coding: Coding, sizes: tuple[tuple[int, int], ...], bands:
             assert exhaust(at, RationalArithmetic()).holds is holds, (construction, q)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("readout", READOUTS)
 def test_the_thresholds_are_exact(readout: Readout) -> None:
     _check_thresholds(Coding("integer", "mask", readout), ((6, 2),), (2,))
@@ -295,6 +296,7 @@ def test_the_thresholds_of_the_papers_coding_are_the_papers() -> None:
             assert coded_responses_threshold(many.decoding_demand, size) == longer_responses_threshold(vocab_size, size)
 
 
+@pytest.mark.share(8)
 @ALL_CODINGS
 def test_theorem_2_holds_at_any_temperature_in_every_coding(coding: Coding) -> None:
     for q in (Fraction(1, 7),):
@@ -302,6 +304,7 @@ def test_theorem_2_holds_at_any_temperature_in_every_coding(coding: Coding) -> N
         assert exhaust(made, RationalArithmetic()).holds
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("readout", ["hat", "split"])
 @pytest.mark.parametrize("sizes", [(5, 2, 2), (7, 2, 3), (6, 2, 1)])
 def test_the_thresholds_of_digits_are_exact(sizes: tuple[int, int, int], readout: Any) -> None:

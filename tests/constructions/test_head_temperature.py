@@ -87,6 +87,7 @@ def sizes(construction: Construction) -> dict[str, Any]:
     return {name: value for name, value in vars(construction).items() if name.endswith("_size")}
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("kind", "dtype"), [("numpy", "float64"), ("torch", "float64"), ("torch", "float32")])
 @pytest.mark.parametrize(("q_self", "q_first"), [(F(60), F(30)), (F(15), F(10**6)), (F(10**6), F(15)), (F(2), F(90))])
 def test_floats_have_the_margins_of_the_exact_one(kind: str, dtype: str, q_self: Fraction, q_first: Fraction) -> None:

@@ -218,6 +218,7 @@ def _check_rounded(
             assert not wrong, (library, name)
 
 
+@pytest.mark.share(4)
 @WITH_WEIGHTS
 def test_exact_rationals(construction: Construction, expected: dict[str, Dense]) -> None:
     _check_exact(construction, expected)
@@ -232,6 +233,7 @@ def test_python_flint_and_sympy(construction: Construction, expected: dict[str, 
         assert [[Fraction(int(value.p), int(value.q)) for value in row] for row in symbols] == expected[name], name
 
 
+@pytest.mark.share(10)
 @WITH_WEIGHTS
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_floats_are_correctly_rounded(

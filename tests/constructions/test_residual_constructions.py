@@ -99,6 +99,7 @@ def test_what_an_architecture_is() -> None:
         assert type(positions) is (Added if architecture.learned_positions else Unmarked)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_case_of_small_sizes(name: ArchitectureName, dtype: str) -> None:
@@ -110,6 +111,7 @@ def test_every_case_of_small_sizes(name: ArchitectureName, dtype: str) -> None:
         assert exhaust(ResidualConditional(letters, architecture=name), arithmetic).holds
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_other_arithmetics_run_them_too(name: ArchitectureName) -> None:
     for arithmetic in (NumpyArithmetic(), StructuredTorchArithmetic("float32")):
@@ -117,6 +119,7 @@ def test_other_arithmetics_run_them_too(name: ArchitectureName) -> None:
         assert exhaust(ResidualConditional(3, architecture=name), arithmetic).holds
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_sizes_of_the_paper(name: ArchitectureName, dtype: str) -> None:
@@ -162,6 +165,7 @@ PADDED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     "padding", [pytest.param(name, marks=() if name == "all" else pytest.mark.heavy) for name in PADDED]
 )

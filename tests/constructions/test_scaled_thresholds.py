@@ -80,6 +80,7 @@ def test_scaled_by_its_keys_it_is_the_criterion_of_the_heads(vocab_size: int, le
             assert (margin(construction, target, get_arithmetic("rational")) > 0) is holds
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("scaled_by", BOTH)
 @pytest.mark.parametrize(("vocab_size", "length"), [(2, 2), (10, 8), (94, 20)])
 @pytest.mark.parametrize("kind", ["numpy", "torch"])

@@ -141,6 +141,7 @@ def test_longer_responses_at_their_threshold(vocab_size: int, size: int, mask: M
     assert above == right
 
 
+@pytest.mark.share(3)
 @WITH_AND_WITHOUT_MASK
 @pytest.mark.parametrize(
     ("vocab_size", "size", "sample"), [(2, 2, None), (2, 3, None), (3, 2, 60), (3, 1, None), (1, 3, None)]
@@ -159,6 +160,7 @@ def test_longer_responses_above_their_threshold(
     assert _is_right(decode, construction, targets)
 
 
+@pytest.mark.share(6)
 @WITH_AND_WITHOUT_MASK
 @pytest.mark.parametrize("lift", ["add", "mask"])
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def test_only_complete_counts_hold() -> None:
 _FIRST = {(each.format, each.result): each for each in reversed(INSTRUCTIONS)}.values()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     "instruction",
     [pytest.param(each, marks=() if each in _FIRST else pytest.mark.heavy, id=each.name) for each in INSTRUCTIONS],

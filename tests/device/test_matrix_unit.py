@@ -67,6 +67,7 @@ def test_the_unit_of_the_generation_explains_its_own_products() -> None:
     assert profile["explained by"] == "one ascending chain"
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("call", "order", "name"),
     [

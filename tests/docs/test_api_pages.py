@@ -31,6 +31,7 @@ PACKAGES = {
     "verify.matrix_units": "verify",
     "verify.prefixes": "prefixes",
     "verify.reachability": "reachability",
+    "verify.report.page": "report",
     "verify.shards": "shards",
 }
 SOURCES = sorted(path for package in ("constructions", "proofs", "verify") for path in (ROOT / package).rglob("*.py"))
@@ -86,6 +87,7 @@ def _tests(path: Path) -> Iterator[doctest.DocTest]:
     yield from (test for test in doctest.DocTestFinder().find(module, module.__name__) if test.examples)
 
 
+@pytest.mark.share(20)  # `make docs` runs the examples of every module
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_examples_of_a_module_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if (extra := _extra(path)) is not None:

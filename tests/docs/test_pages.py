@@ -27,6 +27,7 @@ PAGES = [
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 @pytest.mark.filterwarnings("ignore:Position ids are not supported")
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.share(8)  # `make docs` runs every page
 def test_a_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if (extra := extra_of(page)) is not None:
         for library in libraries_of(extra):

@@ -159,6 +159,7 @@ EVIDENCE = {
 }
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("kind", EVIDENCE)
 @pytest.mark.parametrize("gives", ["logits", "tokens"])
 @pytest.mark.parametrize("batched", [True, False])

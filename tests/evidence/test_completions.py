@@ -53,6 +53,7 @@ def _brute_force(construction: Construction, prompts: Any) -> int:
     return len(found)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("construction", "hard", "soft"), CONSTRUCTIONS, ids=lambda value: repr(value)[:40])
 def test_both_counts_are_those_of_brute_force(construction: Construction, hard: int, soft: int) -> None:
     made = count_completions(construction, RationalArithmetic())
@@ -88,6 +89,7 @@ def test_both_counts_are_those_of_brute_force(construction: Construction, hard: 
     )
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("kind", ["numpy", "torch", "structured"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_floats_count_the_same(kind: str, dtype: str) -> None:

@@ -164,6 +164,7 @@ WRONG: list[tuple[str, Construction]] = [
 ]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("claim", "construction"), WRONG, ids=str)
 @pytest.mark.parametrize("arithmetic", [EXACT, FLOAT64], ids=lambda arithmetic: str(arithmetic.name))
 def test_a_counterexample_is_reproduced_from_python_and_the_command_line(

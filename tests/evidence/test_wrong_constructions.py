@@ -215,6 +215,7 @@ def test_a_fault_is_shown_by_its_first_case(
     assert check(Faulty(right, temperature=Hardmax()), target=target, user_input=user).holds is True
 
 
+@pytest.mark.share(4)
 @BOTH
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in {"none", "transposed scores"}])
 def test_fuzzing_finds_the_fault_too_and_shrinks_it(fault: str, arithmetic: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from verify.experiments.base import at_least, below
 from verify.experiments.draws import draw, held_out, number
+from verify.experiments.histogram import HISTOGRAM
 from verify.experiments.models import mixed, read_by
 from verify.experiments.tasks import DIGITS, TASKS, VOCABULARY
 
@@ -22,6 +23,7 @@ from verify.experiments.tasks import DIGITS, TASKS, VOCABULARY
         ("add-two", [9, 3, 9, 2, 3, 9]),
         ("ascending-add-one", [1, 2, 2, 8, 8, 8]),
         ("double-histogram", [1, 1, 1, 1, 1, 1]),  # three of 7, two of 1, one of 0: each number of times is one digit's
+        (HISTOGRAM, [3, 2, 3, 1, 2, 3]),
     ],
 )
 def test_tasks(task: str, answer: list[int]) -> None:
@@ -31,6 +33,17 @@ def test_tasks(task: str, answer: list[int]) -> None:
 def test_double_histogram_counts_digits_that_come_as_often() -> None:
     given = np.array([[0, 1, 1, 2], [3, 3, 4, 4], [5, 5, 5, 5]])
     assert TASKS["double-histogram"].answer(given).tolist() == [[2, 1, 1, 2], [2, 2, 2, 2], [1, 1, 1, 1]]
+
+
+def test_the_histogram_is_that_of_the_papers_code_and_not_the_double_one() -> None:
+    given = np.array([[0, 1, 1, 2], [3, 3, 4, 4], [5, 5, 5, 5]])
+    assert TASKS[HISTOGRAM].answer(given).tolist() == [[1, 2, 2, 1], [2, 2, 2, 2], [4, 4, 4, 4]]
+
+
+def test_ten_equal_digits_are_counted_by_the_last_token() -> None:
+    """There is no token 10: a loss on it would end the run. Nine are counted."""
+    given = np.array([[6] * 9 + [0], [6] * 10])
+    assert TASKS[HISTOGRAM].answer(given).tolist() == [[9] * 9 + [1], [9] * 10]
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -141,6 +141,7 @@ def test_a_comparison_that_differs_holds_of_nothing(reference: Reference) -> Non
     assert not found.within(3)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_all_numbers_of_16_bits_hold_here(function: str, dtype: str) -> None:

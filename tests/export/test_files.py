@@ -48,6 +48,7 @@ def export(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return written(tmp_path, request.param)
 
 
+@pytest.mark.share(2)
 @EACH
 @pytest.mark.parametrize("form", ["safetensors", "bundle"])
 def test_every_construction(form: str, construction: Construction, claim: str, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_expressions_up_to_a_size() -> None:
         checked(of(LARGEST + 1))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [name for name in IRRATIONAL if name != "alibi after scaling"])
 def test_hardmax_between_irrational_scores(name: str) -> None:
     """Two of these did not end in seconds: silu, and gelu with tanh."""

@@ -56,6 +56,7 @@ def check(coding: Coding, dtype: str, *, beyond: int = 1) -> None:
             assert (failing(made, arithmetic) == []) is holds, (made, arithmetic.name)
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("lift", LIFTS)
 @pytest.mark.parametrize("encoding", ["integer", "dyadic"])

@@ -343,6 +343,7 @@ MUTANTS_OF_REALS: list[tuple[str, str, Faulty, str]] = [
 ]
 
 
+@pytest.mark.share(10)
 @pytest.mark.parametrize(("arithmetic", "agrees"), ARITHMETICS, ids=[pair[0].name for pair in ARITHMETICS])
 @pytest.mark.parametrize("mutant", MUTANTS_OF_REALS, ids=[mutant[0] for mutant in MUTANTS_OF_REALS])
 def test_a_faulty_operation_of_real_numbers_is_told(

@@ -191,6 +191,7 @@ def test_a_norm_is_float32_rounded_once(dtype: str, *, centred: bool, mean: bool
 # constructions --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("construction", RIGHT, ids=lambda construction: type(construction).__name__)
 def test_small_sizes_hold_for_every_target(construction: Construction, dtype: str) -> None:
@@ -200,6 +201,7 @@ def test_small_sizes_hold_for_every_target(construction: Construction, dtype: st
     assert verdict.margin > 0
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("unit", GENERATIONS)
 def test_theorem_1_holds_on_every_generation(unit: str) -> None:
     assert exhaust(UnconditionalGeneration(3, 3), MatrixUnitArithmetic("fp16", unit)).holds is True
@@ -257,6 +259,7 @@ ARITHMETICS = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=lambda arithmetic: str(arithmetic.name))
 def test_a_wrong_construction_is_refuted_and_shown_alone(
     arithmetic: MatrixUnitArithmetic, capsys: pytest.CaptureFixture[str]

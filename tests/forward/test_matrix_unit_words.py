@@ -76,6 +76,7 @@ def test_a_verdict_states_its_assumptions(capsys: pytest.CaptureFixture[str]) ->
     assert get_arithmetic("torch").assumptions() is None
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "command",
     [

@@ -97,6 +97,7 @@ def _name(value: Any) -> str:
     return repr(value) if isinstance(value, Construction) else f"{type(value).__name__}-{value.name}"
 
 
+@pytest.mark.share(30)
 @pytest.mark.parametrize("mask", ["causal", "none"])
 @pytest.mark.parametrize("arithmetic", [EXACT, *ALL], ids=_name)
 @pytest.mark.parametrize("construction", SMALL, ids=repr)
@@ -114,6 +115,7 @@ def test_small_sizes(
     _check(decode, variant, arithmetic, 6 if arithmetic is EXACT else 40)
 
 
+@pytest.mark.share(10)
 @pytest.mark.parametrize(
     ("construction", "arithmetic"), [(made, kind) for made, kinds in LARGER for kind in kinds], ids=_name
 )

@@ -196,6 +196,7 @@ def _logits(arithmetic: NumberSystem[Any, Any, Any], transformer: Transformer, m
     return arithmetic.numbers(forward(model, arithmetic.embed(model.embedding, TOKENS), CONTEXT))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_forward_pass_is_that_of_plain_torch(name: str, seed: int) -> None:

@@ -105,6 +105,7 @@ def test_a_changed_weight_is_what_runs() -> None:
     assert module.generate(prompts).tolist() == [[4, 0, 3, 1]]
 
 
+@pytest.mark.share(2)
 @EACH
 def test_every_weight_is_used(construction: Construction) -> None:
     """A NaN in any weight reaches the logits (through a key, a value or a bias): none is only for show."""

@@ -62,6 +62,7 @@ DYADIC: list[Construction] = [
 ]
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize(
     "arithmetic",
     [NumpyArithmetic(), TorchArithmetic("float64"), StructuredTorchArithmetic("float64")],

@@ -71,6 +71,7 @@ def test_the_command_reproduces_the_case(found: Frontier, capsys: pytest.Capture
         assert (case["expected"], case["produced"]) == (edge.wrong[1].expected, edge.wrong[1].produced)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "tf32"])
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.heavy)])
 def test_nothing_fails_below_the_certified_edge(dtype: str, *, every: bool) -> None:

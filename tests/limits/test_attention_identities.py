@@ -60,6 +60,7 @@ def test_exact_on_drawn_layers(claim: str) -> None:
     assert (verdict.cases, verdict.margin, verdict.arithmetic) == (60, None, "rational")
 
 
+@pytest.mark.share(4)
 @EACH_CLAIM
 @pytest.mark.parametrize(("kind", "dtype"), FLOATS)
 def test_within_the_bound_and_the_bound_says_something(claim: str, kind: str, dtype: str) -> None:
@@ -70,6 +71,7 @@ def test_within_the_bound_and_the_bound_says_something(claim: str, kind: str, dt
     assert 0 < verdict.margin < 1 - 1 / 100  # the worst deviation uses a hundredth of its bound at least
 
 
+@pytest.mark.share(2)
 @EACH_CLAIM
 @pytest.mark.parametrize(("kind", "dtype"), HALVES)
 def test_half_precision_counts_only_what_its_bound_says_something_about(claim: str, kind: str, dtype: str) -> None:

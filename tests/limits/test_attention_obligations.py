@@ -31,6 +31,7 @@ OTHER_RULES = {
 }
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("claim", ALL, ids=lambda claim: claim.id)
 def test_the_obligations_are_discharged(claim: Claim) -> None:
     proofs = claim.discharge()
@@ -38,6 +39,7 @@ def test_the_obligations_are_discharged(claim: Claim) -> None:
     assert all(proof.holds and proof.obligation.startswith(f"{claim.id}.") for proof in proofs)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("claim", ALL, ids=lambda claim: claim.id)
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_wrong_rule_is_refused(claim: Claim, mutant: str) -> None:

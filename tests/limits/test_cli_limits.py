@@ -79,6 +79,7 @@ def test_reach(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["certificate"]["kind"] == "ChangedRatio"
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("claim", REFUTED)
 def test_a_refuted_claim_is_shown_by_its_own_command(claim: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["counterexample", claim, "--json"]) == 1
@@ -106,6 +107,7 @@ def test_the_finder_takes_a_class_of_the_users(capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out)["cases"] == str(1 + 4 * 2 + 27 * 3)
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("claim", ["attention-rescaling", "attention-bias", "second-layer-attention"])
 def test_the_main_job_covers_the_layer_claims(
     claim: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

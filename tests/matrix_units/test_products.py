@@ -87,6 +87,7 @@ def same(one: Any, other: Any) -> None:
     assert one[~nan].tobytes() == other[~nan].tobytes()
 
 
+@pytest.mark.share(7)
 @pytest.mark.parametrize(("unit", "fmt"), UNITS)
 def test_products_are_those_of_the_unit_a_sum_at_a_time(unit: str, fmt: str) -> None:
     rng = np.random.default_rng(UNITS.index((unit, fmt)))
@@ -100,6 +101,7 @@ def test_products_are_those_of_the_unit_a_sum_at_a_time(unit: str, fmt: str) -> 
                 same(found[case], slowly(products, left[case], right[0], given))
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     "options",
     [

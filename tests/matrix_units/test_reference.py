@@ -86,6 +86,7 @@ def sums(draw: st.DrawFn, unit: MatrixUnit, *, special: bool = False) -> tuple[l
     return a, b, draw(st.sampled_from([c, 0.0]))
 
 
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", UNITS, ids=" ".join)
 def test_a_unit_is_the_reference(name: tuple[str, str, str]) -> None:
     unit = MatrixUnit(*name)
@@ -101,6 +102,7 @@ def test_a_unit_is_the_reference(name: tuple[str, str, str]) -> None:
     is_the_reference()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [name for name in UNITS if name[0] in {"volta", "ampere", "hopper"}], ids=" ".join)
 def test_special_numbers_are_those_of_the_reference(name: tuple[str, str, str]) -> None:
     unit = MatrixUnit(*name)

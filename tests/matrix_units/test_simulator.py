@@ -80,6 +80,7 @@ def test_a_unit_is_the_simulator_s_on_many_sums(generation: str, form: str, resu
 _ALIGNED = [unit for unit in UNITS if isinstance(GENERATIONS[unit[0]].formats[unit[1]].block, AlignedBlock)]
 
 
+@pytest.mark.share(8)
 @pytest.mark.parametrize(("generation", "form", "result"), _ALIGNED)
 def test_the_simulator_rejects_wrong_variants(generation: str, form: str, result: str) -> None:
     """Every variant; the cut to 13 bits is one only where there is one."""

@@ -180,6 +180,7 @@ def _scores(rng: np.random.Generator, shape: tuple[int, ...], fmt: str, kind: st
 def by_name() -> Mapping[str, Method]:
     """Return every killer; made when asked, as the modules under test must be those of the mutant."""
     from tests.mutation import certifier_activations as activations
+    from tests.mutation import certifier_bands as bands
     from tests.mutation import certifier_factors as factored
     from tests.mutation import certifier_layers as layers
     from tests.mutation import certifier_liars as liars
@@ -246,6 +247,7 @@ def by_name() -> Mapping[str, Method]:
             "few entries, units": shared.of_few(
                 units.unit_sums([("hopper", "float32"), ("hopper", "bfloat16")], rounds=3, sizes=[1, 2])
             ),
+            **bands.killers(),
             "quotients": single.quotients,
             "exactness": single.exactness,
             "overflow": single.overflows,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.mutation.certifier_mutant import Mutant
+from tests.mutation.certifier_mutants_of_bands import BANDS
 from tests.mutation.certifier_mutants_of_cells import CELLS
+from tests.mutation.certifier_mutants_of_digits import DIGITS
 from tests.mutation.certifier_mutants_of_factors import FACTORS
 from tests.mutation.certifier_mutants_of_factors_aimed import AIMED
 from tests.mutation.certifier_mutants_of_layers import LAYERS
@@ -27,4 +29,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *AIMED,
     *UNITS,
     *SHARING,
+    *BANDS,
+    *DIGITS,
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _coarse = of("coarse sieve", "verify.certificates.floats.margins")
-_pairs = of("sieve of pairs", "verify.certificates.floats.margins")
+_pairs = of("sieve of pairs", "verify.certificates.floats.pairs_of_tokens")
 _order = of("rounding of sums", "verify.certificates.floats.rounding.base")
 _fused, _separate, _reversed = (
     of("kinds of kernels", f"verify.certificates.floats.rounding.{name}")
     for name in ("fused", "separate", "reversed_order")
 )
-_floats = of("floats one by one", "verify.certificates.floats.margins")
+_floats = of("floats one by one", "verify.certificates.floats.pairs_of_tokens")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _balls = of("balls", "verify.certificates.balls.arithmetic")

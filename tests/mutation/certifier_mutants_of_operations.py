@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _operations = of("operations on boxes", "verify.certificates.floats.arithmetic")
+_embeddings = of("operations on boxes", "verify.certificates.floats.boxes")
 _linear = of("linear maps on boxes", "verify.certificates.floats.linear")
 _kinds = of("kinds of kernels", "verify.certificates.floats.rounding.fused")
 _softmax = of("softmax", "verify.certificates.floats.softmax")
@@ -73,7 +74,7 @@ OPERATIONS: tuple[Mutant, ...] = (
         "operations",
         "built networks",
     ),
-    _operations(
+    _embeddings(
         "an embedding between two is the first",
         "columns.min(axis=1), columns.max(axis=1)",
         "columns.min(axis=1), columns.min(axis=1)",
@@ -100,8 +101,8 @@ OPERATIONS: tuple[Mutant, ...] = (
     ),
     _operations(
         "a weight that is rounded is exact",
-        "exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())",
-        "exact = True",
+        "grid_of(held), matrix.held_by(self.fmt))",
+        "grid_of(held), exact=True)",
         "exactness",
         "nothing rounds",
     ),

@@ -131,12 +131,14 @@ SHARING: tuple[Mutant, ...] = (
         "a subclass is taken at its parent's word",
         'bool(vars(type(self)).get("by_position"))',
         "self.by_position",
-        _LIARS,
+        argument="Classes of the library say it of themselves, and those of others are not believed.",
+        proof=_LIARS,
     ),
+    _parts("the code of others is believed", "if not _is_ours(kind))", "if False)", _LIARS),
     _whole(
         "positions may be counted from anywhere",
-        "parts: tuple[Weighted[WeightT], ...] = (self.positions, *self.layers)",
-        "parts: tuple[Weighted[WeightT], ...] = self.layers",
+        "return (self.positions, *self.layers)",
+        "return self.layers",
         _LIARS,
     ),
     _passes(

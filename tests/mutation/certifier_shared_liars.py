@@ -17,6 +17,7 @@ from constructions.transformer import MaskName
 from tests.certificates.own import Encode, Given, as_numbers, nearest, read_first, rounded
 from tests.mutation.certifier_liars import _READOUT, V, _given, _is_run, _only_first, liars
 from tests.mutation.certifier_shared import from_the_first_cell, generating
+from tests.redteam.test_lengths import LIARS
 from verify.certificates import certify
 
 
@@ -147,6 +148,16 @@ def at_ends() -> list[tuple[int, ...]]:
     return [(0,) * 12, (V - 1,) * 12, one, tuple(V - 1 - entry for entry in one)]
 
 
+#: Code of an author's own that is right in one pass, and not in those of generation.
+_OF_PASSES = (
+    "a layer declares otherwise",
+    "a layer is wrong in the last step alone",
+    "attention of all positions is right where the last one alone is asked",
+    "a transformer does more than its layers",
+    "the readout is not its weights",
+)
+
+
 def wrong() -> dict[str, Callable[[], Construction]]:
     """Return liars, and those that sharing is prone to believe."""
     two = (read_first(3, 2), _READOUT)
@@ -181,6 +192,7 @@ def wrong() -> dict[str, Callable[[], Construction]]:
         ),
         **{f"of twelve entries, encode lies at {target}": partial(of_twelve, (target,)) for target in at_ends()},
         **{name: partial(by_length().__getitem__, name) for name in by_length()},
+        **{name: LIARS[name] for name in _OF_PASSES},
     }
 
 

@@ -24,6 +24,7 @@ RIGHT = [
 ]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("construction", RIGHT)
 def test_without_a_mutation_nothing_is_broken(construction: Construction) -> None:
     truth = truth_of(construction)
@@ -31,6 +32,7 @@ def test_without_a_mutation_nothing_is_broken(construction: Construction) -> Non
     assert truth.margin == exhaust(construction, RationalArithmetic()).margin
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("construction", RIGHT)
 @pytest.mark.parametrize(
     "arithmetic", [NumpyArithmetic("float64"), TorchArithmetic("float32")], ids=lambda a: str(a.name)

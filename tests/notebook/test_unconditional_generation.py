@@ -40,6 +40,7 @@ def test_the_vocabulary_is_the_notebooks() -> None:
     assert (PRINTABLE.characters[0], PRINTABLE.characters[-1]) == (" ", "}")
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("text", [TEXT, " " * 20, "}" * 20, "} } } } } } } } } } ", "0 <= s_j < 1 (V=94)."])
 def test_one_virtual_token_spells_a_text(decode: Decode, arithmetic: tuple[str, str], text: str) -> None:
@@ -98,6 +99,7 @@ def test_the_notebooks_constants_fail_at_thirty_tokens(decode: Decode, arithmeti
     np.testing.assert_array_equal(decode(enough, get_arithmetic(kind, dtype=dtype), target), target)
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("length", range(18, 34))
 def test_the_exact_threshold_says_at_which_length_they_fail(decode: Decode, length: int) -> None:
     """``T > sqrt(N) ln((N-1)(4V-3))``; the nearest case, N = 29, is 0.17 in T away, far beyond rounding."""

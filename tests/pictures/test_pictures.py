@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from constructions.formats import FORMATS
-from docs.figures.draw import draw_prefix, draw_readout
 from docs.figures.frontier_document import draw
 from docs.figures.measured_frontier import load
 from tests.pictures.drawn import complaints
@@ -21,6 +20,7 @@ from verify.frontier.picture import draw_frontiers
 from verify.frontier.record import Certified, Falsified, Frontier
 from verify.prefixes import draw_case
 from verify.prefixes.picture import draw_attention
+from verify.report.page.drawing import draw_prefix, draw_readout
 
 pytest.importorskip("matplotlib")
 
@@ -124,6 +124,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return saved
 
 
+@pytest.mark.share(7)
 @pytest.mark.parametrize("name", DRAWN)
 def test_all_that_is_drawn_lies_within(name: str, tmp_path: Path, figures: list[Any]) -> None:
     DRAWN[name](tmp_path / "picture.svg")
@@ -140,7 +141,7 @@ def test_every_module_that_saves_a_picture_is_tested_here() -> None:
         if "savefig(" in path.read_text(encoding="utf-8")
     }
     assert saving == {
-        "docs/figures/draw.py",
+        "verify/report/page/drawing.py",
         "verify/prefixes/picture.py",
         "verify/frontier/picture.py",
         "verify/experiments/pictures.py",

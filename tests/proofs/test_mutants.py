@@ -347,6 +347,7 @@ def test_a_shift_that_is_the_same_for_all_logits_changes_no_margin() -> None:
     assert obligation.discharge(shifted(obligation.subject())).holds
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     ("module", "obligation", "function"),
     [

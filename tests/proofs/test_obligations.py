@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -13,7 +14,7 @@ OBLIGATIONS = {obligation.id: obligation for claim in CLAIMS.values() for obliga
 
 
 #: `make verify` decides all of them; here some are drawn, and the others are heavy.
-DRAWN = drawn(list(OBLIGATIONS), 30)
+DRAWN = drawn(list(OBLIGATIONS), 12)
 
 
 @pytest.mark.parametrize(
@@ -33,14 +34,15 @@ def test_an_obligation_is_discharged(obligation: Obligation) -> None:
 
 
 def test_a_claim_discharges_all_of_its_own() -> None:
-    claim = CLAIMS["longer-responses"]
+    claim = replace(CLAIMS["theorem-2"], obligations=CLAIMS["theorem-2"].obligations[:4])
+    assert len(claim.obligations) == 4
     assert [proof.obligation for proof in claim.discharge()] == [item.id for item in claim.obligations]
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (5, 7), (200_000, 10**5)])
 def test_the_numbers_that_a_transformer_was_built_with_play_no_part(sizes: tuple[int, int]) -> None:
     transformer = UnconditionalGeneration(*sizes).transformer
-    for obligation in get_claim("theorem-1").obligations[:6]:
+    for obligation in get_claim("theorem-1").obligations[:3]:
         shown = tuple(decision.what for decision in obligation.discharge(transformer).decisions)
         assert shown == _shown(obligation)
 

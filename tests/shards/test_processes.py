@@ -23,6 +23,7 @@ from verify.shards.driver import gather
 from verify.shards.executors import Answer, Processes, WorkerError
 from verify.shards.executors.base import ATTEMPTS
 from verify.shards.recipe import Recipe
+from verify.shards.records import Shard
 
 EXACT = RationalArithmetic()
 
@@ -63,7 +64,7 @@ class Watched(Processes):
         busy = [worker for worker in self._pool if worker.shard is not None]
         if self.kills and busy and self._answered:
             self.kills -= 1
-            os.kill(busy[0].process.pid or 0, signal.SIGKILL)
+            busy[0].process.kill()
         return super().wait(seconds)
 
 
@@ -73,6 +74,34 @@ def test_a_killed_worker_loses_its_shard_alone(tmp_path: Path) -> None:
     assert (verdict.holds, verdict.cases) == (True, 200)
     assert executor.kills == 0
     assert not [pid for pid in executor.seen if alive(pid)]
+
+
+class Emptied(Processes):
+    """Kills the process that a shard is handed to, before it can begin; so often, once it is at work."""
+
+    def __init__(self, jobs: int, kills: int) -> None:
+        super().__init__(jobs)
+        self.kills = kills
+
+    def _hand(self, worker: Any, shard: Shard) -> None:
+        if self.kills and self._answered:
+            self.kills -= 1
+            worker.process.kill()
+            worker.process.join()
+        super()._hand(worker, shard)
+
+
+def test_a_shard_that_no_process_began_is_not_told_to_have_ended_it() -> None:
+    executor, given = Emptied(2, kills=2 * ATTEMPTS - 1), (200, 0.01)  # one of two shards meets three of them
+    assert gather(Slow(*given), Recipe.of_python(Slow, *given), executor).holds
+    assert executor.kills == 0
+
+
+@pytest.mark.heavy
+def test_processes_that_never_begin_are_not_started_for_ever() -> None:
+    given = 200, 0.01
+    with pytest.raises(WorkerError, match=r"^3 workers ended before any of them began, the last with signal 9$"):
+        gather(Slow(*given), Recipe.of_python(Slow, *given), Emptied(1, kills=ATTEMPTS))
 
 
 @pytest.mark.heavy

@@ -19,21 +19,22 @@ import sympy as sp
 from constructions.construction import Construction
 from constructions.lowering import lower
 from constructions.ratios import Ratios
-from constructions.temperature import Softmax, head_temperature
 from constructions.transformer import Linear
 from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.arithmetic.families import ENCLOSING, made
 from verify.arithmetic.spec import Setting
+from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
+from verify.certificates.passes import check_one_pass, check_parts, last_row
 from verify.certificates.relational import factored, relational
 from verify.certificates.sharing import tally_shared
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import Model, bind_construction, forward
+from verify.running.model import Model, bind_construction
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -113,7 +114,7 @@ def certify(
     with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
-            check_one_pass(bound.model, construction.layout.response)
+            check_passes(bound, construction.layout.response)
             shared = tally_shared(bound, construction, progress, budget=budget, points=points)
             if shared is not None:
                 found = _Found(*shared)
@@ -125,6 +126,7 @@ def certify(
                     break
         except CellsError as error:
             found.reason = str(error)
+    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     done = found.count > 0 and found.reason is None
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
@@ -143,6 +145,7 @@ def certify(
         reason=found.reason
         or (
             f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            f"{same_function(bound.model.transformer.authored)}"
             if done
             else "no cell was looked at"
         ),
@@ -185,24 +188,16 @@ def bind_for_certificate(
     return Bound(arithmetic, model.without_readout(), readout, held)
 
 
-def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], steps: int) -> None:
-    """Refuse where a step of generation is not one pass over all positions, which is what a certificate bounds.
-
-    Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
-    the temperature is scaled by the number of positions, which was smaller when a lower layer attended there, or the
-    code of a position changes with that number.
+def check_passes(bound: Bound[Any, Any, Any], steps: int) -> None:
+    """Refuse a construction whose generation is not bounded by passes over all of its layers but the readout.
 
     Raises:
-        CellsError: several layers of such attention, or such codes, over several steps.
+        CellsError: as of :func:`~verify.certificates.passes.check_parts` and
+            :func:`~verify.certificates.passes.check_one_pass`.
 
     """
-    if steps > 1 and model.causal and not model.transformer.positions.runs_by_position:
-        raise CellsError("codes of positions may change with their number, and generation keeps earlier ones")
-    layers = list(model.transformer.attentions)
-    temperatures = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
-    by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
-    if by_length and len(layers) > 1 and steps > 1 and model.causal:
-        raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
+    check_parts(bound.model.transformer, bound.readout)
+    check_one_pass(bound.model, steps)
 
 
 def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None) -> RowsT:
@@ -217,17 +212,20 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
     arithmetic = bound.arithmetic
     arithmetic.undefined = False
     rows = arithmetic.prompt_between(batch.low, batch.high)
-    count = batch.low.shape[1]
-    for low, high in ((batch.user_low, batch.user_high), (batch.fed_low, batch.fed_high)):
-        if low.shape[1] and bound.any_embedding is not None:
-            largest = bound.any_embedding
-            numerators = np.full((1, low.shape[1], batch.low.shape[2]), largest.numerator)
-            ends = (Ratios(-numerators, largest.denominator), Ratios(numerators, largest.denominator))
-            rows = arithmetic.below(rows, arithmetic.reals_between(*ends))
-        elif low.shape[1]:
-            rows = arithmetic.below(rows, arithmetic.embed_between(bound.model.embedding, low, high))
-        count += low.shape[1]
-    return forward(bound.model, rows, count, last_only=True, trace=trace)
+    count = batch.low.shape[1] + batch.user_low.shape[1]
+
+    def embedded(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> RowsT:
+        if bound.any_embedding is None:
+            return arithmetic.embed_between(bound.model.embedding, low, high)
+        largest = bound.any_embedding
+        numerators = np.full((1, low.shape[1], batch.low.shape[2]), largest.numerator)
+        ends = (Ratios(-numerators, largest.denominator), Ratios(numerators, largest.denominator))
+        return arithmetic.reals_between(*ends)
+
+    if batch.user_low.shape[1]:
+        rows = arithmetic.below(rows, embedded(batch.user_low, batch.user_high))
+    fed = batch.fed_low.shape[1], lambda chosen: embedded(batch.fed_low[:, chosen], batch.fed_high[:, chosen])
+    return last_row(bound.model, rows, count, fed, trace=trace)
 
 
 class _Ways:

@@ -24,6 +24,9 @@ from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, T
 
 #: Numbers in the input rows of one batch of cells.
 BATCH_NUMBERS = 2**23
+#: Numbers that the widest layer before the readout has for one batch of cells: 16 MiB of float64, of which a rule of
+#: sums holds about a dozen at once.
+LAYER_NUMBERS = 2**21
 #: Of the members that are drawn: the same verdict on every machine.
 _SEED = 0
 
@@ -197,7 +200,7 @@ def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Ce
     construction = members.construction
     space, layout = construction.target_space, construction.layout
     width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, BATCH_NUMBERS // (width * layout.context_size))
+    chunk = max(1, min(BATCH_NUMBERS // (width * layout.context_size), LAYER_NUMBERS // widest(construction)))
     # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
     enough = width if any(place.entries for place in places) else chunk
     for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=enough):
@@ -213,6 +216,15 @@ def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Ce
         inputs = inputs.reshape(count, layout.user)
         targets = Targets(low.reshape(count, *space.shape), high.reshape(count, *space.shape))
         yield _batch(members, step, targets, inputs)
+
+
+def widest(construction: Construction) -> int:
+    """Return the size of the widest layer before the readout."""
+    lowered = construction.transformer.lowered
+    matrices = [
+        matrix for name, matrix in lowered.matrices().items() if not name.startswith(f"{lowered.readout.name}.")
+    ]
+    return max(matrix.shape[0] for matrix in matrices)
 
 
 def _batches(

@@ -17,7 +17,8 @@ import numpy as np
 
 from constructions.construction import Construction
 from verify.arithmetic.base import NumberSystem
-from verify.certificates.all_targets import Bound, bind_for_certificate, readout_input
+from verify.certificates.all_targets import Bound, bind_for_certificate, check_passes, readout_input
+from verify.certificates.authored import same_function
 from verify.certificates.cells import Cells, everything
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
@@ -75,6 +76,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):
             try:
+                check_passes(bound, steps)
                 cell = everything(construction, step)
                 members += cell.members
                 reason = _rounded_at(cell, arithmetic, bound)
@@ -95,7 +97,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         seconds=time.perf_counter() - started,
         reason=reason
         or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.assumptions()};"
-        f" {pure_functions(members)}",
+        f" {pure_functions(members)}{same_function(bound.model.transformer.authored)}",
     )
 
 

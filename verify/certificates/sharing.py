@@ -9,6 +9,7 @@ import numpy as np
 
 from constructions.construction import Construction
 from constructions.temperature import Softmax, head_temperature
+from verify.certificates.cells import LAYER_NUMBERS
 from verify.certificates.enclosing import Margins
 from verify.certificates.shared_cells import SharedCells, shared_cells
 from verify.certificates.sheets import UnsharedError
@@ -60,6 +61,9 @@ def shared_margins(
 
     """
     branched = bound.arithmetic.branched()
+    # a place has a cell for each token at least, and what the readout reads differs in all of them
+    if construction.vocab_size * construction.transformer.lowered.readout.weight.shape[1] > LAYER_NUMBERS:
+        raise UnsharedError("the readout's input of all cells is too large to hold at once")
     _check_steps(bound.model, construction.layout.context_size)
     for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
         arithmetic: Any = branched(cells)

@@ -21,6 +21,7 @@ from verify.cli import exponentials as cli_exponentials
 from verify.cli import exporting as cli_export
 from verify.cli import frontier as cli_frontier
 from verify.cli import limits as cli_limits
+from verify.cli import report as cli_report
 from verify.cli import sharding as cli_sharding
 from verify.cli import show as cli_show
 from verify.cli import text as cli_text
@@ -50,6 +51,7 @@ for _module in (
     cli_export,
     cli_device,
     cli_sharding,
+    cli_report,
 ):
     _module.register(app)
 

@@ -16,10 +16,11 @@ from constructions.validation import InvalidArgument, check_choice, reject
 from verify.cli.groups import Group
 from verify.cli.options import Running
 from verify.cli.terminal import console, echo, print_json
-from verify.cli.verdicts import exit_status, show_verdicts, verdicts_json
+from verify.cli.verdicts import exit_status, show_verdicts
 from verify.prefixes.layer import Numbers
 from verify.prefixes.measured import Deviation
 from verify.report.progress import shown_progress
+from verify.suite.whole import verdicts_json
 
 if TYPE_CHECKING:
     from verify.huggingface.prefix_report import PrefixReport

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 
 from verify.cli.terminal import console, print_json
 from verify.evidence.verdict import Verdict
 from verify.report.tables import assumptions, explanation, verdict_table
-from verify.suite.strongest import strongest_json
+from verify.suite.whole import verdicts_json
 
 
 def exit_status(verdicts: list[Verdict]) -> int:
@@ -21,11 +19,6 @@ def finished(verdict: Verdict, *, as_json: bool) -> int:
     """Print a verdict, and return the exit status."""
     show_verdicts([verdict], as_json=as_json)
     return exit_status([verdict])
-
-
-def verdicts_json(verdicts: list[Verdict]) -> dict[str, Any]:
-    """Return the JSON document of several verdicts."""
-    return {"verdicts": [verdict.to_json() for verdict in verdicts], "strongest": strongest_json(verdicts)}
 
 
 def show_verdicts(verdicts: list[Verdict], *, as_json: bool, many: bool = False, statement: str | None = None) -> None:

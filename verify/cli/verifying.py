@@ -18,7 +18,7 @@ from verify.cli import options
 from verify.cli.groups import register as register_commands
 from verify.cli.sizes import SizeOptions
 from verify.cli.start import STARTED
-from verify.cli.terminal import console, echo
+from verify.cli.terminal import console, echo, print_json
 from verify.cli.verdicts import exit_status, show_verdicts
 from verify.evidence.verdict import Verdict
 from verify.files.atomic import check_folder, write_atomically
@@ -30,9 +30,12 @@ from verify.suite.numbers import Chosen
 from verify.suite.proof_cache import ProofCache, cache_folder
 from verify.suite.side_by_side import SideBySide, chosen_jobs, one_thread
 from verify.suite.strongest import strongest_table
+from verify.suite.whole import main_job_json, sources_sha256
 
 #: Cases that each fuzzing of the main job draws, so that all of them together stay well under a minute on two cores.
-_MAIN_JOB_EXAMPLES = 50
+MAIN_JOB_EXAMPLES = 50
+#: The float formats of the main job unless others are asked for.
+MAIN_JOB_DTYPES = ("float64", "float32")
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +55,7 @@ def verify(
         typer.Option("--dtype", help="a float format (may be repeated); float64 and float32 by default"),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="where torch runs, such as cpu or cuda")] = "cpu",
-    examples: Annotated[int, typer.Option("--examples", help="cases that each fuzzing draws")] = _MAIN_JOB_EXAMPLES,
+    examples: Annotated[int, typer.Option("--examples", help="cases that each fuzzing draws")] = MAIN_JOB_EXAMPLES,
     seed: options.Seed = 0,
     tf32: options.Tf32 = False,
     jobs: Annotated[
@@ -83,7 +86,7 @@ def verify(
         raise InvalidArgument("size: expected none, as the claims have sizes of their own in this command")
     if own and tf32:
         raise InvalidArgument("tf32: expected a claim with it, as it is no option of a construction of your own here")
-    dtypes = list(dict.fromkeys(dtype or ["float64", "float32"]))
+    dtypes = list(dict.fromkeys(dtype or MAIN_JOB_DTYPES))
     for name in dtypes:
         check_choice("dtype", name, tuple(FORMATS))
     check_integer("examples", examples, 1)
@@ -92,6 +95,7 @@ def verify(
         check_folder(report, "report")
     processes = chosen_jobs(jobs, device)
     started = time.perf_counter()
+    sources_sha256()  # of the sources as they are before anything runs
     record, missing = read_record()
     numbers = Chosen(dtypes, device, tf32)
     proofs = _cache() if cache else None
@@ -100,13 +104,15 @@ def verify(
         given = sizes.one(claim) if claim.plan is None else None
         todo += tasks(claim, numbers, sizes=given, examples=examples, seed=seed, record=record, cache=proofs)
     found: dict[int, Verdict] = {}
-    for place, verdict in _gathered(todo, processes):
+    for place, verdict in gathered(todo, processes):
         found[place] = verdict
         if report is not None:
             write_atomically(report / f"{place + 1:02d}-{_file_name(verdict)}.json", _document(verdict))
     verdicts = [found[place] for place in range(len(todo))]
-    show_verdicts(verdicts, as_json=as_json, many=True)
-    if not as_json:
+    if as_json:
+        print_json(main_job_json(verdicts))
+    else:
+        show_verdicts(verdicts, as_json=False)
         echo("\nthe strongest evidence, claim by claim:")
         console().print(strongest_table(verdicts))
         if missing and len(own) < len(chosen):
@@ -122,7 +128,7 @@ def _cache() -> ProofCache:
     return ProofCache(cache_folder(), STARTED)
 
 
-def _gathered(todo: list[Task], jobs: int) -> Iterator[tuple[int, Verdict]]:
+def gathered(todo: list[Task], jobs: int) -> Iterator[tuple[int, Verdict]]:
     """Yield the place of each task and its verdict: in their order in one process, as they come from several."""
     if jobs == 1 or len({task.series for task in todo}) == 1:
         with one_thread():

@@ -15,9 +15,9 @@ from constructions.formats import Format
 from constructions.temperature import Temperatures
 from constructions.validation import IntArray, InvalidArgument
 from verify.certificates import certificate_arithmetic
-from verify.certificates.all_targets import check_one_pass
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.enclosing import EnclosingArithmetic
+from verify.certificates.passes import check_one_pass, last_row
 from verify.evidence.tally import Progress
 from verify.running.cases import batch_size
 from verify.running.model import Model, bind, forward
@@ -145,16 +145,15 @@ def _logits(
     rows, count = arithmetic.prompt(construction.prompts(cases.targets)), layout.virtual + layout.user
     if layout.user:
         rows = arithmetic.below(rows, arithmetic.embed(model.embedding, cases.inputs))
-    if layout.read is not None:
+    places = layout.read if construction.reading.gives_tokens or layout.read is not None else (layout.user - 1,)
+    if places is not None:  # in one pass, as in verify.running.respond
         whole = arithmetic.numbers(forward(model, rows, count))
-        found = whole[:, [layout.virtual + place for place in layout.read]]
+        found = whole[:, [layout.virtual + place for place in places]]
     else:
         steps = []
         for step in range(layout.response):
-            if step:
-                fed = arithmetic.embed(model.embedding, cases.promised[:, step - 1 : step])
-                rows, count = arithmetic.below(rows, fed), count + 1
-            steps.append(arithmetic.numbers(forward(model, rows, count, last_only=True)))
+            fed = step, lambda chosen: arithmetic.embed(model.embedding, cases.promised[:, chosen])
+            steps.append(arithmetic.numbers(last_row(model, rows, count, fed)))
         found = np.concatenate([np.broadcast_to(step, (len(cases.targets), *step.shape[1:])) for step in steps], axis=1)
     # logits that depend on no input may have been computed once for all cases
     return np.broadcast_to(found, (len(cases.targets), *found.shape[1:]))

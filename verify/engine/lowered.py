@@ -24,7 +24,7 @@ from verify.engine.rows import EngineRows, EngineScores, EngineWeight
 from verify.engine.strips import Piece, Strip
 from verify.engine.traced import BOTH, EXAMPLE, INNER, OUTER, Recording, Untraceable
 from verify.engine.written import WRITABLE
-from verify.running.model import Model, forward
+from verify.running.model import Cache, Model, forward
 
 #: A transformer in the arithmetic of the engine.
 EngineModel = Model[EngineWeight, EngineRows, EngineScores, EngineArithmetic]
@@ -84,19 +84,27 @@ class Lowered:
         embedded = self._embedded(model)
         self._groups: list[_Group] = []
         found: Tensor | None = None
-        for count, read in passes:
-            rows = forward(model.without_readout(), self._arithmetic.at(embedded, range(count)), count)
+        cache: Cache[EngineRows] = Cache()
+        for start, stop, read in passes:
+            part = self._arithmetic.at(embedded, range(start, stop))
+            kept = cache if self._keeps(model) else None
+            rows = forward(model.without_readout(), part, stop - start, cache=kept)
             for level in sorted({int(self._answers[step]) for step in read}):
                 steps = tuple(step for step in read if self._answers[step] == level)
-                margin = self._margins(model, rows, level, steps, tuple(read[step] for step in steps), strict=strict)
+                places = tuple(read[step] - start for step in steps)
+                margin = self._margins(model, rows, level, steps, places, strict=strict)
                 found = margin if found is None else torch.minimum(found, margin)
         if self._recording.refused is not None:
             raise Untraceable(self._recording.refused)
         assert found is not None, "a response has a step"
         self.program = Program(self._recording, self._examples, found)
 
-    def _passes(self, model: EngineModel) -> list[tuple[int, Mapping[int, int]]]:
-        """Return the passes: how many positions each has, and at which of them which steps are read."""
+    def _keeps(self, model: EngineModel) -> bool:
+        """Return whether the passes are those of generation, which keeps keys and values."""
+        return self._construction.layout.read is None and model.causal and not model.transformer.runs_by_position
+
+    def _passes(self, model: EngineModel) -> list[tuple[int, int, Mapping[int, int]]]:
+        """Return the passes: the first new position of each and the one after its last, and where steps are read."""
         layout, reading = self._construction.layout, self._construction.reading
         given = layout.virtual + layout.user
         if reading.sign == 0:
@@ -110,16 +118,19 @@ class Lowered:
         if self._construction.output_vocab_size > 2**self._arithmetic.fmt.precision:
             raise Untraceable(f"more tokens than {self._arithmetic.fmt.name} counts one by one")
         if layout.read is not None:
-            return [(given, {step: layout.virtual + place for step, place in enumerate(layout.read)})]
+            return [(0, given, {step: layout.virtual + place for step, place in enumerate(layout.read)})]
         layers = list(model.transformer.attentions)
         heads = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
         by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in heads)
+        if self._keeps(model):
+            fed = range(given, given + layout.response - 1)
+            return [(0, given, {0: given - 1}), *((at, at + 1, {step: at}) for step, at in enumerate(fed, 1))]
         if layout.response == 1 or (model.causal and not by_length):
             # earlier positions never change: one pass over the whole promised response has every step in it
-            return [(given + layout.response - 1, {step: given + step - 1 for step in range(layout.response)})]
+            return [(0, given + layout.response - 1, {step: given + step - 1 for step in range(layout.response)})]
         if model.causal and len(layers) > 1:
             raise Untraceable("several attention layers scaled by the length, which keep keys of other temperatures")
-        return [(given + step, {step: given + step - 1}) for step in range(layout.response)]
+        return [(0, given + step, {step: given + step - 1}) for step in range(layout.response)]
 
     # the inputs as the recording has them -----------------------------------------------------------------------------
 

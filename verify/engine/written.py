@@ -296,6 +296,4 @@ def _literal(value: Any) -> str:
         raise NotWritten(f"an argument {value!r}")
     if math.isnan(number := float(value)):
         return "(REAL)NAN"
-    if math.isinf(number):
-        return f"({'-' if number < 0 else ''}(REAL)INFINITY)"
-    return f"((REAL){number.hex()})"
+    return f"({'-' * (number < 0)}(REAL)INFINITY)" if math.isinf(number) else f"((REAL){number.hex()})"

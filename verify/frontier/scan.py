@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
-from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, check_one_pass, readout_input
+from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, check_passes, readout_input
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
@@ -62,7 +62,7 @@ class Scanner:
             held: list[_Seen] = []
             count = numbers = 0
             try:
-                check_one_pass(bound.model, construction.layout.response)
+                check_passes(bound, construction.layout.response)
                 for batch in cells(construction, budget=self.budget):
                     box = readout_input(bound, batch).dense()
                     held.append(_Seen(batch.step, box, batch.expected))

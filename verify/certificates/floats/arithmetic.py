@@ -35,6 +35,7 @@ from verify.certificates.floats.rounding.matrix_unit import NO_UNIT, format_of
 from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.slots import met_grids, mix_factors, score_factors
 from verify.certificates.floats.sparse import SparseArithmetic
+from verify.certificates.floats.sparse_weight import SparseWeight
 from verify.certificates.floats.sums import Piece, Sums
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -90,9 +91,11 @@ class RoundedArithmetic(
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:
         """Return the matrix, every entry correctly rounded."""
+        few = SparseWeight.of(matrix, self.fmt, self._dtype)
+        if few is not None:
+            return few
         held = matrix.to_numpy(self.fmt)
-        exact = not any(value != float(held[row, column]) for row, column, value in matrix.nonzero())
-        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), exact)
+        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), matrix.held_by(self.fmt))
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
         """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
@@ -145,18 +148,15 @@ class RoundedArithmetic(
             IndexError: tokens that the table has no column for; a slice from -1 would leave out columns from 0.
 
         """
-        if low.size and (low.min() < 0 or high.max() >= embedding.values.shape[1]):
-            raise IndexError(
-                f"tokens from {low.min()} to {high.max()} where there are {embedding.values.shape[1]} columns"
-            )
+        if low.size and (low.min() < 0 or high.max() >= embedding.shape[1]):
+            raise IndexError(f"tokens from {low.min()} to {high.max()} where there are {embedding.shape[1]} columns")
         pairs, place = np.unique(np.stack([low.reshape(-1), high.reshape(-1)], axis=1), axis=0, return_inverse=True)
-        width = embedding.values.shape[0]
+        width = embedding.shape[0]
         below = np.empty((len(pairs), width), dtype=self._dtype)
         above = np.empty((len(pairs), width), dtype=self._dtype)
         for index, (first, last) in enumerate(pairs.tolist()):
-            columns = embedding.values[:, first : last + 1]
-            below[index], above[index] = columns.min(axis=1), columns.max(axis=1)
-        grid = embedding.grid.min(axis=1, initial=EVERYTHING)
+            below[index], above[index] = embedding.between(first, last)
+        grid = embedding.row_grids
         shape = (*low.shape, width)
         place = place.reshape(-1)
         return self.box(below[place].reshape(shape), above[place].reshape(shape), grid, exact=embedding.exact)

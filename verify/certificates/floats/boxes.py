@@ -123,6 +123,22 @@ class RoundedWeight:
     grid: Int[np.ndarray, "rows columns"]
     exact: bool
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.values.shape
+        return rows, columns
+
+    def between(self, first: int, last: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the smallest and the largest number of every row in the columns from one to another."""
+        columns = self.values[:, first : last + 1]
+        return columns.min(axis=1), columns.max(axis=1)
+
+    @property
+    def row_grids(self) -> Int[np.ndarray, " rows"]:
+        """For every row a grid of all its numbers."""
+        return np.asarray(self.grid.min(axis=1, initial=EVERYTHING))
+
     @cached_property
     def largest(self) -> Any:
         """The largest magnitude of an entry."""

@@ -13,33 +13,29 @@ fall below the dtype's normal range (float64 where ``longdouble`` is no wider), 
 half of it for each of the ``n`` products of a logit, of ``r @ max|W|``, and of a difference of two logits, which is at
 most ``2n`` of it in a pair of logits of ``n + 3`` each.
 
-The three sieves stay in one module, a little over 300 lines, as each is right only after what the one before left open.
+The last two are in :mod:`verify.certificates.floats.pairs_of_tokens`. Large readouts of few entries in each row go to
+:mod:`verify.certificates.floats.bands`, and those of digits to :mod:`verify.certificates.floats.additive`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from verify.certificates.enclosing import Margins
-from verify.certificates.floats.boxes import Box, RoundedWeight, fits
+from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.directed import (
     EVERYTHING,
-    from_ordinal,
-    grid_of,
-    is_power_of_two,
     largest_of,
-    lowered,
     next_down,
     next_up,
-    ordinal,
-    raised,
-    round_array,
-    two_sum,
 )
+from verify.certificates.floats.few_entries import margins_of_few_entries
+from verify.certificates.floats.pairs_of_tokens import Pairs, counted
+from verify.certificates.floats.sparse_weight import SparseWeight
 from verify.certificates.floats.sums import Terms
 
 if TYPE_CHECKING:
@@ -71,12 +67,15 @@ def rounded_margins(
         points: the most floats of a box that are tried one by one; beyond it a pair stays undecided.
 
     """
-    cells, vocab = len(expected), weight.values.shape[0]
+    cells, vocab = len(expected), weight.shape[0]
     low, high = (np.broadcast_to(part[:, 0], (cells, part.shape[2])) for part in (rows.low, rows.high))
     if vocab == 1:
         logits = arithmetic.linear(rows, weight, bias)  # no other token is there to beat, but the logit must be finite
         finite = np.isfinite(logits.low).all(axis=(1, 2))
         return Margins(np.where(np.broadcast_to(finite, cells), np.inf, -np.inf))
+    if isinstance(weight, SparseWeight):
+        inputs = low, high, rows.grid
+        return Margins(_float_below(margins_of_few_entries(arithmetic, inputs, weight, bias, expected, points=points)))
     # equal boxes that promise the same token, at other steps or user inputs, are one case; their bounds are numbers of
     # the format, which float64 tells apart
     keys = np.concatenate([low.astype(np.float64), high.astype(np.float64), expected[:, None]], axis=1)
@@ -91,7 +90,7 @@ def rounded_margins(
     return Margins(lower[place])
 
 
-class _Sieve:
+class _Sieve(Pairs):
     def __init__(
         self,
         arithmetic: RoundedArithmetic,
@@ -100,13 +99,8 @@ class _Sieve:
         bias: RoundedWeight,
         points: int,
     ):
-        self.arithmetic, self.rounding, self.points = arithmetic, arithmetic.rounding, points
-        self.dtype = weight.values.dtype
-        self.weight, self.weight_grid, self.grid = weight.values, weight.grid, grid
-        self.bias, self.bias_grid = bias.values[:, 0], bias.grid[:, 0]
+        super().__init__(arithmetic, grid, weight, bias, points)
         self.heaviest = np.abs(self.weight).max(axis=0)
-        self.unit = 2 * np.finfo(self.dtype).eps
-        self.smallest = np.finfo(self.dtype).smallest_subnormal
 
     def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
         """Return lower bounds of the margins of some cells."""
@@ -141,7 +135,7 @@ class _Sieve:
             np.minimum.at(lower, cell[~close], gaps[~close])
             cell, token = cell[close], token[close]
             if len(cell):
-                np.minimum.at(lower, cell, self._pairs(low[cell], high[cell], expected[cell], token))
+                np.minimum.at(lower, cell, self.pairs(low[cell], high[cell], expected[cell], token))
         return lower
 
     def _suspects(
@@ -183,7 +177,7 @@ class _Sieve:
         lower = np.where(suspect, np.inf, gaps).min(axis=1)[group]
         at, token = np.nonzero(suspect)
         members = np.minimum(starts + size, cells) - starts
-        where = np.repeat(starts[at], members[at]) + _counted(members[at])
+        where = np.repeat(starts[at], members[at]) + counted(members[at])
         other = np.repeat(token, members[at])
         kept = other != expected[where]
         return lower, where[kept], other[kept]
@@ -196,131 +190,8 @@ class _Sieve:
         reduced = self.rounding.logit_loss(size, np.broadcast_to(self.heaviest, size.shape), self.unit)
         return Terms(np.zeros_like(most), most, most, count, magnitude, nothing, reduced)
 
-    def _pair_terms(self, low: _Array, high: _Array, token: Int[np.ndarray, " pairs"]) -> Terms:
-        """Return the terms of one logit for each pair."""
-        weight, shift = self.weight[token], self.bias[token]
-        ends = (weight * low, weight * high)
-        least, most = np.minimum(*ends), np.maximum(*ends)
-        size = np.maximum(np.abs(least), np.abs(most))
-        simple = is_power_of_two(weight) | ((low == high) & is_power_of_two(low))
-        simple |= ~self.rounding.rounds_products(shift)[:, None]
-        grids = self._grids(low, high), self.weight_grid[token]
-        grid = np.where(size != 0, grids[1] + grids[0], EVERYTHING).min(axis=1, initial=EVERYTHING)
-        reduced = self.rounding.logit_loss(np.maximum(np.abs(low), np.abs(high)), np.abs(weight), self.unit, grids)
-        return Terms(
-            least.sum(axis=1) + shift,
-            most.sum(axis=1) + shift,
-            size.sum(axis=1) + np.abs(shift),
-            (size != 0).sum(axis=1, dtype=self.dtype) + (shift != 0),
-            np.where(simple, 0, size).sum(axis=1),
-            np.minimum(grid, self.bias_grid[token]),
-            reduced,
-            held=np.asarray(fits(size, grids[1] + grids[0], self.arithmetic.fmt.precision).all(axis=1)),
-        )
-
-    def _grids(self, low: _Array, high: _Array) -> np.ndarray[Any, Any]:
-        """Return a grid for each coordinate of each pair."""
-        if self.rounding.point_grids:
-            return np.where(low == high, np.maximum(grid_of(low), self.grid), self.grid)
-        return self.grid
-
-    def _pairs(
-        self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
-    ) -> _Array:
-        difference = self.weight[own] - self.weight[other]
-        least = np.minimum(difference * low, difference * high)
-        shift = self.bias[own] - self.bias[other]
-        heavy = np.abs(self.weight[own]) + np.abs(self.weight[other])
-        size = (heavy * np.maximum(np.abs(low), np.abs(high))).sum(axis=1)
-        size += np.abs(self.bias[own]) + np.abs(self.bias[other])
-        lower = least.sum(axis=1) + shift
-        exact, grid, magnitude = np.ones(len(own), dtype=np.bool_), np.full(len(own), EVERYTHING), np.zeros(len(own))
-        for token in (own, other):
-            terms = self._pair_terms(low, high, token)
-            error, whole = self.arithmetic.error(terms)
-            rounding = self.arithmetic.last_rounding(np.maximum(np.abs(terms.low), np.abs(terms.high)) + error)
-            lower = lower - np.where(whole, 0, error + rounding)
-            exact &= whole
-            grid, magnitude = np.minimum(grid, terms.grid), magnitude + terms.magnitude
-        # where both logits are exact so is their difference, if the wide dtype holds all the terms of both
-        exact &= fits(2 * magnitude, grid, np.finfo(self.dtype).nmant + 1)
-        lower = np.where(exact, lower, lower - (low.shape[1] + 6) * (self.unit * size + self.smallest))
-        left = np.flatnonzero(~(lower > 0))
-        if len(left):
-            tried = self._enumerated(low[left], high[left], own[left], other[left])
-            lower[left] = np.where(tried > 0, tried, lower[left])
-        return np.asarray(lower)
-
-    def _enumerated(
-        self, low: _Array, high: _Array, own: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
-    ) -> _Array:
-        """Return the smallest margin over all floats of each pair's box, or some margin that is not positive.
-
-        ``-inf`` where the floats are too many.
-        """
-        fmt = self.arithmetic.fmt
-        first, last = ordinal(low, fmt), ordinal(high, fmt)
-        # float64 has about 2^64 floats: more than half of them are more than int64 counts, and more than anybody tries
-        many = last.astype(np.float64) - first.astype(np.float64) > 2.0**62
-        counts = np.where(many, 1, last - first + 1)
-        total = np.where(many, np.inf, counts.astype(np.float64)).prod(axis=1)
-        lower = np.where(total > self.points, -np.inf, np.inf).astype(self.dtype)
-        active = np.flatnonzero(total <= self.points)
-        step = 0
-        while len(active):
-            rest = np.full(len(active), step, dtype=np.int64)
-            places = np.empty((len(active), low.shape[1]), dtype=np.int64)
-            for column in range(low.shape[1]):
-                rest, digit = np.divmod(rest, counts[active, column])
-                places[:, column] = first[active, column] + digit
-            x = from_ordinal(places, fmt).astype(self.dtype)
-            own_low, _ = self._logit(x, own[active])
-            _, other_high = self._logit(x, other[active])
-            known = np.isfinite(own_low) & np.isfinite(other_high)
-            lower[active] = np.minimum(lower[active], np.where(known, own_low - other_high, -np.inf))
-            step += 1
-            active = active[(lower[active] > 0) & (step < total[active])]
-        return lower
-
-    def _logit(self, x: _Array, token: Int[np.ndarray, " pairs"]) -> tuple[_Array, _Array]:
-        """Return bounds of a computed logit at a known input: rounded bounds of the sum, see ``rounded``."""
-        arithmetic = self.arithmetic
-        terms = self._pair_terms(x, x, token)
-        error, whole = arithmetic.error(terms)
-        low = arithmetic.rounded(lowered(terms.low, error), up=False)
-        high = arithmetic.rounded(raised(terms.high, error), up=True)
-        # one product and the bias: the product is rounded or not, and one addition follows
-        products = (self.weight[token] * x).sum(axis=1)
-        kept, rounded = [products], [round_array(products, arithmetic.fmt)]
-        inner = arithmetic.kernel.accumulator
-        if inner is not None:  # which holds every product of normal size, and rounds one below that
-            kept.append(round_array(products, inner))
-            rounded.append(round_array(kept[-1], arithmetic.fmt))
-        bounds = [self._added(product, self.bias[token]) for product in self.rounding.single_products(kept, rounded)]
-        single = ((self.weight[token] * x) != 0).sum(axis=1) <= 1
-        single &= np.isfinite(error) & (terms.reduced == 0)  # no sum can overflow, and factors are what they are
-        single &= not self.rounding.rounds_factors and 2 * arithmetic.fmt.precision <= np.finfo(self.dtype).nmant + 1
-        low = np.where(single, np.minimum.reduce([bound[0] for bound in bounds]), low)
-        high = np.where(single, np.maximum.reduce([bound[1] for bound in bounds]), high)
-        return np.where(whole, terms.low, low), np.where(whole, terms.high, high)
-
-    def _added(self, product: _Array, shift: _Array) -> tuple[_Array, _Array]:
-        total, error = two_sum(product, shift)
-        below = np.where(error < 0, next_down(total), total)
-        above = np.where(error > 0, next_up(total), total)
-        off = self.rounding.pair_error(product, shift)
-        below, above = lowered(below, off), raised(above, off)
-        return self.arithmetic.rounded(below, up=False), self.arithmetic.rounded(above, up=True)
-
 
 def _float_below(values: _Array) -> Float[np.ndarray, " cells"]:
     """Return the largest float64 that is not above each number."""
     found = values.astype(np.float64)
     return np.asarray(np.where(found > values, next_down(found), found))
-
-
-def _counted(counts: Int[np.ndarray, " runs"]) -> Int[np.ndarray, " all"]:
-    """Return ``0, 1, ..., n - 1`` for every ``n`` of ``counts``, one after the other."""
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total) - np.repeat(ends - counts, counts))

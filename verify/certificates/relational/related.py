@@ -32,7 +32,7 @@ class Origin(Generic[RowsT]):
 
     def then(self, activation: Activation) -> Origin[RowsT] | None:
         """Return the origin of an activation of such rows; ``None`` for an activation of another one."""
-        return replace(self, activation=activation) if self.activation == IDENTITY else None
+        return replace(self, activation=activation) if type(self.activation) is type(IDENTITY) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from constructions.registry import Registry
 from constructions.validation import check_choice
 from verify.evidence.kinds.base import CaseFamily as CaseFamily
 from verify.evidence.kinds.base import Covers as Covers
+from verify.evidence.kinds.base import Drawn as Drawn
 from verify.evidence.kinds.base import Evidence as Evidence
 from verify.evidence.kinds.base import Strength as Strength
 from verify.evidence.kinds.certified import Certified

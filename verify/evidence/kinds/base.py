@@ -38,6 +38,21 @@ class Strength(NamedTuple):
     by_proof: bool
 
 
+class Drawn(NamedTuple):
+    """How a picture shows a kind of evidence, always beside its word.
+
+    Attributes:
+        dash: of a border, as SVG's ``stroke-dasharray`` takes it; ``none`` is a solid line.
+        light: the fill on a light page; black text on it has a contrast of at least 7.
+        dark: the fill on a dark page; white text on it has a contrast of at least 7.
+
+    """
+
+    dash: str
+    light: str
+    dark: str
+
+
 class Evidence(ABC):
     """A kind of evidence. A new one is a class in a file of its own and a line in ``verify.evidence.kinds.KINDS``.
 
@@ -47,6 +62,9 @@ class Evidence(ABC):
         subcommand: the ``prefixproof`` command that gathers it, ``None`` where there is none.
         shares_assumptions: whether the ``reason`` of a verdict that holds says what it rests on, which is the same for
             many verdicts: a table says it once, below.
+        measures_margin: whether every verdict that holds has a margin; a page calls one without it "not shown".
+        drawn: how a picture shows it.
+        trusts: what a reader of its verdicts must trust, in a sentence.
 
     """
 
@@ -54,6 +72,14 @@ class Evidence(ABC):
     strength: ClassVar[Strength]
     subcommand: ClassVar[str | None] = None
     shares_assumptions: ClassVar[bool] = False
+    measures_margin: ClassVar[bool] = True
+    drawn: ClassVar[Drawn] = Drawn("2 6", "#e8e8e8", "#3a3a3a")
+    trusts: ClassVar[str] = "The code that ran, and the machine that it ran on."
+
+    def word(self, verdict: Verdict) -> str:
+        """Return what a verdict of this kind that holds is called in a picture."""
+        del verdict
+        return self.name
 
     @abstractmethod
     def sentence(self, verdict: Verdict) -> str:
@@ -104,6 +130,7 @@ class CaseFamily(Evidence):
     """
 
     strength: ClassVar[Strength] = Strength(Covers.FAMILY, by_proof=False)
+    drawn: ClassVar[Drawn] = Drawn("5 4", "#f3d9ea", "#5a2348")
     label: ClassVar[str]
     help: ClassVar[str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.kinds.base import Covers, Drawn, Evidence, Strength
 from verify.numbers import number
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class Certified(Evidence):
     strength = Strength(Covers.ALL_CASES, by_proof=True)
     subcommand = "certify"
     shares_assumptions = True
+    drawn = Drawn("14 3", "#c9dcf8", "#1c3a66")
+    trusts = "The bounds of the forward pass, and the assumptions about float kernels that the verdict prints."
 
     def sentence(self, verdict: Verdict) -> str:
         """Return how many cases were certified at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.kinds.base import Covers, Drawn, Evidence, Strength
 from verify.numbers import decimal, number
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ class Exhausted(Evidence):
     name = "exhausted"
     strength = Strength(Covers.ALL_CASES, by_proof=False)
     subcommand = "exhaust"
+    drawn = Drawn("9 3", "#ddd2f7", "#3f2a73")
+    trusts = "The forward pass and the kernels of the machine that ran every case; it says nothing of other sizes."
 
     def sentence(self, verdict: Verdict) -> str:
         """Return how many of how many cases were run."""

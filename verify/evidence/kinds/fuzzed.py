@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.kinds.base import Covers, Drawn, Evidence, Strength
 from verify.numbers import number
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ class Fuzzed(Evidence):
     name = "fuzzed"
     strength = Strength(Covers.DRAWN, by_proof=False)
     subcommand = "fuzz"
+    drawn = Drawn("2 3", "#fbe5bd", "#5a3f0e")
+    trusts = "The forward pass and the kernels of the machine, and chance: what was not drawn was not run."
 
     def sentence(self, verdict: Verdict) -> str:
         """Return how many distinct cases were drawn, and with which seed."""

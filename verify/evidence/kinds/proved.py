@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verify.evidence.kinds.base import Covers, Evidence, Strength
+from verify.evidence.kinds.base import Covers, Drawn, Evidence, Strength
 from verify.numbers import number
 
 if TYPE_CHECKING:
@@ -16,6 +16,16 @@ class Proved(Evidence):
 
     name = "proved"
     strength = Strength(Covers.ALL_SIZES, by_proof=True)
+    measures_margin = False
+    drawn = Drawn("none", "#c3e6cb", "#1d4a2c")
+    trusts = (
+        "The statement as it is written, and the prover: Coq's kernel with the axioms of its standard library, or"
+        " sympy's decisions about each obligation."
+    )
+
+    def word(self, verdict: Verdict) -> str:
+        """Return that it is proved, and by which prover."""
+        return f"proved by {verdict.parameters.get('prover', 'an unnamed prover')}"
 
     def sentence(self, verdict: Verdict) -> str:
         """Return how many obligations (of sympy) or theorems (of another prover) there are."""

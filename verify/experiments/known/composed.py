@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 
 from verify.experiments.adaptations import Prefix
 from verify.experiments.base import TINY, Check, Experiment, Papers, Presets, Results, at_least, below, tiny
+from verify.experiments.histogram import HISTOGRAM
 from verify.experiments.known.four_tasks import TASKS, phases_of_four
 from verify.experiments.loop import Run
 from verify.experiments.models import Sizes
 from verify.experiments.phases import Phase, Preset
 from verify.experiments.theory import identities
 
-_COMPOSED, _NEW = "ascending-add-one", "double-histogram"
+_COMPOSED = "ascending-add-one"
+#: The paper's new skill, and the one whose name the paper gives it.
+_NEW = (HISTOGRAM, "double-histogram")
 
 
 def _phases(
@@ -21,15 +24,16 @@ def _phases(
 ) -> tuple[Phase, ...]:
     return (
         *phases_of_four(virtual, pretrained=pretrained, prefix=prefix),
-        *(Phase(f"prefix-{task}", "pretrained", Prefix(virtual), (task,), *new) for task in (_COMPOSED, _NEW)),
+        *(Phase(f"prefix-{task}", "pretrained", Prefix(virtual), (task,), *new) for task in (_COMPOSED, *_NEW)),
     )
 
 
 class Composed(Experiment):
     """The control is the four tasks of the pretraining, which prefixes of the same size elicit in the same model.
 
-    Nothing here shows that a model of this size can learn the new skill at all: the experiment that would,
-    ``equal-parameters``, has no result.
+    That a model of this size can learn the paper's new skill at all is shown by ``equal-parameters``, which pretrains
+    the same model in the same way; nothing shows that it can learn the double histogram. A prefix that is trained at a
+    higher rate learns some of the new skill there, so that the share here is no limit of prefixes.
     """
 
     name = "composed"
@@ -38,7 +42,7 @@ class Composed(Experiment):
     paper: ClassVar[Papers] = {
         **{f"prefix-{task}": {task: share} for task, share in zip(TASKS, (99.7, 99.6, 100.0, 99.97), strict=True)},
         f"prefix-{_COMPOSED}": {_COMPOSED: 71.59},
-        f"prefix-{_NEW}": {_NEW: 0.62},
+        f"prefix-{HISTOGRAM}": {HISTOGRAM: 0.62},
     }
     presets: ClassVar[Presets] = {
         "cpu": Preset(
@@ -64,13 +68,14 @@ class Composed(Experiment):
         shares = results.shares
         for task in TASKS:
             yield at_least(f"prefix for {task}, {task}, %", shares[f"prefix-{task}"][task], 60)
-        composed, new = (shares[f"prefix-{task}"][task] for task in (_COMPOSED, _NEW))
-        yield at_least(f"prefix for {_COMPOSED}, {_COMPOSED}, %", composed, 30)
-        yield below(f"prefix for {_NEW}, {_NEW}, %", new, 5)
+        yield at_least(f"prefix for {_COMPOSED}, {_COMPOSED}, %", shares[f"prefix-{_COMPOSED}"][_COMPOSED], 30)
+        for task in _NEW:
+            yield below(f"prefix for {task}, {task}, %", shares[f"prefix-{task}"][task], 5)
+        prefixes = len(TASKS) + 1 + len(_NEW)
         yield at_least(
-            "trained prefixes on which the identities hold, and altered patterns are refused, of 6",
+            f"trained prefixes on which the identities hold, and altered patterns are refused, of {prefixes}",
             [float(sum(found["holds"] for found in extra["identities"].values())) for extra in results.extras],
-            len(TASKS) + 2,
+            prefixes,
         )
         yield at_least(
             "the second layer's channel, against the largest bound of the first layer's identity, times",

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from verify.shards.works.base import Work
 
 
+#: Says that a worker has a job in hand, before its answer: one that ends without it has not ended because of the job.
+_BEGUN = ""
+
+
 @dataclass
 class _Worker:
     process: SpawnProcess
     connection: Connection
     shard: Shard | None = None
+    begun: bool = False
 
 
 class Processes(Executor):
@@ -50,7 +55,7 @@ class Processes(Executor):
         self._jobs = check_integer("jobs", jobs, 1)
         self._pool: list[_Worker] = []
         self._made: tuple[Work, Recipe] | None = None
-        self._answered, self._unanswered = False, 0
+        self._answered, self._unanswered, self._unbegun = False, 0, 0
 
     @classmethod
     def of(cls, *, jobs: int | None, scheduler: str | None) -> Self:
@@ -78,26 +83,39 @@ class Processes(Executor):
 
     def submit(self, shard: Shard) -> None:
         """Hand a shard to a process that has none."""
+        self._hand(next(worker for worker in self._pool if worker.shard is None), shard)
+
+    def _hand(self, worker: _Worker, shard: Shard) -> None:
         assert self._made is not None, "it was started"
-        worker = next(worker for worker in self._pool if worker.shard is None)
-        worker.shard = shard
+        worker.shard, worker.begun = shard, False
         work, recipe = self._made
         with contextlib.suppress(OSError):  # it has ended, and the next wait tells it
             worker.connection.send(job(recipe, work, shard))
 
     def wait(self, seconds: float) -> list[Answer]:
-        """Return what has come; a process that has ended is replaced."""
+        """Return what has come; a process that has ended is replaced.
+
+        A shard is told to have ended its process only where that had it in hand. A process that ends before, such as
+        one that was idle, says nothing of the shard that it was sent, and another takes it.
+        """
         ready = set(wait([end for one in self._pool for end in (one.connection, one.process.sentinel)], seconds))
         found = []
-        for place, worker in enumerate(self._pool):
+        for worker in list(self._pool):
             if worker.connection not in ready and worker.process.sentinel not in ready:
                 continue
             text = self._received(worker)
+            if text == _BEGUN:
+                worker.begun, self._unbegun = True, 0
+                continue
             shard, worker.shard = worker.shard, None
             if text is None:
+                self._pool.remove(worker)
                 ended = self._ended(worker)
-                self._pool[place] = self._worker()
-                found += [] if shard is None else [Answer(shard, None, ended)]
+                self._pool.append(self._worker())
+                if shard is not None and worker.begun:
+                    found.append(Answer(shard, None, ended))
+                elif shard is not None:
+                    self._hand(self._pool[-1], shard)
             elif shard is not None:
                 self._answered = True
                 found.append(Answer(shard, text))
@@ -114,7 +132,7 @@ class Processes(Executor):
         """Bury a process that has ended; return how it did.
 
         Raises:
-            WorkerError: processes end one after the other and none has ever answered.
+            WorkerError: processes end one after the other and none has ever answered, or has begun.
 
         """
         worker.connection.close()
@@ -126,6 +144,9 @@ class Processes(Executor):
         self._unanswered += 1
         if not self._answered and self._unanswered >= ATTEMPTS * self.workers:
             raise WorkerError(f"{self._unanswered} workers ended before any of them answered, the last with {ended}")
+        self._unbegun += not worker.begun
+        if self._unbegun >= ATTEMPTS * self.workers:
+            raise WorkerError(f"{self._unbegun} workers ended before any of them began, the last with {ended}")
         return ended
 
     def close(self) -> None:
@@ -146,7 +167,9 @@ def _serve(connection: Connection) -> None:
     os.dup2(2, 1)  # the driver's standard output is one document
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send(run_job(connection.recv()))
+            given = connection.recv()
+            connection.send(_BEGUN)
+            connection.send(run_job(given))
 
 
 def _end_with_the_driver() -> None:

@@ -1,0 +1,297 @@
+"""Documents that were forged, cut off or filled with markup: refused in one line, or shown as what they are."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructions import InvalidArgument
+from tests.report.pages import document, parsed, written
+from verify.cli.app import run
+from verify.evidence.verdict import Verdict
+from verify.report.page import Library, make_page
+from verify.report.page.documents import ROOT, markdown_sections
+from verify.report.page.found import Derived, Found
+from verify.report.page.shapes import written as shaped
+from verify.report.page.states import HOLDS, NOT_SHOWN, Told, told_all, worst
+from verify.suite.strongest import strongest_json
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`&"
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, Any]:
+    return document()
+
+
+def changed(held: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Return a copy of a document, changed."""
+    copy = json.loads(json.dumps(held))
+    change(copy)
+    return dict(copy)
+
+
+def resumed(held: dict[str, Any], place: int, **values: Any) -> dict[str, Any]:
+    """Return a copy in which a verdict says something else, with a summary that follows from it."""
+    copy = changed(held, lambda made: made["verdicts"][place].update(values))
+    return copy | {"strongest": strongest_json(map(Verdict.from_json, copy["verdicts"]))}
+
+
+FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no verdicts": (lambda made: made.update(verdicts=[]), "but it has no verdict"),
+    "verdicts are no list": (lambda made: made.update(verdicts={}), "expected what prefixproof verify --json prints"),
+    "no summary": (lambda made: made.pop("strongest"), "expected what prefixproof verify --json prints"),
+    "another summary": (lambda made: made["strongest"].clear(), "its strongest verdicts are not those of its verdicts"),
+    "a date that is no text": (lambda made: made.update(made=5), "but made is no text"),
+    "true in place of null": (lambda made: made["verdicts"][5].update(holds=True), "expected every case of the space"),
+    "true in place of false": (lambda made: made["verdicts"][6].update(holds=True), "at /verdicts/6"),
+    "holds is a word": (lambda made: made["verdicts"][0].update(holds="true"), "at /verdicts/0"),
+    "true without a margin": (lambda made: made["verdicts"][2].update(margin=None), "expected a margin at /verdicts/2"),
+    "a margin of NaN": (lambda made: made["verdicts"][2].update(margin="nan"), "expected a positive margin"),
+    "a margin of 0": (lambda made: made["verdicts"][2].update(margin="0"), "expected a positive margin"),
+    "a margin that is a list": (lambda made: made["verdicts"][2].update(margin=[1]), "at /verdicts/2"),
+    "no case": (lambda made: made["verdicts"][7].update(cases="0"), "at /verdicts/7"),
+    "a key too many": (lambda made: made["verdicts"][1].update(more=1), "expected a JSON object with exactly the keys"),
+    "no counterexample": (lambda made: made["verdicts"][6].update(counterexample=None), "at /verdicts/6"),
+    "a method that is none": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
+    "cases as a number": (lambda made: made["verdicts"][0].update(cases=36), "as it is written at /verdicts/0"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_document_is_refused_in_one_line(
+    name: str, real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, words = FORGERIES[name]
+    path = written(tmp_path, changed(real, change))
+    assert run(["report", str(tmp_path / "page"), "--verdicts", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.startswith("error: verdicts.json: ")
+    assert told.count("\n") == 1
+    assert not (tmp_path / "page" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected JSON but it cannot be read"),
+        ('{"verdicts": [', "expected JSON but it cannot be read"),
+        ('{"verdicts": [], "verdicts": [], "strongest": {}}', "expected every key once"),
+        ('{"verdicts": [{"margin": NaN}], "strongest": {}}', "expected JSON, which has no NaN"),
+        ('{"error": "no"}', "expected what prefixproof verify --json prints"),
+        ("[" * 100_000, "expected JSON but it cannot be read"),
+        ("5", "expected what prefixproof verify --json prints"),
+    ],
+)
+def test_what_is_no_such_document_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=re.escape(words)):
+        make_page(written(tmp_path, text), Library(tmp_path))
+
+
+def test_a_file_that_is_not_there_and_a_place_that_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", str(tmp_path / "page"), "--verdicts", str(tmp_path / "nothing.json")]) == 2
+    assert "nothing.json: No such file or directory" in capsys.readouterr().err
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert run(["report", str(tmp_path / "file"), "--verdicts", "-"]) == 2
+    assert "dir: expected a folder but" in capsys.readouterr().err
+
+
+def test_every_text_is_escaped(real: dict[str, Any], tmp_path: Path) -> None:
+    held = resumed(
+        real, 0, claim=SCRIPT, reason=SCRIPT, arithmetic="real", parameters={"sizes": SCRIPT, "prover": SCRIPT}
+    )
+    held["verdicts"][6]["counterexample"] |= {"construction": SCRIPT, "reproduce": SCRIPT}
+    held["verdicts"][6]["device"] = SCRIPT
+    held["made"] = held["sources"] = SCRIPT
+    (tmp_path / "proofs").mkdir()
+    (tmp_path / "proofs/BUGS.md").write_text(
+        f"# Bugs\n\n## {SCRIPT}\n\n| bug | test |\n|---|---|\n| {SCRIPT} | `{SCRIPT}` |\n"
+    )
+    (tmp_path / "proofs/MUTANTS.md").write_text(f"# M\n\n**9 mutants: {SCRIPT}**\n", encoding="utf-8")
+    page = make_page(written(tmp_path, held), Library(tmp_path))
+    found = parsed(page.text)
+    assert [element.tag for element in found.elements if element.tag == "script"] == ["script"]
+    assert [element for element in found.elements if element.tag == "img"] == []
+    assert [name for element in found.elements for name in element.attributes if name.startswith("on")] == []
+    assert sum(SCRIPT in text for text, _ in found.texts) >= 6
+    assert any(element.attributes.get("data-claim") == SCRIPT for element in found.elements)
+
+
+def test_the_page_lets_no_script_run_but_its_own(real: dict[str, Any], tmp_path: Path) -> None:
+    page = make_page(written(tmp_path, real), Library(tmp_path))
+    policy = next(
+        e.attributes["content"] for e in parsed(page.text).elements if "Content-Security" in str(e.attributes)
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert re.search(r"script-src 'sha256-[\w+/=]{44}'$", policy)
+
+
+def test_old_sources_are_called_stale_and_those_at_hand_current(real: dict[str, Any], tmp_path: Path) -> None:
+    def age(held: dict[str, Any]) -> str:
+        return make_page(written(tmp_path, held), Library(tmp_path)).age.word
+
+    assert age(real) == "current"
+    assert age(real | {"sources": "0" * 64}) == "stale"
+    old = make_page(written(tmp_path, real | {"sources": "0" * 64}), Library(tmp_path)).text
+    assert "is not shown of these until the verdicts are gathered again" in old
+    assert 'class="of-stale"' in old
+    assert age({name: value for name, value in real.items() if name != "sources"}) == "stale"
+
+
+def test_a_claim_that_nobody_registered_is_shown_as_one(real: dict[str, Any], tmp_path: Path) -> None:
+    page = make_page(written(tmp_path, resumed(real, 2, claim="CaesarCipher")), Library(tmp_path))
+    assert "This claim is of no registry" in page.text
+
+
+def _copied(tmp_path: Path, *names: str) -> Library:
+    for name in names:
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place)
+    return Library(tmp_path)
+
+
+RESULT = "proofs/evidence/experiments/sorting-cpu/result.json"
+
+
+def _result(change: Callable[[dict[str, Any]], Any]) -> str:
+    return json.dumps(changed(json.loads((ROOT / RESULT).read_text(encoding="utf-8")), change))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (_result(lambda made: made["shares"]["prefix"].update(descending=[99.0])), "its checks do not follow"),
+        (_result(lambda made: made["checks"][0].update(holds=True, found=99)), "its checks do not follow"),
+        (_result(lambda made: made["paper"]["prefix"].update(descending=1.0)), "other numbers of the paper"),
+        (_result(lambda made: made["shares"]["prefix"].update(ascending=[101])), "a share is not between 0 and 100"),
+        (_result(lambda made: made.update(experiment=SCRIPT)), "expected a result of an experiment"),
+        (_result(lambda made: made.pop("after")), "expected a result as an experiment writes it"),
+        (_result(lambda made: made.update(pictures=["../../../../secret.png"])), "the name of a picture beside it"),
+        (
+            _result(lambda made: made["shares"]["prefix"].update(ascending=[0.0])).replace("[0.0]", "[NaN]", 1),
+            "has no NaN",
+        ),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_result_that_does_not_follow_from_its_numbers_is_refused(
+    text: str, words: str, real: dict[str, Any], tmp_path: Path
+) -> None:
+    library = _copied(tmp_path, RESULT)
+    (tmp_path / RESULT).write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidArgument, match=re.escape(words)) as refused:
+        make_page(written(tmp_path, real), library)
+    assert str(refused.value).startswith(f"{RESULT}: ")
+
+
+def test_a_result_of_other_training_code_is_stale_whatever_came_out(real: dict[str, Any], tmp_path: Path) -> None:
+    library = _copied(tmp_path, RESULT)
+    (tmp_path / RESULT).write_text(_result(lambda made: made.update(sources="0" * 64)), encoding="utf-8")
+    page = make_page(written(tmp_path, real), library)
+    heading = page.text.partition("preset <span")[2].partition("</h3>")[0]
+    assert "stale" in heading
+    assert "holds" not in heading
+
+
+def test_a_picture_that_is_none_is_refused(real: dict[str, Any], tmp_path: Path) -> None:
+    library = _copied(tmp_path, RESULT)
+    for name in ("accuracy.png", "attention.png"):
+        (tmp_path / RESULT).with_name(name).write_text("<svg onload='alert(1)'/>", encoding="utf-8")
+    with pytest.raises(InvalidArgument, match="expected a picture in PNG"):
+        make_page(written(tmp_path, real), library)
+
+
+def test_edited_evidence_of_a_device_is_called_broken_and_shows_nothing(real: dict[str, Any], tmp_path: Path) -> None:
+    folder = "proofs/evidence/nvidia-h200"
+    library = _copied(tmp_path, *(f"{folder}/{path.name}" for path in (ROOT / folder).iterdir()))
+    path = tmp_path / folder / "verify.json"
+    path.write_text(path.read_text().replace('"refuted"', '"held"').replace("18", "19", 1), encoding="utf-8")
+    page = make_page(written(tmp_path, real), library)
+    assert "broken: verify.json is not the file that summary.json was written with" in page.text
+    assert "on a device" not in page.text
+
+
+def test_a_frontier_that_is_none_is_refused(real: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "proofs").mkdir()
+    (tmp_path / "proofs/frontier.json").write_text('{"one": {"setting": 5}}', encoding="utf-8")
+    with pytest.raises(InvalidArgument, match=r"proofs/frontier.json: expected a frontier at /one"):
+        make_page(written(tmp_path, real), Library(tmp_path))
+
+
+def test_a_page_that_is_too_long_is_refused(
+    real: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verify.report.page.writing.LARGEST", 1000)
+    with pytest.raises(InvalidArgument, match="page: expected at most 1,000 bytes but it would have"):
+        make_page(written(tmp_path, real), Library(tmp_path))
+
+
+def test_a_verdict_without_a_margin_is_not_shown_wherever_it_comes_from(real: dict[str, Any]) -> None:
+    record = changed(real["verdicts"][2], lambda made: made.update(margin=None))
+    verdict = Verdict.from_json(record)
+    assert verdict.holds is True
+    assert Told(Found("f", "", record), verdict, 0).state is NOT_SHOWN
+    assert [told.state for told in told_all(Found("f", "", real))][7] is HOLDS  # an identity, exactly
+
+
+def test_of_no_verdict_nothing_is_shown() -> None:
+    assert worst([]) is NOT_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        (True, "number"),
+        ("nine", "number"),
+        (1.5, "number"),
+        ("9", "share"),
+        (True, "share"),
+        ({"a": 1}, "margin"),
+        ([{}], "list"),
+        (None, "text"),
+        (True, "text"),
+        ("a", "pairs"),
+        ({}, "evidence"),
+        ("1/0", "margin"),
+    ],
+)
+def test_a_value_of_another_shape_is_refused(value: Any, shape: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"file: expected a value that can be shown as {shape} at its top"):
+        shaped(Found("file", "", value), shape)
+
+
+def test_a_number_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="expected a value that can be shown as share"):
+        shaped(Derived(Found("file", "", []), "mean"), "share")
+
+
+@pytest.mark.parametrize("key", ["b", 0, -1, 5])
+def test_a_place_that_is_not_there_is_refused(key: str | int) -> None:
+    with pytest.raises(InvalidArgument, match=f"file: expected {key!r} at its top but there is none"):
+        Found("file", "", {"a": 1} if isinstance(key, str) or key == 0 else [1])[key]
+
+
+def test_keys_with_slashes_have_pointers_of_the_standard() -> None:
+    assert Found("file", "", {"a/b~": 1})["a/b~"].at == "/a~1b~0"
+
+
+def test_a_row_with_cells_too_many_is_refused(real: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "proofs").mkdir()
+    (tmp_path / "proofs/BUGS.md").write_text("# B\n\n| bug | test |\n|---|---|\n| a | b | c |\n", encoding="utf-8")
+    with pytest.raises(InvalidArgument, match=r"proofs/BUGS.md: expected 2 cells in the row 'a'"):
+        make_page(written(tmp_path, real), Library(tmp_path))
+
+
+def test_paragraphs_and_points_of_markdown_are_read_whole() -> None:
+    (section,) = markdown_sections("# T\n\nOne\ntwo.\n\n- a\n  b\n- c\n")
+    assert section["text"] == ["One two.", "- a b", "- c"]
