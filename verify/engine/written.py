@@ -140,6 +140,7 @@ class Source:
         """
         self._values: dict[fx.Node, _View] = {}
         self._made: list[_Made] = []
+        self._numbers: dict[fx.Node, str] = {}
         self.constants: list[Tensor] = []
         self._given = list(arguments)
         places = iter(arguments)
@@ -151,6 +152,8 @@ class Source:
                 self._give(node, next(places))
             elif node.op == "get_attr":
                 constant = getattr(module, str(node.target))
+                if constant.numel() == 1:  # a choice reads it on one side alone, which no vector does
+                    self._numbers[node] = _literal(constant.item())
                 self.constants.append(constant)
                 self._give(node, constant)
             elif node.op == "output":
@@ -191,9 +194,12 @@ class Source:
             raise NotWritten(f"{name} {dict(node.kwargs) or ''}".strip())
 
     def _pointwise(self, node: fx.Node, name: str) -> None:
-        operands = [self._values[one] if isinstance(one, fx.Node) else _literal(one) for one in node.args]
+        operands = [
+            self._numbers.get(one) or self._values[one] if isinstance(one, fx.Node) else _literal(one)
+            for one in node.args
+        ]
         shape = np.broadcast_shapes(*(one.shape for one in operands if isinstance(one, _View)))
-        if name == "where" and not any(isinstance(one, _View) for one in operands[1:]):
+        if name == "where" and not any(isinstance(one, fx.Node) for one in node.args[1:]):
             raise NotWritten("a choice of two numbers, which torch holds as float32")
         here = f"v{len(self._values)}"
         line = f"{'_Bool' if name in _TRUTH else 'REAL'} {here} = {_IN_C[name]};"
