@@ -42,9 +42,6 @@ _IN_C: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Those that give a truth value.
-_TRUTH = frozenset({"eq", "gt", "le"})
-
 #: Operations that can be written out: those, views of a part, and the smallest of some coordinates.
 WRITABLE = frozenset({*_IN_C, "getitem", "amin"})
 
@@ -202,7 +199,7 @@ class Source:
         if name == "where" and not any(isinstance(one, fx.Node) for one in node.args[1:]):
             raise NotWritten("a choice of two numbers, which torch holds as float32")
         here = f"v{len(self._values)}"
-        line = f"{'_Bool' if name in _TRUTH else 'REAL'} {here} = {_IN_C[name]};"
+        line = f"{'_Bool' if name in {'eq', 'gt', 'le'} else 'REAL'} {here} = {_IN_C[name]};"
         self._keep(node, shape, _Made(here, (shape[0], shape[1]), operands, line, shape[3] == 1))
 
     def _smallest(self, node: fx.Node) -> None:
@@ -257,9 +254,7 @@ class Source:
 
     def _loop(self, held: Sequence[_Made]) -> list[str]:
         coordinates, positions = held[0].leading
-        before: list[str] = []
-        once: list[str] = []
-        each: list[str] = []
+        before, once, each = list[str](), list[str](), list[str]()
         for made in held:
             read = [self._read(one, made) if isinstance(one, _View) else one for one in made.operands]
             body, width = (once, 1) if made.alike else (each, self._lanes)
@@ -274,8 +269,7 @@ class Source:
                 place = f"(c * {positions} + p) * {width}{'' if made.alike else ' + l'}"
                 body.append(f"a{made.name}[{place}] = {made.name};")
         head = f"for (long c = 0; c < {coordinates}; c++) for (long p = 0; p < {positions}; p++) {{"
-        lanes = f"for (long l = 0; l < {self._lanes}; l++) {{"
-        return [*before, head, *once, lanes, *each, "}", "}"]
+        return [*before, head, *once, f"for (long l = 0; l < {self._lanes}; l++) {{", *each, "}", "}"]
 
     @staticmethod
     def _read(view: _View, reader: _Made) -> str:
