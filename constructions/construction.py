@@ -138,7 +138,7 @@ class Construction(Specification):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        return self.default_temperature(fmt) if self.temperature is None else as_temperature(self.temperature)
+        return as_temperature(self.default_temperature(fmt) if self.temperature is None else self.temperature)
 
     @final
     def virtual_tokens(self, target: object) -> Ratios:

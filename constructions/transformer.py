@@ -161,8 +161,9 @@ class Transformer(Generic[WeightT]):
 
     @property
     def authored(self) -> list[str]:
-        """The names of the classes of positions, layers and what is in them that are no part of this library."""
-        return sorted({kind.__name__ for part in self._parts for kind in part.authored})
+        """The names of its classes, those of its parts included, that are no part of this library."""
+        own = [] if type(self) is Transformer else [type(self).__name__]
+        return sorted({*own, *(kind.__name__ for part in self._parts for kind in part.authored)})
 
     @property
     def runs_by_position(self) -> bool:

@@ -113,6 +113,7 @@ def test_an_exact_q_between_integer_scores() -> None:
     assert layer.lowered.widest == 4
 
 
+@pytest.mark.share(70)
 @pytest.mark.parametrize("arithmetic", FLOATS, ids=lambda arithmetic: arithmetic.name)
 @pytest.mark.parametrize("name", MODELS)
 def test_float64_rounds_as_it_may(name: str, arithmetic: Arithmetic[Any, Any, Any]) -> None:
@@ -187,6 +188,7 @@ def test_step_by_step_with_kept_keys_and_values_is_one_pass(name: str) -> None:
         )
 
 
+@pytest.mark.share(70)
 @pytest.mark.parametrize("arithmetic", FLOATS, ids=lambda arithmetic: arithmetic.name)
 @pytest.mark.parametrize("name", [name for name, transformer in MODELS.items() if is_causal(transformer)])
 def test_steps_of_floats_round_as_they_may(name: str, arithmetic: Arithmetic[Any, Any, Any]) -> None:

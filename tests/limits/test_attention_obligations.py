@@ -31,6 +31,7 @@ OTHER_RULES = {
 }
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("claim", ALL, ids=lambda claim: claim.id)
 def test_the_obligations_are_discharged(claim: Claim) -> None:
     proofs = claim.discharge()

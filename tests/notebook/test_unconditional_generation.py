@@ -99,6 +99,7 @@ def test_the_notebooks_constants_fail_at_thirty_tokens(decode: Decode, arithmeti
     np.testing.assert_array_equal(decode(enough, get_arithmetic(kind, dtype=dtype), target), target)
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("length", range(18, 34))
 def test_the_exact_threshold_says_at_which_length_they_fail(decode: Decode, length: int) -> None:
     """``T > sqrt(N) ln((N-1)(4V-3))``; the nearest case, N = 29, is 0.17 in T away, far beyond rounding."""

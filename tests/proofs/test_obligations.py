@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -33,8 +34,8 @@ def test_an_obligation_is_discharged(obligation: Obligation) -> None:
 
 
 def test_a_claim_discharges_all_of_its_own() -> None:
-    claim = CLAIMS["digits"]
-    assert len(claim.obligations) > 1
+    claim = replace(CLAIMS["theorem-2"], obligations=CLAIMS["theorem-2"].obligations[:4])
+    assert len(claim.obligations) == 4
     assert [proof.obligation for proof in claim.discharge()] == [item.id for item in claim.obligations]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from constructions.formats import Format
@@ -33,6 +33,11 @@ class Prepared(ABC):
             InvalidArgument: it gives anything but tokens or logits of the right shape and kind.
 
         """
+
+    @property
+    def authored(self) -> Sequence[str]:
+        """The classes of other authors that it runs beside weights: if any, its answers are asked for again."""
+        return ()
 
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1`` of the enumeration, where it knows a faster way than batches.

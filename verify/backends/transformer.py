@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -133,6 +133,11 @@ class PreparedTransformer(Prepared):
             return Produced.empty(construction)
         logits = [each.logits for each in made if each.logits is not None]
         return Produced(np.stack([each.answers for each in made]), np.stack(logits))
+
+    @property
+    def authored(self) -> Sequence[str]:
+        """The classes in the transformer that are no part of this library."""
+        return self.transformer.authored
 
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks of the enumeration, where the arithmetic runs many cases at once."""

@@ -24,10 +24,11 @@ from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.arithmetic.families import ENCLOSING, made
 from verify.arithmetic.spec import Setting
+from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
-from verify.certificates.passes import check_one_pass, check_parts, last_row, same_function
+from verify.certificates.passes import check_one_pass, check_parts, last_row
 from verify.certificates.relational import factored, relational
 from verify.certificates.sharing import tally_shared
 from verify.evidence.enumeration import Progress, no_progress
@@ -125,6 +126,7 @@ def certify(
                     break
         except CellsError as error:
             found.reason = str(error)
+    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     done = found.count > 0 and found.reason is None
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(

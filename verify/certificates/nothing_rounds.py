@@ -18,11 +18,11 @@ import numpy as np
 from constructions.construction import Construction
 from verify.arithmetic.base import NumberSystem
 from verify.certificates.all_targets import Bound, bind_for_certificate, check_passes, readout_input
+from verify.certificates.authored import same_function
 from verify.certificates.cells import Cells, everything
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
-from verify.certificates.passes import same_function
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
 from verify.running.temperatures import temperature_setting

@@ -8,7 +8,7 @@ passes of generation itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from constructions.layers.linear import Linear
@@ -83,9 +83,3 @@ def last_row(
         given = arithmetic.below(given, embedded(slice(steps)))
     rows = forward(model, given, count + steps, last_only=by_position, trace=trace)
     return rows if by_position else arithmetic.last(rows)
-
-
-def same_function(authored: Sequence[str]) -> str:
-    """Return what a verdict assumes of classes that are no part of this library; empty where there are none."""
-    said = "the same function of what a pass gives it whenever it runs, of bounds as of numbers"
-    return f"; {', '.join(authored)}: {said}" if authored else ""

@@ -61,8 +61,11 @@ class Witnesses:
 
 
 def _answers_otherwise(runner: Runner, held: Sequence[Witness]) -> str | None:
-    """Ask a backend of which nothing is known for cases that were right: in another order, and one by one."""
-    if runner.backend.inspected:
+    """Ask what is known by its answers alone for cases that were right: in another order, and one by one.
+
+    That is a backend of which nothing is known, and a transformer with code of other authors.
+    """
+    if runner.backend.inspected and not runner.prepared.authored:
         return None
     try:
         failed = runner.run(*cases(held)).failures().any(axis=1)
