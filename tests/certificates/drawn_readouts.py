@@ -129,6 +129,13 @@ def _tied(readout: Readout, rng: np.random.Generator) -> Readout:
     return replace(readout, weight=weight, bias=bias)
 
 
+def _raised(readout: Readout) -> Readout:
+    """Return a readout with one bias that is no sum over digits: that of a token which is like the first in none."""
+    bias = readout.bias.copy()
+    bias[0b010111] += 0.5  # 1 1 3 in base 4
+    return replace(readout, bias=bias)
+
+
 def _likeliest(readout: Readout) -> Readout:
     """Return a readout whose cells promise the tokens of the largest logits at their centres."""
     centre = (readout.low + readout.high) / 2
@@ -143,6 +150,7 @@ def made(rng: np.random.Generator, fmt: str, at: int) -> list[Readout]:
         lambda: bands(132, 11),  # runs of 11, of which no part of a group is a divisor
         lambda: _flawed(digits(60, 4, 3), rng),
         lambda: _tied(digits(60, 4, 3), rng),
+        lambda: _raised(digits(60, 4, 3)),
         lambda: digits(60, 4, 3),
         lambda: digits(72, 9, 2),
     )

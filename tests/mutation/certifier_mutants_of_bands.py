@@ -178,7 +178,7 @@ BANDS: tuple[Mutant, ...] = (
         "the coarsest grid",
         "np.minimum.reduceat(known_grids(low, high, groups.grid), starts)",
         "np.maximum.reduceat(known_grids(low, high, groups.grid), starts)",
-        "bands, all pairs",
+        "bands, groups",
     ),
     _groups(
         "the largest gain",
