@@ -69,7 +69,7 @@ def test_it_compiles_where_the_rest_of_the_run_takes_longer_than_that(tmp_path: 
 def test_prices_are_those_of_earlier_compiles(tmp_path: Path) -> None:
     compiler = Compiler(tmp_path / "engine")
     part = _made(tmp_path, Counted)._fast.program.kernel
-    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
+    assert compiler.price(part, (4, 16)) == compiling._first_price("C", part.operations)
     compiler._paid(compiling._digest(part, (4, 16)), 8.0, part.operations)
     assert compiler.price(part, (4, 16)) == 8.0
     assert compiler.price(part, (8, 16)) == 8.0  # another program of as many operations
@@ -78,7 +78,14 @@ def test_prices_are_those_of_earlier_compiles(tmp_path: Path) -> None:
     assert compiler.price(part, (8, 16)) == 8.0
     for text in ("", "[]", '{"a": 1}', '{"a": {"first": "x", "seconds": 1, "operations": 1}}'):
         (tmp_path / "engine" / "prices.json").write_text(text)
-        assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
+        assert compiler.price(part, (4, 16)) == compiling._first_price("C", part.operations)
+
+
+@pytest.mark.parametrize(("way", "seconds", "operations"), [("C", 16.0, 3585), ("torch", 60.0, 1329)])
+def test_the_first_price_is_what_was_measured_at_its_size(way: str, seconds: float, operations: int) -> None:
+    assert compiling._first_price(way, operations) == seconds
+    assert compiling._first_price(way, operations * 2) == seconds * 4
+    assert compiling._first_price(way, 1) == 0.5
 
 
 def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
@@ -86,7 +93,7 @@ def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
     compiler = Compiler(tmp_path / "file" / "engine")
     part = _made(tmp_path, Counted)._fast.program.kernel
     compiler._paid("x", 1.0, 1)
-    assert compiler.price(part, (4, 16)) == compiling._FIRST_PRICE["C"]
+    assert compiler.price(part, (4, 16)) == compiling._first_price("C", part.operations)
 
 
 def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice, product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,9 @@ from tests.mutation.test_mutants import STRIDE
 from tests.mutation.wrong_arithmetic import Delegating
 from tests.shares import heavy_or_long
 from verify import EngineArithmetic, exhaust
+from verify.engine import ranks
+from verify.engine.blocks import Blocks
+from verify.engine.compiling import Compiler
 from verify.engine.ranks import EngineRanks
 
 DENSE = METHODS["exhaust, torch float32"]
@@ -48,6 +54,31 @@ def test_one_mutant_in_so_many() -> None:
 @pytest.mark.parametrize(("subject", "family"), heavy_or_long(product(SUBJECTS, FAMILIES), 6))
 def test_every_mutant(subject: str, family: str) -> None:
     assert survivors(mutants(subject, family)) == []
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="they are compiled by a C compiler")
+@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.heavy)])
+def test_mutants_through_kernels_in_c(stride: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled before the first case, however little there is to gain."""
+    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})
+    made, margins = list[Any](), EngineRanks._margins
+
+    def compiled(self: Any, prefix: int) -> Any:
+        if not self._tried:
+            self._decide(prefix)
+            made.append(self)
+        return margins(self, prefix)
+
+    whole = Blocks.of
+    monkeypatch.setattr(Blocks, "of", lambda *given: replace(whole(*given), digits=1))  # else no case has a prefix
+    monkeypatch.setattr(EngineRanks, "_margins", compiled)
+    monkeypatch.setattr(ranks, "Compiler", lambda: free(tmp_path))
+    chosen = [mutant for family in ("entries", "symbolic weights") for mutant in mutants("theorem-1", family)][::stride]
+    assert survivors(chosen) == []
+    assert sum(DENSE.claims(mutant) for mutant in chosen) > 0
+    assert len(made) > len(chosen) // 2  # others are refused before anything runs
+    in_c = [each for each in made if each.kernel is not None and each.compiler.by == "a C compiler"]
+    assert len(in_c) > len(made) // 2  # torch has the others
 
 
 def _at_once(self: Any, construction: Any, model: Any, alone: Any) -> Any:

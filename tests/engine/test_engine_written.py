@@ -75,6 +75,13 @@ def test_each_operation_is_that_of_torch(name: str, tmp_path: Path) -> None:
         _same(Written(module, given, tmp_path)(*given)[0], module(*given)[0])
 
 
+def test_intermediates_that_are_larger_than_a_stack(tmp_path: Path) -> None:
+    x, y = _numbers((1, 9000, 1, 1), torch.float64, 0), _numbers((1, 9000, 1, 256), torch.float64, 1)
+    assert x.shape[1] * y.shape[3] * 8 > 2 * 2**23  # a stack has 8 MiB
+    module = _module(OPERATIONS["smallest coordinate"])
+    _same(Written(module, (x, y), tmp_path)(x, y)[0], module(x, y)[0])
+
+
 def test_views_of_other_strides(tmp_path: Path) -> None:
     x = _numbers((4, 2, 3, 300), torch.float32, 0).transpose(0, 1).transpose(2, 3)[:, :3]
     y = _numbers((1, 3, 1, 3), torch.float32, 1)

@@ -23,11 +23,14 @@ from verify.files.atomic import write_atomically
 #: The kernel: from its arguments to a tuple of results.
 Kernel = Callable[..., Any]
 
-#: Seconds that the first compile on a machine is taken to cost, by the way that it goes: nothing tells its price
-#: before. They are the dearest of those measured on a busy core, rounded up: Theorem 1 at V = 255 in C, and at V = 94
-#: by torch. They decide the speed of runs before that compile alone; one that they keep from compiling lasts as long at
-#: most. Every later price is that of earlier compiles.
-_FIRST_PRICE = MappingProxyType({"C": 5.0, "torch": 60.0})
+#: Seconds that the first compile on a machine is taken to cost, by the way that it goes, and for how many operations:
+#: nothing tells its price before. They are the dearest of those measured on a busy core, Theorem 1 at V = 255 in C
+#: (15 s) and at V = 94 by torch (57 s), rounded up. A compiler takes time in proportion to the square of the
+#: operations, as 2.2 s and 15 s for 1,329 and 3,585 of them in C say. They decide the speed of runs before that compile
+#: alone; one that they keep from compiling lasts as long at most. Every later price is that of earlier compiles.
+_FIRST_PRICE = MappingProxyType({"C": (16.0, 3585), "torch": (60.0, 1329)})
+#: Seconds that a compiler takes for next to nothing.
+_LEAST_PRICE = 0.5
 
 
 def cache_folder() -> Path:
@@ -65,7 +68,7 @@ class Compiler:
             return float(same["seconds"])
         way = _way(part)
         each = [paid["first"] / max(1, paid["operations"]) for name, paid in known.items() if name.startswith(way)]
-        return max(each) * part.operations if each else _FIRST_PRICE[way]
+        return max(each) * part.operations if each else _first_price(way, part.operations)
 
     def compiled(self, part: Part, arguments: Sequence[Tensor], sizes: tuple[int, int]) -> Kernel | None:
         """Return a kernel compiled for the sizes of its arguments; ``None`` where that fails, see :attr:`failed`."""
@@ -129,6 +132,12 @@ def _keeps_subnormals() -> bool:
     """Return whether half of the smallest normal number is not 0, as IEEE 754 and every certificate have it."""
     smallest = [torch.tensor(torch.finfo(kind).tiny, dtype=kind) for kind in (torch.float32, torch.float64)]
     return all(bool(number / 2 > 0) for number in smallest)
+
+
+def _first_price(way: str, operations: float) -> float:
+    """Return the price of a program where none of its way was compiled on this machine."""
+    seconds, measured = _FIRST_PRICE[way]
+    return max(_LEAST_PRICE, seconds * (operations / measured) ** 2)
 
 
 def _way(part: Part) -> str:

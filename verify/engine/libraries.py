@@ -36,7 +36,7 @@ class Written:
         """
         source = Source(module, arguments)
         self._layout = [_layout(value) for value in arguments]
-        self._shape, self._dtype = source.shape, arguments[0].dtype
+        self._shape, self._dtype, self._work = source.shape, arguments[0].dtype, source.work
         self._constants = source.constants
         self._library = _library(source.text, folder)
         self._function = self._library.kernel
@@ -51,10 +51,10 @@ class Written:
         """
         if [_layout(value) for value in arguments] != self._layout:
             raise ValueError("arguments: expected the shapes and strides that the kernel was made for")
-        found = torch.empty(self._shape, dtype=self._dtype)
+        found, work = torch.empty(self._shape, dtype=self._dtype), torch.empty(self._work, dtype=self._dtype)
         held = [*arguments, *self._constants]
         addresses = (ctypes.c_void_p * len(held))(*(value.data_ptr() for value in held))
-        self._function(addresses, ctypes.c_void_p(found.data_ptr()))
+        self._function(addresses, ctypes.c_void_p(found.data_ptr()), ctypes.c_void_p(work.data_ptr()))
         return (found,)
 
 

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-#: Suffixes that go through an operation together: intermediates of 20 positions for so many, in float32, are less than
-#: the 32 KiB of a cache of the first level. It decides the speed alone.
+#: Suffixes that go through an operation together: 20 positions of them in float32 fit the 32 KiB of a first cache.
 _LANES = 256
 
 _C_TYPES = MappingProxyType({torch.float32: "float", torch.float64: "double"})
@@ -106,11 +105,10 @@ class _Made:
         """Return whether the loop that made a view must be over before this one begins."""
         made = view.made
         assert made is not None, "an argument is there from the start"
-        whole = view.first == (0, 0) and view.shape[:2] == made.leading
-        return made.smallest is not None or not whole or made.leading != self.leading
+        whole = view.first == (0, 0) and view.shape[:2] == made.leading == self.leading
+        return not whole or made.smallest is not None
 
     def views(self) -> list[tuple[_View, _Made]]:
-        """Return the intermediates that it reads."""
         return [(one, one.made) for one in self.operands if isinstance(one, _View) and one.made is not None]
 
 
@@ -118,8 +116,9 @@ class Source:
     """The C source of a module of torch.
 
     Attributes:
-        text: of a function ``kernel`` of the addresses of arguments and constants, and that of its result.
+        text: of a function ``kernel`` of the addresses of arguments and constants, of its result, and of a workspace.
         shape: of the result.
+        work: how many numbers the workspace has.
         constants: what follows the arguments.
 
     """
@@ -139,11 +138,9 @@ class Source:
         self._made: list[_Made] = []
         self._numbers: dict[fx.Node, str] = {}
         self.constants: list[Tensor] = []
-        self._given = list(arguments)
-        places = iter(arguments)
+        self._given, places = list(arguments), iter(arguments)
         self._outer, self._inner = self._batch(module, arguments)
-        self._lanes = min(_LANES, self._inner)
-        result: _View | None = None
+        self._lanes, result = min(_LANES, self._inner), None
         for node in module.graph.nodes:
             if node.op == "placeholder":
                 self._give(node, next(places))
@@ -162,7 +159,7 @@ class Source:
             raise NotWritten("a result that is no single intermediate")
         self._stages()
         result.made.stored = True
-        self.shape = (1, 1, self._outer, self._inner)
+        self.shape, self.work = (1, 1, self._outer, self._inner), 0
         self.text = self._text(result)
 
     @staticmethod
@@ -241,7 +238,7 @@ class Source:
         lines = [
             "#include <math.h>",
             f"typedef {_C_TYPES[self._given[0].dtype]} REAL;",
-            "void kernel(const REAL *const *given, REAL *restrict result) {",
+            "void kernel(const REAL *const *given, REAL *restrict result, REAL *work) {",
             *(f"const REAL *restrict {name} = given[{place}];" for place, name in enumerate(names)),
             f"for (long o = 0; o < {self._outer}; o++)",
             f"for (long start = 0; start < {self._inner}; start += {self._lanes}) {{",
@@ -249,27 +246,31 @@ class Source:
         ]
         for _, held in sorted(loops.items()):
             lines += self._loop(held)
-        lines.append(f"for (long l = 0; l < {self._lanes}; l++) result[o * {self._inner} + s + l] = {result.name}[l];")
-        return "\n".join([*lines, "}", "}", ""])
+        last = f"for (long l = 0; l < {self._lanes}; l++) result[o * {self._inner} + s + l] = {result.name}[l];"
+        return "\n".join([*lines, last, "}", "}", ""])
 
     def _loop(self, held: Sequence[_Made]) -> list[str]:
         coordinates, positions = held[0].leading
         before, once, each = list[str](), list[str](), list[str]()
         for made in held:
-            read = [self._read(one, made) if isinstance(one, _View) else one for one in made.operands]
+            read = [one if isinstance(one, str) else self._read(one, made) for one in made.operands]
             body, width = (once, 1) if made.alike else (each, self._lanes)
             if (smallest := made.smallest) is not None:
-                size = smallest.shape[0] * smallest.shape[1] * width
-                before += [f"REAL {smallest.name}[{size}];"]
-                before += [f"for (long n = 0; n < {size}; n++) {smallest.name}[n] = INFINITY;"]
+                size, here = smallest.shape[0] * smallest.shape[1] * width, smallest.name
+                before += [self._place(here, size), f"for (long n = 0; n < {size}; n++) {here}[n] = INFINITY;"]
                 read.append(smallest.at())
             body.append(made.line.format(*read))
             if made.stored and made.smallest is None:
-                before.append(f"REAL a{made.name}[{coordinates * positions * width}];")
+                before.append(self._place(f"a{made.name}", coordinates * positions * width))
                 place = f"(c * {positions} + p) * {width}{'' if made.alike else ' + l'}"
                 body.append(f"a{made.name}[{place}] = {made.name};")
         head = f"for (long c = 0; c < {coordinates}; c++) for (long p = 0; p < {positions}; p++) {{"
         return [*before, head, *once, f"for (long l = 0; l < {self._lanes}; l++) {{", *each, "}", "}"]
+
+    def _place(self, name: str, size: int) -> str:
+        """Give an intermediate its part of the workspace: a stack may be too small for it."""
+        self.work += size
+        return f"REAL *restrict {name} = work + {self.work - size};"
 
     @staticmethod
     def _read(view: _View, reader: _Made) -> str:
