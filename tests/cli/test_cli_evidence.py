@@ -158,7 +158,7 @@ def test_verify_gathers_every_kind_of_evidence(
     ]
     document = _json(arguments, capsys, 0)
     verdicts = [Verdict.from_json(record) for record in document["verdicts"]]
-    assert set(document) == {"verdicts", "strongest"}
+    assert set(document) == {"verdicts", "strongest", "made", "sources"}
     assert {verdict.method for verdict in verdicts} == {"proved", "certified", "exhausted", "swept", "fuzzed"}
     assert {verdict.arithmetic for verdict in verdicts} == {
         "real",

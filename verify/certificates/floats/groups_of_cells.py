@@ -22,7 +22,7 @@ NUMBERS = 2**21
 _PARTS = 8
 
 
-def known_grids(low: _Array, high: _Array, grid: Int[np.ndarray, ...]) -> Int[np.ndarray, ...]:
+def known_grids(low: _Array, high: _Array, grid: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     """Return a grid for each number: one that is known may lie on a coarser one than its column in all cells."""
     return np.where(low == high, np.maximum(grid_of(low), grid), grid)
 
