@@ -1,7 +1,8 @@
 """How fast the engine runs Theorem 1 on one core, beside a C engine and the other arithmetics, in interleaved rounds.
 
-``python -m tests.benchmarks.engine_table`` measures, and writes its table into ``docs/how-to/exhaust-fast.md``. Times
-are of the processor, and every row is a ratio to the C engine in the same round: a busy machine slows both alike.
+``python -m tests.benchmarks.engine_table`` measures, and writes its table into ``docs/how-to/exhaust-fast.md``; one row
+needs the extra ``huggingface``. Times are of the processor, and every row is a ratio to the C engine in the same round:
+a busy machine slows both alike.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from typing import Any
 
 import torch
 
-from constructions import UnconditionalGeneration
+from constructions import ResidualGeneration, UnconditionalGeneration
 from constructions.formats import FORMATS
 from constructions.temperature import Softmax
 from verify import EngineArithmetic, Runner, StructuredTorchArithmetic, TorchArithmetic, exhaust
 from verify.arithmetic import Arithmetic
+from verify.device.loops import PlainLoop
+from verify.huggingface import to_multitask
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "exhaust-fast.md"
 SIZES = ((94, 20), (10, 6), (4, 8), (10, 9))
@@ -33,6 +36,8 @@ SECONDS = 1.0
 ROUNDS = 3
 #: Targets of a whole run of the engine, which takes ten seconds or more on the machine that this was written on.
 WHOLE = {(94, 20): 3 * 10**7, (10, 9): 4 * 10**8}
+#: Sequences of a batch of decoding loops, which no larger one makes faster.
+BATCH = 2**10
 
 
 @lru_cache(maxsize=1)
@@ -85,13 +90,43 @@ def ways(vocab_size: int, length: int) -> list[Timed]:
 
         return run
 
+    loop = PlainLoop(construction, "float32", "cpu")
+
+    def by_loop(cases: int) -> None:
+        targets = construction.targets.unrank_range(0, cases)
+        prompts = torch.from_numpy(construction.virtual_tokens(targets).to_float(FORMATS["float32"])).float()[:, 0]
+        assert torch.equal(loop.run(prompts), torch.from_numpy(targets))
+
     return [
         Timed("C engine", in_c, min(space, 2**20)),
         Timed("engine, ranks at once", at_once, min(space, 2**23)),
         Timed("engine, whole `exhaust`", exhausting(EngineArithmetic("float32")), WHOLE.get((vocab_size, length), 0)),
         Timed("structured, whole `exhaust`", exhausting(StructuredTorchArithmetic("float32")), min(space, 2**17)),
         Timed("dense, whole `exhaust`", exhausting(TorchArithmetic("float32")), min(space, 2**14)),
+        Timed("a plain loop that keeps keys and values", by_loop, min(space, BATCH)),
+        Timed("Hugging Face's `generate` under peft", under_peft(vocab_size, length), min(space, BATCH)),
     ]
+
+
+def under_peft(vocab_size: int, length: int) -> Callable[[int], None]:
+    """Return what generates targets by GPT-2's class of transformers, one virtual token of peft each.
+
+    Its weights are those of Theorem 1 in a residual stream, as the stock class has one.
+    """
+    construction = ResidualGeneration(vocab_size, length, start_token=True)
+    held: dict[int, Any] = {}
+
+    def run(cases: int) -> None:
+        targets = construction.targets.unrank_range(0, cases)
+        if cases not in held:
+            held[cases] = to_multitask(construction, targets)
+        ids = torch.zeros(cases, 1, dtype=torch.long)
+        found = held[cases].generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), task_ids=torch.arange(cases), do_sample=False
+        )
+        assert torch.equal(found[:, 1:], torch.from_numpy(targets))
+
+    return run
 
 
 def rate(way: Timed) -> float:

@@ -24,10 +24,15 @@ def test_the_table_is_written_between_its_marks() -> None:
     assert len(new.splitlines()) <= len(page.splitlines()) + 1
 
 
-@pytest.mark.parametrize("place", range(5), ids=["c", "ranks", "engine", "structured", "dense"])
+WAYS = ("c", "ranks", "engine", "structured", "dense", "loop", "peft")
+
+
+@pytest.mark.parametrize("place", range(len(WAYS)), ids=WAYS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_speed(size: tuple[int, int], place: int, benchmark: BenchmarkFixture) -> None:
     """In a run with ``--benchmark-only`` each is measured; otherwise each runs once, on few targets."""
+    if WAYS[place] == "peft":
+        pytest.importorskip("peft", reason="it needs the extra huggingface")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
