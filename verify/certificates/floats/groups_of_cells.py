@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
+_Grids = Int[np.ndarray, "..."]
 #: Numbers in one array of a batch of comparisons: 16 MiB, of which a dozen are held at once.
 NUMBERS = 2**21
 #: How many groups a group is cut into: with fewer, every token of the band would be looked at more often.
 _PARTS = 8
 
 
-def known_grids(low: _Array, high: _Array, grid: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+def known_grids(low: _Array, high: _Array, grid: _Grids) -> _Grids:
     """Return a grid for each number: one that is known may lie on a coarser one than its column in all cells."""
     return np.where(low == high, np.maximum(grid_of(low), grid), grid)
 
