@@ -21,9 +21,8 @@ from verify.shards.executors import Answer, Processes
 from verify.shards.ledger import Ledger
 from verify.shards.recipe import Recipe
 
-#: The instants of a release.
-MANY = 50
-HEAVY = pytest.param(MANY, marks=pytest.mark.heavy)
+#: Instants, and those of a release: seconds each.
+FEW, MANY = pytest.param(12, marks=pytest.mark.heavy), pytest.param(50, marks=pytest.mark.long)
 
 #: Both run in this process, so that a kill finds the ledger in the middle of anything.
 DRIVER = """
@@ -77,7 +76,7 @@ def killed(process: subprocess.Popen[str], file: Path, draw: random.Random) -> N
     process.wait()  # a process that nobody waits for seems to be there
 
 
-@pytest.mark.parametrize("instants", [2, HEAVY])
+@pytest.mark.parametrize("instants", [2, FEW, MANY])
 def test_a_killed_writer_leaves_a_whole_ledger(tmp_path: Path, instants: int) -> None:
     file, draw, work = tmp_path / "ledger", random.Random(0), Counting(100_000)
     told: set[int] = set()
@@ -101,7 +100,7 @@ def test_a_killed_writer_leaves_a_whole_ledger(tmp_path: Path, instants: int) ->
             assert state.findings.tally.margin == min(map(work.margin, held))
 
 
-@pytest.mark.parametrize("instants", [1, HEAVY])
+@pytest.mark.parametrize("instants", [1, FEW, MANY])
 def test_a_killed_driver_is_gone_on_from(tmp_path: Path, instants: int) -> None:
     draw = random.Random(1)
     file, kills, round_ = tmp_path / "ledger0", 0, 0
@@ -142,9 +141,9 @@ class Hunted(Processes):
         return super().wait(seconds)
 
 
-@pytest.mark.heavy
-def test_killed_workers_lose_their_shards_alone(tmp_path: Path) -> None:
-    given, left, runs = (3000, 0.001), MANY, 0
+@pytest.mark.parametrize("instants", [FEW, MANY])
+def test_killed_workers_lose_their_shards_alone(tmp_path: Path, instants: int) -> None:
+    given, left, runs = (3000, 0.001), instants, 0
     while left:
         executor, runs = Hunted(2, left, seed=runs), runs + 1
         verdict = gather(Slow(*given), Recipe.of_python(Slow, *given), executor, ledger=tmp_path / f"ledger {runs}")
