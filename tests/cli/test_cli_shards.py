@@ -88,6 +88,7 @@ def test_sweeps_in_shards_as_in_one_piece(q: list[str], tmp_path: Path, capsys: 
     assert one | {"seconds": 0} == other | {"seconds": 0}
 
 
+@pytest.mark.heavy
 def test_fuzzes_with_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "fuzz",

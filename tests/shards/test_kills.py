@@ -154,6 +154,7 @@ def test_killed_workers_lose_their_shards_alone(tmp_path: Path, instants: int) -
         assert verdict.resumed is None
 
 
+@pytest.mark.heavy
 def test_two_drivers_of_which_one_is_killed(tmp_path: Path) -> None:
     file, draw = tmp_path / "ledger", random.Random(3)
     with started(DRIVER, file) as first, started(DRIVER, file) as second:

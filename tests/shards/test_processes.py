@@ -183,6 +183,7 @@ def until(condition: Any, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find workers")
 def test_a_killed_driver_leaves_its_work_and_no_workers(tmp_path: Path) -> None:
     file = tmp_path / "ledger"
