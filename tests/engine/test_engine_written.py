@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import torch
 from torch import Tensor, fx
 
 from verify.engine import libraries
+from verify.engine.in_c import NotWritten
 from verify.engine.libraries import Written
-from verify.engine.written import NotWritten, Source
+from verify.engine.written import Source
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="they are compiled by a C compiler")
 
@@ -106,6 +109,12 @@ def test_views_of_other_strides(tmp_path: Path) -> None:
         lambda x, y: torch.add(x, y).amin(3, keepdim=True),
         lambda x, y: torch.add(x, y).amin(-1, keepdim=True),
         lambda x, y: torch.add(torch.add(x, y), y.shape[0] == 1),
+        lambda x, y: torch.add(torch.add(x, y), 2**53 + 1),
+        lambda x, y: torch.mul(x, torch.add(torch.gt(x, 0.0), torch.gt(y, 0.0))),  # a truth, 2 in C
+        lambda x, y: torch.add(torch.add(x, y), 2, y),  # of three arguments: twice the last is added
+        lambda x, y: torch.gt(x, y).amin(0, keepdim=True),
+        lambda x, y: torch.where(torch.gt(x, 0.0), torch.gt(x, y), x),
+        lambda x, y: torch.add(x, y).where(torch.gt(x, y), y),  # the condition is not first here
     ],
 )
 def test_other_operations_are_refused(function: Any) -> None:
@@ -130,10 +139,38 @@ def test_a_library_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch:
     module, x = _module(torch.add), _numbers((1, 3, 2, 9), torch.float32, 0)
     libraries._library(Source(module, (x, x)).text, tmp_path)
     (made,) = tmp_path.iterdir()
-    made.unlink()
-    made.write_bytes(b"\x7fELF")
-    _same(Written(module, (x, x), tmp_path)(x, x)[0], module(x, x)[0])
-    assert [path.name for path in tmp_path.iterdir()] == [made.name]
+    whole = made.read_bytes()
+    for left in (4, len(whole) // 2, len(whole) - 1):
+        made.unlink()  # the one that is loaded stays as it is
+        made.write_bytes(whole[:left])
+        _same(Written(module, (x, x), tmp_path)(x, x)[0], module(x, x)[0])
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [whole]
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(NotWritten, match="no C compiler"):
         Written(module, (x, x), tmp_path)
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, x = _module(torch.add), _numbers((1, 3, 2, 9), torch.float32, 0)
+    Written(module, (x, x), tmp_path / "made")
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
+    for mode in (0o720, 0o702):
+        (tmp_path / "made").chmod(mode)
+        with pytest.raises(NotWritten, match="others may write to"):
+            Written(module, (x, x), tmp_path / "made")
+    (tmp_path / "made").chmod(0o755)
+    Written(module, (x, x), tmp_path / "made")
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(NotWritten, match="others may write to"):
+        Written(module, (x, x), tmp_path / "made")
+
+
+@pytest.mark.parametrize("option", ["-ffast-math", "-ffinite-math-only", "-D__FLT_EVAL_METHOD__=2"])
+def test_a_compiler_of_another_arithmetic_is_refused(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, x = _module(torch.add), _numbers((1, 3, 2, 9), torch.float32, 0)
+    monkeypatch.setattr(libraries, "_OPTIONS", (*libraries._OPTIONS, option))
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        Written(module, (x, x), tmp_path)
+    assert b"floats of another arithmetic" in raised.value.stderr

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from verify.engine.in_c import WRITABLE
 from verify.engine.libraries import Written
 from verify.engine.program import Part
-from verify.engine.written import WRITABLE
 from verify.files.atomic import write_atomically
 
 #: The kernel: from its arguments to a tuple of results.

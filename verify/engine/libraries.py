@@ -1,4 +1,8 @@
-"""Kernels in C, compiled and kept in a folder."""
+"""Kernels in C, compiled and kept in a folder.
+
+A kernel is code that decides a verdict. It is kept under a digest of its source and of its compiler, in a folder that
+nobody else may write to, with a digest of the library in its name.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from verify.engine.written import NotWritten, Source
+from verify.engine.in_c import NotWritten
+from verify.engine.written import Source
+from verify.files.folders import file_sha256
 
 #: Options of a C compiler. None of them changes a number: products and sums are not fused, no sum is put in another
 #: order, and the processor's treatment of subnormal numbers is left alone.
@@ -29,7 +36,7 @@ class Written:
         """Compile it, or take it from a folder.
 
         Raises:
-            NotWritten: see :class:`Source`; or there is no C compiler.
+            NotWritten: see :class:`Source`; or there is no C compiler, or others may write to the folder.
             OSError: the folder cannot be written to, or the library not be loaded.
             subprocess.SubprocessError: the compiler failed.
 
@@ -73,18 +80,23 @@ def _library(text: str, folder: Path) -> ctypes.CDLL:
         [compiler, "-march=native", "-E", "-dM", "-x", "c", os.devnull], capture_output=True, check=True
     )
     digest = hashlib.sha256(target.stdout + "\0".join([*_OPTIONS, text]).encode()).hexdigest()
-    path = folder / f"{digest}.so"
-    if path.exists():
-        try:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _ours(folder):
+        raise NotWritten("a folder that others may write to: they could put their own kernels there")
+    for path in folder.glob(f"{digest}.*.so"):
+        if path.name == f"{digest}.{file_sha256(path)}.so":
             return ctypes.CDLL(str(path))
-        except OSError:  # cut short: made again
-            pass
-    folder.mkdir(parents=True, exist_ok=True)
+        path.unlink()  # cut short: made again
     with tempfile.TemporaryDirectory(dir=folder) as made:
         written = Path(made) / "kernel.c"
         written.write_text(text, encoding="utf-8")
         library = written.with_suffix(".so")
         command = [compiler, *_OPTIONS, str(written), "-lm", "-o", str(library)]
         subprocess.run(command, capture_output=True, check=True)  # noqa: S603 # the same, on our own source
-        library.replace(path)
-    return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(library.replace(folder / f"{digest}.{file_sha256(library)}.so")))
+
+
+def _ours(folder: Path) -> bool:
+    """Return whether a folder is this user's, and nobody else may write to it."""
+    held = folder.stat()
+    return held.st_uid == os.getuid() and not held.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

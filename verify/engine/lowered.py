@@ -17,13 +17,13 @@ from constructions.transformer import Transformer
 from constructions.validation import IntArray
 from verify.engine.arithmetic import EngineArithmetic
 from verify.engine.blocks import Blocks
+from verify.engine.in_c import WRITABLE
 from verify.engine.known import Dependence
 from verify.engine.margins import Readout, Steps, smallest_margin
 from verify.engine.program import Program
 from verify.engine.rows import EngineRows, EngineScores, EngineWeight
 from verify.engine.strips import Piece, Strip
 from verify.engine.traced import BOTH, EXAMPLE, INNER, OUTER, Recording, Untraceable
-from verify.engine.written import WRITABLE
 from verify.running.model import Cache, Model, forward
 
 #: A transformer in the arithmetic of the engine.

@@ -6,47 +6,18 @@ same order; a product and a sum are rounded twice.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, fx
 
-#: Suffixes that go through an operation together: 20 positions of them in float32 fit the 32 KiB of a first cache.
+from verify.engine.in_c import C_TYPES, HEAD, IN_C, NotWritten, literal, taken
+
+#: Suffixes that go through an operation together: the largest power of two of which 20 positions in float32 fit the
+#: 32 KiB of a first cache. It decides the speed alone.
 _LANES = 256
-
-_C_TYPES = MappingProxyType({torch.float32: "float", torch.float64: "double"})
-
-#: What an operation of torch is in C; a comparison with NaN is false, and torch's extremes keep it.
-_IN_C: Mapping[str, str] = MappingProxyType(
-    {
-        "abs": "fabs({0})",
-        "add": "{0} + {1}",
-        "eq": "{0} == {1}",
-        "full_like": "{1}",
-        "gt": "{0} > {1}",
-        "le": "{0} <= {1}",
-        "maximum": "({0} != {0} || {0} > {1}) ? {0} : {1}",
-        "minimum": "({0} != {0} || {0} < {1}) ? {0} : {1}",
-        "mul": "{0} * {1}",
-        "neg": "-{0}",
-        "relu": "0 > {0} ? 0 : {0}",
-        "sub": "{0} - {1}",
-        "where": "{0} ? {1} : {2}",
-        "zeros_like": "0",
-    }
-)
-
-#: Operations that can be written out: those, views of a part, and the smallest of some coordinates.
-WRITABLE = frozenset({*_IN_C, "getitem", "amin"})
-
-
-class NotWritten(Exception):
-    """An operation that has no line in C here; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +72,11 @@ class _Made:
     stage: int = 0
     stored: bool = False
 
+    @property
+    def is_truth(self) -> bool:
+        """Whether it is the answer to a comparison, and no number."""
+        return self.line.startswith("_Bool")
+
     def waits(self, view: _View) -> bool:
         """Return whether the loop that made a view must be over before this one begins."""
         made = view.made
@@ -147,7 +123,7 @@ class Source:
             elif node.op == "get_attr":
                 constant = getattr(module, str(node.target))
                 if constant.numel() == 1:  # a choice reads it on one side alone, which no vector does
-                    self._numbers[node] = _literal(constant.item())
+                    self._numbers[node] = literal(constant.item())
                 self.constants.append(constant)
                 self._give(node, constant)
             elif node.op == "output":
@@ -155,7 +131,9 @@ class Source:
                 result = self._values[returned]
             else:
                 self._operation(node)
-        if result is None or result.made is None or result.shape[:2] != (1, 1) or result.first != (0, 0):
+        if result is None or (result.shape[:2], result.first) != ((1, 1), (0, 0)):
+            raise NotWritten("a result that is no single intermediate")
+        if result.made is None or result.made.is_truth:
             raise NotWritten("a result that is no single intermediate")
         self._stages()
         result.made.stored = True
@@ -167,7 +145,7 @@ class Source:
         held = [*arguments, *module.buffers()]
         if any(value.ndim != 4 for value in held) or len({value.dtype for value in held}) != 1:
             raise NotWritten("arguments of several kinds")
-        if held[0].dtype not in _C_TYPES:
+        if held[0].dtype not in C_TYPES:
             raise NotWritten(f"numbers of {held[0].dtype}")
         batch: tuple[int, int] = np.broadcast_shapes(*(tuple(value.shape[2:]) for value in held))
         return batch
@@ -182,31 +160,36 @@ class Source:
             self._values[node] = _part(self._values[node.args[0]], node.args[1])  # type: ignore[index]
         elif name == "amin":
             self._smallest(node)
-        elif name in _IN_C and not node.kwargs:
+        elif name in IN_C and not node.kwargs:
             self._pointwise(node, name)
         else:
             raise NotWritten(f"{name} {dict(node.kwargs) or ''}".strip())
 
     def _pointwise(self, node: fx.Node, name: str) -> None:
         operands = [
-            self._numbers.get(one) or self._values[one] if isinstance(one, fx.Node) else _literal(one)
+            self._numbers.get(one) or self._values[one] if isinstance(one, fx.Node) else literal(one)
             for one in node.args
         ]
         shape = np.broadcast_shapes(*(one.shape for one in operands if isinstance(one, _View)))
+        truths = [isinstance(one, _View) and one.made is not None and one.made.is_truth for one in operands]
+        if truths != [name == "where" and not place for place in range(taken(name))]:
+            raise NotWritten(f"{name} of other arguments")  # in C a sum of truths is a number, in torch a truth
         if name == "where" and not any(isinstance(one, fx.Node) for one in node.args[1:]):
             raise NotWritten("a choice of two numbers, which torch holds as float32")
         here = f"v{len(self._values)}"
-        line = f"{'_Bool' if name in {'eq', 'gt', 'le'} else 'REAL'} {here} = {_IN_C[name]};"
+        line = f"{'_Bool' if name in {'eq', 'gt', 'le'} else 'REAL'} {here} = {IN_C[name]};"
         self._keep(node, shape, _Made(here, (shape[0], shape[1]), operands, line, shape[3] == 1))
 
     def _smallest(self, node: fx.Node) -> None:
         over = self._values[node.args[0]]  # type: ignore[index]
+        if over.made is not None and over.made.is_truth:
+            raise NotWritten("a smallest truth")
         axes = node.args[1:] + tuple(value for key, value in node.kwargs.items() if key == "dim")
         if len(axes) != 1 or axes[0] not in (0, 1) or node.kwargs.get("keepdim") is not True:
             raise NotWritten("a smallest one over other axes")
         shape = tuple(1 if axis == axes[0] else size for axis, size in enumerate(over.shape))
         here = f"v{len(self._values)}"
-        line = f"REAL {here} = {{1}}; {{1}} = ({_IN_C['minimum'].replace('{1}', here)});"
+        line = f"REAL {here} = {{1}}; {{1}} = ({IN_C['minimum'].replace('{1}', here)});"
         made = _Made(here, (over.shape[0], over.shape[1]), [over], line, over.shape[3] == 1, stored=True)
         made.smallest = self._keep(node, shape, made)
 
@@ -236,8 +219,8 @@ class Source:
         for made in self._made:
             loops.setdefault((made.stage, made.leading), []).append(made)
         lines = [
-            "#include <math.h>",
-            f"typedef {_C_TYPES[self._given[0].dtype]} REAL;",
+            HEAD,
+            f"typedef {C_TYPES[self._given[0].dtype]} REAL;",
             "void kernel(const REAL *const *given, REAL *restrict result, REAL *work) {",
             *(f"const REAL *restrict {name} = given[{place}];" for place, name in enumerate(names)),
             f"for (long o = 0; o < {self._outer}; o++)",
@@ -290,11 +273,3 @@ def _part(view: _View, index: Any) -> _View:
         if axis < 2:
             first[axis] += start
     return _View(view.name, tuple(shape), (first[0], first[1]), view.strides, view.made)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise NotWritten(f"an argument {value!r}")
-    if math.isnan(number := float(value)):
-        return "(REAL)NAN"
-    return f"({'-' * (number < 0)}(REAL)INFINITY)" if math.isinf(number) else f"((REAL){number.hex()})"
