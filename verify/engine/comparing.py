@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -16,8 +17,8 @@ from verify.running.again import in_words
 from verify.running.batches import enumerated, together
 from verify.running.cases import Outcome, Runner, batch_size
 
-#: Cases that are drawn from a run, each of them any case with the same chance. If one case in ``k`` were off by more
-#: than the bounds allow, none of them would be drawn with a chance of ``(1 - 1/k)^64``.
+#: Cases that are drawn from a run, or all of a shorter one, each case with the same chance. If one case in ``k`` were
+#: off by more than the bounds allow, none of them would be drawn with a chance of at most ``(1 - 1/k)^64``.
 DRAWN = 64
 
 
@@ -33,11 +34,11 @@ class Drawn:
         self._construction, self._fmt = construction, fmt
         self._held: list[tuple[int, float]] = []
         self._seen = 0
-        self._random = np.random.default_rng(0)
+        self._random = random.Random(0)  # noqa: S311 # no secret
         self._said: dict[tuple[int, float], str] = {}
 
     def add(self, start: int, margins: Float[np.ndarray, " cases"]) -> None:
-        """Look at neighbouring ranks that ran: each place is given to one of them with the chance that it has.
+        """Look at neighbouring ranks that ran: all that ran so far are drawn with the same chance, each at most once.
 
         Args:
             start: the first of them.
@@ -46,13 +47,12 @@ class Drawn:
         """
         count = len(margins)
         self._seen += count
-        if not count:
-            return
-        given = self._random.random(DRAWN) < count / self._seen
-        chosen = self._random.integers(count, size=DRAWN)
-        held = [(start + place, float(margins[place])) for place in chosen.tolist()]
-        before = self._held or held
-        self._held = [new if taken else old for new, old, taken in zip(held, before, given.tolist(), strict=True)]
+        size, new = min(DRAWN, self._seen), 0
+        for drawn in range(size):  # one after the other from all, none of them twice: is it one of the new ones?
+            new += self._random.randrange(self._seen - drawn) < count - new
+        chosen = self._random.sample(range(count), new)
+        self._held = self._random.sample(self._held, size - new)
+        self._held += [(start + place, float(margins[place])) for place in chosen]
 
     def wrong(self, start: int = 0, stop: int | None = None) -> tuple[int, str] | None:
         """Compare those of some ranks; return the first that is off, and how.
