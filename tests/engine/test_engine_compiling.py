@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from constructions import UnconditionalGeneration
+from tests.engine.compilers import Free
 from verify import EngineArithmetic, bind_construction, exhaust
-from verify.engine import compiling, ranks
+from verify.engine import compiling, in_c, ranks, written
 from verify.engine.compiling import Compiler, cache_folder
 from verify.engine.ranks import EngineRanks
 
@@ -38,7 +40,7 @@ class Counted(Compiler):
     def price(self, part: Any, sizes: tuple[int, int]) -> float:
         return self.cost
 
-    def compiled(self, part: Any, arguments: Any, sizes: tuple[int, int]) -> Any:
+    def compiled(self, part: Any, arguments: Any, sizes: tuple[int, int], *, saved: float) -> Any:
         type(self).asked += 1
         return part.module
 
@@ -109,7 +111,7 @@ def test_a_run_goes_on_without_a_compiler(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "compile", broken)
     monkeypatch.setattr(compiling, "Written", broken)
-    monkeypatch.setattr(ranks, "Compiler", lambda: type("Free", (Compiler,), {"price": lambda *_: 0.0})(tmp_path))
+    monkeypatch.setattr(ranks, "Compiler", lambda: Free(tmp_path))
     verdict = exhaust(CONSTRUCTION, EngineArithmetic("float32"))
     assert verdict.holds
     assert "not compiled, as the compiler failed: no C++ compiler" in str(verdict.assumptions)
@@ -122,12 +124,41 @@ def test_a_kernel_that_flushes_subnormal_numbers_is_not_used(tmp_path: Path, mon
         assert not compiling._keeps_subnormals()
         monkeypatch.setattr(torch, "compile", lambda module, **_: module)
         monkeypatch.setattr(compiling, "WRITABLE", frozenset())
-        made = _made(tmp_path, type("Free", (Compiler,), {"price": lambda *_: 0.0}))
+        made = _made(tmp_path, Free)
         assert made(0, 64) is not None
         assert made.kernel is None
         assert compiling._keeps_subnormals()
     finally:
         torch.set_flush_denormal(False)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="it is compiled by a C compiler")
+def test_a_kernel_that_gives_other_numbers_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    for wrong, by in (({}, "a C compiler"), ({"sub": "{0} - {1} * 0.75"}, "torch")):
+        monkeypatch.setattr(written, "IN_C", {**in_c.IN_C, **wrong})
+        made = _made(tmp_path, Free)
+        found = made(0, 64)
+        assert f"compiled by {by}" in made.account()
+        assert found == _made(tmp_path, Counted)(0, 64)
+
+
+def test_a_compiler_has_the_time_that_it_would_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends then, with the programs that it started, and torch's is not asked; the price is known from then on."""
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *-dM*) ;; *) (sleep 1; touch {tmp_path}/went-on) & wait;; esac\n')
+    slow.chmod(0o700)
+    monkeypatch.setenv("CC", str(slow))
+    monkeypatch.setattr(torch, "compile", None)
+    made = _made(tmp_path / "engine", type("Hasty", (Free,), {"patience": lambda *_: 0.1}))
+    assert made(0, 64) == _made(tmp_path, Counted)(0, 64)
+    assert "not compiled, as the compiler failed: no kernel in 0.1 s, which the rest of the run takes" in made.account()
+    part = made._fast.program.kernel
+    sizes = made._prefixes_at_once(), made.blocks.inner
+    assert 0.1 <= Compiler(tmp_path / "engine").price(part, sizes) < 1
+    assert Compiler(tmp_path).patience(7.5) == 7.5
+    time.sleep(1.2)
+    assert not (tmp_path / "went-on").exists()
 
 
 @pytest.mark.heavy
@@ -147,7 +178,7 @@ def test_kernels_in_c(dtype: str, tmp_path: Path) -> None:
 def _compiled(words: str, construction: UnconditionalGeneration, dtype: str, folder: Path) -> None:
     """Compiled, every margin of the kernel is the eager one: nothing in it is rounded otherwise."""
     model = bind_construction(construction, EngineArithmetic(dtype))
-    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})(folder)
+    free = Free(folder)
     made = EngineRanks(construction, model, compiler=free)
     found = made(0, 625)
     assert free.failed is None

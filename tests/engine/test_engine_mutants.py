@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from constructions import InvalidArgument
+from tests.engine.compilers import Free
 from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
 from tests.mutation.methods import METHODS
 from tests.mutation.semantics import SEMANTIC_METHODS, semantic_mutants
@@ -21,7 +22,6 @@ from tests.shares import heavy_or_long
 from verify import EngineArithmetic, exhaust
 from verify.engine import ranks
 from verify.engine.blocks import Blocks
-from verify.engine.compiling import Compiler
 from verify.engine.ranks import EngineRanks
 
 DENSE = METHODS["exhaust, torch float32"]
@@ -60,7 +60,6 @@ def test_every_mutant(subject: str, family: str) -> None:
 @pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.heavy)])
 def test_mutants_through_kernels_in_c(stride: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled before the first case, however little there is to gain."""
-    free = type("Free", (Compiler,), {"price": lambda *_: 0.0})
     made, margins = list[Any](), EngineRanks._margins
 
     def compiled(self: Any, prefix: int) -> Any:
@@ -72,7 +71,7 @@ def test_mutants_through_kernels_in_c(stride: int, tmp_path: Path, monkeypatch: 
     whole = Blocks.of
     monkeypatch.setattr(Blocks, "of", lambda *given: replace(whole(*given), digits=1))  # else no case has a prefix
     monkeypatch.setattr(EngineRanks, "_margins", compiled)
-    monkeypatch.setattr(ranks, "Compiler", lambda: free(tmp_path))
+    monkeypatch.setattr(ranks, "Compiler", lambda: Free(tmp_path))
     chosen = [mutant for family in ("entries", "symbolic weights") for mutant in mutants("theorem-1", family)][::stride]
     assert survivors(chosen) == []
     assert sum(DENSE.claims(mutant) for mutant in chosen) > 0

@@ -30,6 +30,7 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.activations import RELU, ClippedRelu
+from constructions.formats import Format
 from constructions.layers import Linear, Unmarked
 from constructions.specifying import specify
 from constructions.token_functions import equals
@@ -38,6 +39,9 @@ from tests.redteam.test_functions import Echo
 from verify import EngineArithmetic, Runner, TorchArithmetic, check, exhaust, fuzz
 from verify.arithmetic.base import Arithmetic
 from verify.engine import blocks, lowered
+from verify.engine.margins import Readout
+from verify.engine.rows import EngineRows, EngineWeight
+from verify.engine.strips import Piece, Strip
 from verify.evidence.ranges import at_once, tally_ranks
 
 ENGINE = EngineArithmetic("float32")
@@ -201,6 +205,16 @@ def test_a_subclass_runs_by_its_own_operations() -> None:
     construction = HandBuilt.of(transformer, specify(Domain.of(2, 1), lambda x: x, read=(0,)))
     assert at_once(Runner(construction, Shouting("float32")), 0, 2) is None
     assert (told(construction).margin, told(construction, arithmetic=Shouting("float32")).margin) == (0.25, 0.5)
+
+
+def test_logits_are_bounded_where_the_sum_is_short_enough_for_the_bound() -> None:
+    """``(n + 1) u <= 1/2`` for ``n`` terms: 3 of them in a format of 3 bits, and not 4."""
+    fmt = Format("few bits", 3, 127)
+    for count, shown in ((3, True), (4, False)):
+        live = Strip(np.zeros((count, 1), np.float32), (Piece((0,), torch.ones(count, 1, 1, 1)),))
+        entries = EngineWeight((1, count), np.zeros(count, int), np.arange(count), np.ones(count, np.float32))
+        readout, _ = Readout.of(EngineRows((live,), 1), entries, None, fmt, 1)
+        assert (readout.largest > 0) is shown
 
 
 def test_large_logits_that_are_finite_hold() -> None:

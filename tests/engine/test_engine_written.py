@@ -97,6 +97,7 @@ def test_views_of_other_strides(tmp_path: Path) -> None:
         kernel(x.double(), y.double())
 
 
+@pytest.mark.filterwarnings("ignore:This overload of add is deprecated")
 @pytest.mark.parametrize(
     "function",
     [
@@ -137,7 +138,7 @@ def test_other_arguments_are_refused() -> None:
 
 def test_a_library_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module, x = _module(torch.add), _numbers((1, 3, 2, 9), torch.float32, 0)
-    libraries._library(Source(module, (x, x)).text, tmp_path)
+    libraries._library(Source(module, (x, x)).text, tmp_path, None)
     (made,) = tmp_path.iterdir()
     whole = made.read_bytes()
     for left in (4, len(whole) // 2, len(whole) - 1):

@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -32,20 +33,28 @@ _OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fn
 class Written:
     """A kernel in C, compiled: called as its module, with arguments of the shapes and strides that it was made for."""
 
-    def __init__(self, module: fx.GraphModule, arguments: Sequence[Tensor], folder: Path) -> None:
+    def __init__(
+        self, module: fx.GraphModule, arguments: Sequence[Tensor], folder: Path, seconds: float | None = None
+    ) -> None:
         """Compile it, or take it from a folder.
+
+        Args:
+            module: see :class:`Source`.
+            arguments: the same.
+            folder: where libraries are kept.
+            seconds: that the compiler may take, by default any number.
 
         Raises:
             NotWritten: see :class:`Source`; or there is no C compiler, or others may write to the folder.
             OSError: the folder cannot be written to, or the library not be loaded.
-            subprocess.SubprocessError: the compiler failed.
+            subprocess.SubprocessError: the compiler failed, or took too long.
 
         """
         source = Source(module, arguments)
         self._layout = [_layout(value) for value in arguments]
         self._shape, self._dtype, self._work = source.shape, arguments[0].dtype, source.work
         self._constants = source.constants
-        self._library = _library(source.text, folder)
+        self._library = _library(source.text, folder, seconds)
         self._function = self._library.kernel
         self._function.restype = None
 
@@ -69,7 +78,7 @@ def _layout(value: Tensor) -> tuple[Any, ...]:
     return tuple(value.shape), value.stride(), value.dtype, value.device.type
 
 
-def _library(text: str, folder: Path) -> ctypes.CDLL:
+def _library(text: str, folder: Path, seconds: float | None) -> ctypes.CDLL:
     compiler = next(
         (found for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (found := shutil.which(name))), None
     )
@@ -86,14 +95,28 @@ def _library(text: str, folder: Path) -> ctypes.CDLL:
     for path in folder.glob(f"{digest}.*.so"):
         if path.name == f"{digest}.{file_sha256(path)}.so":
             return ctypes.CDLL(str(path))
-        path.unlink()  # cut short: made again
+        path.unlink(missing_ok=True)  # cut short: made again
     with tempfile.TemporaryDirectory(dir=folder) as made:
         written = Path(made) / "kernel.c"
         written.write_text(text, encoding="utf-8")
         library = written.with_suffix(".so")
         command = [compiler, *_OPTIONS, str(written), "-lm", "-o", str(library)]
-        subprocess.run(command, capture_output=True, check=True)  # noqa: S603 # the same, on our own source
+        _run(command, seconds)
         return ctypes.CDLL(str(library.replace(folder / f"{digest}.{file_sha256(library)}.so")))
+
+
+def _run(command: Sequence[str], seconds: float | None) -> None:
+    """Run a compiler; end it, with the programs that it started, where it takes longer than some seconds."""
+    with subprocess.Popen(  # noqa: S603 # the user's own compiler, on our own source
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
 
 
 def _ours(folder: Path) -> bool:

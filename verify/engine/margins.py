@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -58,7 +59,8 @@ class Readout:
         factors = np.abs(dense[:, read].astype(np.float64)).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             bounds = np.where(factors > 0, left / factors, np.where(left > 0, np.inf, -1.0))
-        largest = float(min(bounds.min(), float(fmt.largest))) if np.isfinite(left).all() else -1.0
+        shown = bool(np.isfinite(left).all()) and (int(read.sum()) + 1) * fmt.unit_roundoff <= Fraction(1, 2)
+        largest = float(min(bounds.min(), float(fmt.largest))) if shown else -1.0
         found = cls(sign * dense[:, read], sign * shift, largest)
         if not read.any():
             return found, None
@@ -109,7 +111,7 @@ def smallest_margin(readout: Readout, live: Tensor | None, steps: Steps, *, at_o
             logits = _logits(weight, as_tensor(bias), live, own)
             lowest = torch.minimum(lowest, logits.amin(0, keepdim=True))
             others = torch.where(promised, -torch.inf, logits)
-        else:  # all logits are finite: minus infinity as the bias of one leaves it out
+        else:  # minus infinity as the bias of one leaves it out; where a logit may be infinite, the margin is NaN below
             alike = len(weight) == 1 and bool((bias == bias[0, 0]).all())
             added = as_tensor(bias[:, :1] if alike else bias)  # two numbers of Python's would be float32
             others = _logits(weight, torch.where(promised, -torch.inf, added), live, own)

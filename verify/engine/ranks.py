@@ -176,9 +176,10 @@ class EngineRanks(AtOnce):
         first = min(prefix, self.blocks.prefixes - many)
         self._tried = True
         sizes = many, self.blocks.inner
-        if part.gives and rest * seconds > self.compiler.price(part, sizes):
+        saved = rest * seconds
+        if part.gives and saved > self.compiler.price(part, sizes):
             arguments = part.arguments(self._fast.arguments(first, first + many))
-            self.kernel = self.compiler.compiled(part, arguments, sizes)
+            self.kernel = self.compiler.compiled(part, arguments, sizes, saved=saved)
 
 
 def _found(margins: np.ndarray[tuple[int], np.dtype[np.floating]], start: int) -> RankTally:
