@@ -155,7 +155,7 @@ def test_a_compiler_has_the_time_that_it_would_save(tmp_path: Path, monkeypatch:
     assert "not compiled, as the compiler failed: no kernel in 0.1 s, which the rest of the run takes" in made.account()
     part = made._fast.program.kernel
     sizes = made._prefixes_at_once(), made.blocks.inner
-    assert 0.1 <= Compiler(tmp_path / "engine").price(part, sizes) < 1
+    assert Compiler(tmp_path / "engine").price(part, sizes) >= 2 * 0.1
     assert Compiler(tmp_path).patience(7.5) == 7.5
     time.sleep(1.2)
     assert not (tmp_path / "went-on").exists()
