@@ -283,6 +283,8 @@ def test_a_layer_that_denies_its_own_code() -> None:
 
 def test_a_right_one_holds() -> None:
     right: list[Callable[[], Construction]] = [lambda: repeating(Own(lambda _, rows: rows)), repeating]
-    for make in right:
-        assert exhaust(make(), TorchArithmetic("float32")).holds
+    for make, assumed in zip(right, ("Own: the same function whenever it runs", None), strict=True):
+        verdict = exhaust(make(), TorchArithmetic("float32"))
+        assert verdict.holds
+        assert verdict.assumptions == assumed
         assert certify(make(), certificate_arithmetic("rounded")).holds
