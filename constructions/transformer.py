@@ -29,7 +29,7 @@ from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
 from constructions.layers.positions import OneHot, Positions, counted
 from constructions.layers.weighted import Matrix as Matrix
-from constructions.layers.weighted import NewT, Place, Weighted, as_expression, tuple_of
+from constructions.layers.weighted import NewT, Place, Weighted, as_expression, authored, runs_by_position, tuple_of
 from constructions.lowering import Bindings, lower
 from constructions.operations import RowsT, ScoresT, WeightT
 from constructions.validation import InvalidArgument, check_integer, reject
@@ -163,12 +163,12 @@ class Transformer(Generic[WeightT]):
     def authored(self) -> list[str]:
         """The names of its classes, those of its parts included, that are no part of this library."""
         own = [] if type(self) is Transformer else [type(self).__name__]
-        return sorted({*own, *(kind.__name__ for part in self._parts for kind in part.authored)})
+        return sorted({*own, *(kind.__name__ for part in self._parts for kind in authored(part))})
 
     @property
     def runs_by_position(self) -> bool:
         """Whether the output at a position is the same in a longer pass that shows it the same positions."""
-        return type(self) is Transformer and all(part.runs_by_position for part in self._parts)
+        return type(self) is Transformer and all(map(runs_by_position, self._parts))
 
     @property
     def readout(self) -> Linear[WeightT]:

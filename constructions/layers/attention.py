@@ -65,9 +65,9 @@ class Attention(Layer[WeightT]):
         self._expressions(f"layer {self.name}")
 
     @property
-    def code(self) -> Iterator[object]:
-        """The layer, its mask and its heads."""
-        yield from super().code
+    def own_code(self) -> Iterator[object]:
+        """The mask, where it has one of its own."""
+        yield from super().own_code
         if self.mask is not None:
             yield self.mask
 

@@ -71,20 +71,27 @@ class Linear(Layer[WeightT]):
         return self.bias
 
     @property
-    def code(self) -> Iterator[object]:
-        """The layer, and its activation."""
-        yield from super().code
+    def own_code(self) -> Iterator[object]:
+        """The activation."""
+        yield from super().own_code
         yield self.function
 
     @property
     def is_readout(self) -> bool:
         """Whether this may be the last layer: nothing follows the linear map."""
-        return type(self.function) is type(IDENTITY)  # another class may equal it, and do otherwise
+        return self._is(IDENTITY)
 
     @property
     def has_relu(self) -> bool:
         """Whether a ReLU follows."""
-        return type(self.function) is type(RELU)
+        return self._is(RELU)
+
+    def _is(self, one: Activation) -> bool:
+        """Return whether the activation is one of this library, and no more.
+
+        Another class may equal it and do otherwise; one of the same class may hide its functions by its attributes.
+        """
+        return type(self.function) is type(one) and self.function == one
 
     @property
     def is_plain(self) -> bool:

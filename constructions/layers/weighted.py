@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -124,25 +125,9 @@ class Weighted(ABC, Generic[WeightT]):
                 yield from _as_tuple(getattr(self, item.name))
 
     @property
-    def code(self) -> Iterator[object]:
-        """Everything whose code runs in a forward pass: this, options that it calls, and the same of every part."""
-        yield self
-        for part in self.own_parts:
-            yield from part.code
-
-    @property
-    def authored(self) -> Iterator[type]:
-        """The classes of :attr:`code` that are no part of this library, which its tests therefore say nothing about."""
-        return (kind for kind in map(type, self.code) if not _is_ours(kind))
-
-    @property
-    def runs_by_position(self) -> bool:
-        """Whether its class, and that of every part, says :attr:`by_position`, and all :attr:`code` is tested for it.
-
-        A class of somebody else's is never taken at its word.
-        """
-        said = bool(vars(type(self)).get("by_position")) and all(part.runs_by_position for part in self.own_parts)
-        return said and not any(True for _ in self.authored)
+    def own_code(self) -> Iterator[object]:
+        """Options whose code runs in a forward pass, beside that of this and of its parts."""
+        yield from ()
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -231,9 +216,40 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _is_ours(kind: type) -> bool:
-    """Return whether a class is part of this library: by its module, as the code of another one is not tested here."""
-    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+def authored(part: Weighted[Any]) -> Iterator[type]:
+    """Yield the classes whose code a part runs and that are not of this library, whose tests say nothing of them.
+
+    A function, and no method, which a class of somebody else's could override; such a class is itself one of them.
+    """
+    for thing in (part, *part.own_code):
+        if not _is_ours(thing):
+            yield type(thing)
+    for inside in part.own_parts:
+        yield from authored(inside)
+
+
+def runs_by_position(part: Weighted[Any]) -> bool:
+    """Return whether a part's class, and that of every part in it, says ``by_position``, and is tested for it here.
+
+    A class of somebody else's is never taken at its word.
+    """
+    said = bool(vars(type(part)).get("by_position")) and not any(True for _ in authored(part))
+    return said and all(runs_by_position(inside) for inside in part.own_parts)
+
+
+def _is_ours(thing: object) -> bool:
+    """Return whether a thing runs code of this library alone, which is tested here.
+
+    A module of the library then holds its class, as anybody can write the name of a module, and no attribute of the
+    thing itself hides a method.
+    """
+    kind = type(thing)
+    inside = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    found: Any = sys.modules.get(kind.__module__) if inside else None
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    hidden = any(callable(getattr(kind, name, None)) for name in getattr(thing, "__dict__", ()))
+    return found is kind and not hidden
 
 
 def _kind(value: Any) -> str:

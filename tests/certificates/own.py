@@ -9,6 +9,8 @@ from typing import Any
 
 from constructions import Attention, Construction, Head, Layout, Linear, Ratios, TargetSpace, Transformer
 from constructions.formats import Format, get_format
+from constructions.layers import Positions
+from constructions.layers.widths import Width
 from constructions.temperature import Hardmax, Temperature
 from constructions.transformer import Layer
 from constructions.validation import IntArray
@@ -32,6 +34,18 @@ def as_numbers(targets: IntArray) -> Ratios:
 def first_entry(targets: IntArray, users: IntArray) -> IntArray:
     """Promise the target's first entry."""
     return targets[:, :1]
+
+
+@dataclass(frozen=True, eq=False)
+class FromTheEnd(Positions[Any]):
+    """One-hot codes counted from the last position, so that each changes with every position that comes after it."""
+
+    def fitted(self, embedding_size: int, context_size: int) -> Width:
+        return Width(embedding_size + context_size, "both")
+
+    def apply(self, run: Any, embedded: Any, context_size: int) -> Any:
+        codes = run.operations.positions(context_size, context_size - run.count, context_size)
+        return run.operations.beside(embedded, codes)
 
 
 @dataclass(frozen=True, repr=False)

@@ -129,12 +129,12 @@ SHARING: tuple[Mutant, ...] = (
     _passes("layers that depend on the length", "if not model.transformer.runs_by_position:", "if False:", _LIARS),
     _parts(
         "a subclass is taken at its parent's word",
-        'bool(vars(type(self)).get("by_position"))',
-        "self.by_position",
+        'bool(vars(type(part)).get("by_position"))',
+        "part.by_position",
         argument="Classes of the library say it of themselves, and those of others are not believed.",
         proof=_LIARS,
     ),
-    _parts("the code of others is believed", "if not _is_ours(kind))", "if False)", _LIARS),
+    _parts("the code of others is believed", "if not _is_ours(thing):", "if False:", _LIARS),
     _whole(
         "positions may be counted from anywhere",
         "return (self.positions, *self.layers)",

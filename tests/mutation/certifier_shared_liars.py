@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from constructions import Attention, Construction, Head, InvalidArgument, Ratios, Transformer
-from constructions.layers.positions import Positions
-from constructions.layers.widths import Width
 from constructions.transformer import MaskName
-from tests.certificates.own import Encode, Given, as_numbers, nearest, read_first, rounded
+from tests.certificates.own import Encode, FromTheEnd, Given, as_numbers, nearest, read_first, rounded
 from tests.mutation.certifier_liars import _READOUT, V, _given, _is_run, _only_first, liars
 from tests.mutation.certifier_shared import from_the_first_cell, generating
 from tests.redteam.test_lengths import LIARS
@@ -91,18 +89,6 @@ def _lies_at(*targets: tuple[int, ...]) -> Encode:
 
 
 @dataclass(frozen=True, eq=False)
-class _FromTheEnd(Positions[Any]):
-    """One-hot codes counted from the last position, so that each changes with every position that comes after it."""
-
-    def fitted(self, embedding_size: int, context_size: int) -> Width:
-        return Width(embedding_size + context_size, "both")
-
-    def apply(self, run: Any, embedded: Any, context_size: int) -> Any:
-        codes = run.operations.positions(context_size, context_size - run.count, context_size)
-        return run.operations.beside(embedded, codes)
-
-
-@dataclass(frozen=True, eq=False)
 class _NewestUntilFull(Attention[Any]):
     """Attention to the last position alone, and to all of them once there are three."""
 
@@ -117,7 +103,7 @@ class _Coded(Given):
 
     @cached_property
     def transformer(self) -> Transformer:
-        return Transformer(self.embedding, self.layers, self.layout.context_size, positions=_FromTheEnd())
+        return Transformer(self.embedding, self.layers, self.layout.context_size, positions=FromTheEnd())
 
 
 def by_length() -> dict[str, Given]:

@@ -12,16 +12,18 @@ import pytest
 import torch
 
 from constructions import Construction, HandBuilt, InvalidArgument, Layer, Linear, Softmax, Transformer
+from constructions.activations import Identity, Relu
 from constructions.domain import Domain
 from constructions.layers import Unmarked
-from constructions.layers.weighted import held
+from constructions.layers.weighted import authored, held, runs_by_position
 from constructions.layers.widths import Width
 from constructions.specifying import specify
-from tests.certificates.own import nearest
-from tests.redteam.test_lengths import V, repeating, spoiled
+from tests.certificates.own import nearest, rounded
+from tests.redteam.test_lengths import Declared, V, repeating, spoiled
 from verify import NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust
-from verify.certificates import certificate_arithmetic, certify
+from verify.certificates import bit_exact, certificate_arithmetic, certify
 from verify.certificates.enclosing import EnclosingArithmetic
+from verify.frontier.scan import Scanner
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,8 +211,80 @@ def test_a_transformer_that_is_another_later(honest: int) -> None:
             continue
 
 
+def test_numbers_that_are_looked_at_beside_bounds_everywhere() -> None:
+    """No rounding, and a scan of the frontier, are said of what runs on numbers too."""
+    wrong, right = repeating(Own(of_numbers)), repeating(Own(lambda _, rows: rows))
+    assert "is not right in torch float32, where Own runs" in str(bit_exact(wrong, rounded()).reason)
+    assert "is not right in torch float32, where Own runs" in str(Scanner(rounded()).undecided(wrong))
+    assert bit_exact(right, rounded()).holds
+    assert Scanner(rounded()).undecided(right) is None
+
+
+def _hiding(activation: Any, changes: Callable[[Any, Any], Any]) -> Any:
+    """Return an activation of this library with a method of somebody else's."""
+    activation.apply = changes
+    return activation
+
+
+def test_an_activation_whose_attribute_hides_a_method() -> None:
+    def changes(operations: Any, rows: Any) -> Any:
+        return rows if isinstance(operations, EnclosingArithmetic) else operations.total([rows, rows])
+
+    wrong = repeating(Linear([[1]], [[0]], activation=_hiding(Relu(), changes), name="eye"))
+    assert exhaust(wrong, NumpyArithmetic("float32")).holds is False
+    for kind in ("ball", "rounded"):
+        verdict = certify(wrong, certificate_arithmetic(kind))
+        assert verdict.holds is None
+        assert "where Relu runs on numbers" in str(verdict.reason)
+
+
+def test_a_readout_whose_activation_hides_a_method_is_none() -> None:
+    readout = Linear([[1]], activation=_hiding(Identity(), lambda operations, rows: rows), name="readout")
+    assert not readout.is_readout
+    assert not Linear([[1]], activation=_hiding(Relu(), lambda operations, rows: rows), name="relu").has_relu
+
+
+def test_the_name_of_a_module_makes_no_class_this_librarys() -> None:
+    kind: Any = dataclass(frozen=True, eq=False)(
+        type("Linear", (Linear,), {"__module__": Linear.__module__, "by_position": True})
+    )
+    layer = kind([[1]], activation=None, name="own")
+    assert list(authored(layer)) == [kind]
+    assert not runs_by_position(layer)
+    assert runs_by_position(Linear([[1]], activation=None, name="ours"))
+
+
+@dataclass(frozen=True, eq=False)
+class Silent(Declared):
+    """A layer that denies its own code."""
+
+    code: Any = ()
+
+    @property
+    def own_code(self) -> Iterator[object]:
+        return iter(())
+
+    @property
+    def authored(self) -> Iterator[type]:
+        return iter(())
+
+    @property
+    def runs_by_position(self) -> bool:
+        return True
+
+
+def test_a_layer_that_denies_its_own_code() -> None:
+    wrong = repeating(Silent())
+    assert exhaust(wrong, NumpyArithmetic("float32")).holds is False
+    for kind in ("ball", "rounded"):
+        assert certify(wrong, certificate_arithmetic(kind)).holds is None
+    assert wrong.transformer.authored == ["Silent"]
+
+
 def test_a_right_one_holds() -> None:
     right: list[Callable[[], Construction]] = [lambda: repeating(Own(lambda _, rows: rows)), repeating]
-    for make in right:
-        assert exhaust(make(), TorchArithmetic("float32")).holds
+    for make, assumed in zip(right, ("Own: the same function whenever it runs", None), strict=True):
+        verdict = exhaust(make(), TorchArithmetic("float32"))
+        assert verdict.holds
+        assert verdict.assumptions == assumed
         assert certify(make(), certificate_arithmetic("rounded")).holds

@@ -13,10 +13,10 @@ import pytest
 
 from constructions import Attention, Chain, Construction, Head, Layer, Linear, Ratios, RMSNorm, Transformer
 from constructions.activations import RELU, Activation, Relu
-from constructions.layers import Added, Gated, Positions, Residual, Rotary, Sum
+from constructions.layers import Added, Gated, Residual, Rotary, Sum
 from constructions.layers.weighted import held, inner
 from constructions.layers.widths import Width
-from tests.certificates.own import Given, nearest, read_first, rounded
+from tests.certificates.own import FromTheEnd, Given, nearest, read_first, rounded
 from verify import EngineArithmetic, NumpyArithmetic, RationalArithmetic, exhaust
 from verify.certificates import bit_exact, certificate_arithmetic, certify, shared_cells
 
@@ -161,18 +161,6 @@ class Twice(Linear[Any]):
 
     def apply(self, run: Any, rows: Any, *, last_only: bool = False) -> Any:
         return super().apply(run, run.operations.total([rows, rows]), last_only=last_only)
-
-
-@dataclass(frozen=True, eq=False)
-class FromTheEnd(Positions[Any]):
-    """One-hot codes counted from the last position, so that each changes with every position that comes after it."""
-
-    def fitted(self, embedding_size: int, context_size: int) -> Width:
-        return Width(embedding_size + context_size, "both")
-
-    def apply(self, run: Any, embedded: Any, context_size: int) -> Any:
-        codes = run.operations.positions(context_size, context_size - run.count, context_size)
-        return run.operations.beside(embedded, codes)
 
 
 @dataclass(frozen=True, eq=False)

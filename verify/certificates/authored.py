@@ -1,8 +1,8 @@
 """Code of other authors that runs in a pass: what a certificate assumes of it, and what it looks at itself.
 
-A certificate runs a layer on bounds. That the layer computes the same of numbers cannot be shown by running it; cases
-that are drawn and run as a user runs them find one that does not, or that depends on the batch or on earlier calls,
-where it is wrong often enough.
+A certificate runs a layer on bounds. No run can show that the layer computes the same of numbers. Drawn cases, run as a
+user runs them, find a layer that does not, or that depends on the batch or on earlier calls, if it is wrong often
+enough.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 from constructions.construction import Construction
 from verify.arithmetic.base import NumberSystem
 from verify.certificates.all_targets import Bound, bind_for_certificate, check_passes, readout_input
-from verify.certificates.authored import same_function
+from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells, everything
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
@@ -84,6 +84,8 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
                 reason = str(error)
             if reason is not None:
                 break
+    authored = bound.model.transformer.authored
+    reason = reason or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
@@ -97,7 +99,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         seconds=time.perf_counter() - started,
         reason=reason
         or f"every intermediate of a response equals the exact one at hardmax; {arithmetic.assumptions()};"
-        f" {pure_functions(members)}{same_function(bound.model.transformer.authored)}",
+        f" {pure_functions(members)}{same_function(authored)}",
     )
 
 

@@ -1,9 +1,9 @@
 """The passes that a certificate bounds: one over all positions where that is what generation computes, or those of it.
 
 Generation gives a model the prompt, keeps keys and values where it can, and then gives it each new position alone. That
-is the last row of one pass over all positions for the layers of this library, which are tested for it. Code of somebody
-else's may compute from how many positions there are, from where a pass starts, or from what is kept: it runs in the
-passes of generation itself.
+is the last row of one pass over all positions for the layers of this library, which are tested for it. Other authors'
+code may depend on how many positions there are, on where a pass starts, or on what is kept: it runs in the passes of
+generation itself.
 """
 
 from __future__ import annotations

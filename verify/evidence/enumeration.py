@@ -99,6 +99,7 @@ def exhaust(
         reason=None if complete or tally.found is not None else cut_off,
         space=space,
         resumed=None if resumed is None else resumed.to_json(),
+        authored=runner.prepared.authored,
     )
 
 

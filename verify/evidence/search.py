@@ -127,6 +127,7 @@ class Search:
         space: int | None = None,
         seed: int | None = None,
         resumed: Mapping[str, Any] | None = None,
+        authored: Sequence[str] = (),
     ) -> Verdict:
         """Return the verdict: false with a counterexample, true where there is no reason against it.
 
@@ -136,9 +137,11 @@ class Search:
             space: how many cases there are.
             seed: of what was drawn.
             resumed: what a checkpoint gave.
+            authored: the classes of other authors that ran beside weights.
 
         """
         tally = self.tally
+        same = f"{', '.join(authored)}: the same function whenever it runs" if authored else None
         return Verdict(
             claim=self.claim,
             parameters=parameters,
@@ -154,5 +157,5 @@ class Search:
             seconds=time.perf_counter() - self.started,
             reason=tally.reason or reason,
             resumed=resumed,
-            assumptions=self.backend.assumptions(),
+            assumptions="; ".join(filter(None, (self.backend.assumptions(), same))) or None,
         )

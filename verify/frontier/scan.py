@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
 from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, check_passes, readout_input
+from verify.certificates.authored import wrong_run
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
@@ -77,7 +78,8 @@ class Scanner:
                 return str(error)
             if not count:
                 return "no cell was looked at"
-            return self._first(bound, held) if held else None
+            left = self._first(bound, held) if held else None
+            return left or wrong_run(construction, bound.model.transformer.authored, self.arithmetic.fmt)
 
     def _first(self, bound: _Bound, held: list[_Seen]) -> str | None:
         """Return the first token and position that are not certain."""

@@ -20,6 +20,7 @@ The last two are in :mod:`verify.certificates.floats.pairs_of_tokens`. Large rea
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,16 +92,10 @@ def rounded_margins(
 
 
 class _Sieve(Pairs):
-    def __init__(
-        self,
-        arithmetic: RoundedArithmetic,
-        grid: Int[np.ndarray, " width"],
-        weight: RoundedWeight,
-        bias: RoundedWeight,
-        points: int,
-    ):
-        super().__init__(arithmetic, grid, weight, bias, points)
-        self.heaviest = np.abs(self.weight).max(axis=0)
+    @cached_property
+    def heaviest(self) -> _Array:
+        """The largest magnitude of each column."""
+        return np.asarray(np.abs(self.weight).max(axis=0))
 
     def lower(self, low: _Array, high: _Array, expected: Int[np.ndarray, " cells"]) -> _Array:
         """Return lower bounds of the margins of some cells."""

@@ -173,6 +173,7 @@ class Enumerating(Work):
             reason=None if found.cases == space or tally.found is not None else cut_off,
             space=space,
             resumed=resumed,
+            authored=self.runner.prepared.authored,
         )
 
     def _refute(self, tally: Tally, rank: int) -> None:
