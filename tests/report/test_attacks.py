@@ -59,7 +59,7 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no case": (lambda made: made["verdicts"][7].update(cases="0"), "at /verdicts/7"),
     "a key too many": (lambda made: made["verdicts"][1].update(more=1), "expected a JSON object with exactly the keys"),
     "no counterexample": (lambda made: made["verdicts"][6].update(counterexample=None), "at /verdicts/6"),
-    "a method that is none": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
+    "an unknown method": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
     "cases as a number": (lambda made: made["verdicts"][0].update(cases=36), "as it is written at /verdicts/0"),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 from constructions.validation import InvalidArgument
 from verify.files.atomic import read_text
-from verify.files.strict import no_repetition, refuse_constant
+from verify.files.strict import read_strict
 from verify.report.page.found import Found
 
 #: The folder that has the documents: of a checkout, or of an installation, which has only some of them.
@@ -46,7 +45,7 @@ class Library:
             InvalidArgument: it cannot be read: not JSON, cut off, a key that comes twice, NaN.
 
         """
-        return self._document(name, path, _json)
+        return self._document(name, path, read_strict)
 
     def markdown(self, name: str) -> Found | None:
         """Return a Markdown document as its sections, see :func:`markdown_sections`; ``None`` where it is not there."""
@@ -100,19 +99,6 @@ class Library:
     def _miss(self, name: str) -> None:
         if name not in self.missing:
             self.missing.append(name)
-
-
-def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=lambda pairs: no_repetition(pairs, name),
-            parse_constant=lambda word: refuse_constant(word, name),
-        )
-    except InvalidArgument:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name}: expected JSON but it cannot be read: {' '.join(str(error).split())}") from None
 
 
 def markdown_sections(text: str) -> list[dict[str, Any]]:
