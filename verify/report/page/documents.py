@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,10 +43,10 @@ class Library:
             path: where it is, if not there.
 
         Raises:
-            InvalidArgument: it cannot be read: not JSON, cut off, a key that comes twice, NaN.
+            InvalidArgument: it cannot be read: not JSON, cut off, a key that comes twice, NaN, a lone surrogate.
 
         """
-        return self._document(name, path, read_strict)
+        return self._document(name, path, _json)
 
     def markdown(self, name: str) -> Found | None:
         """Return a Markdown document as its sections, see :func:`markdown_sections`; ``None`` where it is not there."""
@@ -99,6 +100,15 @@ class Library:
     def _miss(self, name: str) -> None:
         if name not in self.missing:
             self.missing.append(name)
+
+
+def _json(text: str, name: str) -> Any:
+    found = read_strict(text, name)
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name}: expected Unicode that UTF-8 can write but it has a lone surrogate") from None
+    return found
 
 
 def markdown_sections(text: str) -> list[dict[str, Any]]:
