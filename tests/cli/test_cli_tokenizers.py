@@ -101,17 +101,35 @@ def test_a_text_without_tokens_is_refused(
 
 
 @pytest.mark.extras
-@pytest.mark.parametrize("written", [None, "", "{}", '{"model": 3}', "[" * 10, "\x00", b"\xff\xfe"])
+def test_a_text_that_the_library_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    path = tmp_path / "words.json"
+    tokenizers.Tokenizer(tokenizers.models.WordLevel({"to": 0}, unk_token="?")).save(str(path))  # it has no "?"
+    found = _refused(["be", "--tokenizer", str(path)], capsys)
+    assert found.startswith("error: text: expected a text that words.json can encode but got: ")
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("written", ["", "{}", '{"model": 3}', "[" * 10, "\x00", b"\xff\xfe"])
 def test_a_file_that_is_no_tokenizer_is_refused(
-    written: str | bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    written: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tokenizers")
     path = tmp_path / "words.json"
-    if written is not None:
-        path.write_bytes(written.encode() if isinstance(written, str) else written)
+    path.write_bytes(written.encode() if isinstance(written, str) else written)
     found = _refused(["to be", "--tokenizer", str(path)], capsys)
-    assert found.startswith("error: tokenizer: expected a ")
+    assert found.startswith("error: tokenizer: expected ")
     assert str(path) in found
+
+
+@pytest.mark.extras
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "words.json"
+    assert _refused(["to", "--tokenizer", str(path)], capsys) == f"error: {path}: No such file or directory"
+    path.mkdir()
+    told = f"error: tokenizer: expected a regular file but {path} is a folder"
+    assert _refused(["to", "--tokenizer", str(path)], capsys) == told
 
 
 @pytest.mark.extras

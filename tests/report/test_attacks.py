@@ -6,18 +6,21 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from constructions import InvalidArgument
-from tests.report.pages import document, parsed, written
+from tests.report.pages import document, parsed, verdicts, written
 from verify.cli.app import run
 from verify.evidence.verdict import Verdict
 from verify.report.page import Library, make_page
 from verify.report.page.documents import ROOT, markdown_sections
 from verify.report.page.found import Derived, Found
+from verify.report.page.sections.base import Material
+from verify.report.page.sections.claims import Claims
 from verify.report.page.shapes import written as shaped
 from verify.report.page.states import HOLDS, NOT_SHOWN, Told, told_all, worst
 from verify.suite.strongest import strongest_json
@@ -59,7 +62,13 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no case": (lambda made: made["verdicts"][7].update(cases="0"), "at /verdicts/7"),
     "a key too many": (lambda made: made["verdicts"][1].update(more=1), "expected a JSON object with exactly the keys"),
     "no counterexample": (lambda made: made["verdicts"][6].update(counterexample=None), "at /verdicts/6"),
-    "a method that is none": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
+    "an unknown method": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
+    "a claim that is a list": (lambda made: made["verdicts"][0].update(claim=[]), "at /verdicts/0"),
+    "numbers that are a list": (lambda made: made["verdicts"][0].update(arithmetic=[]), "at /verdicts/0"),
+    "a lone surrogate": (
+        lambda made: made["verdicts"][0].update(device="\ud800"),
+        "expected Unicode that UTF-8 can write",
+    ),
     "cases as a number": (lambda made: made["verdicts"][0].update(cases=36), "as it is written at /verdicts/0"),
 }
 
@@ -175,6 +184,10 @@ def _result(change: Callable[[dict[str, Any]], Any]) -> str:
         (_result(lambda made: made["paper"]["prefix"].update(descending=1.0)), "other numbers of the paper"),
         (_result(lambda made: made["shares"]["prefix"].update(ascending=[101])), "a share is not between 0 and 100"),
         (_result(lambda made: made.update(experiment=SCRIPT)), "expected a result of an experiment"),
+        (_result(lambda made: made.update(experiment=["sorting"])), "expected a result of an experiment"),
+        (_result(lambda made: made.update(seeds=[0, 1, 2, 3])), "its shares are not one for each seed"),
+        (_result(lambda made: made.update(pictures=[5])), "the name of a picture beside it"),
+        (_result(lambda made: made.update(device="x")).replace('"x"', "1e999"), "is beyond the floats"),
         (_result(lambda made: made.pop("after")), "expected a result as an experiment writes it"),
         (_result(lambda made: made.update(pictures=["../../../../secret.png"])), "the name of a picture beside it"),
         (
@@ -242,6 +255,18 @@ def test_a_verdict_without_a_margin_is_not_shown_wherever_it_comes_from(real: di
     assert verdict.holds is True
     assert Told(Found("f", "", record), verdict, 0).state is NOT_SHOWN
     assert [told.state for told in told_all(Found("f", "", real))][7] is HOLDS  # an identity, exactly
+
+
+def test_a_claim_holds_only_with_every_kind_of_evidence_that_its_plan_gathers(tmp_path: Path) -> None:
+    def state(found: list[Verdict]) -> str:
+        material = Material(Library(tmp_path), told_all(Found("f", "", document(found))), Found("f", "", {}))
+        return next(card.state.word for card in Claims(material).cards if card.id == "attention-bias")
+
+    sympy, *_, fuzzed = verdicts()
+    proved = replace(sympy, claim="attention-bias")
+    assert state([proved, fuzzed]) == "holds"
+    assert state([fuzzed]) == "not shown"
+    assert state([proved]) == "not shown"
 
 
 def test_of_no_verdict_nothing_is_shown() -> None:

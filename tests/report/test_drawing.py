@@ -41,8 +41,10 @@ def _colours() -> list[dict[str, str]]:
 
 
 def test_contrast_is_that_of_the_standard() -> None:
-    assert contrast("#000", "#fff") == pytest.approx(21)
-    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    """Checkers publish two decimals; on white the lightest grey that meets 4.5 is known to be #767676."""
+    assert f"{contrast('#000', '#fff'):.2f}" == "21.00"
+    assert f"{contrast('#777777', '#ffffff'):.2f}" == "4.48"
+    assert contrast("#767676", "#fff") >= 4.5 > contrast("#777777", "#fff")
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from verify.device.process import one_line, state_of
 from verify.device.running import record_error
 from verify.device.sources import PACKAGES, ROOT, changed
 from verify.files.atomic import read_text
-from verify.files.strict import no_repetition, refuse_constant
+from verify.files.strict import read_strict
 
 _STATUSES = ("done", "failed", "skipped")
 _JUDGED = ("held", "refuted", "noted")
@@ -150,12 +149,8 @@ def _text(path: Path) -> str:
 
 def _document(path: Path, text: str) -> Any:
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=lambda pairs: no_repetition(pairs, path.name),
-            parse_constant=lambda word: refuse_constant(word, path.name),
-        )
-    except (ValueError, RecursionError) as error:
+        return read_strict(text, path.name)
+    except InvalidArgument as error:
         _broken(f"{path.name} cannot be read: {error}")
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from constructions.validation import InvalidArgument
-from verify.files.strict import no_repetition, refuse_constant
+from verify.files.strict import read_strict
 from verify.numbers import shortened
 
 #: The format's name of each type of torch that it is written with here, and bytes of a number.
@@ -82,16 +82,7 @@ def read_tensors(content: bytes, name: str) -> tuple[dict[str, Tensor], dict[str
             f"{name}: expected a safetensors file, whose first 8 bytes count those of its header, but its"
             f" {len(content):,} bytes begin with another number"
         )
-    try:
-        header = json.loads(
-            content[_WORD : _WORD + length].decode("utf-8"),
-            object_pairs_hook=lambda pairs: no_repetition(pairs, name),
-            parse_constant=lambda word: refuse_constant(word, name),
-        )
-    except InvalidArgument:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name}: expected a header of JSON but it cannot be read: {error}") from None
+    header = read_strict(content[_WORD : _WORD + length], name, "a header of JSON")
     if not isinstance(header, dict):
         raise InvalidArgument(f"{name}: expected the header to be a JSON object")
     metadata = header.pop(_METADATA, {})

@@ -9,6 +9,7 @@ from functools import partial
 
 from proofs import Claim, Step
 from proofs.claims import Plan
+from verify.evidence.kinds.proved import Proved
 from verify.evidence.tally import Progress
 from verify.evidence.verdict import Verdict
 from verify.requests import Request
@@ -79,6 +80,12 @@ def tasks(
                 if step.numbers == name:
                     for task in _task(claim, step, numbers, gathering):
                         yield replace(task, series=series)
+
+
+def methods_of(claim: Claim) -> list[str]:
+    """Return the kinds of evidence that the main job gathers for a claim by its own plan, the proof first."""
+    steps = [STEPS[step.evidence].method or step.evidence for step in claim.plan or ()]
+    return list(dict.fromkeys([*([Proved.name] if claim.obligations else []), *steps]))
 
 
 def planned(claim: Claim, sizes: Mapping[str, int]) -> Plan:

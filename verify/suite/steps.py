@@ -210,6 +210,7 @@ class Gatherer:
         gather: takes a request and returns the verdict.
         of_all: whether it bounds all cases at once, and so needs numbers that certify.
         draws: whether it draws cases, so that the command ``fuzz`` runs it.
+        method: of its verdicts; its word in a plan if empty.
 
     """
 
@@ -217,6 +218,7 @@ class Gatherer:
     gather: Callable[[Request, Gathering], Verdict]
     of_all: bool = False
     draws: bool = False
+    method: str = ""
 
     def arithmetic(self, numbers: Numbers) -> Any:
         """Return the arithmetic in which this evidence is gathered."""
@@ -230,7 +232,7 @@ STEPS: Mapping[str, Gatherer] = MappingProxyType(
         "exhausted": Gatherer("enumeration", exhausted),
         "swept": Gatherer("sweep", swept),
         "fuzzed": Gatherer("fuzzing", fuzzed, draws=True),
-        "fuzzed layers": Gatherer("drawn layers", fuzzed_layers, draws=True),
+        "fuzzed layers": Gatherer("drawn layers", fuzzed_layers, draws=True, method="fuzzed"),
         **{name: Gatherer(kind.label, partial(gathered, kind)) for name, kind in families().items()},
     }
 )

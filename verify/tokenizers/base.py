@@ -34,8 +34,8 @@ class Tokenizer:
         """Return the tokens of a text, int64.
 
         Raises:
-            InvalidArgument: not a string, empty, or a text that its tokens do not give back: a tokenizer that drops
-                what it does not know, or writes it in another form.
+            InvalidArgument: not a string, empty, a text that the library refuses, or one that its tokens do not give
+                back: a tokenizer may drop an unknown word, or write it in another form.
 
         """
         if not isinstance(text, str):
@@ -46,8 +46,11 @@ class Tokenizer:
             text.encode()
         except UnicodeEncodeError:
             raise InvalidArgument("text: expected Unicode that UTF-8 can write but got a lone surrogate") from None
-        tokens = self.inner.encode(text, add_special_tokens=False).ids
-        again = self.decode(tokens)
+        try:
+            tokens = self.inner.encode(text, add_special_tokens=False).ids
+            again = self.decode(tokens)
+        except Exception as error:  # the library raises Exception itself
+            raise InvalidArgument(f"text: expected a text that {self.name} can encode but got: {error}") from error
         if again != text:
             place = next((at for at, (one, two) in enumerate(zip(text, again, strict=False)) if one != two), len(again))
             raise InvalidArgument(

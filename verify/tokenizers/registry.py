@@ -7,6 +7,7 @@ from pathlib import Path
 
 from constructions.validation import InvalidArgument, reject
 from verify.extras import needed
+from verify.files.atomic import read_text
 from verify.tokenizers import gpt2
 from verify.tokenizers.base import Tokenizer
 
@@ -21,7 +22,8 @@ def get_tokenizer(name: str) -> Tokenizer:
         name: one of :data:`TOKENIZERS`, or the path of a file that ends in ``.json``.
 
     Raises:
-        InvalidArgument: another name, a file that cannot be read, or a library that is not installed.
+        InvalidArgument: another name, a file that is no tokenizer or too long, or a library that is not installed.
+        OSError: the file cannot be opened; the error names it.
 
     """
     if name in TOKENIZERS:
@@ -30,9 +32,8 @@ def get_tokenizer(name: str) -> Tokenizer:
     if path.suffix != ".json":
         reject("tokenizer", f"one of {', '.join(TOKENIZERS)} or a file tokenizer.json", name)
     inner = needed("tokenizers", "tokenizer").Tokenizer
+    text = read_text(path, "tokenizer")
     try:
-        return Tokenizer(path.name, inner.from_str(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"tokenizer: expected a file but {name} cannot be read: {error}") from error
+        return Tokenizer(path.name, inner.from_str(text))
     except Exception as error:  # the library raises Exception itself
         raise InvalidArgument(f"tokenizer: expected a tokenizer in {name} but got: {error}") from error

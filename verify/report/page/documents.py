@@ -12,7 +12,7 @@ from typing import Any
 
 from constructions.validation import InvalidArgument
 from verify.files.atomic import read_text
-from verify.files.strict import no_repetition, refuse_constant
+from verify.files.strict import read_strict
 from verify.report.page.found import Found
 
 #: The folder that has the documents: of a checkout, or of an installation, which has only some of them.
@@ -43,7 +43,7 @@ class Library:
             path: where it is, if not there.
 
         Raises:
-            InvalidArgument: it cannot be read: not JSON, cut off, a key that comes twice, NaN.
+            InvalidArgument: it cannot be read: not JSON, cut off, a key that comes twice, NaN, a lone surrogate.
 
         """
         return self._document(name, path, _json)
@@ -103,16 +103,12 @@ class Library:
 
 
 def _json(text: str, name: str) -> Any:
+    found = read_strict(text, name)
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=lambda pairs: no_repetition(pairs, name),
-            parse_constant=lambda word: refuse_constant(word, name),
-        )
-    except InvalidArgument:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name}: expected JSON but it cannot be read: {' '.join(str(error).split())}") from None
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name}: expected Unicode that UTF-8 can write but it has a lone surrogate") from None
+    return found
 
 
 def markdown_sections(text: str) -> list[dict[str, Any]]:

@@ -85,6 +85,10 @@ def told(record: Found, place: int = 0) -> Told:
         same = verdict.to_json() == {**record.value}
     except (InvalidArgument, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidArgument(f"{record.file}: expected a verdict at {record.at} but {error}") from None
+    if not all(isinstance(text, str) for text in (verdict.claim, verdict.arithmetic, verdict.device)):
+        raise InvalidArgument(
+            f"{record.file}: expected a verdict at {record.at} but claim, arithmetic or device is no text"
+        )
     if not same:
         raise InvalidArgument(f"{record.file}: expected a verdict as it is written at {record.at} but it was changed")
     found = Told(record, verdict, place)

@@ -17,6 +17,7 @@ from verify.report.page.sections.base import Count, Level, Link, Section
 from verify.report.page.sections.devices import on_devices
 from verify.report.page.sections.theorems import of_claim
 from verify.report.page.states import CURRENT, FALSE, HOLDS, NOT_SHOWN, State, Told, by_claim, worst
+from verify.suite.main_job import methods_of
 from verify.suite.strongest import arithmetic_family
 
 #: How a part of a box is drawn that no evidence speaks for: a border of its own, and no fill.
@@ -70,8 +71,15 @@ class Card:
 
     @property
     def state(self) -> State:
-        """What all of its verdicts together are."""
-        return worst([told.state for told in self.verdicts])
+        """What all of its verdicts together are; not shown where a kind of evidence is absent that it must have."""
+        state = worst([told.state for told in self.verdicts])
+        return NOT_SHOWN if state is HOLDS and self.absent else state
+
+    @property
+    def absent(self) -> list[str]:
+        """The kinds of evidence that the main job gathers for the claim and that none of its verdicts is of."""
+        here = {told.verdict.method for told in self.verdicts}
+        return [] if self.claim is None else [name for name in self.claim["evidence"].value if name not in here]
 
     @property
     def on_device(self) -> State | None:
@@ -104,6 +112,7 @@ def claims_json() -> dict[str, Any]:
             "source": claim.source,
             "caveat": claim.caveat,
             "extends": list(claim.extends),
+            "evidence": methods_of(claim),
             "obligations": [{"id": item.id, "statement": item.statement} for item in claim.obligations],
         }
         for claim in CLAIMS.values()

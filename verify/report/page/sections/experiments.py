@@ -148,7 +148,11 @@ def _read(library: Library, found: Found) -> Ran:
     from verify.experiments.running import FORMAT, holds, training_sha256  # noqa: PLC0415 # the same
 
     result = found.value
-    if not isinstance(result, dict) or result.get("format") != FORMAT or result.get("experiment") not in EXPERIMENTS:
+    if (
+        not isinstance(result, dict)
+        or result.get("format") != FORMAT
+        or str(result.get("experiment")) not in EXPERIMENTS
+    ):
         raise InvalidArgument(f"{found.file}: expected a result of an experiment but got another document")
     try:
         why = _objection(result)
@@ -172,6 +176,8 @@ def _objection(result: Mapping[str, Any]) -> str | None:
     checks = experiment.judge(Results(result["shares"], result["after"], result["questions"]))
     if [check.to_json() for check in checks] != result["checks"]:
         return "its checks do not follow from its numbers"
+    if any(len(each) != len(result["seeds"]) for tasks in result["shares"].values() for each in tasks.values()):
+        return "its shares are not one for each seed"
     return None if result["paper"] == experiment.paper else "it names other numbers of the paper"
 
 
@@ -199,7 +205,7 @@ def _rows(found: Found) -> list[Mapping[str, Any]]:
 def _pictures(library: Library, found: Found) -> list[Picture]:
     folder, pictures = PurePosixPath(found.file).parent, []
     for name in found["pictures"].value:
-        if PurePosixPath(name).name != name:
+        if not isinstance(name, str) or PurePosixPath(name).name != name:
             raise InvalidArgument(f"{found.file}: expected the name of a picture beside it but got {name!r}")
         content = library.picture(str(folder / name))
         if content is None:
