@@ -132,14 +132,14 @@ class Weighted(ABC, Generic[WeightT]):
 
     @property
     def authored(self) -> Iterator[type]:
-        """The classes of :attr:`code` that are no part of this library, which its tests therefore say nothing about."""
+        """The classes of :attr:`code` of other authors, about which the tests of this library say nothing."""
         return (kind for kind in map(type, self.code) if not _is_ours(kind))
 
     @property
     def runs_by_position(self) -> bool:
         """Whether its class, and that of every part, says :attr:`by_position`, and all :attr:`code` is tested for it.
 
-        A class of somebody else's is never taken at its word.
+        No class of another author is taken at its word.
         """
         said = bool(vars(type(self)).get("by_position")) and all(part.runs_by_position for part in self.own_parts)
         return said and not any(True for _ in self.authored)

@@ -45,10 +45,10 @@ def resumed(held: dict[str, Any], place: int, **values: Any) -> dict[str, Any]:
 
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no verdicts": (lambda made: made.update(verdicts=[]), "but it has no verdict"),
-    "verdicts are no list": (lambda made: made.update(verdicts={}), "expected what prefixproof verify --json prints"),
+    "verdicts in no list": (lambda made: made.update(verdicts={}), "expected what prefixproof verify --json prints"),
     "no summary": (lambda made: made.pop("strongest"), "expected what prefixproof verify --json prints"),
     "another summary": (lambda made: made["strongest"].clear(), "its strongest verdicts are not those of its verdicts"),
-    "a date that is no text": (lambda made: made.update(made=5), "but made is no text"),
+    "a date that is not a text": (lambda made: made.update(made=5), "but made is not a text"),
     "true in place of null": (lambda made: made["verdicts"][5].update(holds=True), "expected every case of the space"),
     "true in place of false": (lambda made: made["verdicts"][6].update(holds=True), "at /verdicts/6"),
     "holds is a word": (lambda made: made["verdicts"][0].update(holds="true"), "at /verdicts/0"),
@@ -59,7 +59,7 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no case": (lambda made: made["verdicts"][7].update(cases="0"), "at /verdicts/7"),
     "a key too many": (lambda made: made["verdicts"][1].update(more=1), "expected a JSON object with exactly the keys"),
     "no counterexample": (lambda made: made["verdicts"][6].update(counterexample=None), "at /verdicts/6"),
-    "a method that is none": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
+    "an unknown method": (lambda made: made["verdicts"][0].update(method="believed"), "at /verdicts/0"),
     "cases as a number": (lambda made: made["verdicts"][0].update(cases=36), "as it is written at /verdicts/0"),
 }
 
@@ -142,14 +142,14 @@ def test_old_sources_are_called_stale_and_those_at_hand_current(real: dict[str, 
     assert age(real) == "current"
     assert age(real | {"sources": "0" * 64}) == "stale"
     old = make_page(written(tmp_path, real | {"sources": "0" * 64}), Library(tmp_path)).text
-    assert "is not shown of these until the verdicts are gathered again" in old
+    assert "Nothing is shown of the sources at hand until the verdicts are gathered again" in old
     assert 'class="of-stale"' in old
     assert age({name: value for name, value in real.items() if name != "sources"}) == "stale"
 
 
 def test_a_claim_that_nobody_registered_is_shown_as_one(real: dict[str, Any], tmp_path: Path) -> None:
     page = make_page(written(tmp_path, resumed(real, 2, claim="CaesarCipher")), Library(tmp_path))
-    assert "This claim is of no registry" in page.text
+    assert "This claim is not registered" in page.text
 
 
 def _copied(tmp_path: Path, *names: str) -> Library:

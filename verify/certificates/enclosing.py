@@ -101,7 +101,7 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         return self
 
     def branched(self) -> Callable[[SharedCells], EnclosingArithmetic[Any, Any, Any]]:
-        """Return what makes the same bounds for one pass over the tree of cells: :mod:`verify.certificates.sharing`.
+        """Return a maker of the same bounds for one pass over the tree of cells: :mod:`verify.certificates.sharing`.
 
         Raises:
             UnsharedError: there are none.

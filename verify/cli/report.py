@@ -40,8 +40,8 @@ def report(
         typer.Option(
             "--verdicts",
             metavar="FILE",
-            help="what prefixproof verify --json printed; without it the verdicts are gathered now, in a minute or two,"
-            f" and kept in DIR as {VERDICTS}",
+            help="the output of prefixproof verify --json; without it the verdicts are gathered now, in a minute or two"
+            f", and kept in DIR as {VERDICTS}",
         ),
     ] = None,
     jobs: Annotated[

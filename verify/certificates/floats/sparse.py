@@ -64,7 +64,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         return self._known[key]
 
     def branched(self) -> Callable[[SharedCells], BranchedArithmetic]:
-        """Return what makes the bounds of a pass over the tree of cells."""
+        """Return a maker of the bounds of a pass over the tree of cells."""
         return partial(BranchedArithmetic, self)
 
     def weight(self, matrix: ExactMatrix) -> RoundedWeight:

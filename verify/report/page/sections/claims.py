@@ -70,12 +70,12 @@ class Card:
 
     @property
     def state(self) -> State:
-        """What all of its verdicts together are."""
+        """The state of all its verdicts together."""
         return worst([told.state for told in self.verdicts])
 
     @property
     def on_device(self) -> State | None:
-        """What the evidence of devices is: current where that of one device is; ``None`` without any."""
+        """The state of the evidence of devices: current where that of one device is; ``None`` without any."""
         states = [each.state for each in self.devices]
         return CURRENT if CURRENT in states else next(iter(states), None)
 
