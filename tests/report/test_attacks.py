@@ -45,8 +45,8 @@ def resumed(held: dict[str, Any], place: int, **values: Any) -> dict[str, Any]:
 
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no verdicts": (lambda made: made.update(verdicts=[]), "but it has no verdict"),
-    "verdicts in no list": (lambda made: made.update(verdicts={}), "expected what prefixproof verify --json prints"),
-    "no summary": (lambda made: made.pop("strongest"), "expected what prefixproof verify --json prints"),
+    "verdicts in no list": (lambda made: made.update(verdicts={}), "expected the output of prefixproof verify --json"),
+    "no summary": (lambda made: made.pop("strongest"), "expected the output of prefixproof verify --json"),
     "another summary": (lambda made: made["strongest"].clear(), "its strongest verdicts are not those of its verdicts"),
     "a date that is not a text": (lambda made: made.update(made=5), "but made is not a text"),
     "true in place of null": (lambda made: made["verdicts"][5].update(holds=True), "expected every case of the space"),
@@ -85,9 +85,9 @@ def test_a_forged_document_is_refused_in_one_line(
         ('{"verdicts": [', "expected JSON but it cannot be read"),
         ('{"verdicts": [], "verdicts": [], "strongest": {}}', "expected every key once"),
         ('{"verdicts": [{"margin": NaN}], "strongest": {}}', "expected JSON, which has no NaN"),
-        ('{"error": "no"}', "expected what prefixproof verify --json prints"),
+        ('{"error": "no"}', "expected the output of prefixproof verify --json"),
         ("[" * 100_000, "expected JSON but it cannot be read"),
-        ("5", "expected what prefixproof verify --json prints"),
+        ("5", "expected the output of prefixproof verify --json"),
     ],
 )
 def test_what_is_no_such_document_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from verify.suite.numbers import Chosen
 from verify.suite.side_by_side import chosen_jobs
 from verify.suite.whole import main_job_json, sources_sha256
 
-#: What is written: the page, and beside it the verdicts where this command gathers them.
+#: The files: the page, and beside it the verdicts where this command gathers them.
 PAGE, VERDICTS = "index.html", "verdicts.json"
 
 

@@ -38,7 +38,7 @@ class EqualParameters(Experiment):
 
     In ``cpu`` each prefix gets as many steps as rank one. One has a rate that makes rate times steps the paper's. The
     other has the best of the rates that were tried, as rank one has; it was added when that rate had turned out to be
-    better. Rank one must have 20 times the share of each; of the second it does not.
+    better. Rank one must have 20 times the share of each; it has less than that of the second.
     """
 
     name = "equal-parameters"

@@ -14,7 +14,7 @@ from verify.report.page.found import Found
 from verify.suite.strongest import arithmetic_family, strongest_json
 from verify.suite.whole import sources_sha256
 
-_EXPECTED = "expected what prefixproof verify --json prints"
+_EXPECTED = "expected the output of prefixproof verify --json"
 
 
 @dataclass(frozen=True)
