@@ -161,7 +161,7 @@ class Transformer(Generic[WeightT]):
 
     @property
     def authored(self) -> list[str]:
-        """The names of its classes, those of its parts included, that are no part of this library."""
+        """The names of its classes, and of those of its parts, that other authors wrote."""
         own = [] if type(self) is Transformer else [type(self).__name__]
         return sorted({*own, *(kind.__name__ for part in self._parts for kind in authored(part))})
 

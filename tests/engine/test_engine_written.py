@@ -132,7 +132,7 @@ def test_other_arguments_are_refused() -> None:
     with pytest.raises(NotWritten):
         Source(module, (x.half(), x.half()))
     whole = fx.symbolic_trace(lambda x, y: (torch.add(x, y),))
-    with pytest.raises(NotWritten, match="no single intermediate"):
+    with pytest.raises(NotWritten, match="not a single intermediate"):
         Source(whole, (x, x))
 
 

@@ -135,7 +135,7 @@ def at_ends() -> list[tuple[int, ...]]:
     return [(0,) * 12, (V - 1,) * 12, one, tuple(V - 1 - entry for entry in one)]
 
 
-#: Code of an author's own that is right in one pass, and not in those of generation.
+#: Code of other authors that is right in one pass and wrong in those of generation.
 _OF_PASSES = (
     "a layer declares otherwise",
     "a layer is wrong in the last step alone",

@@ -1,4 +1,4 @@
-"""Layers of an author's own that compute otherwise of numbers than of bounds, in a batch, or when they run again."""
+"""Layers of other authors that compute otherwise of numbers than of bounds, in a batch, or when they run again."""
 
 from __future__ import annotations
 

@@ -335,14 +335,14 @@ def _never(*_: Any) -> bool:
 
 
 HONEST: dict[str, Callable[[], Construction]] = {
-    "a layer of one's own": lambda: repeating(Moody(_never)),
-    "a layer of one's own that says so": lambda: repeating(Declared(_never)),
+    "a layer of another author": lambda: repeating(Moody(_never)),
+    "a layer of another author that says so": lambda: repeating(Declared(_never)),
     "a layer that mixes": lambda: repeating(OfThisPass([[0, 1]], [[0, 1]], [[1, 0]]), steps=1),
     "a subclass of Attention": lambda: repeating(_first(3, moody(Attention, sees=_never))),
     "a subclass of Residual": lambda: repeating(
         moody(Residual, sees=_never)((Linear([[0]], [[0]], activation=None, name="zero"),))
     ),
-    "an activation of one's own": lambda: repeating(_eye(Counted())),
+    "an activation of another author": lambda: repeating(_eye(Counted())),
     "a layer that is right in generation, and not in one pass": lambda: repeating(
         _first(3), Moody(lambda run, rows: several(run, rows) and not keeping(run, rows))
     ),

@@ -48,10 +48,10 @@ def resumed(held: dict[str, Any], place: int, **values: Any) -> dict[str, Any]:
 
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no verdicts": (lambda made: made.update(verdicts=[]), "but it has no verdict"),
-    "verdicts are no list": (lambda made: made.update(verdicts={}), "expected what prefixproof verify --json prints"),
-    "no summary": (lambda made: made.pop("strongest"), "expected what prefixproof verify --json prints"),
+    "verdicts in no list": (lambda made: made.update(verdicts={}), "expected the output of prefixproof verify --json"),
+    "no summary": (lambda made: made.pop("strongest"), "expected the output of prefixproof verify --json"),
     "another summary": (lambda made: made["strongest"].clear(), "its strongest verdicts are not those of its verdicts"),
-    "a date that is no text": (lambda made: made.update(made=5), "but made is no text"),
+    "a date that is not a text": (lambda made: made.update(made=5), "but made is not a text"),
     "true in place of null": (lambda made: made["verdicts"][5].update(holds=True), "expected every case of the space"),
     "true in place of false": (lambda made: made["verdicts"][6].update(holds=True), "at /verdicts/6"),
     "holds is a word": (lambda made: made["verdicts"][0].update(holds="true"), "at /verdicts/0"),
@@ -94,9 +94,9 @@ def test_a_forged_document_is_refused_in_one_line(
         ('{"verdicts": [', "expected JSON but it cannot be read"),
         ('{"verdicts": [], "verdicts": [], "strongest": {}}', "expected every key once"),
         ('{"verdicts": [{"margin": NaN}], "strongest": {}}', "expected JSON, which has no NaN"),
-        ('{"error": "no"}', "expected what prefixproof verify --json prints"),
+        ('{"error": "no"}', "expected the output of prefixproof verify --json"),
         ("[" * 100_000, "expected JSON but it cannot be read"),
-        ("5", "expected what prefixproof verify --json prints"),
+        ("5", "expected the output of prefixproof verify --json"),
     ],
 )
 def test_what_is_no_such_document_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:
@@ -151,14 +151,14 @@ def test_old_sources_are_called_stale_and_those_at_hand_current(real: dict[str, 
     assert age(real) == "current"
     assert age(real | {"sources": "0" * 64}) == "stale"
     old = make_page(written(tmp_path, real | {"sources": "0" * 64}), Library(tmp_path)).text
-    assert "is not shown of these until the verdicts are gathered again" in old
+    assert "Nothing is shown of the sources at hand until the verdicts are gathered again" in old
     assert 'class="of-stale"' in old
     assert age({name: value for name, value in real.items() if name != "sources"}) == "stale"
 
 
 def test_a_claim_that_nobody_registered_is_shown_as_one(real: dict[str, Any], tmp_path: Path) -> None:
     page = make_page(written(tmp_path, resumed(real, 2, claim="CaesarCipher")), Library(tmp_path))
-    assert "This claim is of no registry" in page.text
+    assert "This claim is not registered" in page.text
 
 
 def _copied(tmp_path: Path, *names: str) -> Library:

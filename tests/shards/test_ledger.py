@@ -143,7 +143,7 @@ FORGERIES = {
     "a host of bytes": "UPDATE drivers SET host = x'ff'",
     "a process with a name": "UPDATE drivers SET pid = 'one'",
     "a time beyond all calendars": "UPDATE drivers SET seen = 1e300",
-    "a verdict that is no JSON": "UPDATE run SET verdict = '{'",
+    "a verdict that is not JSON": "UPDATE run SET verdict = '{'",
     "a trigger": "CREATE TRIGGER more AFTER INSERT ON done BEGIN UPDATE run SET bound = NULL; END",
     "another table": "CREATE TABLE more (one TEXT)",
     "another column": "ALTER TABLE done ADD COLUMN more TEXT",

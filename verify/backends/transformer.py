@@ -136,7 +136,7 @@ class PreparedTransformer(Prepared):
 
     @property
     def authored(self) -> Sequence[str]:
-        """The classes in the transformer that are no part of this library."""
+        """The classes in the transformer that other authors wrote."""
         return self.transformer.authored
 
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:

@@ -22,13 +22,13 @@ from verify.running.cases import Runner
 
 
 def same_function(authored: Sequence[str]) -> str:
-    """Return what a verdict assumes of classes that are no part of this library; empty where there are none."""
+    """Return what a verdict assumes of classes of other authors; empty without any."""
     said = "the same function of what a pass gives it whenever it runs, of bounds as of numbers"
     return f"; {', '.join(authored)}: {said}" if authored else ""
 
 
 def wrong_run(construction: Construction, authored: Sequence[str], fmt: Format | None) -> str | None:
-    """Return in words a drawn case that is not right when it runs; ``None`` where all are, or no code is another's.
+    """Return in words a drawn case that comes out wrong; ``None`` where none does, or all code is of this library.
 
     Cases run together, and some alone. In real numbers they run in rational ones, or in float64 where these have no
     rule; nothing is said where neither holds the weights.

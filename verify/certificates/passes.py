@@ -1,4 +1,4 @@
-"""The passes that a certificate bounds: one over all positions where that is what generation computes, or those of it.
+"""The passes that a certificate bounds: one over all positions if generation computes the same, else its own passes.
 
 Generation gives a model the prompt, keeps keys and values where it can, and then gives it each new position alone. That
 is the last row of one pass over all positions for the layers of this library, which are tested for it. Other authors'
@@ -27,7 +27,7 @@ def check_parts(transformer: Transformer[Any], readout: Linear[Any]) -> None:
     The readout's own code does not run, as its weights tell margins better; a transformer's runs without the readout.
 
     Raises:
-        CellsError: a class of somebody else's.
+        CellsError: a class of another author.
 
     """
     if type(transformer) is not Transformer:
@@ -67,7 +67,7 @@ def last_row(
         model: the transformer, with or without its readout.
         given: the embeddings of the positions that are there at first.
         count: how many these are.
-        fed: how many tokens were fed back since, and what returns the embeddings of some of them.
+        fed: how many tokens were fed back since, and a function that returns the embeddings of some of them.
         trace: records every intermediate, of the last pass where there are several.
 
     """

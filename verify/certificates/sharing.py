@@ -61,7 +61,7 @@ def shared_margins(
 
     """
     branched = bound.arithmetic.branched()
-    # a place has a cell for each token at least, and what the readout reads differs in all of them
+    # a place has a cell for each token at least, and the readout's input differs in all of them
     if construction.vocab_size * construction.transformer.lowered.readout.weight.shape[1] > LAYER_NUMBERS:
         raise UnsharedError("the readout's input of all cells is too large to hold at once")
     _check_steps(bound.model, construction.layout.context_size)

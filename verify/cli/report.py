@@ -21,7 +21,7 @@ from verify.suite.numbers import Chosen
 from verify.suite.side_by_side import chosen_jobs
 from verify.suite.whole import main_job_json, sources_sha256
 
-#: What is written: the page, and beside it the verdicts where this command gathers them.
+#: The files: the page, and beside it the verdicts where this command gathers them.
 PAGE, VERDICTS = "index.html", "verdicts.json"
 
 
@@ -40,8 +40,8 @@ def report(
         typer.Option(
             "--verdicts",
             metavar="FILE",
-            help="what prefixproof verify --json printed; without it the verdicts are gathered now, in a minute or two,"
-            f" and kept in DIR as {VERDICTS}",
+            help="the output of prefixproof verify --json; without it the verdicts are gathered now, in a minute or two"
+            f", and kept in DIR as {VERDICTS}",
         ),
     ] = None,
     jobs: Annotated[

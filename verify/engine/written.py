@@ -107,7 +107,7 @@ class Source:
             arguments: of the shapes, strides and dtype that it is for.
 
         Raises:
-            NotWritten: it does something else than single numbers and smallest ones.
+            NotWritten: it needs more than operations on single numbers and the smallest of a few.
 
         """
         self._values: dict[fx.Node, _View] = {}
@@ -132,9 +132,9 @@ class Source:
             else:
                 self._operation(node)
         if result is None or (result.shape[:2], result.first) != ((1, 1), (0, 0)):
-            raise NotWritten("a result that is no single intermediate")
+            raise NotWritten("a result that is not a single intermediate")
         if result.made is None or result.made.is_truth:
-            raise NotWritten("a result that is no single intermediate")
+            raise NotWritten("a result that is not a single intermediate")
         self._stages()
         result.made.stored = True
         self.shape, self.work = (1, 1, self._outer, self._inner), 0
@@ -186,7 +186,7 @@ class Source:
             raise NotWritten("a smallest truth")
         axes = node.args[1:] + tuple(value for key, value in node.kwargs.items() if key == "dim")
         if len(axes) != 1 or axes[0] not in (0, 1) or node.kwargs.get("keepdim") is not True:
-            raise NotWritten("a smallest one over other axes")
+            raise NotWritten("a minimum over other axes")
         shape = tuple(1 if axis == axes[0] else size for axis, size in enumerate(over.shape))
         here = f"v{len(self._values)}"
         line = f"REAL {here} = {{1}}; {{1}} = ({IN_C['minimum'].replace('{1}', here)});"
@@ -265,7 +265,7 @@ def _part(view: _View, index: Any) -> _View:
     shape, first = list(view.shape), list(view.first)
     for axis, chosen in enumerate(slices):
         if not isinstance(chosen, slice) or chosen.step not in (None, 1):
-            raise NotWritten("a view that is no run of coordinates or positions")
+            raise NotWritten("a view with gaps between coordinates or positions")
         start, stop, _ = chosen.indices(shape[axis])
         if axis > 1 and (start, stop) != (0, shape[axis]):
             raise NotWritten("a view of some cases")

@@ -61,9 +61,9 @@ class Witnesses:
 
 
 def _answers_otherwise(runner: Runner, held: Sequence[Witness]) -> str | None:
-    """Ask what is known by its answers alone for cases that were right: in another order, and one by one.
+    """Ask again for cases that were right, in another order and one by one, where only answers tell anything.
 
-    That is a backend of which nothing is known, and a transformer with code of other authors.
+    So it is of a backend of which nothing else is known, and of a transformer with code of other authors.
     """
     if runner.backend.inspected and not runner.prepared.authored:
         return None

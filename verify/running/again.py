@@ -106,7 +106,7 @@ def cases(held: Sequence[Witness]) -> tuple[IntArray, IntArray]:
 
 
 def changed(construction: Specification, held: Sequence[Witness]) -> str | None:
-    """Ask ``encode`` and ``answer`` for witnesses, at least one; return what is not what it was, if anything."""
+    """Ask ``encode`` and ``answer`` for witnesses, at least one; return in words a value that has changed, if any."""
     targets, inputs = cases(held)
     try:
         prompts, answers = construction.prompts(targets), construction.response(targets, inputs)

@@ -88,7 +88,7 @@ class Findings:
         if not all(isinstance(each, str) for each in identities):
             raise TypeError("identities are no texts")
         if changed is not None and not isinstance(changed[1], str):
-            raise TypeError("a change is no text")
+            raise TypeError("a change is not a text")
         return cls(
             replace(tally, failure=_unit_or_none(record["failure"])),
             None if shard is None else (_unit(shard[0]), _unit(shard[1])),

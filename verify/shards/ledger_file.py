@@ -122,7 +122,9 @@ def check_kind(connection: sqlite3.Connection, path: Path | None, *, empty: bool
     # a trigger would change rows behind our back; SQLite makes the table of the numbers of claims itself
     own = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'sqlite_sequence'"
     if {text for (text,) in connection.execute(own)} != {*_TABLES}:
-        raise InvalidArgument(f"ledger: expected a ledger but {path} was damaged or edited: its tables are others")
+        raise InvalidArgument(
+            f"ledger: expected a ledger but {path} was damaged or edited: its tables differ from ours"
+        )
 
 
 def _tables(connection: sqlite3.Connection) -> bool:

@@ -10,7 +10,7 @@ where the maximum of a row over ``T`` is taken entry by entry. Where this is pos
 logits are taken off, no token of ``T`` is produced in any of these cells, and none is looked at again. A token of the
 other runs is compared with groups of cells, of which each is an eighth of the one before:
 ``L_e - L_w = (L_e - L_r) - (L_w - L_r)`` at every point, with ``r`` the token of a cell in the middle of the group.
-What is left at single cells are pairs, for the sieve of pairs.
+At single cells only pairs are left, for the sieve of pairs.
 
 A run or a group is left out only where the bound is also at least an estimate of the margin between ``e`` and its
 neighbours in the order of the readout, so that the smallest margin comes from pairs. These are looked at in the columns

@@ -25,7 +25,7 @@ _Array = Shaped[np.ndarray, "..."]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of a readout in an order of their own, padded to the same number of entries; what pads is 0.
+    """The rows of a readout in an order of their own, padded with zeros to the same number of entries.
 
     The order is by the columns that a row reads, and then by its numbers there: whatever the order of tokens, those
     that read the same columns are neighbours. The place of a token in it stands for the token here.

@@ -1,6 +1,6 @@
 """Large weights of which few entries are not 0: readouts of huge vocabularies, and embeddings of zeros.
 
-A weight of ``V`` rows is never held entry by entry here: what is stored grows with its non-zero entries.
+A weight of ``V`` rows is never held entry by entry here: its memory grows with its non-zero entries.
 """
 
 from __future__ import annotations

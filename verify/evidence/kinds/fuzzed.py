@@ -18,7 +18,7 @@ class Fuzzed(Evidence):
     strength = Strength(Covers.DRAWN, by_proof=False)
     subcommand = "fuzz"
     drawn = Drawn("2 3", "#fbe5bd", "#5a3f0e")
-    trusts = "The forward pass and the kernels of the machine, and chance: what was not drawn was not run."
+    trusts = "The forward pass and the kernels of the machine, and chance: cases that were not drawn were not run."
 
     def sentence(self, verdict: Verdict) -> str:
         """Return how many distinct cases were drawn, and with which seed."""

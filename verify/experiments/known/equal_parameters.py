@@ -19,6 +19,8 @@ from verify.experiments.theory import identities
 _VIRTUAL = 6
 #: The prefix whose rate times its steps is that of the paper's, and one at the best of the rates that were tried.
 _PREFIX, _FASTER = "prefix", "prefix-faster"
+#: Every other training on the new task is compared with this one.
+_RANK_ONE = "rank-one"
 
 
 def _phases(
@@ -26,7 +28,7 @@ def _phases(
 ) -> tuple[Phase, ...]:
     return (
         Phase("pretrained", None, AllWeights(dropout=True), TASKS, *pretrained),
-        Phase("rank-one", "pretrained", LowRank(1), (HISTOGRAM,), *low_rank),
+        Phase(_RANK_ONE, "pretrained", LowRank(1), (HISTOGRAM,), *low_rank),
         *(Phase(name, "pretrained", Prefix(_VIRTUAL), (HISTOGRAM,), *prefix) for name, prefix in prefixes.items()),
     )
 
@@ -34,15 +36,15 @@ def _phases(
 class EqualParameters(Experiment):
     """The control is rank one itself, with as many numbers, on the same model and data.
 
-    In ``cpu`` each prefix gets as many steps as rank one. One has a rate that makes rate times steps the paper's, and
-    one the best rate of those that were tried, as rank one has. Rank one has 20 times the share of the first, and not
-    of the second, which was added when this was seen.
+    In ``cpu`` each prefix gets as many steps as rank one. One has a rate that makes rate times steps the paper's. The
+    other has the best of the rates that were tried, as rank one has; it was added when that rate had turned out to be
+    better. Rank one must have 20 times the share of each; it has less than that of the second.
     """
 
     name = "equal-parameters"
     summary = "Whether a matrix of rank one learns a new task that a prefix of as many parameters does not learn."
     source = "Section 5.3"
-    paper: ClassVar[Papers] = {"prefix": {HISTOGRAM: 0.31}, "rank-one": {HISTOGRAM: 92.38}}
+    paper: ClassVar[Papers] = {_PREFIX: {HISTOGRAM: 0.31}, _RANK_ONE: {HISTOGRAM: 92.38}}
     presets: ClassVar[Presets] = {
         "cpu": Preset(
             Sizes(layers=4, heads=4, width=64, length=7, prefix=10),
@@ -66,8 +68,8 @@ class EqualParameters(Experiment):
 
     def judge(self, results: Results) -> Iterator[Check]:
         """Yield how many times each prefix's share rank one has, and the identities."""
-        prefixes = [phase for phase in results.shares if phase.startswith(_PREFIX)]
-        one = results.shares["rank-one"][HISTOGRAM]
+        prefixes = [phase for phase, tasks in results.shares.items() if HISTOGRAM in tasks and phase != _RANK_ONE]
+        one = results.shares[_RANK_ONE][HISTOGRAM]
         # a prefix that is never right counts as right on one question
         least = 100 / results.questions
         for phase in prefixes:
@@ -82,5 +84,5 @@ class EqualParameters(Experiment):
 
     def after(self, run: Run) -> dict[str, Any]:
         """Return the identities on every trained prefix."""
-        prefixes = [phase.name for phase in run.preset.phases if phase.name.startswith(_PREFIX)]
+        prefixes = [phase.name for phase in run.preset.phases if phase.adaptation.virtual]
         return {"identities": {name: identities(run, name, HISTOGRAM) for name in prefixes}}

@@ -1,6 +1,6 @@
 """The page of evidence: all that the package knows about its claims, as one HTML file that needs no network.
 
-What stands on the page is read from documents: the verdicts of ``prefixproof verify --json``, and the files of
+Everything on the page is read from documents: the verdicts of ``prefixproof verify --json``, and the files of
 ``proofs``. Every number names the document that it comes from, and its place in it. A new section is a class in a file
 of its own in ``verify/report/page/sections``, and a line there.
 """

@@ -81,7 +81,7 @@ class Found:
         return [(str(key), self[str(key)]) for key in self.value]
 
 
-#: What is made of several values, by its word on the page.
+#: Numbers that are made of several values, by their words on the page.
 WAYS: Mapping[str, Callable[[Sequence[Any]], Any]] = MappingProxyType(
     {
         "count": len,
@@ -101,7 +101,7 @@ class Derived:
         source: the list.
         way: in a word of :data:`WAYS`.
         of: the place of the value in each part of the list, a JSON pointer; the part itself if it is empty.
-        where: which parts count: what must stand at places of theirs; all of them if it is empty.
+        where: the parts that count, by the values that must stand at places of theirs; all parts if it is empty.
 
     Example:
         >>> listed = Found("verdicts.json", "/verdicts", [{"holds": True, "cases": "9"}, {"holds": None, "cases": "2"}])

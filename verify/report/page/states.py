@@ -14,7 +14,7 @@ from verify.report.page.found import Found
 from verify.suite.strongest import arithmetic_family, strongest_json
 from verify.suite.whole import sources_sha256
 
-_EXPECTED = "expected what prefixproof verify --json prints"
+_EXPECTED = "expected the output of prefixproof verify --json"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Told:
 
     @property
     def state(self) -> State:
-        """What the page calls it: it holds on positive evidence alone, with a margin where its kind measures one."""
+        """Its state on the page: it holds on positive evidence alone, with a margin where its kind measures one."""
         if self.verdict.holds is False:
             return FALSE
         measured = self.verdict.margin is not None or not _has_margin(self.verdict)
@@ -77,7 +77,7 @@ def told(record: Found, place: int = 0) -> Told:
     """Return a verdict of its record.
 
     Raises:
-        InvalidArgument: it is none, or it claims more than its evidence.
+        InvalidArgument: it is not a verdict, or claims more than its evidence.
 
     """
     try:
@@ -93,7 +93,7 @@ def told(record: Found, place: int = 0) -> Told:
         raise InvalidArgument(f"{record.file}: expected a verdict as it is written at {record.at} but it was changed")
     found = Told(record, verdict, place)
     if verdict.holds is True and found.state is not HOLDS:
-        raise InvalidArgument(f"{record.file}: expected a margin at {record.at}, which holds, but got none")
+        raise InvalidArgument(f"{record.file}: expected a margin at {record.at} but its verdict holds without one")
     return found
 
 
@@ -101,7 +101,7 @@ def told_all(document: Found) -> list[Told]:
     """Return all verdicts of the main job's document.
 
     Raises:
-        InvalidArgument: it is no such document, one of its verdicts claims more than its evidence, or its summary does
+        InvalidArgument: it is another document, one of its verdicts claims more than its evidence, or its summary does
             not follow from its verdicts.
 
     """
@@ -112,7 +112,7 @@ def told_all(document: Found) -> list[Told]:
         raise InvalidArgument(f"{document.file}: {_EXPECTED} but it has no verdict")
     for name in ("made", "sources"):
         if not isinstance(held.get(name, ""), str):
-            raise InvalidArgument(f"{document.file}: {_EXPECTED} but {name} is no text")
+            raise InvalidArgument(f"{document.file}: {_EXPECTED} but {name} is not a text")
     found = [told(record, place) for place, record in enumerate(document["verdicts"])]
     if strongest_json(item.verdict for item in found) != held["strongest"]:
         raise InvalidArgument(f"{document.file}: {_EXPECTED} but its strongest verdicts are not those of its verdicts")
@@ -125,7 +125,7 @@ def age_of(document: Found) -> State:
 
 
 def worst(states: Sequence[State]) -> State:
-    """Return what several verdicts together are: false if one is, and shown if all are and there is one."""
+    """Return the state of several verdicts together: false if one is, and shown if all are and there is one."""
     if FALSE in states:
         return FALSE
     return HOLDS if states and set(states) == {HOLDS} else NOT_SHOWN

@@ -86,8 +86,8 @@ class Material:
 class Section(ABC):
     """A section; one is made for each page. A new one is a class in a file of its own, and a line in ``SECTIONS``.
 
-    What stands below its heading is the template beside that file, of the same name and for Jinja; :meth:`values` has
-    what it names.
+    Below its heading stands the template beside that file, of the same name and for Jinja; :meth:`values` has the
+    values that it names.
 
     Attributes:
         name: its anchor.

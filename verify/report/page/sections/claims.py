@@ -71,19 +71,19 @@ class Card:
 
     @property
     def state(self) -> State:
-        """What all of its verdicts together are; not shown where a kind of evidence is absent that it must have."""
+        """The state of all its verdicts together; not shown where a kind of evidence that it must have is absent."""
         state = worst([told.state for told in self.verdicts])
         return NOT_SHOWN if state is HOLDS and self.absent else state
 
     @property
     def absent(self) -> list[str]:
-        """The kinds of evidence that the main job gathers for the claim and that none of its verdicts is of."""
+        """The kinds of evidence that the main job gathers for the claim, and of which it has no verdict."""
         here = {told.verdict.method for told in self.verdicts}
         return [] if self.claim is None else [name for name in self.claim["evidence"].value if name not in here]
 
     @property
     def on_device(self) -> State | None:
-        """What the evidence of devices is: current where that of one device is; ``None`` without any."""
+        """The state of the evidence of devices: current where that of one device is; ``None`` without any."""
         states = [each.state for each in self.devices]
         return CURRENT if CURRENT in states else next(iter(states), None)
 

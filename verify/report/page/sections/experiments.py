@@ -125,7 +125,7 @@ class Experiments(Section):
                     Count(Derived(checks, "count", where={"/holds": True}), " expectations met of "),
                     Count(Derived(checks, "count"), ""),
                 ],
-                "What was learnt here; no proof is about it but the identities of every layer.",
+                "Learnt weights: the only proofs about them are those of the identities, layer by layer.",
                 item.shown,
                 "",
                 "The result is committed. CI trains the tiny preset alone, and checks what follows from the result.",
