@@ -157,6 +157,18 @@ def test_numbers_beyond_all_floats_are_no_margin() -> None:
     assert told(construction, "float64").holds is exhaust(construction, TorchArithmetic("float64")).holds
 
 
+def test_margins_beyond_all_floats_hold_as_on_the_dense_path() -> None:
+    """Both logits are finite, and their difference is not; one wrong case fails."""
+    largest = 2**128 - 2**104
+    right = readout([[largest, -largest], [-largest, largest]])
+    wrong = readout([[largest, -largest], [-largest, largest]], answer=lambda x: 0 * x)
+    for construction, holds in ((right, True), (wrong, False)):
+        mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
+        assert mine.holds is theirs.holds is holds
+        assert mine.cases == theirs.cases
+        assert mine.margin == theirs.margin
+
+
 @dataclass(frozen=True, repr=False)
 class Overflowing(Construction):
     """Says 0 twice: first with logits that are infinite in every case, then with a margin of 1."""

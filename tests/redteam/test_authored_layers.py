@@ -20,7 +20,7 @@ from constructions.layers.widths import Width
 from constructions.specifying import specify
 from tests.certificates.own import nearest, rounded
 from tests.redteam.test_lengths import Declared, V, repeating, spoiled
-from verify import NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust
+from verify import EngineArithmetic, NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust
 from verify.certificates import bit_exact, certificate_arithmetic, certify
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.frontier.scan import Scanner
@@ -77,6 +77,17 @@ def test_a_layer_that_knows_bounds_from_numbers(changes: Any) -> None:
 def test_real_numbers_are_held_against_rational_ones() -> None:
     wrong = repeating(Own(of_numbers))
     assert "is not right in rational, where Own runs" in str(certify(wrong, certificate_arithmetic("ball")).reason)
+
+
+def of_tensors(_run: Any, rows: Any) -> Any:
+    return -2 * rows if isinstance(rows, torch.Tensor) else rows
+
+
+def test_a_layer_that_knows_tensors_from_rows_of_the_engine() -> None:
+    """Bounds that the layer was run on say nothing of the dense arithmetic, which is wrong in the drawn cases."""
+    wrong = repeating(Own(of_tensors))
+    assert exhaust(wrong, TorchArithmetic("float32")).holds is False
+    assert exhaust(wrong, EngineArithmetic("float32")).holds is not True
 
 
 @pytest.mark.parametrize("changes", [of_a_batch, of_a_mean])

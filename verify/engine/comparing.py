@@ -25,7 +25,7 @@ DRAWN = 64
 class Drawn:
     """Ranks drawn from all those that ran, with their margins, and what a comparison says of them.
 
-    A margin is equal to that of the dense arithmetic (both rounded to the format); or it lies within the bounds that a
+    A margin is equal to that of the dense arithmetic (both rounded to the format); or both lie within the bounds that a
     certificate allows any kernel; or no certificate bounds it, and the dense arithmetic is right there as well.
     """
 
@@ -85,7 +85,8 @@ class Drawn:
         outcome = Runner(construction, torch_arithmetic(fmt.name, "cpu")).run(batch.targets, batch.inputs)
         dense = outcome.margins.min(axis=1)
         mine = np.array([margin for _, margin in part])
-        equal = np.asarray(dense.astype(fmt.name) == mine.astype(fmt.name))
+        with np.errstate(over="ignore"):  # a difference of two finite logits may be beyond the format
+            equal = np.asarray(dense.astype(fmt.name) == mine.astype(fmt.name))
         found = ["equal" if same else "" for same in equal.tolist()]
         if equal.all():
             return found
@@ -97,7 +98,9 @@ class Drawn:
             inside = right
         else:
             low, high = (end.astype(fmt.name) for end in margin_bounds(bounds, outcome, off))
-            inside = np.asarray((low <= mine[off]) & (mine[off] <= high))
+            # bounds of any kernel are those of the dense one too, unless a layer is another function of its tensors
+            ends = [each[off].astype(fmt.name) for each in (mine, dense)]
+            inside = np.logical_and.reduce([(low <= each) & (each <= high) for each in ends])
         for place, within in zip(off.tolist(), inside.tolist(), strict=True):
             agreed = "unbounded" if bounds is None else "bounded"
             found[place] = agreed if within else self._told(part[place], float(dense[place]))

@@ -94,6 +94,8 @@ class EngineRanks(AtOnce):
                 self.refused = str(error) if isinstance(error, Untraceable) else f"{type(error).__name__}: {error}"
                 return None
             found = self._tallied(start, stop)
+        if found.cases and found.margin is None and self._construction.output_vocab_size > 1:
+            return None  # every difference of two logits overflows: batches say so of each case
         self._calls += 1
         if self._calls & (self._calls - 1) == 0 and (wrong := self._drawn.wrong(start, stop)) is not None:
             # the rank is called a failure; a shard that runs elsewhere has no other way to say so
