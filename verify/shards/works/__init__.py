@@ -39,6 +39,7 @@ WORKS: Registry[Kind] = Registry(
     (
         Kind("exhaust", "verify.shards.works.enumerating:Enumerating"),
         Kind("fuzz", "verify.shards.works.fuzzing:Fuzzing"),
+        Kind("certify", "verify.shards.works.certifying:Certifying"),
         Kind("sweep", "verify.shards.works.sweeping:Sweeping"),
     ),
     name=lambda kind: kind.word,
