@@ -93,7 +93,7 @@ class Certifying(Work):
         key = {
             "construction": repr(construction),
             "run": run_sha256(construction),
-            "code": code_sha256(construction, arithmetic),
+            "code": code_sha256(construction, whole=(type(arithmetic),)),  # its fields change as it runs
             "arithmetic": arithmetic.name,
             "options": None if spec is None else spec.to_json(),
             "device": arithmetic.device,
