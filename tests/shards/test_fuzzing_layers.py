@@ -52,7 +52,8 @@ def test_merges_what_each_seed_draws_alone(claim: str, arithmetic: Any) -> None:
 
 def changed(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, int, Deviation], Deviation]) -> None:
     """Change the deviations of drawn layers, by their seed and index."""
-    deviations, draw_case, drawn = layer_verdicts.deviations, layer_verdicts.draw_case, [(0, 0)]
+    deviations, draw_case = (vars(layer_verdicts)[name] for name in ("deviations", "draw_case"))
+    drawn = [(0, 0)]
 
     def remembered(seed: int, index: int, **options: Any) -> Any:
         drawn[0] = (seed, index)

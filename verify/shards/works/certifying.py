@@ -80,6 +80,7 @@ class Certifying(Work):
         self._refused: CellsError | None = None
         self._whole: Found | None = None
         self._together = 0
+        run = _run_of(construction)  # before anything else asks, so that a change shows
         with self._bounding():
             bound = bind_for_certificate(construction, arithmetic.for_cells())
             self._bound: Bound[Any, Any, Any] = replace(bound, any_embedding=any_embedding)
@@ -92,7 +93,7 @@ class Certifying(Work):
         spec = getattr(arithmetic, "spec", None)  # of one that is registered
         key = {
             "construction": repr(construction),
-            "run": run_sha256(construction),
+            "run": run,
             "code": code_sha256(construction, whole=(type(arithmetic),)),  # its fields change as it runs
             "arithmetic": arithmetic.name,
             "options": None if spec is None else spec.to_json(),
@@ -152,6 +153,11 @@ class Certifying(Work):
             found.reason = f"{found.count} cells of {self._pieces[unit].count} have a margin of {found.margin} at least"
         return found
 
+    def _changed(self) -> str | None:
+        """Return in words that code gives drawn cases other numbers than before the run."""
+        same = _run_of(self.construction) == self.run.key["run"]
+        return None if same else "encode or answer is no pure function: drawn cases are others than before the run"
+
     def shard(self, start: int, stop: int) -> Findings:
         """Judge some pieces, up to the first that is not decided."""
         findings = Findings()
@@ -205,7 +211,7 @@ class Certifying(Work):
             found.reason = f"cut off after {tally.cases} of {total} pieces"
         else:
             again = self._judged(tally.closest)
-            found.reason = again.reason
+            found.reason = again.reason or self._changed()
             found.lower(again.margin)
         return certificate(
             self._bound,
@@ -216,3 +222,13 @@ class Certifying(Work):
             started=started,
             resumed=resumed,
         )
+
+
+def _run_of(construction: Construction) -> str:
+    """Return the digest of what is run, or the error where code fails: what a certificate says of it is a verdict."""
+    try:
+        return run_sha256(construction)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises
+        return f"{type(error).__name__}: {error}"

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from constructions.validation import InvalidArgument
 from verify.backends import as_backend
-from verify.evidence.checkpoint import run_key
+from verify.evidence.checkpoint import changed_since, run_key
 from verify.evidence.verdict import Verdict
 from verify.requests import Request
 from verify.running.cases import Runner
@@ -43,7 +43,7 @@ class Fuzzing(Seeds):
         title = f"{request.claim.id}, up to {largest!r}, in {backend.name}"
         key = run_key(Runner(largest, backend))
         super().__init__(request, examples=examples, seed=seed, key=key, title=title)
-        self.exact = backend.exact
+        self.exact, self._largest = backend.exact, largest
 
     @classmethod
     def of(cls, request: Request, settings: Mapping[str, Any]) -> Self:
@@ -98,6 +98,9 @@ class Fuzzing(Seeds):
             holds, reason = None, f"seed {self.seed + unit} has another smallest margin when it is run again"
         elif found.cases < total:
             holds, reason = None, cut_off(state, total)
+        elif holds is True:
+            changed = changed_since(self._largest, self.run.key["run"])
+            holds, reason = (True, reason) if changed is None else (None, changed)
         return replace(
             verdict,
             holds=holds,
