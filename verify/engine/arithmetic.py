@@ -28,6 +28,7 @@ from constructions.ratios import Ratios
 from constructions.validation import InvalidArgument
 from verify.arithmetic.families import ENGINE
 from verify.arithmetic.spec import Spec
+from verify.arithmetic.tensors import TorchArithmetic
 from verify.engine.attention import EngineAttention
 from verify.engine.rows import EngineRows, EngineScores, EngineWeight, multiplied
 from verify.engine.strips import (
@@ -96,6 +97,10 @@ class EngineArithmetic(EngineAttention):
         Blocks are made to fit the cache of one core. More cores are for more processes.
         """
         return _running()
+
+    def dense(self) -> TorchArithmetic:
+        """Return the dense arithmetic of the same format."""
+        return TorchArithmetic(self.fmt.name)
 
     # what comes in ----------------------------------------------------------------------------------------------------
 
