@@ -69,17 +69,19 @@ def _check_encode(construction: Construction) -> int:
 def _check_answer(construction: Construction) -> None:
     vocab = construction.vocab_size
     names = np.arange(1, vocab + 1)
-    for users in _users(vocab):
-        targets = _unknown(vocab, np.broadcast_to(names, (len(users), vocab)))
-        promised = answer(construction, targets, users, moves=True)
-        if not np.array_equal(promised.entries, names[users]):
+    for at, users in enumerate(_users(vocab)):
+        # targets of the first batch are told apart; to do so in all of them would take V^2 names
+        of_targets = names + (0 if at else vocab) * np.arange(len(users))[:, None]
+        named = np.broadcast_to(of_targets, (len(users), vocab))
+        promised = answer(construction, _unknown(vocab, named), users, moves=True)
+        if not np.array_equal(promised.entries, np.take_along_axis(named, users, axis=1)):
             raise UnlikeError("an answer is not the entry of the target at the user's token")
 
 
 def _users(vocab: int) -> list[Int[np.ndarray, "users 1"]]:
-    """Return all user inputs in turn, as many at once as code may be given targets."""
-    inputs = np.arange(vocab)[:, None]
-    return np.array_split(inputs, min(vocab, max(DRAWN, -(-vocab * vocab // _RUN_TOKENS))))
+    """Return all user inputs in turn, at least two at once, and no more than code may be given targets."""
+    batches = min(vocab // 2, max(DRAWN, -(-vocab * vocab // _RUN_TOKENS)))
+    return np.array_split(np.arange(vocab)[:, None], max(1, batches))
 
 
 def _check_members(construction: Construction, denominator: int, random: np.random.Generator) -> int:
@@ -100,14 +102,23 @@ def _check_members(construction: Construction, denominator: int, random: np.rand
             numerators = checked_numerators(owner, found, (len(targets), 1, vocab))
             if found.denominator != denominator or not np.array_equal(numerators[:, 0], targets):
                 raise UnlikeError("encode gives a target other numbers than it hands on of unknown ones")
-        asked = batches[member % len(batches) :: DRAWN]
-        alone = [asked[0][:1]] if member < ALONE else []
-        for users in (*asked, asked[0][::-1], *alone):
-            for each in pair:
-                tokens = _ran(construction.answer, np.broadcast_to(each, (len(users), vocab)), users.copy())
-                if not np.array_equal(checked_answer(owner, tokens, users.shape, vocab), each[users]):
-                    raise UnlikeError("answer gives a target another token than it hands on of unknown ones")
+        for users in batches[member % len(batches) :: DRAWN]:
+            _check_asked(construction, np.broadcast_to(pair[:1], (len(users), vocab)), users)
+            _check_asked(construction, np.broadcast_to(pair[1:], (len(users), vocab)), users[::-1])
+        two = random.integers(0, vocab, (2, 1))
+        _check_asked(construction, pair, two)
+        for alone in (slice(1), slice(1, 2)) if member < ALONE else ():
+            _check_asked(construction, pair[alone], two[alone])
     return 2 * DRAWN
+
+
+def _check_asked(
+    construction: Construction, targets: Int[np.ndarray, "targets entries"], users: Int[np.ndarray, "targets 1"]
+) -> None:
+    tokens = _ran(construction.answer, targets, users.copy())
+    tokens = checked_answer(type(construction).__name__, tokens, users.shape, construction.vocab_size)
+    if not np.array_equal(tokens, np.take_along_axis(targets, users, axis=1)):
+        raise UnlikeError("answer gives a target another token than it hands on of unknown ones")
 
 
 def _ran(code: Callable[..., Any], *given: np.ndarray[Any, Any]) -> Any:
