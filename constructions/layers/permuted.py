@@ -98,12 +98,10 @@ class TokenCoordinates:
 
     def _kept(self, leaf: Leaf, columns: TokenCoordinates, down: range, across: range) -> bool:
         """Return whether every permutation leaves a block as it is, by how it is written."""
-        if not (self._runs(down) or columns._runs(across)):
+        inside = [*self._runs(down)[:1], *columns._runs(across)[:1]]
+        if leaf.kind == "constant" or not inside:
             return self._uncut(down) and columns._uncut(across)
-        if leaf.kind == "constant":
-            return self._uncut(down) and columns._uncut(across)
-        run = [range(start, start + self.tokens) for start in (*self._runs(down)[:1], *columns._runs(across)[:1])]
-        return leaf.kind == "identity" and run == [down, across]
+        return leaf.kind == "identity" and [range(start, start + self.tokens) for start in inside] == [down, across]
 
     def _runs(self, chosen: range) -> list[int]:
         """Return the starts of the runs that lie in a range."""

@@ -70,9 +70,9 @@ def _check_answer(construction: Construction) -> None:
     vocab = construction.vocab_size
     names = np.arange(1, vocab + 1)
     for at, users in enumerate(_users(vocab)):
-        # targets of the first batch are told apart; to do so in all of them would take V^2 names
-        of_targets = names + (0 if at else vocab) * np.arange(len(users))[:, None]
-        named = np.broadcast_to(of_targets, (len(users), vocab))
+        named = np.broadcast_to(names, (len(users), vocab))
+        if at == 0:  # the targets of one batch are told apart; to do so in all of them would take V^2 names
+            named = named + vocab * np.arange(len(users))[:, None]
         promised = answer(construction, _unknown(vocab, named), users, moves=True)
         if not np.array_equal(promised.entries, np.take_along_axis(named, users, axis=1)):
             raise UnlikeError("an answer is not the entry of the target at the user's token")
