@@ -33,7 +33,7 @@ from tests.shards.test_driver import Shuffled, facts
 from tests.shards.test_kills import Hunted, done
 from verify import shards
 from verify.certificates import certificate_arithmetic, certify, sharing
-from verify.certificates.pieces import Found
+from verify.certificates.found import Found
 from verify.cli.app import run
 from verify.shards.driver import gather
 from verify.shards.executors import Processes
@@ -82,14 +82,25 @@ def test_user_inputs_of_several_passes(spoiled: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sharing, "_NUMBERS", 1)
     construction, tally = ConditionalGeneration(24), sharing.tally_part
 
-    def some(bound: Any, part: Any, *, points: int) -> float | None:
-        return None if part.steps[0][0].user[0] in spoiled else tally(bound, part, points=points)
+    def some(bound: Any, made: Any, part: Any, *, points: int) -> float | None:
+        return None if part.steps[0][0].user[0] in spoiled else tally(bound, made, part, points=points)
 
     monkeypatch.setattr("verify.certificates.pieces.tally_part", some)
     alone, work = certify(construction, ROUNDED), Certifying(construction, ROUNDED)
     assert (work.run.total, work.settings, work.undivided) == (24, {"apart": False}, False)
     assert alone.holds
     assert facts(shards.certify(construction, ROUNDED, executor=Shuffled(1))) == facts(alone)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.001, 1e-9])
+def test_one_user_input_that_stands_for_all_is_one_piece(temperature: float, tmp_path: Path) -> None:
+    construction, file = ConditionalGeneration(24, temperature=Softmax(temperature)), tmp_path / "ledger"
+    alone = certify(construction, ROUNDED, budget=100)
+    assert "stands for all" in str(alone.reason)
+    for resumed in (False, True):
+        found = shards.certify(construction, ROUNDED, budget=100, jobs=2, ledger=file)
+        assert (found.resumed is not None) is (resumed and alone.holds is True)
+        assert facts(replace(found, resumed=None)) == facts(alone)
 
 
 def test_more_cells_than_the_budget_are_refused_alike() -> None:

@@ -8,9 +8,10 @@ induction. Nothing here knows a construction's closed form.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -24,18 +25,18 @@ from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.arithmetic.families import ENCLOSING, made
 from verify.arithmetic.spec import Setting
-from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells
-from verify.certificates.code_on_bounds import CellsError, pure_functions
+from verify.certificates.code_on_bounds import CellsError
+from verify.certificates.concluding import certificate
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
+from verify.certificates.found import Found
 from verify.certificates.passes import check_one_pass, check_parts, last_row
-from verify.certificates.pieces import Found, Judge, pieces
+from verify.certificates.pieces import Judge, pieces
 from verify.certificates.relational import factored, relational
+from verify.certificates.symmetry import tally_symmetric
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
-from verify.running.cases import parameters_of
 from verify.running.model import Model, bind_construction
-from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -108,8 +109,10 @@ def certify(
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_passes(bound, construction.layout.response)
+            alike = tally_symmetric(bound, construction, progress, budget=budget, points=points)
+            found = found if alike is None else alike
             judge = Judge(bound, Ways(bound, points), points, progress)
-            for piece in pieces(bound, construction, budget=budget):
+            for piece in pieces(bound, construction, budget=budget) if alike is None else ():
                 piece.judge(judge, found)
                 if found.reason is not None:
                     break
@@ -127,55 +130,6 @@ def check_limits(construction: Construction, *, budget: int, points: int, any_em
             reject("any_embedding", "a bound >= 0", any_embedding)
         if construction.layout.user:
             raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
-
-
-def certificate(
-    bound: Bound[Any, Any, Any],
-    construction: Construction,
-    arithmetic: EnclosingArithmetic[Any, Any, Any],
-    found: Found,
-    *,
-    claim: str | None,
-    started: float,
-    resumed: Mapping[str, Any] | None = None,
-) -> Verdict:
-    """Return the verdict on all pieces of a certificate, or on those up to the first that is undecided.
-
-    Args:
-        bound: the construction in the arithmetic for cells.
-        construction: the construction.
-        arithmetic: of the certificate.
-        found: of its pieces.
-        claim: see :func:`certify`.
-        started: when, by ``time.perf_counter``.
-        resumed: what the verdict says of a run that went on.
-
-    """
-    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
-    done = found.count > 0 and found.reason is None
-    space, any_embedding = construction.target_space.size * construction.user_inputs.size, bound.any_embedding
-    return Verdict(
-        claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction)
-        | temperature_setting(construction, arithmetic.fmt)
-        | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
-        method="certified",
-        arithmetic=arithmetic.name,
-        device=arithmetic.device,
-        holds=True if done and found.margin > 0 else None,
-        cases=space if done else found.count,
-        space=space,
-        margin=found.margin if found.count else None,
-        seconds=time.perf_counter() - started,
-        resumed=resumed,
-        reason=found.reason
-        or (
-            f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
-            f"{same_function(bound.model.transformer.authored)}"
-            if done
-            else "no cell was looked at"
-        ),
-    )
 
 
 @dataclass(frozen=True)
@@ -228,7 +182,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
 
     """
     arithmetic = bound.arithmetic
-    arithmetic.undefined = False
+    arithmetic.begin()
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1] + batch.user_low.shape[1]
 
@@ -265,14 +219,19 @@ class Ways:
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
 
+    @cached_property
+    def _by_factors(self) -> Bound[Any, Any, Any] | None:
+        """The construction in the arithmetic of factors: one for all batches, as it keeps what they share."""
+        return self._in(factored(self._bound.arithmetic))
+
     def _bounds(self) -> Iterator[tuple[bool, Bound[Any, Any, Any] | None]]:
         """Yield the construction in one arithmetic after the other, each made when it is asked for."""
         first = self._factors_first
         if first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._bound
         if self._normed and not first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._in(relational(self._bound.arithmetic))
 
     def margins(self, batch: Cells) -> Margins:
@@ -293,8 +252,3 @@ def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     if bound.arithmetic.undefined:
         return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
-
-
-def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:
-    every = "" if any_embedding is None else f"; for EVERY token embedding with |E| <= {any_embedding}"
-    return arithmetic.assumptions() + every

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from constructions.construction import Construction
-from verify.certificates.cells import Cells, PlannedCells, batches_of, check_reading, cuts
-from verify.certificates.enclosing import Margins
+from verify.certificates.cells import PlannedCells, batches_of, check_reading, cuts
+from verify.certificates.found import Found
 from verify.certificates.shared_cells import Part
 from verify.certificates.sharing import parts_that_share, tally_part
 from verify.certificates.sheets import UnsharedError
@@ -23,47 +21,6 @@ from verify.evidence.tally import Progress, no_progress
 
 if TYPE_CHECKING:
     from verify.certificates.all_targets import Bound, Ways
-
-
-@dataclass
-class Found:
-    """The findings of some pieces.
-
-    Attributes:
-        count: how many cells were looked at.
-        own: how many members of them were run as a forward pass runs them.
-        together: how many were run for all cells at once, before any of these.
-        margin: the smallest margin, NaN where one is.
-        reason: the first cell that is undecided, in words, or why nothing can be shown.
-
-    """
-
-    count: int = 0
-    own: int = 0
-    together: int = 0
-    margin: float = np.inf
-    reason: str | None = None
-
-    @property
-    def members(self) -> int:
-        """How many targets were run as a forward pass runs them."""
-        return self.own + self.together
-
-    def lower(self, margin: float) -> None:
-        """Take the smallest margin of further cells."""
-        self.margin = float(np.minimum(self.margin, margin))  # NaN stays NaN
-
-    def add(self, construction: Construction, margins: Margins, batch: Cells) -> None:
-        """Count a batch of cells."""
-        self.count += len(batch.expected)
-        self.own += batch.members
-        self.lower(float(margins.lower.min()))
-        undecided = np.flatnonzero(~margins.certain)
-        if len(undecided):
-            # the one of the smallest margin, which is the verdict's
-            first = undecided[int(np.argmin(margins.lower[undecided]))]
-            given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
-            self.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
 
 
 @dataclass(frozen=True)
@@ -138,9 +95,10 @@ class OwnCells(Piece):
 
     def judge(self, by: Judge, found: Found) -> None:
         """Bound their margins; see :meth:`Piece.judge`."""
-        batch, construction = self.batch.cells(), self.batch.construction
-        found.add(construction, by.ways.margins(batch), batch)
-        by.progress(batch.step, construction.layout.response)
+        batch = self.batch.cells()
+        found.members += batch.members
+        found.add(by.ways.margins(batch), batch.expected, batch.user_low, batch.step)
+        by.progress(batch.step, self.batch.construction.layout.response)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +125,8 @@ class CellsThatShare(Piece):
 
     def at_once(self, by: Judge) -> Found | None:
         """Return the findings of one pass; see :meth:`Piece.at_once`."""
-        margin = tally_part(by.bound, self.part, points=by.points)
-        return None if margin is None else Found(self.count, 0, self.together, margin)
+        margin = tally_part(by.bound, self.construction, self.part, points=by.points)
+        return None if margin is None else Found(self.count, margin=margin, together=self.together)
 
     def judge(self, by: Judge, found: Found) -> None:
         """Bound their margins; see :meth:`Piece.judge`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _NUMBERS = 2**17
 
 
-def tally_part(bound: Bound[Any, Any, Any], part: Part, *, points: int) -> float | None:
+def tally_part(bound: Bound[Any, Any, Any], construction: Construction, part: Part, *, points: int) -> float | None:
     """Return the smallest margin of a part if all are certain, ``None`` where that is not shown by what cells share."""
     try:
-        _, margins = part_margins(bound, part, points=points)
+        ((_, margins),) = margins_of(bound, construction, [part.cells()], points=points)
     except UnsharedError:
         return None
     return float(margins.lower.min()) if margins.certain.all() else None
@@ -52,33 +52,32 @@ def parts_that_share(bound: Bound[Any, Any, Any], construction: Construction, *,
     return shared_parts(construction, budget=budget, numbers=_NUMBERS)
 
 
-def part_margins(bound: Bound[Any, Any, Any], part: Part, *, points: int) -> tuple[SharedCells, Margins]:
-    """Return the cells of a part with lower bounds of their margins.
-
-    Args:
-        bound: the construction in the arithmetic of a certificate.
-        part: of :func:`parts_that_share`.
-        points: the most floats of a box to try one by one.
-
-    Raises:
-        UnsharedError: numbers of a pass have no rule, or differ where they must not.
-
-    """
-    cells = part.cells()
-    arithmetic: Any = bound.arithmetic.branched()(cells)
-    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-    rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
-    length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
-    rows = forward(model, rows, length)
-    return cells, arithmetic.margins(rows, bound.readout.weight, bound.bias, cells.expected, points=points)
-
-
 def shared_margins(
     bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
 ) -> Iterator[tuple[SharedCells, Margins]]:
-    """Yield the cells of all parts with lower bounds of their margins, see :func:`part_margins`."""
-    for part in parts_that_share(bound, construction, budget=budget):
-        yield part_margins(bound, part, points=points)
+    """Yield the cells of all parts with lower bounds of their margins, see :func:`margins_of`."""
+    parts = parts_that_share(bound, construction, budget=budget)
+    yield from margins_of(bound, construction, (part.cells() for part in parts), points=points)
+
+
+def margins_of(
+    bound: Bound[Any, Any, Any], construction: Construction, batches: Iterable[SharedCells], *, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield batches of cells with lower bounds of their margins, each from one pass.
+
+    Raises:
+        UnsharedError: a pass cannot be part of a longer one.
+
+    """
+    branched = bound.arithmetic.branched()
+    _check_steps(bound.model, construction.layout.context_size)
+    for cells in batches:
+        arithmetic: Any = branched(cells)
+        model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+        rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
+        length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
+        rows = forward(model, rows, length)
+        yield cells, arithmetic.margins(rows, bound.readout.weight, bound.bias, cells.expected, points=points)
 
 
 def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:

@@ -1,9 +1,10 @@
 """A certificate in shards: a unit is a piece of it, see :mod:`verify.certificates.pieces`.
 
-The driver cuts the certificate as one process does. Where the cells of all user inputs share and one pass decides them,
-it makes that pass itself, as one process does before all else: nothing is split, and no worker repeats it. Where this
-pass leaves a cell undecided, pieces are batches of cells. With more user inputs than one pass takes, pieces are those
-of one pass each. What a process does once, such as binding weights, is repeated in every worker, and nothing else is.
+The driver cuts the certificate as one process does. Where one user input stands for all, or the cells of all share and
+one pass decides them, it makes that pass itself, as one process does before all else: nothing is split, and no worker
+repeats it. Where this pass leaves a cell undecided, pieces are batches of cells. With more user inputs than one pass
+takes, pieces are those of one pass each. What a process does once, such as binding weights, is repeated in every
+worker, and nothing else is.
 
 A piece is judged as if it were the first one, whoever judged which others: the same bits on every machine of one kind.
 One process tries the factors of norms first from the piece on that they decide, so that where layers have norms, its
@@ -24,13 +25,17 @@ import numpy as np
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument
 from verify.certificates import BUDGET, POINTS
-from verify.certificates.all_targets import Bound, Ways, bind_for_certificate, certificate, check_limits, check_passes
+from verify.certificates.all_targets import Bound, Ways, bind_for_certificate, check_limits, check_passes
 from verify.certificates.cells import batches_of, check_reading, cuts
 from verify.certificates.code_on_bounds import CellsError
+from verify.certificates.concluding import certificate
 from verify.certificates.enclosing import EnclosingArithmetic
-from verify.certificates.pieces import Found, Judge, OwnCells, Piece, pieces
+from verify.certificates.found import Found
+from verify.certificates.pieces import Judge, OwnCells, Piece, pieces
+from verify.certificates.symmetry import tally_symmetric
 from verify.evidence.checkpoint import run_sha256
 from verify.evidence.fingerprint import code_sha256, surroundings
+from verify.evidence.tally import no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.ranks import RankTally
 from verify.running.temperatures import temperature_setting
@@ -127,6 +132,12 @@ class Certifying(Work):
         if apart:
             check_reading(construction)
             return [*map(OwnCells, batches_of(construction, cuts(construction, self._budget)))]
+        if apart is None:
+            self._whole = tally_symmetric(
+                self._bound, construction, no_progress, budget=self._budget, points=self._points
+            )
+            if self._whole is not None:
+                return ()
         found = [*pieces(self._bound, construction, budget=self._budget)]
         self._together = found[0].together
         if len(found) > 1 or apart is False:
@@ -165,7 +176,7 @@ class Certifying(Work):
             found = self._judged(unit)
             if found.reason is not None:
                 return findings + Findings(RankTally(failure=unit))
-            findings += Findings(RankTally(1, found.margin, unit), (start, stop), members=found.own)
+            findings += Findings(RankTally(1, found.margin, unit), (start, stop), members=found.members)
         return findings
 
     def objection(self, findings: Findings, start: int, stop: int) -> str | None:
@@ -175,7 +186,7 @@ class Certifying(Work):
             return f"there are {self.run.total} pieces"
         if right and findings.tally.margin is None:
             return "there is no smallest margin"
-        cells = sum(self._pieces[unit].count for unit in right) if self.settings["apart"] else 0
+        cells = sum(self._pieces[unit].count for unit in right) if self.settings["apart"] and self._pieces else 0
         if findings.members < _MEMBERS * cells:
             return f"{findings.members} members were looked at, of {cells} cells"
         return super().objection(findings, start, stop)
@@ -197,12 +208,14 @@ class Certifying(Work):
     def conclude(self, state: State, *, started: float, resumed: Mapping[str, Any] | None) -> Verdict:
         """Judge the first piece that is not decided again, or that of the smallest margin."""
         tally, total = state.findings.tally, self.run.total
-        found = Found(own=state.findings.members, together=self._together)
+        if self._whole is not None:  # all of it is one piece
+            return self._verdict(replace(self._whole), started=started, resumed=resumed)
+        found = Found(members=state.findings.members, together=self._together)
         found.count = sum(self._pieces[unit].count for unit in state.right())
         found.lower(np.inf if tally.margin is None else float(tally.margin))
         if tally.failure is not None:
             again = self._judged(tally.failure)
-            found.count, found.own = found.count + again.count, found.own + again.own
+            found.count, found.members = found.count + again.count, found.members + again.members
             found.lower(again.margin)
             found.reason = (
                 again.reason or f"piece {tally.failure} was not decided in a worker, and is when judged again"
@@ -211,17 +224,14 @@ class Certifying(Work):
             found.reason = f"cut off after {tally.cases} of {total} pieces"
         else:
             again = self._judged(tally.closest)
-            found.reason = again.reason or self._changed()
+            found.reason = again.reason
             found.lower(again.margin)
-        return certificate(
-            self._bound,
-            self.construction,
-            self.arithmetic,
-            found,
-            claim=self.claim,
-            started=started,
-            resumed=resumed,
-        )
+        return self._verdict(found, started=started, resumed=resumed)
+
+    def _verdict(self, found: Found, *, started: float, resumed: Mapping[str, Any] | None) -> Verdict:
+        bound, made = self._bound, self.construction
+        found.reason = found.reason or self._changed()
+        return certificate(bound, made, self.arithmetic, found, claim=self.claim, started=started, resumed=resumed)
 
 
 def _run_of(construction: Construction) -> str:
