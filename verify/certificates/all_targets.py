@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -207,7 +208,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
 
     """
     arithmetic = bound.arithmetic
-    arithmetic.undefined = False
+    arithmetic.begin()
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1] + batch.user_low.shape[1]
 
@@ -244,14 +245,19 @@ class _Ways:
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
 
+    @cached_property
+    def _by_factors(self) -> Bound[Any, Any, Any] | None:
+        """The construction in the arithmetic of factors: one for all batches, as it keeps what they share."""
+        return self._in(factored(self._bound.arithmetic))
+
     def _bounds(self) -> Iterator[tuple[bool, Bound[Any, Any, Any] | None]]:
         """Yield the construction in one arithmetic after the other, each made when it is asked for."""
         first = self._factors_first
         if first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._bound
         if self._normed and not first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._in(relational(self._bound.arithmetic))
 
     def margins(self, batch: Cells) -> Margins:

@@ -48,6 +48,10 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
     #: lets every operation pass it on instead.
     undefined: bool = False
 
+    def begin(self) -> None:
+        """Begin a pass: nothing is undefined so far. An arithmetic may keep what its passes have in common."""
+        self.undefined = False
+
     @abstractmethod
     def prompt_between(self, low: Ratios, high: Ratios) -> RowsT:
         """Return virtual tokens between two, shape batch x rows x width, each a whole number of ``1/d``.
