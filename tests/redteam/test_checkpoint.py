@@ -29,6 +29,7 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.validation import IntArray
+from tests.redteam.test_functions import Echo, Stateful, _as_promised, _encoded, _moved, _next
 from verify import NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic
 from verify.evidence import fingerprint as fingerprints
 from verify.evidence.checkpoint import Checkpoint, sealed
@@ -338,3 +339,15 @@ def test_what_is_no_small_file_is_refused_at_once(tmp_path: Path) -> None:
         if path.exists():
             with pytest.raises(InvalidArgument, match=f"checkpoint: expected a checkpoint file but {path} is not"):
                 exhaust(RIGHT, EXACT, checkpoint=path)
+
+
+@pytest.mark.parametrize("calls", range(1, 10))
+def test_a_function_that_changes_after_some_calls_never_holds(calls: int, tmp_path: Path) -> None:
+    """The first call of all is made for the key, and no case of the run."""
+    for changing in (
+        Echo(5, asked=Stateful(calls, _as_promised, _next)),
+        Echo(5, encoded=Stateful(calls, _encoded, _moved)),
+    ):
+        assert exhaust(changing, EXACT, checkpoint=tmp_path / "run").holds is not True
+        (tmp_path / "run").unlink(missing_ok=True)
+    assert exhaust(Echo(5), EXACT, checkpoint=tmp_path / "run").holds is True

@@ -9,7 +9,7 @@ from pathlib import Path
 from constructions.specification import Specification
 from constructions.validation import check_integer
 from verify.backends import Runs, as_backend
-from verify.evidence.checkpoint import Checkpoint
+from verify.evidence.checkpoint import Checkpoint, changed_since
 from verify.evidence.kinds import EXHAUSTED
 from verify.evidence.ranges import at_once
 from verify.evidence.search import Search, cases_at_once
@@ -89,6 +89,9 @@ def exhaust(
         batches = (enumerated(construction, start, min(end, start + size)) for start in starts)
         search.through(runner, batches, after=kept)
     if tally.cases == space:
+        if file is not None and tally.found is None and tally.reason is None:
+            # its key was made before all else: code that changes with the first call is the same from then on
+            tally.reason = changed_since(construction, file.key["run"])
         search.settle()
     complete = tally.cases == space and tally.found is None
     if file is not None and (complete or tally.found is not None):
