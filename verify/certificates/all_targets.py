@@ -34,7 +34,7 @@ from verify.certificates.sharing import tally_shared
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import Model, bind_construction
+from verify.running.model import Model, bind_construction, other_weights
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -110,7 +110,7 @@ def certify(
         if construction.layout.user:
             raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
     started = time.perf_counter()
-    found = _Found()
+    found, before = _Found(), construction.transformer
     with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
@@ -126,7 +126,11 @@ def certify(
                     break
         except CellsError as error:
             found.reason = str(error)
-    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
+    found.reason = (
+        found.reason
+        or other_weights(construction, before)
+        or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
+    )
     done = found.count > 0 and found.reason is None
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(

@@ -25,6 +25,7 @@ from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
+from verify.running.model import other_weights
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -70,7 +71,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     """
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
-    members = 0
+    members, before = 0, construction.transformer
     arithmetic = RoundedArithmetic(arithmetic.kernel)  # anew, as it notes what it assumes
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
@@ -85,7 +86,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    reason = reason or wrong_run(construction, authored, arithmetic.fmt)
+    reason = reason or other_weights(construction, before) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
