@@ -182,7 +182,8 @@ def test_the_verdict_is_that_of_cells_by_themselves(monkeypatch: pytest.MonkeyPa
 
 
 def test_more_cells_than_the_budget_are_refused() -> None:
-    verdict = certify(ConditionalGeneration(20), certificate_arithmetic("rounded"), budget=399)
+    reversed_order = certificate_arithmetic("rounded", products="reversed")  # in which no input stands for another
+    verdict = certify(ConditionalGeneration(20), reversed_order, budget=399)
     assert verdict.holds is None
     assert verdict.reason is not None
     assert "budget of 399" in verdict.reason

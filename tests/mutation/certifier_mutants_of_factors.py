@@ -13,7 +13,7 @@ _kernels = of("factors of norms", f"{_HOME}.kernels")
 _REAL, _FLOATS = "factors, real", "factors, floats"
 
 FACTORS: tuple[Mutant, ...] = (
-    _table("one factor for two rows", "return (len(self._factors) - 1,)", "return (0,)", _REAL),
+    _table("one factor for two rows", "return (number,)", "return (min(self._factors),)", _REAL),
     _table(
         "a product of unknown numbers has one corner",
         "for end in left for another in right",

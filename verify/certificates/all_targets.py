@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -28,9 +29,11 @@ from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells, cells
 from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
+from verify.certificates.found import Found
 from verify.certificates.passes import check_one_pass, check_parts, last_row
 from verify.certificates.relational import factored, relational
 from verify.certificates.sharing import tally_shared
+from verify.certificates.symmetry import tally_symmetric
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
@@ -110,17 +113,20 @@ def certify(
         if construction.layout.user:
             raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
     started = time.perf_counter()
-    found, before = _Found(), construction.transformer
+    found, before = Found(), construction.transformer
     with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
             check_passes(bound, construction.layout.response)
-            shared = tally_shared(bound, construction, progress, budget=budget, points=points)
-            if shared is not None:
-                found = _Found(*shared)
+            alike = tally_symmetric(bound, construction, progress, budget=budget, points=points)
+            if alike is None:
+                shared = tally_shared(bound, construction, progress, budget=budget, points=points)
+                alike = None if shared is None else Found(*shared)
+            found = found if alike is None else alike
             ways = _Ways(bound, points)
-            for batch in cells(construction, budget=budget) if shared is None else ():
-                _certify_batch(construction, ways.margins(batch), batch, found)
+            for batch in cells(construction, budget=budget) if alike is None else ():
+                found.members += batch.members
+                found.add(ways.margins(batch), batch.expected, batch.user_low, batch.step)
                 progress(batch.step, construction.layout.response)
                 if found.reason is not None:
                     break
@@ -148,20 +154,12 @@ def certify(
         seconds=time.perf_counter() - started,
         reason=found.reason
         or (
-            f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
+            f"{_assumptions(bound.arithmetic, any_embedding)}; {found.by}{pure_functions(found.members)}"
             f"{same_function(bound.model.transformer.authored)}"
             if done
             else "no cell was looked at"
         ),
     )
-
-
-@dataclass
-class _Found:
-    count: int = 0
-    members: int = 0
-    margin: float = np.inf
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +212,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
 
     """
     arithmetic = bound.arithmetic
-    arithmetic.undefined = False
+    arithmetic.begin()
     rows = arithmetic.prompt_between(batch.low, batch.high)
     count = batch.low.shape[1] + batch.user_low.shape[1]
 
@@ -251,14 +249,19 @@ class _Ways:
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
 
+    @cached_property
+    def _by_factors(self) -> Bound[Any, Any, Any] | None:
+        """The construction in the arithmetic of factors: one for all batches, as it keeps what they share."""
+        return self._in(factored(self._bound.arithmetic))
+
     def _bounds(self) -> Iterator[tuple[bool, Bound[Any, Any, Any] | None]]:
         """Yield the construction in one arithmetic after the other, each made when it is asked for."""
         first = self._factors_first
         if first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._bound
         if self._normed and not first:
-            yield True, self._in(factored(self._bound.arithmetic))
+            yield True, self._by_factors
         yield False, self._in(relational(self._bound.arithmetic))
 
     def margins(self, batch: Cells) -> Margins:
@@ -279,18 +282,6 @@ def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     if bound.arithmetic.undefined:
         return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
-
-
-def _certify_batch(construction: Construction, margins: Margins, batch: Cells, found: _Found) -> None:
-    found.count += len(batch.expected)
-    found.members += batch.members
-    found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
-    undecided = np.flatnonzero(~margins.certain)
-    if len(undecided):
-        # the one of the smallest margin, which is the verdict's
-        first = undecided[int(np.argmin(margins.lower[undecided]))]
-        given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
-        found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
 
 
 def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:

@@ -48,6 +48,10 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
     #: lets every operation pass it on instead.
     undefined: bool = False
 
+    def begin(self) -> None:
+        """Begin a pass: nothing is undefined so far. An arithmetic may keep what its passes have in common."""
+        self.undefined = False
+
     @abstractmethod
     def prompt_between(self, low: Ratios, high: Ratios) -> RowsT:
         """Return virtual tokens between two, shape batch x rows x width, each a whole number of ``1/d``.
@@ -95,6 +99,11 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
     def bounding(self) -> AbstractContextManager[None]:
         """Return the settings under which bounds are computed; what is not finite is silent, and never certain."""
         return nullcontext()
+
+    @property
+    def any_order(self) -> bool:
+        """Whether bounds hold of each sum in whatever order of its terms, so that terms may be permuted."""
+        return False
 
     def for_cells(self) -> EnclosingArithmetic[Any, Any, Any]:
         """Return the same bounds for many cells at once: an arithmetic that shares what does not differ among them."""

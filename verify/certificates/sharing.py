@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,12 +60,25 @@ def shared_margins(
         CellsError: as of :func:`~verify.certificates.cells.cells`.
 
     """
-    branched = bound.arithmetic.branched()
     # a place has a cell for each token at least, and the readout's input differs in all of them
     if construction.vocab_size * construction.transformer.lowered.readout.weight.shape[1] > LAYER_NUMBERS:
         raise UnsharedError("the readout's input of all cells is too large to hold at once")
+    cells = shared_cells(construction, budget=budget, numbers=_NUMBERS)
+    yield from margins_of(bound, construction, cells, points=points)
+
+
+def margins_of(
+    bound: Bound[Any, Any, Any], construction: Construction, batches: Iterable[SharedCells], *, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield batches of cells with lower bounds of their margins, each from one pass.
+
+    Raises:
+        UnsharedError: a pass cannot be part of a longer one.
+
+    """
+    branched = bound.arithmetic.branched()
     _check_steps(bound.model, construction.layout.context_size)
-    for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
+    for cells in batches:
         arithmetic: Any = branched(cells)
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)

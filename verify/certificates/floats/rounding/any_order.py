@@ -16,6 +16,11 @@ class AnyOrder(Rounding):
     word = "either"
     summary = "any order"
 
+    @property
+    def any_order(self) -> bool:
+        """True: that is all it says."""
+        return True
+
     def sentence(self) -> str:
         """Return what is assumed."""
         return "any order of summation, with or without fused multiply-add"

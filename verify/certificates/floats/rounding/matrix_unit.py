@@ -91,6 +91,11 @@ class MatrixUnits(Rounding):
     #: Rounding to TF32 carries larger ones to infinity; no format of 16 bits has as large ones.
     largest_factor: ClassVar[float] = TensorCores.largest_factor
 
+    @property
+    def any_order(self) -> bool:
+        """True: any products may share a block, in any chain or tree of blocks."""
+        return True
+
     def sentence(self) -> str:
         """Return what is assumed."""
         factors, narrow = FACTOR_FORMATS[self.fmt.name], self.fmt.name

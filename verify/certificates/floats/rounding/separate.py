@@ -17,6 +17,11 @@ class Separate(Rounding):
     word = "separate"
     summary = "bias last"
 
+    @property
+    def any_order(self) -> bool:
+        """True of products; the bias is the last term in each."""
+        return True
+
     def sentence(self) -> str:
         """Return what is assumed."""
         return "any order of summation, with or without fused multiply-add, rounded before a bias is added"

@@ -6,9 +6,10 @@ activations of which it has nothing but bounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -27,6 +28,7 @@ from verify.certificates.relational.factors.mixing import Mixing, side_by_side
 from verify.certificates.relational.factors.norms import Norms
 from verify.certificates.relational.factors.parts import nothing, part
 from verify.certificates.relational.factors.products import Products
+from verify.certificates.relational.factors.repeated import Repeated
 from verify.certificates.relational.factors.rows import Row
 from verify.certificates.relational.factors.table import ALONE, FINEST, Table, slack
 from verify.certificates.relational.over import OverArithmetic
@@ -48,7 +50,7 @@ class FactoredRows:
 
 @final
 class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
-    """Bounds of rows as sums of parts with factors, for one forward pass.
+    """Bounds of rows as sums of parts with factors, for one forward pass after another.
 
     Attributes:
         base: the arithmetic below.
@@ -68,19 +70,45 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
         """Keep factors in rows that ``base`` bounds."""
         super().__init__(base)
         self.table, self.kernels, self._enclosures = Table(), kernels, enclosures
+        self._repeated = Repeated(self.table)
+        self._matrices: dict[int, tuple[WeightT, Matrix]] = {}  # by id, each with the weight whose id it is
         self._sums, self._activations = Mixing(self.table, kernels), Activations(self.table, kernels)
         self._products, self._norms = Products(self.table, kernels), Norms(self.table, kernels)
 
+    def begin(self) -> None:
+        """Begin a pass; rows that it has in common with the one before are not computed again."""
+        super().begin()
+        self._repeated.begin()
+
     def _matrix(self, weight: WeightT) -> Matrix:
         """Return a weight; an entry whose products may underflow is no number here, which decides nothing."""
-        values = self._enclosures.dense(weight)
-        return Matrix(np.where(self._enclosures.reads(weight) & (np.abs(values) < FINEST), np.nan, values))
+        if id(weight) not in self._matrices:
+            values = self._enclosures.dense(weight)
+            found = Matrix(np.where(self._enclosures.reads(weight) & (np.abs(values) < FINEST), np.nan, values))
+            self._matrices[id(weight)] = weight, found
+        return self._matrices[id(weight)][1]
 
     def _optional(self, weight: WeightT | None) -> Matrix | None:
         return None if weight is None else self._matrix(weight)
 
-    def _each(self, rows: FactoredRows, operation: Any) -> FactoredRows:
-        return FactoredRows(tuple(operation(row) for row in rows.rows))
+    def _each(
+        self, operation: Callable[..., Row], *rows: FactoredRows, key: tuple[Any, ...] = (), weights: Sequence[Any] = ()
+    ) -> FactoredRows:
+        """Return an operation of the rows at every position, which passes may have in common.
+
+        Args:
+            operation: takes a row of each of ``rows``.
+            rows: of as many positions each.
+            key: what tells the operation from others.
+            weights: of the operation.
+
+        """
+        return FactoredRows(
+            tuple(
+                self._repeated.of(given, key, weights, partial(operation, *given))
+                for given in zip(*(each.rows for each in rows), strict=True)
+            )
+        )
 
     def _of_bounds(self, low: _Array, high: _Array) -> FactoredRows:
         """Return rows of which nothing but bounds is known, cells x rows x width: an unknown number for each of them.
@@ -138,19 +166,25 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
             # where every cell has one number, ``_row`` adds own roundings
             off = np.where((least == most).all(axis=0), 0, slack(1) * np.maximum(np.abs(least), np.abs(most)))
             ends.append(((least - off)[place.reshape(-1)], (most + off)[place.reshape(-1)]))
-        return FactoredRows(tuple(self._row(least, most) for least, most in ends))
+        return FactoredRows(tuple(self._embedding(*each) for each in ends))
+
+    def _embedding(self, low: _Array, high: _Array) -> Row:
+        key = ("column", low.shape, low.tobytes(), high.tobytes())
+        return self._repeated.source(key, lambda: self._row(low, high))
 
     # rows ------------------------------------------------------------------------------------------------------------
 
     def positions(self, context_size: int, start: int, stop: int) -> FactoredRows:
         """Return rows of the identity."""
-        codes = np.eye(context_size)[None, start:stop]
-        return self._of_bounds(codes, codes)
+        codes, found = np.eye(context_size), []
+        for at in range(start, stop):
+            make = partial(self._row, codes[None, at], codes[None, at], alike=True)
+            found.append(self._repeated.source(("position", context_size, at), make))
+        return FactoredRows(tuple(found))
 
     def beside(self, left: FactoredRows, right: FactoredRows) -> FactoredRows:
         """Return the rows side by side."""
-        pairs = zip(left.rows, right.rows, strict=True)
-        return FactoredRows(tuple(side_by_side(one, other, self.table) for one, other in pairs))
+        return self._each(partial(side_by_side, table=self.table), left, right, key=("beside",))
 
     def below(self, top: FactoredRows, bottom: FactoredRows) -> FactoredRows:
         """Return the rows one under the other."""
@@ -165,32 +199,34 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
     def linear(self, rows: FactoredRows, weight: WeightT, bias: WeightT | None = None) -> FactoredRows:
         """Return ``W x + b``."""
         matrix, shift = self._matrix(weight), self._optional(bias)
-        return self._each(rows, lambda row: self._sums.linear(row, matrix, shift))
+        operation = partial(self._sums.linear, weight=matrix, bias=shift)
+        return self._each(operation, rows, key=("linear",), weights=(weight, bias))
 
     def relu(self, rows: FactoredRows) -> FactoredRows:
         """Return ``max(0, .)``."""
-        return self._each(rows, self._activations.relu)
+        return self._each(self._activations.relu, rows, key=("relu",))
 
     def total(self, parts: Sequence[FactoredRows]) -> FactoredRows:
         """Return the sum."""
-        return FactoredRows(tuple(self._sums.total(rows) for rows in zip(*(each.rows for each in parts), strict=True)))
+        return self._each(lambda *rows: self._sums.total(rows), *parts, key=("total",))
 
     def pointwise(self, rows: FactoredRows, activation: Activation) -> FactoredRows:
         """Return an activation of every coordinate; of one that is not near ReLU, nothing but bounds."""
         if self._activations.knows(activation):
-            return self._each(rows, lambda row: self._activations.near_relu(row, activation))
+            operation = partial(self._activations.near_relu, activation=activation)
+            return self._each(operation, rows, key=("activation",), weights=(activation,))
         return self._given(self.base.pointwise(self._bounds(rows), activation))
 
     def multiply(self, left: FactoredRows, right: FactoredRows) -> FactoredRows:
         """Return the products."""
-        pairs = zip(left.rows, right.rows, strict=True)
-        return FactoredRows(tuple(self._products.multiply(one, other) for one, other in pairs))
+        return self._each(self._products.multiply, left, right, key=("multiply",))
 
     def normalise(self, rows: FactoredRows, *, centred: bool, mean: bool, eps: Fraction) -> FactoredRows:
         """Return every row over its length, a new factor for each; nothing is shown where a length may be 0."""
         found = []
         for row in rows.rows:
-            made = self._norms.normalise(row, centred=centred, mean=mean, eps=eps)
+            norm = partial(self._norms.normalise, row, centred=centred, mean=mean, eps=eps)
+            made = self._repeated.of((row,), ("normalise", centred, mean, eps), (), norm)
             if made is None:
                 self.undefined = True
                 made = Row(row.width, (part(ALONE, nothing(row.width), np.full((1, row.width), np.inf)),))
@@ -200,7 +236,8 @@ class FactoredArithmetic(OverArithmetic[WeightT, FactoredRows, ScoresT]):
     def affine(self, rows: FactoredRows, weight: WeightT | None, bias: WeightT | None) -> FactoredRows:
         """Return ``w * x + b``."""
         factor, shift = self._optional(weight), self._optional(bias)
-        return self._each(rows, lambda row: self._sums.affine(row, factor, shift))
+        operation = partial(self._sums.affine, weight=factor, bias=shift)
+        return self._each(operation, rows, key=("affine",), weights=(weight, bias))
 
     # attention -------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -26,7 +27,7 @@ _Array = Float[np.ndarray, "..."]
 _NAMED = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matrix:
     """A weight, as float64 numbers that are off by at most the own roundings of a number.
 
@@ -36,6 +37,26 @@ class Matrix:
     """
 
     values: _Array
+
+    @cached_property
+    def heavy(self) -> _Array:
+        """The magnitudes, columns x rows."""
+        return np.asarray(np.abs(self.values).T)
+
+    @cached_property
+    def nonzero(self) -> Bool[np.ndarray, "rows columns"]:
+        """Which numbers are not 0."""
+        return np.asarray(self.values != 0)
+
+    @cached_property
+    def read_often(self) -> Bool[np.ndarray, " columns"]:
+        """Which coordinates several sums read."""
+        return np.asarray(self.nonzero.sum(axis=0) > 1)
+
+    @cached_property
+    def rounding(self) -> Bool[np.ndarray, "rows columns"]:
+        """Which numbers are no powers of two, so that products with them may round."""
+        return np.asarray(~is_power_of_two(self.values))
 
     @property
     def column(self) -> _Array:
@@ -60,7 +81,7 @@ class Sums:
         """Return ``W x + b``."""
         shift = np.zeros(len(weight.values)) if bias is None else bias.column
         allowed = self._allowed(row, weight, bias)
-        found = [self._linear(one, weight.values) for one in row.parts]
+        found = [self._linear(one, weight) for one in row.parts]
         found.append(part(ALONE, shift[None], np.abs(shift)[None] * slack(1)))
         whole = Row(len(shift), tuple(found)).merged(self.table)
         rounded = whole.with_errors(self._before_last(row, weight, bias, allowed), self.table)
@@ -68,7 +89,7 @@ class Sums:
 
     def errors(self, row: Row, weight: Matrix, bias: Matrix | None) -> list[tuple[Monomial, _Array]]:
         """Return how far computed ``W x + b`` may be off, products of factors with an error of each sum."""
-        allowed, heavy = self._allowed(row, weight, bias), np.abs(weight.values).T
+        allowed, heavy = self._allowed(row, weight, bias), weight.heavy
         before = self._before_last(row, weight, bias, allowed)
         sums = [(monomial, most @ heavy) for monomial, most in row.magnitudes(self.table)]
         if bias is not None:
@@ -78,21 +99,21 @@ class Sums:
 
     def _allowed(self, row: Row, weight: Matrix, bias: Matrix | None) -> SumError:
         """Return the allowances of every sum."""
-        used = (weight.values != 0) & row.nonzero(self.table)
+        used = weight.nonzero & row.nonzero(self.table)
         shift = np.zeros(len(used)) if bias is None else bias.column
         count = used.sum(axis=1) + (shift != 0)
         return self.kernels.sums(count.astype(np.float64), ~(used & self._rounds(weight, bias)).any(axis=1))
 
     def _rounds(self, weight: Matrix, bias: Matrix | None) -> Bool[np.ndarray, "rows columns"]:
         """Return which products may round."""
-        rounds = ~is_power_of_two(weight.values)
+        rounds = weight.rounding
         return rounds if bias is None else rounds & self.kernels.rounds_products(bias.column)[:, None]
 
     def _before_last(
         self, row: Row, weight: Matrix, bias: Matrix | None, allowed: SumError
     ) -> list[tuple[Monomial, _Array]]:
         """Return the errors before the last operation of every sum."""
-        heavy, rounding = np.abs(weight.values).T, np.abs(np.where(self._rounds(weight, bias), weight.values, 0)).T
+        heavy, rounding = weight.heavy, np.where(self._rounds(weight, bias).T, weight.heavy, 0)
         shift = np.zeros((1, len(weight.values))) if bias is None else np.abs(bias.column)[None]
         self.table.note(self._magnitude(row.magnitude(self.table) @ heavy + shift, allowed))
         found = [
@@ -101,15 +122,15 @@ class Sums:
         ]
         return [*found, (ALONE, self._error(shift, np.zeros_like(shift), allowed, len(heavy)) + allowed.tiny)]
 
-    def _linear(self, one: Part, values: _Array) -> Part:
+    def _linear(self, one: Part, weight: Matrix) -> Part:
         """Return ``W X``, with own roundings alone."""
-        heavy, told = np.abs(values).T, one.told
+        values, heavy, told = weight.values, weight.heavy, one.told
         own = slack(len(heavy)) * (one.size(self.table) @ heavy)
         # the largest row sum and column sum bound the largest stretch of a vector; mere errors are another vector
         read = heavy[told]
         stretch = np.sqrt(read.sum(axis=0).max(initial=0) * read.sum(axis=1).max(initial=0)) * (1 + slack(len(heavy)))
         more = own + one.error[:, ~told] @ heavy[~told] * (1 + slack(len(heavy)))
-        named = one.naming(self.table, self._common(one, values))
+        named = one.naming(self.table, self._common(one, weight))
         return part(
             one.monomial,
             one.known @ values.T,
@@ -120,9 +141,9 @@ class Sums:
             reach=self._reach(one, heavy, more),
         )
 
-    def _common(self, one: Part, values: _Array) -> list[int]:
+    def _common(self, one: Part, weight: Matrix) -> list[int]:
         """Return the coordinates whose errors several sums have in common, the largest ones of many."""
-        several = np.flatnonzero(((values != 0).sum(axis=0) > 1) & (one.error != 0).any(axis=0))
+        several = np.flatnonzero(weight.read_often & (one.error != 0).any(axis=0))
         return sorted(several[np.argsort(-one.error.max(axis=0)[several], kind="stable")][:_NAMED].tolist())
 
     def _reach(self, one: Part, heavy: _Array, more: _Array) -> Reach | None:

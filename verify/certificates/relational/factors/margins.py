@@ -42,7 +42,7 @@ class LogitMargins:
 
     def lower(self, row: Row, expected: Int[np.ndarray, " cells"]) -> Float[np.ndarray, " cells"]:
         """Return lower bounds of the margins; NaN, or infinite, where a number may not be finite."""
-        read = np.flatnonzero((self.weight.values != 0).any(axis=0) & row.nonzero(self.table))
+        read = np.flatnonzero(self.weight.nonzero.any(axis=0) & row.nonzero(self.table))
         errors = Sums(self.table, self.kernels).errors(row, self.weight, self.bias)
         lower = np.full(len(expected), np.inf)
         chunk = max(1, BATCH_NUMBERS // (len(self.weight.values) * max(1, len(read))))

@@ -68,6 +68,11 @@ class Part:
         """How many coordinates there are."""
         return int(self.known.shape[1])
 
+    @property
+    def factors(self) -> Monomial:
+        """The factors that it has, and those that its reach speaks of."""
+        return self.monomial if self.reach is None else self.monomial + self.reach.core
+
     def size(self, table: Table) -> _Array:
         """Return the largest magnitudes of ``c``, ``A v`` and ``e`` together."""
         return table.once(self, "size", self._size)
@@ -112,16 +117,13 @@ class Part:
 
     def naming(self, table: Table, chosen: Sequence[int]) -> Part:
         """Return the part with the errors of some coordinates as unknown numbers, the same ones each time."""
-        named = [(at, table.once(self, f"error of {at}", lambda table, at=at: self._name(table, at))) for at in chosen]  # type: ignore[misc] # bound at once
+        named = [(at, table.error(self, at, -self.error[:, at], self.error[:, at])) for at in chosen]
         slopes = np.zeros((self.width, len(named)))
         slopes[[at for at, _ in named], np.arange(len(named))] = 1
         error = self.error.copy()
         error[:, list(chosen)] = 0
         names = (*self.names, *(name for _, name in named))
         return replace(self, names=names, slopes=np.concatenate([self.slopes, slopes], axis=1), error=error)
-
-    def _name(self, table: Table, at: int) -> int:
-        return table.unknown(-self.error[:, at], self.error[:, at])
 
     def loosened(self, table: Table, error: _Array) -> Part:
         """Return the part with more errors of every coordinate."""

@@ -58,6 +58,9 @@ class Row:
         That is the magnitudes of its parts. Where parts cancel, with different factors, the whole is smaller than they
         are, over the factors that all of them have.
         """
+        return table.once(self, "magnitudes", self._magnitudes)
+
+    def _magnitudes(self, table: Table) -> list[tuple[Monomial, _Array]]:
         factor = common(self.parts)
         low, high = self.hull(table, factor)
         most = np.maximum(np.abs(low), np.abs(high))

@@ -42,17 +42,41 @@ class Table:
     """The factors and the unknown numbers of one forward pass.
 
     Attributes:
-        most: the largest magnitude that a number, or a sum of magnitudes, may have in exact arithmetic.
+        most: the largest magnitude that a number of the pass, or a sum of magnitudes, may have in exact arithmetic.
 
     """
 
     def __init__(self) -> None:
         """Hold none."""
-        self._factors: list[Bounds] = []
-        self._unknown: list[Bounds] = []
+        self._made = 0  # factors and unknown numbers so far, which are numbered together
+        self._factors: dict[int, Bounds] = {}
+        self._unknown: dict[int, Bounds] = {}
         self._known: dict[Monomial, Bounds] = {ALONE: Bounds(np.ones(1), np.ones(1))}
         self._pairs: dict[tuple[int, int], int] = {}
+        self._errors: dict[tuple[Any, int], int] = {}
         self._computed: dict[Any, Any] = {}
+        self.most = 0.0
+
+    def _next(self) -> int:
+        self._made += 1
+        return self._made
+
+    def forget_all_but(self, owners: set[Any], factors: set[int], names: set[int]) -> None:
+        """Forget what another pass does not need; the magnitudes of this one are noted afresh.
+
+        Args:
+            owners: parts of rows that it has again.
+            factors: numbers of the factors in them.
+            names: the unknown numbers in them.
+
+        """
+        self._errors = {key: name for key, name in self._errors.items() if key[0] in owners}
+        names = names.union(self._errors.values())
+        self._pairs = {key: name for key, name in self._pairs.items() if names.issuperset((*key, name))}
+        self._computed = {key: found for key, found in self._computed.items() if key[0] in owners}
+        self._known = {monomial: bounds for monomial, bounds in self._known.items() if factors.issuperset(monomial)}
+        self._factors = {number: bounds for number, bounds in self._factors.items() if number in factors}
+        self._unknown = {name: bounds for name, bounds in self._unknown.items() if name in names}
         self.most = 0.0
 
     def once(self, owner: Any, name: str, make: Callable[[Table], _T]) -> _T:
@@ -69,13 +93,21 @@ class Table:
 
     def factor(self, low: _Array, high: _Array) -> Monomial:
         """Return a new positive factor; one that may be 0 or infinite makes every bound of it so."""
-        self._factors.append(Bounds(low, high))
-        return (len(self._factors) - 1,)
+        number = self._next()
+        self._factors[number] = Bounds(low, high)
+        return (number,)
 
     def unknown(self, low: _Array, high: _Array) -> int:
         """Return the number of a new unknown number; ends that are not 0 move outward, so that nothing underflows."""
-        self._unknown.append(Bounds(np.where(low == 0, 0, low - FINEST), np.where(high == 0, 0, high + FINEST)))
-        return len(self._unknown) - 1
+        name = self._next()
+        self._unknown[name] = Bounds(np.where(low == 0, 0, low - FINEST), np.where(high == 0, 0, high + FINEST))
+        return name
+
+    def error(self, owner: Any, at: int, low: _Array, high: _Array) -> int:
+        """Return the unknown number that is the error of a coordinate, the same one each time."""
+        if (owner, at) not in self._errors:
+            self._errors[owner, at] = self.unknown(low, high)
+        return self._errors[owner, at]
 
     def both(self, one: int, other: int) -> int:
         """Return the unknown number that is the product of two."""
@@ -103,8 +135,11 @@ class Table:
 
     def over(self, monomial: Monomial, divisor: Monomial) -> Bounds:
         """Return bounds of a product of factors divided by another one."""
-        left, right = Counter(monomial), Counter(divisor)
-        top, bottom = (self.times(tuple(sorted(some.elements()))) for some in (left - right, right - left))
+        if divisor:
+            left, right = Counter(monomial), Counter(divisor)
+            top, bottom = (self.times(tuple(sorted(some.elements()))) for some in (left - right, right - left))
+        else:
+            top, bottom = self.times(monomial), self.times(ALONE)
         return Bounds(top.low / bottom.high * (1 - 4 * UNIT), top.high / bottom.low * (1 + 4 * UNIT))
 
     def middles(self, names: Sequence[int]) -> tuple[_Array, _Array]:
