@@ -71,7 +71,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
     """
     started = time.perf_counter()
     steps, reason = construction.layout.response, None if construction.layout.response else "there is no response"
-    members, before = 0, construction.transformer
+    members = 0
     arithmetic = RoundedArithmetic(arithmetic.kernel)  # anew, as it notes what it assumes
     with np.errstate(all="ignore"):  # what is not finite is never exact
         bound = bind_for_certificate(construction, arithmetic)
@@ -86,7 +86,8 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    reason = reason or other_weights(construction, before) or wrong_run(construction, authored, arithmetic.fmt)
+    assert bound.source is not None, "it was bound here"
+    reason = reason or other_weights(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",
