@@ -59,7 +59,7 @@ SMALL: list[Construction] = [
 ]
 ROUNDED, BALL = certificate_arithmetic("rounded"), certificate_arithmetic("ball")
 #: Of many pieces, each a few milliseconds.
-LONG = UnconditionalGeneration(20, 120), BALL
+LONG = UnconditionalGeneration(16, 56), BALL
 
 
 def test_every_claim_is_among_them() -> None:
