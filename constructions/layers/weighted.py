@@ -222,7 +222,7 @@ def authored(part: Weighted[Any]) -> Iterator[type]:
     A function, and no method, which a class of somebody else's could override; such a class is itself one of them.
     """
     for thing in (part, *part.own_code):
-        if not _is_ours(thing):
+        if not is_ours(thing):
             yield type(thing)
     for inside in part.own_parts:
         yield from authored(inside)
@@ -237,7 +237,7 @@ def runs_by_position(part: Weighted[Any]) -> bool:
     return said and all(runs_by_position(inside) for inside in part.own_parts)
 
 
-def _is_ours(thing: object) -> bool:
+def is_ours(thing: object) -> bool:
     """Return whether a thing runs code of this library alone, which is tested here.
 
     A module of the library then holds its class, as anybody can write the name of a module, and no attribute of the

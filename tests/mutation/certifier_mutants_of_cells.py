@@ -114,8 +114,8 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _members(
         "none is asked alone",
-        "order[place : place + 1] for place in range(ALONE)",
-        "order[place : place + 1] for place in range(0)",
+        "(order[place : place + 1], None) for place in range(ALONE)",
+        "(order[place : place + 1], None) for place in range(0)",
         "liars",
     ),
     _members(

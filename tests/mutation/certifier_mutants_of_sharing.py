@@ -134,7 +134,7 @@ SHARING: tuple[Mutant, ...] = (
         argument="Classes of the library say it of themselves, and those of others are not believed.",
         proof=_LIARS,
     ),
-    _parts("the code of others is believed", "if not _is_ours(thing):", "if False:", _LIARS),
+    _parts("the code of others is believed", "if not is_ours(thing):", "if False:", _LIARS),
     _whole(
         "positions may be counted from anywhere",
         "return (self.positions, *self.layers)",

@@ -13,7 +13,7 @@ from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
-from verify.running.model import bind_construction
+from verify.running.model import bind_construction, other_weights
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
@@ -160,9 +160,4 @@ class PreparedTransformer(Prepared):
         """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
         if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
             return otherwise
-        if self.construction.transformer is self.transformer:
-            return None
-        asked = (self.construction.transformer for _ in range(2))
-        before = self.transformer.lowered.sha256
-        same = all(transformer.lowered.sha256 == before for transformer in asked)
-        return None if same else "transformer: other weights when it is asked again"
+        return other_weights(self.construction, self.transformer)

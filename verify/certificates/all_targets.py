@@ -20,7 +20,7 @@ import sympy as sp
 from constructions.construction import Construction
 from constructions.lowering import lower
 from constructions.ratios import Ratios
-from constructions.transformer import Linear
+from constructions.transformer import Linear, Transformer
 from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.arithmetic.families import ENCLOSING, made
@@ -134,13 +134,17 @@ def check_limits(construction: Construction, *, budget: int, points: int, any_em
 
 @dataclass(frozen=True)
 class Bound(Generic[WeightT, RowsT, ScoresT]):
-    """A construction in the arithmetic of a certificate: all layers but the readout, and the readout."""
+    """A construction in the arithmetic of a certificate: all layers but the readout, and the readout.
+
+    Its ``source`` is the transformer that the construction gave before it was bound.
+    """
 
     arithmetic: EnclosingArithmetic[WeightT, RowsT, ScoresT]
     model: Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]
     readout: Linear[WeightT]
     bias: WeightT
     any_embedding: Fraction | None = None
+    source: Transformer[Any] | None = None
 
 
 def bind_for_certificate(
@@ -151,13 +155,14 @@ def bind_for_certificate(
     Rounding to nearest and cutting off are the same for a number and its negative, so that a kernel computes of the
     negative readout the negative logits, bit for bit.
     """
+    source = construction.transformer
     model = bind_construction(construction, arithmetic)
     readout, exact = model.transformer.readout, construction.transformer.lowered.readout
     if construction.reading.sign < 0:
         readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
     bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum
     held = arithmetic.weight(bias.negative() if construction.reading.sign < 0 else bias)
-    return Bound(arithmetic, model.without_readout(), readout, held)
+    return Bound(arithmetic, model.without_readout(), readout, held, source=source)
 
 
 def check_passes(bound: Bound[Any, Any, Any], steps: int) -> None:
@@ -217,7 +222,7 @@ class Ways:
             return None
         bound = self._bound
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-        return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding)
+        return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding, bound.source)
 
     @cached_property
     def _by_factors(self) -> Bound[Any, Any, Any] | None:

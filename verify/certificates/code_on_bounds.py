@@ -211,9 +211,13 @@ class Members:
                 raise CellsError("encode gives a target numbers outside the bounds of the set that holds it")
             if promised is not None and not promised[1].holds(found.answers):
                 raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
-        order = self.random.permutation(len(chosen))
-        for places in (order, *(order[place : place + 1] for place in range(ALONE))):
-            again = self._run(drawn[places], chosen[places], promised)
+        order, held = self.random.permutation(len(chosen)), drawn.copy()
+        for places, into in (
+            (order, held),
+            (order[::-1], held),  # in the same array, which code may take for the same targets
+            *((order[place : place + 1], None) for place in range(ALONE)),
+        ):
+            again = self._run(drawn[places], chosen[places], promised, into)
             if found.denominator != again.denominator or (found.numerators[places] != again.numerators).any():
                 raise CellsError(f"encode {IMPURE}")
             if (found.answers[places] != again.answers).any():
@@ -225,15 +229,24 @@ class Members:
         members: np.ndarray[Any, Any],
         cells: Int[np.ndarray, " members"],
         promised: tuple[Int[np.ndarray, "cells user"], Enclosure] | None,
+        into: np.ndarray[Any, Any] | None = None,
     ) -> _Given:
+        """Run members, written into an array for each call where one is given."""
+
+        def given() -> np.ndarray[Any, Any]:
+            if into is None:
+                return members.copy()  # the code may change what it is given
+            into[...] = members
+            return into
+
         construction, owner = self.construction, type(self.construction).__name__
         try:
             with np.errstate(all="ignore"):  # an overflow shows in the value
-                prompt = construction.encode(members.copy())  # the code may change what it is given
+                prompt = construction.encode(given())
                 numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
                 if promised is None:
                     return _Given(numerators, prompt.denominator, np.zeros(len(members)))
-                answers = construction.answer(members.copy(), promised[0][cells])
+                answers = construction.answer(given(), promised[0][cells])
                 shape = len(members), construction.layout.response
                 checked = checked_answer(owner, answers, shape, construction.output_vocab_size)
                 return _Given(numerators, prompt.denominator, checked)

@@ -14,6 +14,7 @@ from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
+from verify.running.model import other_weights
 from verify.running.temperatures import temperature_setting
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def certificate(
         resumed: what the verdict says of a run that went on.
 
     """
-    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
+    found.reason = (
+        found.reason
+        or (other_weights(construction, bound.source) if bound.source is not None else None)
+        or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
+    )
     done = found.count > 0 and found.reason is None
     space, any_embedding = construction.target_space.size * construction.user_inputs.size, bound.any_embedding
     return Verdict(

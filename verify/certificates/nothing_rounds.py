@@ -25,6 +25,7 @@ from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
+from verify.running.model import other_weights
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -85,7 +86,8 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    reason = reason or wrong_run(construction, authored, arithmetic.fmt)
+    assert bound.source is not None, "it was bound here"
+    reason = reason or other_weights(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",

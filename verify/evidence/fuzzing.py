@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -13,6 +14,7 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
+from constructions.layers.weighted import is_ours
 from constructions.specification import Specification
 from constructions.validation import check_integer
 from verify.backends import Runs, as_backend
@@ -113,7 +115,8 @@ class _Runners:
     """The runners used last, for Hypothesis often comes back to the same sizes.
 
     Two constructions have the same runner only if all their fields are equal, those that their comparison leaves out
-    too: a field that is not compared may well be a weight.
+    too: a field that is not compared may well be a weight. A field of somebody else's class has one of its own, as the
+    class says for itself what equals what.
     """
 
     def __init__(self, make: Callable[[Specification], Runner]) -> None:
@@ -123,6 +126,8 @@ class _Runners:
     def __call__(self, construction: Specification) -> Runner:
         values = [(item.name, getattr(construction, item.name)) for item in fields(construction)]
         key = (type(construction), tuple((name, type(value), value) for name, value in values))
+        if not all(_is_plain(value) for _, value in values):
+            return self._make(construction)
         try:
             found = self._held.pop(key, None) or self._make(construction)
         except TypeError:  # a field without a hash
@@ -131,6 +136,17 @@ class _Runners:
         if len(self._held) > _KEPT_RUNNERS:
             self._held.popitem(last=False)
         return found
+
+
+#: Types of Python's whose equal values are the same.
+_PLAIN = (int, bool, str, bytes, Fraction, type(None))
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether equal values of this type are the same: Python's own, and this library's, such as temperatures."""
+    if type(value) is tuple:
+        return all(_is_plain(part) for part in value)
+    return type(value) in _PLAIN or is_ours(value)
 
 
 def _search(strategy: SearchStrategy[Case], check: Callable[[Case], None], examples: int, number: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, final
@@ -35,6 +36,9 @@ _DRAWN = 64
 #: Batches below this are run one by one: writing a pass down takes about as long as a dozen cases. It decides the speed
 #: alone.
 _FEW = 16
+
+#: Cases of a batch that also run one by one where code of other authors runs: as many as a batch has at least.
+_CONFIRMED = _FEW
 
 #: Runs cases one by one: prompts and user inputs in, tokens and logits out.
 Alone = Callable[[Ratios, IntArray], Produced]
@@ -103,7 +107,28 @@ class ExactPass(AtOnce):
             logits.append(readout.logits(block))
             answers.append(decoding.produced(logits[-1]))
             block.tokens[self.construction.layout.user + step] = answers[-1]  # read again where it is fed back
-        return Produced(np.stack(answers, axis=1), np.stack(logits, axis=1))
+        made = Produced(np.stack(answers, axis=1), np.stack(logits, axis=1))
+        if not self._same_alone(made, prompts, user_inputs):
+            self._program, self._covered = None, False
+            return None
+        return made
+
+    def _same_alone(self, made: Produced, prompts: Ratios, user_inputs: IntArray) -> bool:
+        """Return whether drawn cases have the logits that they have when they run one by one.
+
+        It can matter for code of other authors alone, which may tell the numbers of a written pass from those of one
+        case. This library's own operations are held against each other by tests.
+        """
+        if not self._model.transformer.authored:
+            return True
+        assert made.logits is not None, "they were just made"
+        places = random.Random(0).sample(range(len(user_inputs)), _CONFIRMED)  # noqa: S311 # no secret
+        for place in places:
+            one = Ratios(prompts.numerators[place : place + 1], prompts.denominator)
+            logits = self._alone(one, user_inputs[place : place + 1].copy()).logits
+            if logits is None or not (logits[0] == made.logits[place]).all():
+                return False
+        return True
 
     def changed(self) -> str | None:
         """Ask the construction's code again for cases drawn from those that ran, and run some of them one by one."""

@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from constructions.construction import Construction
 from constructions.decoding import Answers
 from constructions.ratios import Ratios
+from constructions.returned import checked_numerators
 from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.numbers import shortened
@@ -111,18 +113,40 @@ def changed(construction: Specification, held: Sequence[Witness]) -> str | None:
     """Ask ``encode`` and ``answer`` for witnesses, at least one; return in words a value that has changed, if any."""
     targets, inputs = cases(held)
     try:
+        # answer right after answer, and after encode: it may depend on neither
+        first = construction.response(targets, inputs)
+        again = construction.response(targets, inputs)
         prompts, answers = construction.prompts(targets), construction.response(targets, inputs)
     except InvalidArgument as error:
         return f"encode or answer, asked again: {error}"
     for place, witness in enumerate(held):
-        if not (answers[place] == witness.promised).all():
-            return (
-                f"answer is no function: {witness} gave {witness.promised.tolist()}, and"
-                f" {answers[place].tolist()} when asked again"
-            )
+        for given in (first, again, answers):
+            if not (given[place] == witness.promised).all():
+                return (
+                    f"answer is no function: {witness} gave {witness.promised.tolist()}, and"
+                    f" {given[place].tolist()} when asked again"
+                )
         now = None if prompts is None else Ratios(prompts.numerators[place], prompts.denominator)
         if not _same_prompt(now, witness.prompt):
             return other_prompt(witness)
+    return _of_an_array(construction, held) if isinstance(construction, Construction) else None
+
+
+def _of_an_array(construction: Construction, held: Sequence[Witness]) -> str | None:
+    """Ask ``encode`` twice with the same array, in which other targets stand: it may not know them by their array."""
+    targets, _ = cases(held)
+    given = targets.copy()
+    shape = (len(held), construction.layout.virtual, construction.transformer.lowered.embedding_size)
+    for order in (slice(None), slice(None, None, -1)):
+        given[...] = targets[order]
+        found = construction.encode(given)
+        try:
+            numbers = checked_numerators(type(construction).__name__, found, shape).copy()  # of the array, maybe
+        except InvalidArgument as error:
+            return f"encode or answer, asked again: {error}"
+        for place, witness in enumerate(held[order]):
+            if not _same_prompt(Ratios(numbers[place], found.denominator), witness.prompt):
+                return other_prompt(witness)
     return None
 
 
