@@ -6,7 +6,7 @@ Theorem 2 and longer responses have the same MLP, on vectors of another width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import sympy as sp
@@ -151,8 +151,19 @@ def _hat(coding: Coding, transformer: Transformer) -> Iterator[Decision]:
         yield prove_positive(f"logit_y > logit_w, {order}", gap)
 
 
-def _placed() -> Iterator[tuple[str, tuple[Expr, Expr], tuple[Expr, Expr], Expr, Expr]]:
-    """Yield the orders of two different tokens ``hB + l``: its name, both (band, place), B and H."""
+_Placed = tuple[str, tuple[Expr, Expr], tuple[Expr, Expr], Expr, Expr]
+
+
+@lru_cache
+def _placed() -> tuple[_Placed, ...]:
+    """Return the orders of two different tokens ``hB + l``: its name, both (band, place), B and H.
+
+    The symbols are the same ones for all encodings, of which nothing here depends on any.
+    """
+    return tuple(_orders())
+
+
+def _orders() -> Iterator[_Placed]:
     low, gap, rest = natural("l"), natural("a"), natural("r")
     band, apart, more = natural("h"), natural("g"), natural("m")
     high = low + 1 + gap
@@ -166,6 +177,12 @@ def _placed() -> Iterator[tuple[str, tuple[Expr, Expr], tuple[Expr, Expr], Expr,
         yield f"w in a lower band, {places}", (above, own), (band, other), size, above + 2 + more
 
 
+@lru_cache
+def _band_of(order: str, token: Expr, size: Expr, band: Expr) -> Decision:
+    """Return the decision that a token is in its band, which speaks of no weight: one for all encodings."""
+    return prove_floor(f"floor(v/B) is v's band, {order}", token / size, band)
+
+
 def _banded(coding: Coding, transformer: Transformer) -> Iterator[Decision]:
     _, _, summed, readout = one_layer(transformer)
     step = coding.step  # V and G stay symbols: nothing more of them matters to the bands
@@ -173,17 +190,18 @@ def _banded(coding: Coding, transformer: Transformer) -> Iterator[Decision]:
         given = {BAND: size, BANDS: bands}
         unit = 2 * size**2 / step  # positive, as all its symbols are
         y = h * size + own
-        logits = []
+        logits, vectors = [], {}
         for band, place in ((h, own), (other_h, other)):
             token = band * size + place
-            yield prove_floor(f"floor(v/B) is v's band, {order}", token / size, band)
-            vector = []
-            for block, count in ((0, bands), (1, bands - 1), (2, bands)):
-                if (count - 1 - band).is_negative:  # the last band has no R
-                    vector.append(unknown(count, "rest"))
-                else:
-                    vector.append(only(_summed(summed, step * y, band, given, block=block), band, count))
-            logit = _logit(readout, vector, token, given, {sp.floor(token / size): band})
+            yield _band_of(order, token, size, band)
+            if band not in vectors:  # two tokens of one band read the same numbers
+                vectors[band] = [
+                    unknown(count, "rest")  # the last band has no R
+                    if (count - 1 - band).is_negative
+                    else only(_summed(summed, step * y, band, given, block=block), band, count)
+                    for block, count in ((0, bands), (1, bands - 1), (2, bands))
+                ]
+            logit = _logit(readout, vectors[band], token, given, {sp.floor(token / size): band})
             logits.append(sp.Add(*(term * unit for term in sp.Add.make_args(logit))))
         yield prove_nonnegative(f"the promised logit is not negative, {order}", logits[0])
         if h == other_h:

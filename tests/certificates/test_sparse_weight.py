@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from constructions import Ratios, lower
+from constructions import InvalidArgument, Ratios, lower
 from tests.certificates.own import rounded
 from verify.certificates.floats import linear, sparse_weight
 from verify.certificates.floats.boxes import FEW_FROM, MOST, RoundedWeight
@@ -128,3 +128,10 @@ def test_what_is_written_as_constant_rows_is_held_once(monkeypatch: pytest.Monke
         assert (found.high == known.high).all()
         assert (found.grid == known.grid).all()
         assert found.exact == known.exact
+
+
+def test_constant_rows_that_are_too_many_are_refused() -> None:
+    """Which of the entries are 0 is held, one by one."""
+    size = 12_000  # 144 million entries, more than 2^27
+    with pytest.raises(InvalidArgument, match="weights of at most"):
+        rounded().weight(lower(sp.OneMatrix(size, size), {}))

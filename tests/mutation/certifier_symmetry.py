@@ -111,10 +111,10 @@ def parts() -> list[str]:
             verdict = certify(construction, certificate_arithmetic("rounded"), budget=budget)
             if "stands for all" in str(verdict.reason):
                 found.append(f"one input stands for all of {construction!r} with a budget of {budget}")
+    one, more, less = np.broadcast_to(np.int64(1), (3,)), np.array([1, 1, 2]), np.array([1, 0, 1])
     with run_on_bounds() as run:
-        for low, high in (([1, 1, 1], [1, 1, 2]), ([1, 0, 1], [1, 1, 1])):
-            ends = [np.broadcast_to(np.int64(1), (3,)) if set(end) == {1} else np.array(end) for end in (low, high)]
-            named = dependence(unknown_tokens(run, *ends, np.array([1, 2, 4])))
-            if named.tolist() != np.where(np.array(low) == high, 0, [1, 2, 4]).tolist():
+        for low, high in ((one, more), (less, one)):
+            named = dependence(unknown_tokens(run, low, high, np.array([1, 2, 4])))
+            if named.tolist() != np.where(low == high, 0, [1, 2, 4]).tolist():
                 found.append(f"what {low} and {high} depend on is lost")
     return found

@@ -501,11 +501,11 @@ def inputs_asked(vocab: int, members: int) -> set[int]:
             asked.update(users[:, 0].tolist())
         return np.take_along_axis(targets, users, axis=1)
 
-    before, handed_on.DRAWN = handed_on.DRAWN, members
+    before, vars(handed_on)["DRAWN"] = vars(handed_on)["DRAWN"], members
     try:
         handed_on.check_handed_on(Coded(vocab, answer_code=answer), np.random.default_rng(0))
     finally:
-        handed_on.DRAWN = before
+        vars(handed_on)["DRAWN"] = before
     return asked
 
 

@@ -20,6 +20,7 @@ class Found:
         margin: the smallest margin; NaN where one is.
         reason: why nothing is shown; ``None`` while every cell is certain.
         by: what cells that were not looked at follow from, as the beginning of a sentence; empty where there are none.
+        together: how many targets were run so for all cells at once, before any of them was looked at.
 
     """
 
@@ -28,6 +29,16 @@ class Found:
     margin: float = np.inf
     reason: str | None = None
     by: str = ""
+    together: int = 0
+
+    @property
+    def looked_at(self) -> int:
+        """How many targets were run as a forward pass runs them, in all."""
+        return self.members + self.together
+
+    def lower(self, margin: float) -> None:
+        """Take the smallest margin of further cells."""
+        self.margin = float(np.minimum(self.margin, margin))  # NaN stays NaN
 
     def add(
         self,
@@ -46,7 +57,7 @@ class Found:
 
         """
         self.count += len(expected)
-        self.margin = float(np.minimum(self.margin, margins.lower.min()))  # NaN stays NaN
+        self.lower(float(margins.lower.min()))
         undecided = np.flatnonzero(~margins.certain)
         if len(undecided):
             # the one of the smallest margin, which is the verdict's

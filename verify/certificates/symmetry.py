@@ -71,9 +71,9 @@ def tally_symmetric(
             if found.reason is not None:
                 found.reason += ", which stands for all"
                 break
+            progress(0, construction.layout.response)
     except (UnlikeError, UnsharedError):
         return None
-    progress(0, construction.layout.response)
     return found
 
 

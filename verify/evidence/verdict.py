@@ -60,8 +60,8 @@ class Verdict:
         reason: why nothing is shown, or what a reader must know with the verdict.
         refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
         resumed: where the run went on from a checkpoint or a ledger: the ``cases`` that it took over (a decimal string;
-            a ledger may count ``seeds`` or ``vocabularies``), when they were ``saved`` (UTC), and how many cases of
-            them were run again (``replayed``).
+            a ledger may count ``seeds``, ``vocabularies`` or ``pieces``), when they were ``saved`` (UTC), and how many
+            cases of them were run again (``replayed``).
         assumptions: what a verdict about a backend takes for granted that is not inspected.
 
     Example:

@@ -31,7 +31,8 @@ from verify.certificates.shared_cells import SharedCells
 if TYPE_CHECKING:
     from verify.certificates.floats.arithmetic import RoundedArithmetic
 
-#: Results that are kept for numbers that recur, and numbers of all of them and of their arguments: 256 MiB.
+#: Results that are kept for numbers that recur, and numbers of all of them and of their arguments: 256 MiB. Those that
+#: were not asked for the longest go first.
 _KEPT, _KEPT_NUMBERS = 2**10, 2**25
 
 
@@ -42,7 +43,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def __init__(self, base: RoundedArithmetic) -> None:
         """Bound what ``base`` bounds."""
         self.base = base
-        self._known: dict[Any, Box] = {}
+        self._known: dict[Any, tuple[Box | None, int]] = {}
         self._numbers = 0
         self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
 
@@ -63,14 +64,15 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
             (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
         )
         key = (numbers, more)
-        if key not in self._known:
-            if len(self._known) >= _KEPT or self._numbers > _KEPT_NUMBERS:
-                self._known.clear()
-                self._numbers = 0
+        found, size = self._known.pop(key, (None, 0))
+        if found is None:
             found = made()
-            self._numbers += 2 * sum(box.low.size for box in (found, *boxes))
-            self._known[key] = found
-        return self._known[key]
+            size = 2 * sum(box.low.size for box in (found, *boxes))
+            self._numbers += size
+        self._known[key] = found, size  # the last to be forgotten
+        while len(self._known) > _KEPT or self._numbers > _KEPT_NUMBERS:
+            self._numbers -= self._known.pop(next(iter(self._known)))[1]
+        return found
 
     def branched(self) -> Callable[[SharedCells], BranchedArithmetic]:
         """Return a function that makes the bounds of a pass over the tree of some cells."""

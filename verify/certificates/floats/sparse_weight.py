@@ -210,11 +210,16 @@ def constant_rows(matrix: ExactMatrix) -> ExactMatrix | None:
     """Return the first column of a large matrix of which all columns are written as the same; ``None`` for any other.
 
     A scalar that adds up ``V`` coordinates for each of many bands is such a matrix.
+
+    Raises:
+        InvalidArgument: it is too large to hold entry by entry.
+
     """
     rows, columns = matrix.shape
     alike = len(matrix.column_sizes) == 1 and all(leaf.kind == "constant" for leaf in matrix.leaves.values())
     if rows * columns <= LARGEST_HELD or not alike:
         return None
+    matrix.check_dense()  # which of its entries are 0 is held one by one
     return ExactMatrix(matrix.row_sizes, (1,), matrix.leaves)
 
 

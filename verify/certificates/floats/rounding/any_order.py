@@ -15,11 +15,7 @@ class AnyOrder(Rounding):
 
     word = "either"
     summary = "any order"
-
-    @property
-    def any_order(self) -> bool:
-        """True: that is all it says."""
-        return True
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""

@@ -22,11 +22,7 @@ class Fused(Rounding):
 
     word = "fused"
     summary = "bias first"
-
-    @property
-    def any_order(self) -> bool:
-        """True of products; the bias is the first term of each chain."""
-        return True
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""

@@ -85,16 +85,12 @@ class MatrixUnits(Rounding):
 
     word = "unit"
     summary = "blocks of a matrix unit"
+    any_order = True
     keeps_held_pairs = False
     absorbs = False
     relative = False
     #: Rounding to TF32 carries larger ones to infinity; no format of 16 bits has as large ones.
     largest_factor: ClassVar[float] = TensorCores.largest_factor
-
-    @property
-    def any_order(self) -> bool:
-        """True: any products may share a block, in any chain or tree of blocks."""
-        return True
 
     def sentence(self) -> str:
         """Return what is assumed."""

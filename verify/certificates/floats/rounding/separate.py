@@ -16,11 +16,7 @@ class Separate(Rounding):
 
     word = "separate"
     summary = "bias last"
-
-    @property
-    def any_order(self) -> bool:
-        """True of products; the bias is the last term in each."""
-        return True
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""
