@@ -79,7 +79,7 @@ def test_a_certificate_takes_one_input_where_all_are_too_many() -> None:
     assert many.holds is True
     assert many.cases == 40**41
     assert "one user input stands for all" in str(one.reason)
-    assert "512 targets" in str(one.reason)
+    assert "1,024 targets" in str(one.reason)  # in pairs, and at once
     assert "one user input stands for all" not in str(many.reason)
     assert none.holds is None
     assert "budget of 39" in str(none.reason)

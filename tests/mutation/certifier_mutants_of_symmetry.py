@@ -134,7 +134,7 @@ SYMMETRY: tuple[Mutant, ...] = (
     _code("denominators of members are not compared", "if found.denominator != denominator or not", "if not", _CODE),
     _code(
         "answers to members are not compared",
-        "if not np.array_equal(tokens, np.take_along_axis(targets, users, axis=1)):",
+        "if not np.array_equal(tokens, promised):",
         "if False:",
         _CODE,
     ),
@@ -148,6 +148,21 @@ SYMMETRY: tuple[Mutant, ...] = (
         "no member is asked alone",
         "for alone in (slice(1), slice(1, 2)) if member < ALONE else ():",
         "for alone in ():",
+        _CODE,
+    ),
+    _code("never more than two at once", "max(2, min(2 * DRAWN, _RUN_TOKENS // vocab))", "2", _CODE),
+    _code(
+        "targets are compared after code changed them",
+        "promised = np.take_along_axis(targets, users, axis=1)  # before the code may change the targets\n"
+        "    tokens = _ran(construction.answer, targets, users.copy())",
+        "tokens = _ran(construction.answer, targets, users.copy())\n"
+        "    promised = np.take_along_axis(targets, users, axis=1)",
+        _CODE,
+    ),
+    _code(
+        "a batch is asked only as it may not be changed",
+        "        _check_asked(construction, many[order], asked[order])\n",
+        "",
         _CODE,
     ),
     _code("no two members are asked at once", "        _check_asked(construction, pair, two)\n", "", _CODE),

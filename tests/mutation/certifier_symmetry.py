@@ -17,6 +17,7 @@ from constructions.lowering import lower
 from constructions.unknown_tokens import dependence, unknown_tokens
 from tests.redteam.test_symmetry import (
     ANSWERS,
+    BY_NUMBER,
     ENCODINGS,
     ENTRIES,
     FORMS,
@@ -77,6 +78,7 @@ def code() -> list[str]:
     found = [
         f"{name} is believed" for name, encoding in ENCODINGS.items() if believed(Coded(V, encoding_code=encoding))
     ]
+    found += [f"code is believed: {name}" for name, own in BY_NUMBER.items() if believed(own)]
     if inputs_asked(40, 4) != set(range(40)):
         found.append("members are not asked at every input")
     return found + [f"{name} is believed" for name, own in ANSWERS.items() if believed(Coded(V, answer_code=own))]

@@ -409,6 +409,9 @@ ANSWERS: dict[str, Callable[[Any, Any], Any]] = {
     "the name of the entry": lambda t, x: x + 1 if is_unknown(t) else np.take_along_axis(t, x, axis=1),
     "of the other target": lambda t, x: np.take_along_axis(t[::-1], x, axis=1),
     "of the other target for real ones": lambda t, x: np.take_along_axis(t[::-1] if _run(t) else t, x, axis=1),
+    "of the other one of two real targets": lambda t, x: np.take_along_axis(
+        t[::-1] if _run(t) and len(t) == 2 else t, x, axis=1
+    ),
     "for the other input": lambda t, x: np.take_along_axis(t, x[::-1], axis=1),
     "the other input's for real targets": lambda t, x: np.take_along_axis(t, x[::-1] if _run(t) else x, axis=1),
     "another place for one input, for real targets": lambda t, x: np.take_along_axis(
@@ -429,6 +432,64 @@ def test_an_encoding_that_does_not_hand_the_target_on_is_not_believed(name: str)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_that_is_not_the_entry_of_the_input_is_not_believed(name: str) -> None:
     assert not believed(Coded(V, answer_code=ANSWERS[name]))
+
+
+def _overwritten(targets: Any) -> Any:
+    if _run(targets) and targets.flags.writeable:
+        targets[:] = 0
+    return targets
+
+
+#: Code that looks at how many targets it is given, or whether it may write to them.
+BY_NUMBER: dict[str, Coded] = {
+    "encode reverses entries in a batch": Coded(V, encoding_code=lambda t: t if len(t) < 3 else t[:, ::-1]),
+    "encode mixes up the targets of a batch": Coded(V, encoding_code=lambda t: t if len(t) < 3 else t[::-1]),
+    "encode mixes up the targets of a real batch": Coded(
+        V, encoding_code=lambda t: t[::-1] if _run(t) and len(t) > 2 else t
+    ),
+    "encode swaps entries of one unknown target": Coded(
+        V, encoding_code=lambda t: t if _run(t) or len(t) > 1 else _swapped(t)
+    ),
+    "encode has another denominator in a batch": Coded(
+        V, encoding_code=lambda t: Ratios(t[:, None, :], V if len(t) < 3 else V + 1)
+    ),
+    "encode reverses entries where it may write": Coded(
+        V, encoding_code=lambda t: t[:, ::-1] if _run(t) and t.flags.writeable else t
+    ),
+    "encode changes targets where it may write": Coded(V, encoding_code=_overwritten),
+    "answer reads the next place in a batch": Coded(
+        V, answer_code=lambda t, x: np.take_along_axis(t, x if len(x) < 5 else (x + 1) % V, axis=1)
+    ),
+    "answer mixes up the targets of a batch": Coded(
+        V, answer_code=lambda t, x: np.take_along_axis(t if len(x) < 4 else t[::-1], x, axis=1)
+    ),
+    "answer reads the next place of targets in an array of their own": Coded(
+        V,
+        answer_code=lambda t, x: np.take_along_axis(
+            t, (x + 1) % V if _run(t) and t.strides[0] and len(t) > 2 else x, axis=1
+        ),
+    ),
+    "answer changes targets where it may write": Coded(
+        V, answer_code=lambda t, x: np.take_along_axis(_overwritten(t), x, axis=1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_NUMBER)
+def test_code_that_looks_at_the_number_of_targets_or_their_memory_is_not_believed(name: str) -> None:
+    assert not believed(BY_NUMBER[name])
+
+
+@pytest.mark.parametrize("where", ["encode", "answer"])
+def test_code_that_reads_other_entries_where_it_may_write_is_not_certified_by_what_cells_share(where: str) -> None:
+    def reversed_where_writeable(targets: Any) -> Any:
+        return targets[:, ::-1] if _run(targets) and targets.flags.writeable else targets
+
+    found = {
+        "encode": Coded(V, encoding_code=reversed_where_writeable),
+        "answer": Coded(V, answer_code=lambda t, x: np.take_along_axis(reversed_where_writeable(t), x, axis=1)),
+    }[where]
+    assert certify(found, certificate_arithmetic("rounded", "float64"), budget=V * V).holds is None
 
 
 def inputs_asked(vocab: int, members: int) -> set[int]:

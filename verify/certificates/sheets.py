@@ -208,8 +208,8 @@ class Sheet:
         if (self.encoded(again) != found[order]).any():
             raise CellsError(f"encode {IMPURE}")
         alone = order[:ALONE].tolist()
-        for member in alone:
-            if (self.encoded(targets[member : member + 1]) != found[member]).any():
+        for member in alone:  # each as a forward pass gives it, an array of its own: code may ask whether it can write
+            if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
                 raise CellsError(f"encode {IMPURE}")
         users = list(self.places)
         asked = {users[int(random.integers(len(users)))] for _ in alone}
@@ -219,7 +219,7 @@ class Sheet:
             if (self.answered(again, user) != tokens[order]).any():
                 raise CellsError(f"answer {IMPURE}")
             for member in alone if user in asked else ():
-                if (self.answered(targets[member : member + 1], user) != tokens[member]).any():
+                if (self.answered(targets[member : member + 1].copy(), user) != tokens[member]).any():
                     raise CellsError(f"answer {IMPURE}")
         return len(targets)
 
