@@ -73,8 +73,8 @@ SHARING: tuple[Mutant, ...] = (
     _sheets("no member is at an end", "low = self._at_ends()", "low = self._at_ends()[:0]", _LIARS),
     _sheets(
         "the last cell alone has a member at its end",
-        "values = np.arange(1, self.rows) if every else",
-        "values = np.arange(1, self.rows) if False else",
+        "values = np.arange(1 if every else self.rows - 1, self.rows,",
+        "values = np.arange(self.rows - 1, self.rows,",
         _LIARS,
     ),
     _sheets(
