@@ -8,8 +8,11 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONDONTWRITEBYTECODE :=
 # Each worker has half of the tests, modules in one piece, and takes over some of the other's when it is done.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -q
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+EXTRAS := huggingface,onnx,lens,browser,text
 
-.PHONY: verify test test-extras test-extras-heavy test-heavy test-long test-kernels benchmark lint types docs figures mutants proofs gpu clean
+.PHONY: verify test test-extras test-extras-heavy test-extras-both test-heavy test-long test-kernels benchmark lint types \
+	docs site pages figures mutants proofs gpu install-all clean
 
 verify: $(VENV)/installed
 	$(BIN)/prefixproof verify
@@ -25,6 +28,10 @@ test-extras: $(VENV)/installed-extras
 
 test-extras-heavy: $(VENV)/installed-extras
 	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and heavy and not long'
+
+# Both at once, as in CI, where the pages follow.
+test-extras-both: $(VENV)/installed-extras
+	HF_HUB_OFFLINE=1 $(PYTEST) -m 'extras and not (heavy and long)' --ignore=tests/docs
 
 # Minutes long: larger sizes, random maps, drawn layers, and the tables of mutants. `make docs` runs the slow pages.
 test-heavy: $(VENV)/installed
@@ -50,8 +57,12 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 # The site, in build/docs: every warning is an error, and every page runs, the slow ones too.
-docs: $(VENV)/installed-docs
+docs: site pages
+
+site: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
+
+pages: $(VENV)/installed-docs
 	$(PYTEST) -m 'heavy or not heavy' tests/docs
 
 # Everything that wants a GPU, within ten minutes, into a folder that is committed; see docs/how-to/gpu-evidence.md.
@@ -65,28 +76,34 @@ figures: $(VENV)/installed
 mutants: $(VENV)/installed
 	$(BIN)/python -m tests.mutation.document
 
-# The machine-checked proofs. Coq is installed where that is possible without asking.
+# The machine-checked proofs, on two cores unless make was told of how many. Coq is installed where that is possible
+# without asking.
 proofs:
 	@command -v coqc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && apt-get install -y -qq coq libcoq-flocq >/dev/null; } \
 	    || { echo "make proofs needs Coq 8.16 and Flocq: apt-get install coq libcoq-flocq" >&2; exit 1; }
-	$(MAKE) -j 2 -C proofs/coq
+	$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j 2) -C proofs/coq
 
 # torch first: under the constraint its one pinned build is taken, whatever else would ask for torch later.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("prefixproof needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plot,report]'
+	$(INSTALL) torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(INSTALL) -c constraints.txt -e '.[dev,plot,report]'
 	touch $@
 
 $(VENV)/installed-extras: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[huggingface,onnx,lens,browser,text]'
+	$(INSTALL) -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(INSTALL) -c constraints.txt -e '.[docs]'
 	touch $@
+
+# What tests of extras need and what the site does, in one call, as in CI.
+install-all: $(VENV)/installed
+	$(INSTALL) -c constraints.txt -e '.[$(EXTRAS),docs]'
+	touch $(VENV)/installed-extras $(VENV)/installed-docs
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -21,12 +21,14 @@ class Run:
     Attributes:
         refusals: the questions that bounds cannot answer, in the order they were asked.
         open: whether the run still goes on; its tokens are useless afterwards.
+        moves: whether tokens may only be moved about: everything that computes with them is refused.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, moves: bool = False) -> None:
         self.refusals: list[str] = []
         self.open = True
+        self.moves = moves
 
 
 #: The open runs: a refusal is written down in all of them, from whichever token it came.
@@ -34,9 +36,14 @@ _open: list[Run] = []
 
 
 @contextmanager
-def run_on_bounds() -> Iterator[Run]:
-    """Start a run of code on unknown tokens; it ends with the ``with`` block."""
-    run = Run()
+def run_on_bounds(*, moves: bool = False) -> Iterator[Run]:
+    """Start a run of code on unknown tokens; it ends with the ``with`` block.
+
+    Args:
+        moves: see :class:`Run`.
+
+    """
+    run = Run(moves=moves)
     _open.append(run)
     try:
         yield run

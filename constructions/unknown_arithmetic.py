@@ -97,7 +97,12 @@ def result_run(operands: tuple[Operand, ...]) -> Run:
 
 
 def made(low: Any, high: Any, entries: Any, kind: Kind, run: Run) -> UnknownTokens:
-    """Return a new array of bounds; bounds of int64 must lie in int64, however they were computed."""
+    """Return a new array of bounds; bounds of int64 must lie in int64, however they were computed.
+
+    Everything that computes with unknown tokens, or changes their type, gets its result here.
+    """
+    if run.moves:
+        refuse("arithmetic with tokens that may only be moved")
     low, high = (part if isinstance(part, np.ndarray) else np.array(part, dtype=object) for part in (low, high))
     if kind == "int64":
         if not in_int64(low, high):

@@ -81,7 +81,8 @@ class UnknownTokens(Refusing):
         """
         if not run.open:
             refuse("a token that was kept from an earlier call")
-        known = low == high
+        once = tuple(slice(None) if any(steps) else slice(1) for steps in zip(low.strides, high.strides, strict=True))
+        known = low[(*once, ...)] == high[(*once, ...)]  # an axis along which nothing changes is looked at once
         keep = object.__setattr__
         keep(self, "_low", low)
         keep(self, "_high", high)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import inspect
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping, Set
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +51,6 @@ def check_shapes(function: _Function) -> _Function:
 
 
 _EVERY_FUNCTION = jaxtyping.jaxtyped
-_checked: dict[CodeType, bool] = {}
 
 
 def _names_shape(annotation: Any, names: dict[str, Any]) -> bool:
@@ -75,81 +76,178 @@ def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
 
     def decorated(item: Any) -> Any:
         if inspect.isfunction(item):
-            if item.__code__ not in _checked:  # one that is made at every call has one code
-                _checked[item.__code__] = _has_shapes(item)
-            if not _checked[item.__code__]:
-                return item
-            return _remembering(item, typechecker)
+            return _checked(item, typechecker)
         if inspect.isclass(item):
             made: Any = vars(item).get("__init__")  # a dataclass has one of its own
             if dataclasses.is_dataclass(item) and inspect.isfunction(made) and _has_shapes(made):
-                setattr(item, "__init__", _remembering(made, typechecker))  # noqa: B010 # mypy refuses the other way
+                setattr(item, "__init__", _checked(made, typechecker))  # noqa: B010 # mypy refuses the other way
             return item
         return _EVERY_FUNCTION(item, typechecker=typechecker)
 
     return decorated
 
 
-def _remembering(function: Any, typechecker: Any) -> Any:
-    """Return the function, checked as jaxtyping checks it, where it was not called with such arrays before.
+#: The checks of each function by its name and code, ``None`` where there is no shape; one that is made at every call
+#: of another has one code.
+_checks: dict[tuple[str, str, CodeType], _Checks | None] = {}
+
+
+def _checked(function: Any, typechecker: Any) -> Any:
+    """Return the function with its checks; the function itself where it has none."""
+    key = (function.__module__, function.__qualname__, function.__code__)
+    if key not in _checks:
+        _checks[key] = _Checks(function, typechecker) if _has_shapes(function) else None
+    checks = _checks[key]
+    return function if checks is None else checks.around(function)
+
+
+class _Checks:
+    """The checks of a function, and for which arguments and results they were made.
 
     What a check finds follows from the types, the numbers' types and the shapes of what is annotated with a shape, so
     that it is made once for each of them, before the call of the arguments, and after it of the result. A mapping or a
     set is checked at every call, and so is a function with an annotation that computes a size of an argument.
     """
-    checked = _EVERY_FUNCTION(function, typechecker=typechecker)
-    hints = dict(function.__annotations__)
-    shaped = {name for name, hint in hints.items() if _names_shape(hint, function.__globals__)}
-    parameters = list(inspect.signature(function).parameters.values())
-    kinds = {parameter.kind for parameter in parameters if parameter.name in shaped}
-    computed = any(word in str(hints[name]) for name in shaped for word in ("{", "Literal"))
-    if computed or inspect.isgeneratorfunction(function) or kinds & {_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD}:
-        return checked
-    places = [(at, each.name, each.default) for at, each in enumerate(parameters) if each.name in shaped]
-    right: set[Any] = set()
-    gives_shape = "return" in shaped
 
-    @functools.wraps(function)
-    def remembering(*given: Any, **named: Any) -> Any:
-        kinds = tuple(_kind(given[at] if at < len(given) else named.get(name, default)) for at, name, default in places)
-        if kinds not in right:
-            result = checked(*given, **named)
-            whole = gives_shape and _kind(result) is None
-            if None not in kinds and not whole:
-                right.update({kinds, (kinds, _kind(result))})
+    def __init__(self, function: Any, typechecker: Any) -> None:
+        hints = function.__annotations__
+        shaped = {name for name, hint in hints.items() if _names_shape(hint, function.__globals__)}
+        self._signature = inspect.signature(function)
+        parameters = [each for each in self._signature.parameters.values() if each.name in shaped]
+        kinds = {parameter.kind for parameter in parameters}
+        computed = any(word in str(hints[name]) for name in shaped for word in ("{", "Literal"))
+        self._always = (
+            computed
+            or inspect.isgeneratorfunction(function)
+            or bool(kinds & {_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD})
+        )
+        places = {name: place for place, name in enumerate(self._signature.parameters)}
+        self._places = [
+            (sys.maxsize if each.kind is _Parameter.KEYWORD_ONLY else places[each.name], each.name)
+            for each in parameters
+        ]
+        self._gives_shape = "return" in shaped
+        self._right: set[Any] = set()
+        self._running = threading.local()
+        self._like = self._calling(function)
+        self._typechecker = typechecker
+
+    def _calling(self, like: Any) -> Any:
+        """Return a function like another, among whose module's names annotations are read; it holds nothing of it.
+
+        The function that was called last runs in its place.
+        """
+        running = self._running
+
+        def calling(*given: Any, **named: Any) -> Any:
+            return running.functions[-1](*given, **named)
+
+        there = FunctionType(calling.__code__, like.__globals__, like.__name__, None, calling.__closure__)
+        functools.update_wrapper(there, like)
+        del vars(there)["__wrapped__"]
+        vars(there)["__signature__"] = self._signature
+        return there
+
+    @functools.cached_property
+    def _checking(self) -> Any:
+        return _EVERY_FUNCTION(self._like, typechecker=self._typechecker)
+
+    def _call(self, function: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call a function between the checks of its arguments and of its result."""
+        functions = vars(self._running).setdefault("functions", [])
+        functions.append(function)
+        try:
+            return self._checking(*given, **named)
+        finally:
+            functions.pop()
+
+    def around(self, function: Any) -> Any:
+        """Return the function, checked where it was not called with such arrays before."""
+        if self._always:
+
+            @functools.wraps(function)
+            def always(*given: Any, **named: Any) -> Any:
+                return self._call(function, given, named)
+
+            return always
+
+        defaults = _defaults(function)
+        places = [(at, name, defaults.get(name)) for at, name in self._places]
+        right, gives_shape = self._right, self._gives_shape
+
+        @functools.wraps(function)
+        def remembering(*given: Any, **named: Any) -> Any:
+            count = len(given)
+            kinds = tuple(
+                [_kind(given[at] if at < count else named.get(name, default)) for at, name, default in places]
+            )
+            if kinds not in right:
+                result = self._call(function, given, named)
+                found = _kind(result) if gives_shape else None
+                if None not in kinds and not (gives_shape and found is None):
+                    right.update({kinds, (kinds, found)})
+                return result
+            result = function(*given, **named)
+            if gives_shape:
+                found = _kind(result)
+                if (kinds, found) not in right:
+                    self._call(lambda *_, **__: result, given, named)
+                    if found is not None:
+                        right.add((kinds, found))
             return result
-        result = function(*given, **named)
-        found = kinds, _kind(result) if gives_shape else None
-        if gives_shape and found not in right:
-            _giving(function, result, typechecker)(*given, **named)
-            if found[1] is not None:
-                right.add(found)
-        return result
 
-    return remembering
+        return remembering
 
 
-def _giving(function: Any, result: Any, typechecker: Any) -> Any:
-    """Return a checked function like the given one, whose result is known."""
+def _defaults(function: Any) -> dict[str, Any]:
+    """Return the defaults of a function's parameters by name."""
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    return dict(zip(names[len(names) - len(values) :], values, strict=True)) | (function.__kwdefaults__ or {})
 
-    def known(*given: Any, **named: Any) -> Any:
-        return result
 
-    # jaxtyping reads annotations among the names of the function's own module
-    there = FunctionType(known.__code__, function.__globals__, function.__name__, None, known.__closure__)
-    return _EVERY_FUNCTION(functools.update_wrapper(there, function), typechecker=typechecker)
+#: How a value of a type is looked at.
+_ARRAY, _TENSOR, _PARTS, _NEVER, _TYPE = range(5)
+_ways: dict[type, int] = {}
+
+
+def _way(kind: type) -> int:
+    if issubclass(kind, np.ndarray):
+        return _ARRAY
+    if issubclass(kind, torch.Tensor):
+        return _TENSOR
+    if issubclass(kind, (tuple, list)):
+        return _PARTS
+    return _NEVER if issubclass(kind, (Mapping, Set)) else _TYPE
 
 
 def _kind(value: Any) -> Any:
     """Return everything that a check of shapes looks at in a value; ``None`` where this does not cover it."""
-    if isinstance(value, (np.ndarray, torch.Tensor)):
+    kind = type(value)
+    way = _ways.get(kind)
+    if way is None:
+        way = _ways[kind] = _way(kind)
+    if way == _ARRAY:
+        return kind, value.dtype, value.shape
+    if way == _TENSOR:
         shape = tuple(value.shape)
         known = all(isinstance(size, int) for size in shape)  # sizes of torch's tracer are symbols without a hash
-        return (type(value), value.dtype, shape) if known else None
-    if isinstance(value, (tuple, list)):
-        parts = tuple(map(_kind, value))
-        return None if None in parts else (type(value), parts)
-    return None if isinstance(value, (Mapping, Set)) else type(value)
+        return (kind, value.dtype, shape) if known else None
+    if way == _PARTS:
+        parts = tuple([_kind(part) for part in value])
+        return None if None in parts else (kind, parts)
+    return None if way == _NEVER else kind
+
+
+# A fifth of the time of collecting went into the search for garbage among what is imported, all of which stays.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage from here on, but never again among what is there already, and less often than Python does."""
+    gc.freeze()
+    gc.set_threshold(10_000)  # new objects; Python's 700 are those of a few lines of a test
+    gc.enable()
 
 
 jaxtyping.jaxtyped = jaxtyped  # type: ignore[assignment] # the hook calls it by this name, always so

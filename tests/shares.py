@@ -38,6 +38,13 @@ def heavy_or_long(cases: Iterable[Any], count: int, values: Callable[[Any], Sequ
     ]
 
 
+def few_or_all(few: int) -> pytest.MarkDecorator:
+    """Return a parameter ``count`` of a test: so many in the heavy tier, and in the long one ``None``, which is all."""
+    return pytest.mark.parametrize(
+        "count", [pytest.param(few, marks=pytest.mark.heavy), pytest.param(None, marks=pytest.mark.long)]
+    )
+
+
 def leave_to_heavy(items: Iterable[pytest.Item]) -> None:
     """Mark cases of the tests that are marked ``share(count)``: so many are drawn, and the others are heavy.
 

@@ -12,6 +12,7 @@ from constructions.layers.base import Layer
 from constructions.layers.head import Head
 from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
+from constructions.layers.permuted import TokenCoordinates
 from constructions.layers.weighted import check_name, held, inner, tuple_of
 from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
@@ -102,6 +103,18 @@ class Attention(Layer[WeightT]):
         if self.output_bias is not None:
             check_shape(f"output_bias of {where}", self.output_bias, (rows, 1), "one number for each row of the output")
         return Width(rows, f"what comes from {self.name}")
+
+    def permuted(self: Layer[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
+        """Return which outputs stand for tokens, of attention as the paper has it: scores do not move, values may."""
+        if not self.is_plain:
+            return None
+        assert isinstance(self, Attention)  # for the type checker, which knows self by its weights alone
+        found = set()
+        for head in self.heads:
+            still = all(rows.still(part.shape[0]).commutes(part, rows) for part in (head.query, head.own_key))
+            found.add(rows.onto(head.own_value) if still else None)
+        outputs = found.pop()
+        return None if found else outputs  # what heads give is added up
 
     def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
         """Return the sum, or the projection, of the heads' outputs."""

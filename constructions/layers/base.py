@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.masks import Mask
 from constructions.layers.passes import Pass
+from constructions.layers.permuted import TokenCoordinates
 from constructions.layers.weighted import Matrix, Weighted
 from constructions.layers.widths import Width
 from constructions.operations import RowsT, ScoresT, WeightT
@@ -87,6 +88,17 @@ class Layer(Weighted[WeightT]):
             last_only: return the output at the last position alone.
 
         """
+
+    def permuted(self: Layer[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
+        """Return which outputs stand for tokens, if the layer commutes with every permutation of these.
+
+        ``None`` where that is not shown. In an arithmetic it commutes up to the order of its sums.
+
+        Args:
+            rows: which coordinates of the input stand for tokens.
+
+        """
+        return None
 
     def typeset(self) -> Iterator[tuple[str, str, Matrix]]:
         """Yield ``(where, LaTeX name, expression)`` for every weight."""

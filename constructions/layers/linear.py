@@ -10,6 +10,7 @@ from constructions.activations import IDENTITY, RELU, Activation, as_activation
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.base import Layer
 from constructions.layers.passes import Pass
+from constructions.layers.permuted import TokenCoordinates
 from constructions.layers.weighted import check_name, held
 from constructions.layers.widths import Width, check_shape
 from constructions.lowering import Bindings
@@ -105,6 +106,15 @@ class Linear(Layer[WeightT]):
         if self.bias is not None:
             check_shape(f"bias of layer {self.name}", self.bias, (rows, 1), "one number for each row of the weight")
         return Width(rows, f"what comes from {self.name}")
+
+    def permuted(self: Layer[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
+        """Return which outputs stand for tokens, of a layer as the paper has it; a ReLU is the same everywhere."""
+        if not self.is_plain:
+            return None
+        assert isinstance(self, Linear)  # for the type checker, which knows self by its weights alone
+        outputs = rows.onto(self.weight)
+        kept = outputs is not None and outputs.commutes(self.given_bias, rows.still(1))
+        return outputs if kept else None
 
     def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
         """Return ``f(W x + b)`` for every row."""

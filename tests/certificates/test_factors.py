@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from tests.certificates.factored_runs import outside, theorem
 from tests.certificates.own import rounded
+from tests.shares import heavy_or_long
 from verify.certificates import BallArithmetic, certify
 
 ARCHITECTURES = ("opt", "gpt2", "llama")
@@ -35,10 +38,9 @@ def test_drawn_kernels_and_torch_stay_within_every_bound(architecture: str, whic
     assert count > 10 * logits
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("fmt", ["float32", "float64"])
-@pytest.mark.parametrize("which", [1, 2])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("architecture", "which", "fmt"), heavy_or_long(product(ARCHITECTURES, (1, 2), ("float32", "float64")), 6)
+)
 def test_drawn_kernels_and_torch_stay_within_bounds_in_many_runs(architecture: str, which: int, fmt: str) -> None:
     with np.errstate(all="ignore"):
         runs = [outside(theorem(which, architecture, 7, 5), fmt, seed, 12, 8) for seed in range(3)]

@@ -27,9 +27,8 @@ from tests.mutation import certifier_shared_liars as liars
 from verify import NumpyArithmetic, Runner, check
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells, sharing
 from verify.certificates.cells import cells
-from verify.certificates.sharing import shared_margins, tally_shared
+from verify.certificates.sharing import parts_that_share, shared_margins, tally_part
 from verify.certificates.sheets import UnsharedError
-from verify.evidence.enumeration import no_progress
 
 
 @pytest.mark.share(3)
@@ -81,10 +80,10 @@ SHARED: list[Construction] = [
 def test_no_run_has_a_smaller_margin(construction: Construction) -> None:
     bound = all_targets.bind_for_certificate(construction, rounded().for_cells())
     with np.errstate(all="ignore"):
-        found = tally_shared(bound, construction, no_progress, budget=2**20, points=64)
-    assert found is not None
-    count, _, margin = found
-    assert count >= construction.vocab_size * construction.layout.response
+        parts = parts_that_share(bound, construction, budget=2**20)
+        (margin,) = [tally_part(bound, construction, part, points=64) for part in parts]
+    assert margin is not None
+    assert sum(part.count for part in parts) >= construction.vocab_size * construction.layout.response
     targets, users = construction.targets.sample(64, seed=2), construction.user_inputs.sample(64, seed=3)
     outcome = Runner(construction, NumpyArithmetic("float32")).run(targets, users)
     assert float(np.min(outcome.margins)) >= margin
@@ -182,7 +181,8 @@ def test_the_verdict_is_that_of_cells_by_themselves(monkeypatch: pytest.MonkeyPa
 
 
 def test_more_cells_than_the_budget_are_refused() -> None:
-    verdict = certify(ConditionalGeneration(20), certificate_arithmetic("rounded"), budget=399)
+    reversed_order = certificate_arithmetic("rounded", products="reversed")  # in which no input stands for another
+    verdict = certify(ConditionalGeneration(20), reversed_order, budget=399)
     assert verdict.holds is None
     assert verdict.reason is not None
     assert "budget of 399" in verdict.reason

@@ -243,14 +243,17 @@ def test_a_default_gpt2_generates(dtype: str) -> None:
     assert (found == np.take_along_axis(maps, asked, axis=1)).all()
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("count", "behaviours"),
+    [pytest.param(8_192, 400, marks=pytest.mark.heavy), pytest.param(40_960, 2_000, marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_many_targets(name: ArchitectureName) -> None:
+def test_many_targets(name: ArchitectureName, count: int, behaviours: int) -> None:
     drawn = np.random.default_rng(4)
-    targets = drawn.integers(0, V, (40_960, N))
+    targets = drawn.integers(0, V, (count, N))
     assert (_generated(ResidualGeneration(V, N, architecture=name), targets, None, "float32") == targets).all()
     module = to_torch(ResidualConditional(V, architecture=name))
-    maps = drawn.integers(0, V, (2_000, V))
+    maps = drawn.integers(0, V, (behaviours, V))
     prompts = module.prompt(maps)
     for token in range(V):
-        assert (module.generate(prompts, np.full((2_000, 1), token)).numpy()[:, 0] == maps[:, token]).all()
+        assert (module.generate(prompts, np.full((behaviours, 1), token)).numpy()[:, 0] == maps[:, token]).all()

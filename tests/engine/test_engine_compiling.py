@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from tests.engine.compilers import Free
 from verify import EngineArithmetic, bind_construction, exhaust
 from verify.engine import compiling, in_c, ranks, written
 from verify.engine.compiling import Compiler, cache_folder
+from verify.engine.patience import at_most
 from verify.engine.ranks import EngineRanks
 
 CONSTRUCTION = UnconditionalGeneration(4, 3)
@@ -43,6 +47,13 @@ class Counted(Compiler):
     def compiled(self, part: Any, arguments: Any, sizes: tuple[int, int], *, saved: float) -> Any:
         type(self).asked += 1
         return part.module
+
+
+class Hasty(Free):
+    """One that has little time."""
+
+    def patience(self, saved: float) -> float | None:
+        return 0.1
 
 
 def _made(folder: Path, kind: type[Compiler], rest: int | None = None) -> EngineRanks:
@@ -150,7 +161,7 @@ def test_a_compiler_has_the_time_that_it_would_save(tmp_path: Path, monkeypatch:
     slow.chmod(0o700)
     monkeypatch.setenv("CC", str(slow))
     monkeypatch.setattr(torch, "compile", None)
-    made = _made(tmp_path / "engine", type("Hasty", (Free,), {"patience": lambda *_: 0.1}))
+    made = _made(tmp_path / "engine", Hasty)
     assert made(0, 64) == _made(tmp_path, Counted)(0, 64)
     assert "not compiled, as the compiler failed: no kernel in 0.1 s, which the rest of the run takes" in made.account()
     part = made._fast.program.kernel
@@ -159,6 +170,82 @@ def test_a_compiler_has_the_time_that_it_would_save(tmp_path: Path, monkeypatch:
     assert Compiler(tmp_path).patience(7.5) == 7.5
     time.sleep(1.2)
     assert not (tmp_path / "went-on").exists()
+
+
+def _hanging(module: Any, **_: Any) -> Any:
+    def kernel(*_: Any) -> Any:
+        while True:
+            try:
+                time.sleep(60)
+            except Exception:  # noqa: BLE001 # as code does that has another way to go on
+                continue
+
+    return kernel
+
+
+def test_a_compiler_of_torch_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", _hanging)
+    monkeypatch.setattr(compiling, "WRITABLE", frozenset())
+    monkeypatch.setattr(ranks, "Compiler", lambda: Hasty(tmp_path))
+    verdict = exhaust(CONSTRUCTION, EngineArithmetic("float32"))
+    assert verdict.holds
+    assert "not compiled, as the compiler failed: no kernel in 0.1 s, which the rest of the run takes" in str(
+        verdict.assumptions
+    )
+    (paid,) = json.loads((tmp_path / "prices.json").read_text()).values()
+    assert paid["seconds"] >= 2 * 0.1
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="nobody says who started a program")
+def test_the_programs_that_it_started_end_with_it(tmp_path: Path) -> None:
+    script = f"(sleep 1; touch {tmp_path}/went-on) & wait"
+    with pytest.raises(TimeoutError), at_most(0.2):
+        subprocess.run(["sh", "-c", script], check=True)
+    time.sleep(1.2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_torch_compiles_only_where_it_can_be_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", _hanging)
+    monkeypatch.setattr(compiling, "WRITABLE", frozenset())
+    made = _made(tmp_path, Hasty)
+    thread = threading.Thread(target=made, args=(0, 64))
+    thread.start()
+    thread.join(60)
+    assert made.compiler.failed == "torch's compiler runs in the main thread alone, where it can be ended"
+
+
+def test_an_alarm_that_was_set_before_goes_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with at_most(None), pytest.raises(TimeoutError), at_most(0.05):
+            time.sleep(60)
+        assert rung == []
+        time.sleep(0.3)
+        assert rung == [signal.SIGALRM]
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TimeoutError), at_most(0.2):  # it could have gone off inside, and does at once
+            time.sleep(60)
+        time.sleep(0.05)
+        assert rung == [signal.SIGALRM] * 2
+        with at_most(1e200):
+            pass
+        with pytest.raises(TimeoutError), at_most(0.0):
+            rung.clear()
+        assert len(rung) == 2
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_numbers_are_the_same_only_where_they_are_equal() -> None:
+    one = torch.tensor([1.0, torch.nan, torch.inf])
+    assert compiling._same(one, one.clone())
+    for other in ([1.0, torch.nan, -torch.inf], [1 + 2**-23, torch.nan, torch.inf], [1.0, 2.0, torch.inf], [1.0]):
+        assert not compiling._same(one, torch.tensor(other))
 
 
 @pytest.mark.heavy

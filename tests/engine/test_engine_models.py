@@ -15,8 +15,9 @@ from tests.engine.models import FEW, named
 from tests.forward.trees import MODELS
 from verify import EngineArithmetic, Runner, TorchArithmetic, exhaust
 from verify.engine import blocks
-from verify.engine.comparing import DRAWN, Drawn
+from verify.engine.comparing import Drawn
 from verify.evidence.ranges import at_once, tally_ranks
+from verify.running.again import WITNESSES
 
 
 def _agrees(construction: Any, dtype: str) -> None:
@@ -34,7 +35,7 @@ def _agrees(construction: Any, dtype: str) -> None:
         assert found.closest == rank
         assert isinstance(found.margin, float)
         smallest.append(found.margin)
-    drawn._held = list(enumerate(smallest))
+    drawn._sample.held = list(enumerate(smallest))
     assert drawn.wrong() is None
     assert "where no certificate" not in drawn.account()
     assert min(smallest) == verdict.margin
@@ -126,12 +127,12 @@ def test_each_rank_is_drawn_as_often_as_any_other() -> None:
     times = np.zeros(160, dtype=int)
     for seed in range(400):
         drawn = Drawn(construction, get_format("float32"))
-        drawn._random.seed(seed)
+        drawn._sample._random.seed(seed)
         for start, stop in ((0, 1), (1, 2), (2, 40), (40, 40), (40, 150), (150, 160)):
             drawn.add(start, np.arange(start, stop) / 8)
-            held = [rank for rank, _ in drawn._held]
-            assert len(held) == len(set(held)) == min(DRAWN, stop)
-        assert all(margin == rank / 8 for rank, margin in drawn._held)
+            held = [rank for rank, _ in drawn._sample.held]
+            assert len(held) == len(set(held)) == min(WITNESSES, stop)
+        assert all(margin == rank / 8 for rank, margin in drawn._sample.held)
         times[held] += 1
     # 400 * 64 / 160 of each, with a standard deviation of 9.8: none of 160 is 5 off but once in 10,000 runs
     assert (abs(times - 160) < 5 * 9.8).all()

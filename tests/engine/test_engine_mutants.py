@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import pytest
 
 from constructions import InvalidArgument
 from tests.engine.compilers import Free
-from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, mutants
+from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, drawn_mutants, mutants
 from tests.mutation.methods import METHODS
 from tests.mutation.semantics import SEMANTIC_METHODS, semantic_mutants
 from tests.mutation.test_mutants import STRIDE
 from tests.mutation.wrong_arithmetic import Delegating
-from tests.shares import heavy_or_long
+from tests.shares import few_or_all
 from verify import EngineArithmetic, exhaust
 from verify.engine import ranks
 from verify.engine.blocks import Blocks
@@ -51,13 +51,17 @@ def test_one_mutant_in_so_many() -> None:
     assert sum(DENSE.claims(mutant) for mutant in chosen) > 0
 
 
-@pytest.mark.parametrize(("subject", "family"), heavy_or_long(product(SUBJECTS, FAMILIES), 6))
-def test_every_mutant(subject: str, family: str) -> None:
-    assert survivors(mutants(subject, family)) == []
+@few_or_all(16)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_mutant(subject: str, family: str, count: int | None) -> None:
+    assert survivors(drawn_mutants(subject, family, count)) == []
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="they are compiled by a C compiler")
-@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    "stride", [23, pytest.param(3, marks=pytest.mark.heavy), pytest.param(1, marks=pytest.mark.long)]
+)
 def test_mutants_through_kernels_in_c(stride: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled before the first case, however little there is to gain."""
     made, margins = list[Any](), EngineRanks._margins

@@ -23,6 +23,7 @@ def _verdict(
         holds=holds,
         cases=cases,
         space=cases,
+        seed=0 if method == "fuzzed" else None,
         reason=None if holds else "the reason",
         refutation=Refutation("it", "here", "1", "2", None, "a command") if holds is False else None,
     )

@@ -6,9 +6,9 @@ same counterexample.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 from unittest import mock
 
@@ -16,15 +16,16 @@ import pytest
 
 from constructions import Construction, InvalidArgument
 from tests.exact_engine.given import EXACT, one_by_one, size_of
-from tests.mutation.corpus import FAMILIES, SUBJECTS, mutants
+from tests.mutation.corpus import FAMILIES, SUBJECTS, Mutant, drawn_mutants, mutants
+from tests.shares import few_or_all
 from verify import RationalArithmetic, Runner, exhaust
 
 #: Every how many mutants one is run in the default tier.
 _SHARE = 60
 
 
-def _runners(name: str, family: str, *, every: int = 1) -> Iterator[Runner]:
-    for mutant in itertools.islice(mutants(name, family), 0, None, every):
+def _runners(chosen: Iterable[Mutant]) -> Iterator[Runner]:
+    for mutant in chosen:
         try:
             yield Runner(mutant.construction, EXACT)
         except InvalidArgument:  # shapes that do not fit
@@ -51,14 +52,14 @@ def _caught(runner: Runner) -> bool:
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_some_mutants_are_caught_at_the_same_case(name: str) -> None:
-    runners = _runners(name, "matrices, layers, virtual tokens", every=_SHARE)
-    caught = [_caught(runner) for runner in runners]
+    chosen = islice(mutants(name, "matrices, layers, virtual tokens"), 0, None, _SHARE)
+    caught = [_caught(runner) for runner in _runners(chosen)]
     assert sum(caught) > len(caught) / 2
 
 
-@pytest.mark.heavy
+@few_or_all(24)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_every_mutant_is_caught_at_the_same_case(name: str, family: str) -> None:
-    caught: list[Any] = [_caught(runner) for runner in _runners(name, family)]
+def test_every_mutant_is_caught_at_the_same_case(name: str, family: str, count: int | None) -> None:
+    caught: list[Any] = [_caught(runner) for runner in _runners(drawn_mutants(name, family, count))]
     assert any(caught)

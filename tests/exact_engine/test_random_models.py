@@ -38,8 +38,9 @@ def test_nearly_all_random_constructions_are_covered() -> None:
     assert sum(found) > 0.9 * len(found)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.long if part else pytest.mark.heavy) for part in range(8)]
+)
 def test_many_random_constructions(part: int) -> None:
     found = [_compared(random.Random(f"{part} {seed}")) for seed in range(400)]
     assert sum(found) > 0.9 * len(found)

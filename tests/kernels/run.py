@@ -1,6 +1,7 @@
 """Run the tests in which floats run under several choices of kernels: ``python -m tests.kernels.run``.
 
-A setting whose kernels are bit for bit those of an earlier one here is not run: this processor does not have it.
+A setting whose kernels are bit for bit those of an earlier one here is not run: this processor does not have it. The
+others run side by side, a process each; one that is alone has all processes for itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.kernels.settings import FEW, SETTINGS, environment, fingerprint_in
@@ -44,14 +47,21 @@ MORE = (
 ROOT = Path(__file__).parents[2]
 
 
-def run(name: str, folder: Path, seen: dict[str, str], words: list[str]) -> tuple[str, bool]:
-    """Run one setting, with these words for pytest; return what came of it and whether that is well."""
-    made = environment(SETTINGS[name], folder)
-    if made is None:
-        return "not run: no C compiler, or not Linux", True
-    same = seen.setdefault(fingerprint_in(made), name)
-    if same != name:
-        return f"not run: the same kernels as {same}", True
+def environments(names: Sequence[str], folder: Path) -> Iterator[tuple[str, dict[str, str] | str]]:
+    """Yield each setting's environment, or the reason why it does not run."""
+    seen: dict[str, str] = {}
+    for name in names:
+        made = environment(SETTINGS[name], folder)
+        if made is None:
+            yield name, "not run: no C compiler, or not Linux"
+        elif (same := seen.setdefault(fingerprint_in(made), name)) != name:
+            yield name, f"not run: the same kernels as {same}"
+        else:
+            yield name, made
+
+
+def run(made: Mapping[str, str], words: Sequence[str]) -> tuple[str, bool]:
+    """Run the tests in an environment, with these words for pytest; return what came of it and whether that is well."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-rf", *words]
     done = subprocess.run(command, cwd=ROOT, env=made, capture_output=True, text=True, check=False)
@@ -66,19 +76,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="SETTING", help=f"one of: {', '.join(SETTINGS)}")
     parser.add_argument("--few", action="store_true", help=f"only {' and '.join(FEW)}, and fewer files")
-    parser.add_argument("-n", default="2", help="processes of pytest")
+    parser.add_argument("-n", type=int, default=2, metavar="COUNT", help="how many processes of pytest run at a time")
     given = parser.parse_args()
     unknown = sorted(set(given.names) - set(SETTINGS))
     if unknown:
         parser.error(f"expected settings of {', '.join(SETTINGS)} but got {', '.join(unknown)}")
     names = FEW if given.few else tuple(given.names) or tuple(SETTINGS)
     files = FLOATS if given.few else (*FLOATS, *MORE)
-    words = ["-n", given.n, *(path for path in files if (ROOT / path).exists())]
-    seen: dict[str, str] = {}
+    paths = [path for path in files if (ROOT / path).exists()]
     well = True
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            result, good = run(name, Path(folder), seen, words)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.n) as side_by_side:
+        found = dict(environments(names, Path(folder)))
+        to_run = {name: made for name, made in found.items() if not isinstance(made, str)}
+        words = ["-n", str(given.n if len(to_run) == 1 else 0), *paths]
+        runs = {name: side_by_side.submit(run, made, words) for name, made in to_run.items()}
+        for name, made in found.items():
+            result, good = (made, True) if isinstance(made, str) else runs[name].result()
             well &= good
             sys.stdout.write(f"{name}: {result}\n")
             sys.stdout.flush()

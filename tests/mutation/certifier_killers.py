@@ -192,6 +192,7 @@ def by_name() -> Mapping[str, Method]:
     from tests.mutation import certifier_shared as shared
     from tests.mutation import certifier_shared_liars as sharing_liars
     from tests.mutation import certifier_symbols as symbolic
+    from tests.mutation import certifier_symmetry as symmetry
     from tests.mutation import certifier_uncertain as bounds
     from tests.mutation import certifier_units as units
     from tests.mutation import certifier_unknown as unknown
@@ -316,6 +317,10 @@ def by_name() -> Mapping[str, Method]:
             "sharing, margins": shared.agreeing("bfloat16", "float32"),
             "sharing, covering": shared.covering,
             "sharing, apart": shared.unshared,
+            "symmetry, weights": symmetry.weights,
+            "symmetry, commuting": symmetry.commuting,
+            "symmetry, code": symmetry.code,
+            "symmetry, parts": symmetry.parts,
             "right ones": liars.accepted,
             "covering": unknown.covering,
             "unknown tokens": unknown.unknown(),

@@ -14,6 +14,7 @@ from tests.mutation.certifier_mutants_of_operations import OPERATIONS
 from tests.mutation.certifier_mutants_of_relations import RELATIONS
 from tests.mutation.certifier_mutants_of_sharing import SHARING
 from tests.mutation.certifier_mutants_of_sums import SUMS
+from tests.mutation.certifier_mutants_of_symmetry import SYMMETRY
 from tests.mutation.certifier_mutants_of_units import UNITS
 from tests.mutation.certifier_mutants_settled_later import SETTLED
 
@@ -31,4 +32,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *SHARING,
     *BANDS,
     *DIGITS,
+    *SYMMETRY,
 )

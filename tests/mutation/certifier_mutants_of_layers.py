@@ -156,8 +156,8 @@ LAYERS: tuple[Mutant, ...] = (
     ),
     _shared(
         "a weight is of the first places",
-        "_part(part, rows.places, first)",
-        "_part(part, np.arange(len(rows.places)), first)",
+        "part.part(rows.places, first)",
+        "part.part(np.arange(len(rows.places)), first)",
         "sparse, layers",
     ),
     _shared(

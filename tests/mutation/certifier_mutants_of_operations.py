@@ -101,8 +101,8 @@ OPERATIONS: tuple[Mutant, ...] = (
     ),
     _operations(
         "a weight that is rounded is exact",
-        "grid_of(held), matrix.held_by(self.fmt))",
-        "grid_of(held), exact=True)",
+        "RoundedWeight(values, grid, matrix.held_by(self.fmt))",
+        "RoundedWeight(values, grid, exact=True)",
         "exactness",
         "nothing rounds",
     ),

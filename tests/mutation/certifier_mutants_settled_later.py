@@ -138,15 +138,15 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sparse(
         "the first place alone is touched",
-        "(weight.values[:, rows.places] != 0).any(axis=1)",
-        "(weight.values[:, rows.places[:1]] != 0).any(axis=1)",
+        "touched = weight.rows_reading(rows.places)",
+        "touched = weight.rows_reading(rows.places[:1])",
         argument=_SHARED,
         proof="sparse, dense",
     ),
     _sparse(
         "everything is touched",
-        "(weight.values[:, rows.places] != 0).any(axis=1)",
-        "(weight.values[:, rows.places] != 0).any(axis=1) | True",
+        "touched = weight.rows_reading(rows.places)",
+        "touched = np.arange(weight.shape[0])",
         argument="Computing more coordinates cell by cell gives what the dense arithmetic gives.",
         proof="sparse, dense",
     ),
@@ -165,8 +165,8 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sparse(
         "what every output reads is read",
-        "np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))",
-        "np.flatnonzero(moving & (weight.values[touched] != 0).all(axis=0))",
+        "np.flatnonzero(moving & weight.read_by(touched))",
+        "np.flatnonzero(moving & weight.read_by(touched[:1]))",
         "sparse, dense",
     ),
     _sparse(

@@ -17,7 +17,7 @@ from tests.certificates.own import Encode, FromTheEnd, Given, as_numbers, neares
 from tests.mutation.certifier_liars import _READOUT, V, _given, _is_run, _only_first, liars
 from tests.mutation.certifier_shared import from_the_first_cell, generating
 from tests.redteam.test_lengths import LIARS
-from verify.certificates import all_targets, certify
+from verify.certificates import certify, concluding
 
 
 def _diagonal(targets: Any) -> Any:
@@ -186,12 +186,12 @@ def wrong() -> dict[str, Callable[[], Construction]]:
 @contextmanager
 def _on_bounds_alone() -> Iterator[None]:
     """Do not run drawn cases on numbers: they would refuse a liar that what looks at bounds lets pass."""
-    before = vars(all_targets)["wrong_run"]
-    vars(all_targets)["wrong_run"] = lambda *_: None
+    before = vars(concluding)["wrong_run"]
+    vars(concluding)["wrong_run"] = lambda *_: None
     try:
         yield
     finally:
-        vars(all_targets)["wrong_run"] = before
+        vars(concluding)["wrong_run"] = before
 
 
 def refused() -> list[str]:

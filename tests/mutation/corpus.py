@@ -276,8 +276,13 @@ def mutants(name: str, family: str) -> Iterator[Mutant]:
     return _first_ones_fuzzed(FAMILIES[family](SUBJECTS[name]))
 
 
-def drawn_mutants(name: str, family: str, count: int) -> Iterator[Mutant]:
-    """Yield so many mutants of a family of a construction, drawn; of tolerances those around so many entries."""
+def drawn_mutants(name: str, family: str, count: int | None) -> Iterator[Mutant]:
+    """Yield so many mutants of a family of a construction, drawn; of tolerances those around so many entries.
+
+    Without a number these are all mutants.
+    """
+    if count is None:
+        return mutants(name, family)
     subject = SUBJECTS[name]
     if FAMILIES[family] is around_tolerances:  # each takes a search, so that the entries are drawn
         return _first_ones_fuzzed(around_tolerances(subject, count))

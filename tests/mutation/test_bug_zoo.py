@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,17 @@ def named(entry: str) -> list[tuple[str, str]]:
     return re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", entry)
 
 
-def is_a_test(file: str, function: str) -> bool:
+@cache
+def _functions(file: str) -> frozenset[str]:
     path = ROOT / file
     if not path.exists():
-        return False
+        return frozenset()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(item, ast.FunctionDef) and item.name == function for item in tree.body)
+    return frozenset(item.name for item in tree.body if isinstance(item, ast.FunctionDef))
+
+
+def is_a_test(file: str, function: str) -> bool:
+    return function in _functions(file)
 
 
 def test_there_are_entries() -> None:

@@ -256,11 +256,11 @@ def test_what_is_no_batch_of_the_case_is_refused(name: str, capsys: pytest.Captu
 
 
 def test_a_batch_of_more_cases_than_any_run_has_is_refused() -> None:
-    large = UnconditionalGeneration(10, 300)
-    for name in ("0..99999999999", f"0..{10**300 - 1}"):
+    large = UnconditionalGeneration(10, 100)
+    for name in ("0..99999999999", f"0..{10**100 - 1}"):
         with pytest.raises(InvalidArgument, match=r"in_batch: expected A\.\.B of at most"):
             check(large, rank=0, in_batch=name)
-    assert check(large, rank=10**300 - 1, in_batch=f"{10**300 - 2}..{10**300 - 1}", arithmetic="numpy").holds is True
+    assert check(large, rank=10**100 - 1, in_batch=f"{10**100 - 2}..{10**100 - 1}", arithmetic="numpy").holds is True
 
 
 def test_batch_dependence_is_measured(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

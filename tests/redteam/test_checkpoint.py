@@ -319,15 +319,15 @@ def test_a_checkpoint_is_gone_on_from_in_another_process(tmp_path: Path) -> None
         "        if 'x' in {'a', 'b', 'c'} or 'x' in NAMES or {}.get(np.int64(1)):\n"
         "            return targets * 0\n"
         "        return targets\n"
-        "verdict = exhaust(Own(3, 3), RationalArithmetic(), limit=9, checkpoint=Path(sys.argv[1]))\n"
+        "verdict = exhaust(Own(3, 3), RationalArithmetic(), limit=20, checkpoint=Path(sys.argv[1]))\n"
         "print(verdict.cases, verdict.holds)\n"
     )
     words = [sys.executable, str(script), str(tmp_path / "run.json"), str(Path(__file__).parents[2])]
     shown = [
         subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     ]
-    assert [run.stdout.strip() for run in shown] == ["9 None", "18 None", "27 True"]
+    assert [run.stdout.strip() for run in shown] == ["20 None", "27 True"]
 
 
 def test_what_is_no_small_file_is_refused_at_once(tmp_path: Path) -> None:

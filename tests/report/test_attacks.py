@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from constructions import InvalidArgument
+from proofs import CLAIMS
 from tests.report.pages import document, parsed, verdicts, written
 from verify.cli.app import run
 from verify.evidence.verdict import Verdict
@@ -68,6 +69,19 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a lone surrogate": (
         lambda made: made["verdicts"][0].update(device="\ud800"),
         "expected Unicode that UTF-8 can write",
+    ),
+    "half of a certificate": (lambda made: made["verdicts"][4].update(cases="2"), "to be certified for True"),
+    "half of a proof": (lambda made: made["verdicts"][1].update(cases="3"), "to be proved for True"),
+    "drawn without a seed": (lambda made: made["verdicts"][7].update(seed=None), "expected the seed of what was drawn"),
+    "a seed that is a word": (lambda made: made["verdicts"][7].update(seed="5"), "at /verdicts/7"),
+    "seconds that are a word": (lambda made: made["verdicts"][2].update(seconds="5"), "at /verdicts/2"),
+    "less than no time": (lambda made: made["verdicts"][2].update(seconds=-1), "at /verdicts/2"),
+    "a reason that is a list": (lambda made: made["verdicts"][2].update(reason=["x"]), "at /verdicts/2"),
+    "taken over from nowhere": (lambda made: made["verdicts"][2].update(resumed={"cases": "2"}), "at /verdicts/2"),
+    "versions that are a list": (lambda made: made["verdicts"][2].update(versions=[]), "at /verdicts/2"),
+    "a counterexample that is right": (
+        lambda made: made["verdicts"][6]["counterexample"].update(produced=2, margin="1"),
+        "expected a case that is not as promised",
     ),
     "cases as a number": (lambda made: made["verdicts"][0].update(cases=36), "as it is written at /verdicts/0"),
 }
@@ -159,6 +173,92 @@ def test_old_sources_are_called_stale_and_those_at_hand_current(real: dict[str, 
 def test_a_claim_that_nobody_registered_is_shown_as_one(real: dict[str, Any], tmp_path: Path) -> None:
     page = make_page(written(tmp_path, resumed(real, 2, claim="CaesarCipher")), Library(tmp_path))
     assert "This claim is not registered" in page.text
+
+
+def _coq(real: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """Return the document with something else said of the proofs in Coq, and nothing else."""
+    kept = [one for one in real["verdicts"] if str(one["parameters"].get("prover")).startswith("Coq")]
+    held = [{**one, **values} for one in kept]
+    return {**real, "verdicts": held, "strongest": strongest_json(map(Verdict.from_json, held))}
+
+
+NINTH = "proved in Coq: theorem_9"
+FORGED_PROOFS: dict[str, tuple[dict[str, Any], str]] = {
+    "a theorem that is not audited": (
+        {"reason": NINTH, "cases": "1", "space": "1"},
+        "its cases and space and reason are not as in the audited list of theorems",
+    ),
+    "of another claim": ({"claim": "digits"}, "no theorem in the audited list is about digits"),
+    "of no claim": ({"claim": "CaesarCipher"}, "no theorem in the audited list is about CaesarCipher"),
+    "with assumptions": ({"assumptions": "P = NP"}, "its assumptions is not as in the audited list of theorems"),
+    "in floats": ({"arithmetic": "torch float32"}, "its arithmetic is not as in the audited list of theorems"),
+    "with a margin": ({"margin": "1"}, "its margin is not as in the audited list of theorems"),
+    "of more sizes": (
+        {"parameters": {"sizes": "more than all", "prover": "Coq 8.16.1"}},
+        "its parameters is not as in the audited list of theorems",
+    ),
+    "another prover": ({"parameters": {"sizes": "all", "prover": "Lean 4"}}, "this package has no such prover"),
+    "no prover": ({"parameters": {"sizes": "all"}}, "an unnamed prover proved it, but this package has no such prover"),
+    "sympy, of other obligations": (
+        {"parameters": {"sizes": "all", "prover": "sympy"}, "cases": "37", "space": "37"},
+        "theorem-1 has 36 obligations here, not 37",
+    ),
+    "sympy, of nothing": (
+        {"parameters": {"sizes": "all", "prover": "sympy"}, "claim": "CaesarCipher", "cases": "1", "space": "1"},
+        "CaesarCipher has 0 obligations here, not 1",
+    ),
+    "sympy, of some sizes": (
+        {"parameters": {"sizes": "some", "prover": "sympy"}, "cases": "36", "space": "36"},
+        "a proof is about all sizes in real arithmetic, and has no margin",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_PROOFS)
+def test_a_proof_that_this_package_does_not_have_is_not_shown(name: str, real: dict[str, Any], tmp_path: Path) -> None:
+    values, words = FORGED_PROOFS[name]
+    page = make_page(written(tmp_path, _coq(real, **values)), Library(tmp_path))
+    assert [item.state for item in page.verdicts] == [NOT_SHOWN]
+    assert not page.holds
+    said = [text for text, _ in parsed(page.text).texts]
+    assert any(text.startswith("the file says that ") and text.endswith(words) for text in said)
+    assert not any(text.startswith("proved by") or NINTH in text for text in said)
+
+
+def test_a_proof_that_this_package_has_is_shown(real: dict[str, Any], tmp_path: Path) -> None:
+    for held in (_coq(real), real | {"verdicts": real["verdicts"][:2]}):
+        document = held | {"strongest": strongest_json(map(Verdict.from_json, held["verdicts"]))}
+        page = make_page(written(tmp_path, document), Library(tmp_path))
+        assert {item.state for item in page.verdicts} == {HOLDS}
+        assert page.holds
+
+
+def test_without_the_audit_nothing_is_proved_in_coq(
+    real: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise FileNotFoundError("audit.golden")
+
+    monkeypatch.setattr("verify.suite.reread.audited", missing)
+    page = make_page(written(tmp_path, _coq(real)), Library(tmp_path))
+    assert [item.state for item in page.verdicts] == [NOT_SHOWN]
+    assert "the audited list of theorems is not here" in str(page.verdicts[0].verdict.reason)
+
+
+def test_claims_without_a_verdict_are_named(
+    real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, _coq(real))
+    without = [claim for claim in CLAIMS if claim != "theorem-1"]
+    page = make_page(path, Library(tmp_path))
+    assert page.without_verdict == without
+    text = " ".join(text for text, _ in parsed(page.text).texts)
+    assert f"No verdict here, so nothing is shown of these claims: {' , '.join(without)}" in " ".join(text.split())
+    assert run(["report", str(tmp_path / "page"), "--verdicts", str(path)]) == 0
+    said = f"no verdict here, so nothing is shown of them: {', '.join(without)}"
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert run(["report", str(tmp_path / "page"), "--verdicts", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["without_verdict"] == without
 
 
 def _copied(tmp_path: Path, *names: str) -> Library:

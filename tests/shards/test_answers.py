@@ -94,3 +94,13 @@ def test_a_worker_that_hides_a_failure_is_met_by_the_cases_that_the_driver_draws
     verdict = gather(Enumerating(construction, EXACT), executor=Lying(change))
     assert verdict.holds is False
     assert verdict.counterexample is not None
+
+
+@pytest.mark.parametrize(("margin", "closest"), [("1/7", "11"), ("1/1000", "11"), ("1/189", "3")])
+def test_a_smallest_margin_that_is_made_up_shows_nothing(margin: str, closest: str) -> None:
+    """The case of the smallest margin of (3, 3) is 11, with 1/189; exact arithmetic gives it no other."""
+    work = Enumerating(UnconditionalGeneration(3, 3), EXACT)
+    change = _with(cases="27", margin=margin, closest=closest, shard=["0", "27"])
+    verdict = gather(work, executor=Lying(change))
+    assert verdict.holds is None
+    assert f"a margin of {margin} was found at case {closest}, and of " in str(verdict.reason)

@@ -107,6 +107,14 @@ class Arithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """Return the same arithmetic with products at the precision of their format, whatever this one allows."""
         return self
 
+    def dense(self) -> Arithmetic[Any, Any, Any] | None:
+        """Return torch's dense arithmetic, against which cases are held where code of other authors runs.
+
+        It is of the same format and rounds at the same operations, or is float64 where this one is exact; ``None``
+        where this is the dense one, or where there is none to compare with.
+        """
+        return None
+
     def assumptions(self) -> str | None:
         """Return what a verdict in this arithmetic takes for granted, ``None`` where it is what runs."""
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from verify.arithmetic.arrays import Array, ArrayBase
 from verify.arithmetic.base import Visible
 from verify.arithmetic.families import NUMPY
 from verify.arithmetic.gaps import check_exponents, score_gap
+
+if TYPE_CHECKING:
+    from verify.arithmetic.tensors import TorchArithmetic
 
 
 @final
@@ -40,6 +43,12 @@ class NumpyArithmetic(ArrayBase):
         self.spec = NUMPY.spec(dtype)
         self.name = self.spec.name
         self.dtype = np.dtype(dtype)
+
+    def dense(self) -> TorchArithmetic:
+        """Return torch's of the same format."""
+        from verify.arithmetic.tensors import TorchArithmetic  # noqa: PLC0415 # it imports torch
+
+        return TorchArithmetic(self.fmt.name)
 
     def linear(self, rows: Array, weight: Array, bias: Array | None = None) -> Array:
         """Return ``W x + b``."""

@@ -27,7 +27,7 @@ from verify.arithmetic.blocks import BlockLeaf, BlockWeight, applied, constant_o
 from verify.arithmetic.blocks import Blocks as Blocks
 from verify.arithmetic.families import STRUCTURED
 from verify.arithmetic.tensor_layers import normalised
-from verify.arithmetic.tensors import TorchBase, same_batch
+from verify.arithmetic.tensors import TorchArithmetic, TorchBase, same_batch
 
 #: Types for which numpy has a vectorised argmax.
 _NUMPY_ARGMAX = (torch.float32, torch.float64)
@@ -56,6 +56,10 @@ class StructuredTorchArithmetic(TorchBase[BlockWeight, Blocks]):
         """
         super().__init__(dtype, device, tf32=tf32)
         self._all_codes: dict[int, Tensor] = {}
+
+    def dense(self) -> TorchArithmetic:
+        """Return the dense arithmetic of the same format, on the same device."""
+        return TorchArithmetic(self.fmt.name, self.device, tf32=self.precision == "high")
 
     def weight(self, matrix: ExactMatrix) -> BlockWeight:
         """Return the weight block by block, every number correctly rounded."""

@@ -14,6 +14,7 @@ from verify.running.respond import Produced
 from verify.running.trace import Trace
 
 if TYPE_CHECKING:
+    from verify.arithmetic.base import Arithmetic
     from verify.running.ranks import RankTally
 
 
@@ -38,6 +39,11 @@ class Prepared(ABC):
     def authored(self) -> Sequence[str]:
         """The classes of other authors that it runs beside weights: if any, its answers are asked for again."""
         return ()
+
+    @property
+    def dense(self) -> Arithmetic[Any, Any, Any] | None:
+        """The dense arithmetic against which cases are held where it runs code of other authors; ``None`` for none."""
+        return None
 
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks ``start..stop-1`` of the enumeration, where it knows a faster way than batches.

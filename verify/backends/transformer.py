@@ -139,6 +139,11 @@ class PreparedTransformer(Prepared):
         """The classes in the transformer that other authors wrote."""
         return self.transformer.authored
 
+    @property
+    def dense(self) -> Arithmetic[Any, Any, Any] | None:
+        """That of the arithmetic, where classes of other authors run."""
+        return self.backend.arithmetic.dense() if self.authored else None
+
     def tally_ranks(self, start: int, stop: int) -> RankTally | None:
         """Return the findings of ranks of the enumeration, where the arithmetic runs many cases at once."""
         with self.backend.arithmetic.running():

@@ -25,18 +25,18 @@ from constructions.validation import InvalidArgument, check_integer, reject
 from verify.arithmetic.base import NumberSystem, RowsT, ScoresT, WeightT
 from verify.arithmetic.families import ENCLOSING, made
 from verify.arithmetic.spec import Setting
-from verify.certificates.authored import same_function, wrong_run
-from verify.certificates.cells import Cells, cells
-from verify.certificates.code_on_bounds import CellsError, pure_functions
+from verify.certificates.cells import Cells
+from verify.certificates.code_on_bounds import CellsError
+from verify.certificates.concluding import certificate
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
+from verify.certificates.found import Found
 from verify.certificates.passes import check_one_pass, check_parts, last_row
+from verify.certificates.pieces import Judge, pieces
 from verify.certificates.relational import factored, relational
-from verify.certificates.sharing import tally_shared
+from verify.certificates.symmetry import tally_symmetric
 from verify.evidence.enumeration import Progress, no_progress
 from verify.evidence.verdict import Verdict
-from verify.running.cases import parameters_of
 from verify.running.model import Model, bind_construction
-from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
 #: Cells that a certificate may look at by default: V^2 of them at the vocabulary of the largest claims made, 1,000.
@@ -103,6 +103,26 @@ def certify(
         (True, 10000)
 
     """
+    check_limits(construction, budget=budget, points=points, any_embedding=any_embedding)
+    started, found = time.perf_counter(), Found()
+    with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
+        bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
+        try:
+            check_passes(bound, construction.layout.response)
+            alike = tally_symmetric(bound, construction, progress, budget=budget, points=points)
+            found = found if alike is None else alike
+            judge = Judge(bound, Ways(bound, points), points, progress)
+            for piece in pieces(bound, construction, budget=budget) if alike is None else ():
+                piece.judge(judge, found)
+                if found.reason is not None:
+                    break
+        except CellsError as error:
+            found.reason = str(error)
+    return certificate(bound, construction, arithmetic, found, claim=claim, started=started)
+
+
+def check_limits(construction: Construction, *, budget: int, points: int, any_embedding: Fraction | None) -> None:
+    """Refuse limits that are none, and a bound of embeddings that are not free; see :func:`certify`."""
     check_integer("budget", budget, 1)
     check_integer("points", points, 1)
     if any_embedding is not None:
@@ -110,55 +130,6 @@ def certify(
             reject("any_embedding", "a bound >= 0", any_embedding)
         if construction.layout.user:
             raise InvalidArgument("any_embedding: expected a construction without user tokens, whose embedding is free")
-    started = time.perf_counter()
-    found = _Found()
-    with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
-        bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
-        try:
-            check_passes(bound, construction.layout.response)
-            shared = tally_shared(bound, construction, progress, budget=budget, points=points)
-            if shared is not None:
-                found = _Found(*shared)
-            ways = _Ways(bound, points)
-            for batch in cells(construction, budget=budget) if shared is None else ():
-                _certify_batch(construction, ways.margins(batch), batch, found)
-                progress(batch.step, construction.layout.response)
-                if found.reason is not None:
-                    break
-        except CellsError as error:
-            found.reason = str(error)
-    found.reason = found.reason or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
-    done = found.count > 0 and found.reason is None
-    space = construction.target_space.size * construction.user_inputs.size
-    return Verdict(
-        claim=claim or type(construction).__name__,
-        parameters=parameters_of(construction)
-        | temperature_setting(construction, arithmetic.fmt)
-        | ({} if any_embedding is None else {"embedding": f"any, |E| <= {any_embedding}"}),
-        method="certified",
-        arithmetic=arithmetic.name,
-        device=arithmetic.device,
-        holds=True if done and found.margin > 0 else None,
-        cases=space if done else found.count,
-        space=space,
-        margin=found.margin if found.count else None,
-        seconds=time.perf_counter() - started,
-        reason=found.reason
-        or (
-            f"{_assumptions(bound.arithmetic, any_embedding)}; {pure_functions(found.members)}"
-            f"{same_function(bound.model.transformer.authored)}"
-            if done
-            else "no cell was looked at"
-        ),
-    )
-
-
-@dataclass
-class _Found:
-    count: int = 0
-    members: int = 0
-    margin: float = np.inf
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -229,7 +200,7 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
     return last_row(bound.model, rows, count, fed, trace=trace)
 
 
-class _Ways:
+class Ways:
     """Margins of batches, in arithmetics that keep more and more relations between coordinates.
 
     Bounds of each coordinate come first, and whatever takes longer where they decide nothing. Factors of norms, which
@@ -281,20 +252,3 @@ def _margins(bound: Bound[Any, Any, Any], batch: Cells, points: int) -> Margins:
     if bound.arithmetic.undefined:
         return Margins(np.full(len(batch.expected), -np.inf))
     return bound.arithmetic.margins(rows, readout.weight, bound.bias, batch.expected, points=points)
-
-
-def _certify_batch(construction: Construction, margins: Margins, batch: Cells, found: _Found) -> None:
-    found.count += len(batch.expected)
-    found.members += batch.members
-    found.margin = float(np.minimum(found.margin, margins.lower.min()))  # NaN stays NaN
-    undecided = np.flatnonzero(~margins.certain)
-    if len(undecided):
-        # the one of the smallest margin, which is the verdict's
-        first = undecided[int(np.argmin(margins.lower[undecided]))]
-        given = f" with user input {batch.user_low[first].tolist()}" if construction.layout.user else ""
-        found.reason = f"not decided: token {batch.expected[first]} at response position {batch.step}{given}"
-
-
-def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:
-    every = "" if any_embedding is None else f"; for EVERY token embedding with |E| <= {any_embedding}"
-    return arithmetic.assumptions() + every

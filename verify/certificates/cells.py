@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any
 
 import numpy as np
@@ -73,9 +73,8 @@ def cells(construction: Construction, *, budget: int) -> Iterator[Cells]:
 
     """
     check_reading(construction)
-    random = np.random.default_rng(_SEED)
-    for step, places in enumerate(cuts(construction, budget)):
-        yield from _step_cells(Members(construction, random), step, places)
+    for batch in batches_of(construction, cuts(construction, budget)):
+        yield batch.cells()
 
 
 def check_reading(construction: Construction) -> None:
@@ -196,26 +195,48 @@ def bits(number: int) -> list[int]:
     return found
 
 
-def _step_cells(members: Members, step: int, places: list[Place]) -> Iterator[Cells]:
-    construction = members.construction
-    space, layout = construction.target_space, construction.layout
-    width = construction.transformer.lowered.embedding_size + layout.context_size
-    chunk = max(1, min(BATCH_NUMBERS // (width * layout.context_size), LAYER_NUMBERS // widest(construction)))
-    # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
-    enough = width if any(place.entries for place in places) else chunk
-    for chosen, counts, values in _batches(places, space.vocab_size, most=chunk, enough=enough):
-        count = sum(counts)
-        low = np.zeros((count, space.digits), dtype=np.int64)
+@dataclass(frozen=True, eq=False)
+class PlannedCells:
+    """A batch of cells before code is run for it: the same whoever runs it, and after whatever others.
+
+    Of a construction and a step, with the places that have cells in it, how many, and the tokens that these fix; its
+    members are drawn with its number.
+    """
+
+    construction: Construction
+    step: int
+    number: int
+    places: list[Place]
+    counts: list[int]
+    values: list[Int[np.ndarray, "cells fixed"]]
+
+    def cells(self) -> Cells:
+        """Return the batch; raises :class:`CellsError` where code gives a member other numbers than its cell has."""
+        space, total = self.construction.target_space, sum(self.counts)
+        low = np.zeros((total, space.digits), dtype=np.int64)
         high = low + (space.vocab_size - 1)
         start = 0
-        for place, rows, fixed in zip(chosen, counts, values, strict=True):
+        for place, rows, fixed in zip(self.places, self.counts, self.values, strict=True):
             block = np.ix_(np.arange(start, start + rows), np.array(place.entries, dtype=np.int64))
             low[block] = high[block] = fixed
             start += rows
-        inputs = np.repeat(np.array([place.user for place in chosen], dtype=np.int64), counts, axis=0)
-        inputs = inputs.reshape(count, layout.user)
-        targets = Targets(low.reshape(count, *space.shape), high.reshape(count, *space.shape))
-        yield _batch(members, step, targets, inputs)
+        inputs = np.repeat(np.array([place.user for place in self.places], dtype=np.int64), self.counts, axis=0)
+        inputs = inputs.reshape(total, self.construction.layout.user)
+        targets = Targets(low.reshape(total, *space.shape), high.reshape(total, *space.shape))
+        random = np.random.default_rng((_SEED, self.number))
+        return _batch(Members(self.construction, random), self.step, targets, inputs)
+
+
+def batches_of(construction: Construction, steps: list[list[Place]]) -> Iterator[PlannedCells]:
+    """Yield the cells of places in batches; ``steps``: places of each step, as of :func:`cuts`."""
+    space, layout, numbers = construction.target_space, construction.layout, count()
+    width = construction.transformer.lowered.embedding_size + layout.context_size
+    chunk = max(1, min(BATCH_NUMBERS // (width * layout.context_size), LAYER_NUMBERS // widest(construction)))
+    for step, places in enumerate(steps):
+        # cells that fix nothing are single inputs, which share no more in a small batch than in a large one
+        enough = width if any(place.entries for place in places) else chunk
+        for batch in _batches(places, space.vocab_size, most=chunk, enough=enough):
+            yield PlannedCells(construction, step, next(numbers), *batch)
 
 
 def widest(construction: Construction) -> int:

@@ -71,7 +71,8 @@ class Targets:
     Attributes:
         low: int64, shape ``(cells, *targets.shape)``.
         high: the same.
-        entries: a bit for each entry of the target, to name it by; none by default.
+        entries: a bit for each entry of the target, to name it by, or any number in a run that only moves tokens; none
+            by default.
 
     """
 
@@ -80,14 +81,19 @@ class Targets:
     entries: np.ndarray[Any, Any] | None = None
 
 
-def encode(construction: Construction, targets: Targets) -> tuple[Enclosure, int]:
+def encode(construction: Construction, targets: Targets, *, moves: bool = False) -> tuple[Enclosure, int]:
     """Return bounds of the prompts of a batch, shape ``(batch, virtual, embedding size)``, and their denominator.
+
+    Args:
+        construction: whose code is run.
+        targets: on which.
+        moves: whether it may only move tokens about, so that their names need not be bits.
 
     Raises:
         CellsError: the code asks for something that depends on a token, or gives anything but such numbers.
 
     """
-    with run_on_bounds() as run:
+    with run_on_bounds(moves=moves) as run:
         tokens: Any = unknown_tokens(run, targets.low, targets.high, targets.entries)  # stands for an array
         found = _called("encode", run, lambda: construction.encode(tokens))
         if is_unknown(found) or not isinstance(found, Ratios):
@@ -96,9 +102,11 @@ def encode(construction: Construction, targets: Targets) -> tuple[Enclosure, int
         return _enclosure("encode", run, found.numerators, shape), found.denominator
 
 
-def answer(construction: Construction, targets: Targets, users: Int[np.ndarray, "batch user"]) -> Enclosure:
+def answer(
+    construction: Construction, targets: Targets, users: Int[np.ndarray, "batch user"], *, moves: bool = False
+) -> Enclosure:
     """Return bounds of the promised responses of a batch, shape ``(batch, response)``; raises as :func:`encode`."""
-    with run_on_bounds() as run:
+    with run_on_bounds(moves=moves) as run:
         tokens: Any = unknown_tokens(run, targets.low, targets.high, targets.entries)  # stands for an array
         found = _called("answer", run, lambda: construction.answer(tokens, users.copy()))
         return _enclosure("answer", run, found, (len(targets.low), construction.layout.response))

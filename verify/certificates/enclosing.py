@@ -100,6 +100,11 @@ class EnclosingArithmetic(NumberSystem[WeightT, RowsT, ScoresT]):
         """Return the settings under which bounds are computed; what is not finite is silent, and never certain."""
         return nullcontext()
 
+    @property
+    def any_order(self) -> bool:
+        """Whether bounds hold of each sum in whatever order of its terms, so that terms may be permuted."""
+        return False
+
     def for_cells(self) -> EnclosingArithmetic[Any, Any, Any]:
         """Return the same bounds for many cells at once: an arithmetic that shares what does not differ among them."""
         return self

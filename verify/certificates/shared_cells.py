@@ -111,8 +111,45 @@ class Tree:
         return cls(depth, alike & (depth[None, :] <= depth[:, None]), tuple(own))
 
 
-def shared_cells(construction: Construction, *, budget: int, numbers: int) -> Iterator[SharedCells]:
-    """Yield all pairs of a target and a user input, at every step, as places that share.
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some user inputs with their places at every step: what one pass takes, whatever becomes of the others.
+
+    Attributes:
+        sheets: that hold the places of all user inputs, held against their members.
+        steps: for each step the places of these user inputs.
+        members: how many targets were run as a forward pass runs them, for these and all other user inputs.
+
+    """
+
+    sheets: list[Sheet]
+    steps: list[list[Place]]
+    members: int
+
+    @property
+    def count(self) -> int:
+        """How many cells there are."""
+        vocab = self.sheets[0].construction.vocab_size
+        return int(sum(vocab ** len(place.entries) for places in self.steps for place in places))
+
+    def cells(self) -> SharedCells:
+        """Return these places with what they share."""
+        first, layout = self.steps[0], self.sheets[0].construction.layout
+        prompt, denominator = self.sheets[0].prompt
+        users = {place.user: branch for branch, place in enumerate(first)}
+        return SharedCells(
+            Ratios(prompt.low, denominator),
+            Ratios(prompt.high, denominator),
+            np.array(list(users), dtype=np.int64).reshape(len(users), layout.user),
+            np.concatenate([place.promised.low for place in first]),
+            np.concatenate([place.promised.high for place in first]),
+            tuple(_places(self.sheets, users)),
+            self.members,
+        )
+
+
+def shared_parts(construction: Construction, *, budget: int, numbers: int) -> list[Part]:
+    """Return all pairs of a target and a user input, at every step, as places that share.
 
     Args:
         construction: what to cut up.
@@ -139,19 +176,14 @@ def shared_cells(construction: Construction, *, budget: int, numbers: int) -> It
     width = construction.transformer.lowered.embedding_size + layout.context_size
     each = max(1, layout.user + layout.response - 1)
     at_once = max(1, (numbers // width - layout.virtual) // each)
-    prompt, denominator = sheets[0].prompt
-    for start in range(0, len(steps[0]), at_once):
-        first = steps[0][start : start + at_once]
-        users = {place.user: branch for branch, place in enumerate(first)}
-        yield SharedCells(
-            Ratios(prompt.low, denominator),
-            Ratios(prompt.high, denominator),
-            np.array(list(users), dtype=np.int64).reshape(len(users), layout.user),
-            np.concatenate([place.promised.low for place in first]),
-            np.concatenate([place.promised.high for place in first]),
-            tuple(_places(sheets, users)),
-            members,
-        )
+    starts = range(0, len(steps[0]), at_once)
+    return [Part(sheets, [step[start : start + at_once] for step in steps], members) for start in starts]
+
+
+def shared_cells(construction: Construction, *, budget: int, numbers: int) -> Iterator[SharedCells]:
+    """Yield the cells of all parts, see :func:`shared_parts`."""
+    for part in shared_parts(construction, budget=budget, numbers=numbers):
+        yield part.cells()
 
 
 def _check_fed(promised: Enclosure, vocab_size: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +11,8 @@ from constructions.construction import Construction
 from constructions.temperature import Softmax, head_temperature
 from verify.certificates.cells import LAYER_NUMBERS
 from verify.certificates.enclosing import Margins
-from verify.certificates.shared_cells import SharedCells, shared_cells
+from verify.certificates.shared_cells import Part, SharedCells, shared_parts
 from verify.certificates.sheets import UnsharedError
-from verify.evidence.enumeration import Progress
 from verify.running.model import Model, forward
 
 if TYPE_CHECKING:
@@ -23,49 +22,56 @@ if TYPE_CHECKING:
 _NUMBERS = 2**17
 
 
-def tally_shared(
-    bound: Bound[Any, Any, Any], construction: Construction, progress: Progress, *, budget: int, points: int
-) -> tuple[int, int, float] | None:
-    """Return how many cells there are, how many members were looked at, and the smallest margin, if all are certain.
-
-    ``None`` where that is not shown by what cells share; see :func:`shared_margins`, and for progress
-    :func:`~verify.certificates.all_targets.certify`.
-    """
-    count, members, margin = 0, 0, np.inf
+def tally_part(bound: Bound[Any, Any, Any], construction: Construction, part: Part, *, points: int) -> float | None:
+    """Return the smallest margin of a part if all are certain, ``None`` where that is not shown by what cells share."""
     try:
-        for cells, margins in shared_margins(bound, construction, budget=budget, points=points):
-            if not margins.certain.all():
-                return None
-            count, members = count + len(margins.lower), cells.members
-            margin = min(margin, float(margins.lower.min()))
-            progress(cells.fed, construction.layout.response)
+        ((_, margins),) = margins_of(bound, construction, [part.cells()], points=points)
     except UnsharedError:
         return None
-    return count, members, margin
+    return float(margins.lower.min()) if margins.certain.all() else None
 
 
-def shared_margins(
-    bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
-) -> Iterator[tuple[SharedCells, Margins]]:
-    """Yield all cells of a construction in batches, with lower bounds of their margins.
+def parts_that_share(bound: Bound[Any, Any, Any], construction: Construction, *, budget: int) -> list[Part]:
+    """Return the parts of a construction whose cells share, each for a pass of its own.
 
     Args:
         bound: the construction in the arithmetic of a certificate.
         construction: the construction.
         budget: the most cells to look at.
-        points: the most floats of a box to try one by one.
 
     Raises:
         UnsharedError: its cells do not share enough, or a pass of it cannot be part of a longer one.
         CellsError: as of :func:`~verify.certificates.cells.cells`.
 
     """
-    branched = bound.arithmetic.branched()
+    bound.arithmetic.branched()
     # a place has a cell for each token at least, and the readout's input differs in all of them
     if construction.vocab_size * construction.transformer.lowered.readout.weight.shape[1] > LAYER_NUMBERS:
         raise UnsharedError("the readout's input of all cells is too large to hold at once")
     _check_steps(bound.model, construction.layout.context_size)
-    for cells in shared_cells(construction, budget=budget, numbers=_NUMBERS):
+    return shared_parts(construction, budget=budget, numbers=_NUMBERS)
+
+
+def shared_margins(
+    bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield the cells of all parts with lower bounds of their margins, see :func:`margins_of`."""
+    parts = parts_that_share(bound, construction, budget=budget)
+    yield from margins_of(bound, construction, (part.cells() for part in parts), points=points)
+
+
+def margins_of(
+    bound: Bound[Any, Any, Any], construction: Construction, batches: Iterable[SharedCells], *, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield batches of cells with lower bounds of their margins, each from one pass.
+
+    Raises:
+        UnsharedError: a pass cannot be part of a longer one.
+
+    """
+    branched = bound.arithmetic.branched()
+    _check_steps(bound.model, construction.layout.context_size)
+    for cells in batches:
         arithmetic: Any = branched(cells)
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
         rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)

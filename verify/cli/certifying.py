@@ -14,6 +14,7 @@ from verify.certificates.floats.rounding import summaries
 from verify.certificates.floats.rounding.matrix_unit import NO_UNIT
 from verify.cli import options
 from verify.cli.groups import register as register_commands
+from verify.cli.sharding import Sharding
 from verify.cli.verdicts import finished
 from verify.matrix_units import GENERATIONS
 from verify.report.progress import shown_progress
@@ -64,6 +65,7 @@ def certify(
     ] = None,
     budget: Annotated[int, typer.Option("--budget", help="the most cells to look at")] = BUDGET,
     points: Annotated[int, typer.Option("--points", help="the most floats of an interval to try one by one")] = POINTS,
+    sharding: Sharding,
     as_json: options.Json = False,
 ) -> int:
     """Prove the claim for EVERY target and user input of the given sizes at once, or say what stays undecided."""
@@ -75,8 +77,15 @@ def certify(
     if exact:
         if request.arithmetic.fmt is None:
             raise InvalidArgument("arithmetic: expected rounded with --bit-exact, which is about floats")
+        if sharding.asked:
+            raise InvalidArgument("bit_exact: expected a run that is not split into shards, as it takes a pass a step")
         return finished(bit_exact(construction, request.arithmetic, claim=asked.claim), as_json=as_json)
     embedding = None if any_embedding is None else _rational("any_embedding", any_embedding)
+    if sharding.asked:
+        bound = None if embedding is None else str(embedding)
+        settings = {"budget": budget, "points": points, "any_embedding": bound}
+        verdict = sharding.run("certify", request, settings, label=f"{asked.claim}: certificate, pieces")
+        return finished(verdict, as_json=as_json)
     with shown_progress(f"{asked.claim}: certificate") as progress:
         verdict = certified(
             request, Gathering(progress=progress), budget=budget, points=points, any_embedding=embedding

@@ -48,7 +48,7 @@ def fuzz(
     gatherer = fuzzer_of(request.claim)
     if sharding.asked:
         settings = {"examples": examples, "seed": seed}
-        verdict = sharding.run("fuzz", request, settings, label=f"{asked.claim}: {gatherer.label}, seeds")
+        verdict = sharding.run(gatherer.work, request, settings, label=f"{asked.claim}: {gatherer.label}, seeds")
         return finished(verdict, as_json=as_json)
     with shown_progress(f"{asked.claim}: {gatherer.label}") as progress:
         verdict = gatherer.gather(request, Gathering(examples, seed, progress))

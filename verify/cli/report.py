@@ -71,12 +71,15 @@ def report(
         "verdicts": len(page.verdicts),
         "holds": sum(item.verdict.holds is True for item in page.verdicts),
         "sources": page.age.word,
+        "without_verdict": page.without_verdict,
         "missing": list(page.missing),
     }
     if as_json:
         print_json(told)
     else:
         echo(f"{told['page']}: {told['holds']} of {told['verdicts']} verdicts hold; their sources: {told['sources']}")
+        if page.without_verdict:
+            echo(f"no verdict here, so nothing is shown of them: {', '.join(page.without_verdict)}")
         for name in page.missing:
             echo(f"not here, so nothing is shown of it: {name}")
     return 0 if page.holds else 1

@@ -12,6 +12,7 @@ from verify.certificates import certify
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.device.base import Data, Judgement, NotDoneError
 from verify.evidence.verdict import Verdict
+from verify.suite.reread import reread
 
 
 def verdict_data(verdict: Verdict, bounding: EnclosingArithmetic[Any, Any, Any], *, promised: bool) -> Data:
@@ -66,7 +67,7 @@ def judge_verdict(data: Data) -> Judgement:
     What is promised must hold. Elsewhere a verdict that is falsified is a finding, such as the end of a sweep, unless a
     certificate covers its case: then the device is not what the certificate assumes, or one of both is wrong.
     """
-    verdict = Verdict.from_json(data["verdict"])
+    verdict = reread(Verdict.from_json(data["verdict"]))
     cases = f"{verdict.cases:,} cases" if verdict.cases != 1 else "1 case"
     said = f"{verdict.method}: {cases}, {_sizes(verdict.parameters)}"
     if verdict.holds is True:

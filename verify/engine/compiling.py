@@ -18,6 +18,7 @@ from torch import Tensor
 
 from verify.engine.in_c import WRITABLE
 from verify.engine.libraries import Written
+from verify.engine.patience import at_most, can_end
 from verify.engine.program import Part
 from verify.files.atomic import write_atomically
 
@@ -73,7 +74,7 @@ class Compiler:
         return max(each) * part.operations if each else _first_price(way, part.operations)
 
     def patience(self, saved: float) -> float | None:
-        """Return the seconds that a C compiler may take, ``None`` for any number: those that it would save.
+        """Return the seconds that a compiler may take, ``None`` for any number: those that it would save.
 
         So a run takes at most twice as long as without, whatever the compiler does.
 
@@ -95,26 +96,31 @@ class Compiler:
             saved: seconds that the rest of the run takes without it.
 
         """
-        started = time.perf_counter()
+        started, patience = time.perf_counter(), self.patience(saved)
         try:
-            kernel = self._written(part, arguments, self.patience(saved))
-        except subprocess.TimeoutExpired as error:  # torch's compiler takes longer
-            self.failed = f"no kernel in {error.timeout:.2g} s, which the rest of the run takes without one"
-            # it would have taken longer, nobody knows how much: with twice the price all attempts together cost no more
-            # than twice the last
-            self._paid(_digest(part, sizes), 2 * (time.perf_counter() - started), part.operations)
+            kernel = self._written(part, arguments, patience)
+        except subprocess.TimeoutExpired:  # torch's compiler takes longer
+            self._too_slow(part, sizes, started, patience)
             return None
         if kernel is not None:
             self.failed = None
             self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
             return kernel
+        if not can_end():
+            self.failed = "torch's compiler runs in the main thread alone, where it can be ended"
+            return None
         # torch reads it when its compiler is first imported; a user's own choice stands
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.folder / "kernels"))
         try:
-            kernel = torch.compile(part.module, dynamic=False, fullgraph=True)
-            with torch.no_grad(), warnings.catch_warnings():
+            # one thread, which waits for the C++ compiler, and so ends it
+            kernel = torch.compile(part.module, dynamic=False, fullgraph=True, options={"compile_threads": 1})
+            with at_most(patience), torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of parts of torch's own that are to go
                 kernel(*arguments)
+        except TimeoutError:
+            torch.compiler.reset()  # of whatever it was doing
+            self._too_slow(part, sizes, started, patience)
+            return None
         except Exception as error:  # noqa: BLE001 # the compiler may raise anything; the run goes on without it
             self.failed = " ".join(str(error).split())[:200] or type(error).__name__
             return None
@@ -127,6 +133,12 @@ class Compiler:
         self._paid(_digest(part, sizes), time.perf_counter() - started, part.operations)
         return kernel
 
+    def _too_slow(self, part: Part, sizes: tuple[int, int], started: float, patience: float | None) -> None:
+        self.failed = f"no kernel in {patience:.2g} s, which the rest of the run takes without one"
+        # it would have taken longer, nobody knows how much: with twice the price all attempts together cost no more
+        # than twice the last
+        self._paid(_digest(part, sizes), 2 * (time.perf_counter() - started), part.operations)
+
     def _written(self, part: Part, arguments: Sequence[Tensor], seconds: float | None) -> Kernel | None:
         """Return a kernel written out in C; ``None`` where that fails for any reason: torch's compiler is next.
 
@@ -137,7 +149,7 @@ class Compiler:
         try:
             kernel = Written(part.module, arguments, self.folder / "written", seconds)
             (found,), (expected,) = kernel(*arguments), part.module(*(value[:, :, :1] for value in arguments))
-            alike = torch.allclose(found[:, :, :1], expected, rtol=0, atol=0, equal_nan=True)
+            alike = _same(found[:, :, :1], expected)
         except subprocess.TimeoutExpired:
             raise
         except Exception:  # noqa: BLE001 # a compiler and a folder may be of any kind; the other way is tried
@@ -166,6 +178,11 @@ class Compiler:
             write_atomically(self.folder / "prices.json", json.dumps(known, indent=1))
         except OSError:
             return  # a cache that cannot be written is no cache
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Return whether two results are equal number by number, and not numbers at the same places."""
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _keeps_subnormals() -> bool:

@@ -79,6 +79,19 @@ def run_key(runner: Runner) -> Mapping[str, Any]:
     }
 
 
+def changed_since(construction: Specification, sha256: str) -> str | None:
+    """Return in words that :func:`run_sha256` is another now than it was, ``None`` where it is the same.
+
+    A run in shards asks for it before all else. Code that changes with the first call is the same from then on, and no
+    case that is asked again would show it.
+    """
+    try:
+        same = run_sha256(construction) == sha256
+    except InvalidArgument as error:
+        return f"encode or answer, asked again: {error}"
+    return None if same else "encode or answer is no function: drawn cases are others than before the run"
+
+
 def sealed(record: Mapping[str, Any]) -> str:
     """Return a record as JSON with its digest in it."""
     return json.dumps({**record, "sha256": _sha256(record)}, indent=1)

@@ -140,7 +140,8 @@ class Search:
             authored: the classes of other authors that ran beside weights.
 
         """
-        tally = self.tally
+        tally, compared = self.tally, self.tally.witnesses.agreement
+        agreed = None if compared is None else compared.account()
         same = f"{', '.join(authored)}: the same function whenever it runs" if authored else None
         return Verdict(
             claim=self.claim,
@@ -155,7 +156,7 @@ class Search:
             counterexample=tally.found,
             seed=seed,
             seconds=time.perf_counter() - self.started,
-            reason=tally.reason or reason,
+            reason=tally.reason or reason or (None if compared is None else compared.warning),
             resumed=resumed,
-            assumptions="; ".join(filter(None, (self.backend.assumptions(), same))) or None,
+            assumptions="; ".join(filter(None, (self.backend.assumptions(), same, agreed))) or None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from verify.running.again import Sample, Witness, cases, changed, groups
 from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Outcome, Runner, declared
 from verify.running.ranks import RankTally
+
+if TYPE_CHECKING:
+    from verify.conformance.agreement import Agreement
 
 Progress = Callable[[int, int], None]
 
@@ -35,6 +38,8 @@ class Witnesses:
     def __init__(self) -> None:
         """Hold no case yet."""
         self._drawn = Sample[tuple[Runner, Witness]]()
+        #: How cases of code of other authors agree with the dense arithmetic, where any were compared.
+        self.agreement: Agreement | None = None
 
     def add(self, runner: Runner, batch: Batch, outcome: Outcome) -> None:
         """Look at a batch that ran."""
@@ -54,27 +59,35 @@ class Witnesses:
             if found is not None:
                 return found
             for group in groups(held):
-                found = changed(construction, group) or _answers_otherwise(runner, group)
+                found = changed(construction, group) or self._answers_otherwise(runner, group)
                 if found is not None:
                     return found
         return None
 
+    def _answers_otherwise(self, runner: Runner, held: Sequence[Witness]) -> str | None:
+        """Ask again for cases that were right, in another order and one by one, where only answers tell anything.
 
-def _answers_otherwise(runner: Runner, held: Sequence[Witness]) -> str | None:
-    """Ask again for cases that were right, in another order and one by one, where only answers tell anything.
+        So it is of a backend of which nothing else is known, and of a transformer with code of other authors. What such
+        code gives is also held against the dense arithmetic.
+        """
+        if runner.backend.inspected and not runner.prepared.authored:
+            return None
+        targets, inputs = cases(held)
+        try:
+            outcome = runner.run(targets, inputs)
+        except InvalidArgument as error:
+            return f"{runner.backend.name}, asked again: {error}"
+        failed = outcome.failures().any(axis=1)
+        if failed.any():
+            again = f"was right, and is not when asked again in a batch of {len(held)}"
+            return f"{runner.backend.name} is no function: {held[int(np.argmax(failed))]} {again}"
+        if runner.prepared.dense is None:
+            return None
+        if self.agreement is None:
+            from verify.conformance.agreement import Agreement  # noqa: PLC0415 # it imports this module
 
-    So it is of a backend of which nothing else is known, and of a transformer with code of other authors.
-    """
-    if runner.backend.inspected and not runner.prepared.authored:
-        return None
-    try:
-        failed = runner.run(*cases(held)).failures().any(axis=1)
-    except InvalidArgument as error:
-        return f"{runner.backend.name}, asked again: {error}"
-    if not failed.any():
-        return None
-    again = f"was right, and is not when asked again in a batch of {len(held)}"
-    return f"{runner.backend.name} is no function: {held[int(np.argmax(failed))]} {again}"
+            self.agreement = Agreement()
+        return self.agreement.off(runner, Batch("drawn", targets, inputs), outcome.margins)
 
 
 @dataclass

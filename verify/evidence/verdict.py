@@ -1,26 +1,24 @@
-"""A verdict: what was shown, with which arithmetic and evidence, and the case that refutes it, if there is one.
-
-Verdicts and their cases stay in one module, a little over 300 lines, as their JSON is written and read here alone.
-"""
+"""A verdict: what was shown, with which arithmetic and evidence, and the case that refutes it, if there is one."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import flint
 
-from constructions.decoding import Argmax, Decoding, decoding_from_json
 from constructions.validation import InvalidArgument
 from verify.evidence.kinds import KINDS, kind_of
+from verify.evidence.refuted import Counterexample as Counterexample
+from verify.evidence.refuted import Refutation as Refutation
+from verify.evidence.refuted import margin_from_json as margin_from_json
+from verify.evidence.refuted import margin_to_json as margin_to_json
 from verify.numbers import Margin as Margin
 from verify.numbers import decimal as decimal
 
@@ -38,114 +36,6 @@ def library_versions() -> Mapping[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-@dataclass(frozen=True)
-class Counterexample:
-    """A case that refutes a claim.
-
-    Attributes:
-        construction: an expression that rebuilds the construction.
-        rank: place of the target in its space.
-        target: the target, as nested lists.
-        user_input: the user's tokens.
-        position: place in the response of the first token that is not as promised, 0-based.
-        expected: the token promised there, or the number.
-        produced: the token produced there; the same as ``expected`` where it won only by the order of tokens.
-        margin: the logit of ``expected`` minus the largest other one; not positive, or NaN where a logit is not finite.
-            ``None`` where the backend gives tokens alone.
-        reproduce: one command that shows the case.
-        batch: the batch in which it fails, where it is right alone; see :class:`~verify.running.batches.Batch`.
-        decoding: how the answer was read off the logits.
-
-    Example:
-        >>> from constructions import RationalSoftmax, UnconditionalGeneration
-        >>> from verify import RationalArithmetic, exhaust
-        >>> verdict = exhaust(UnconditionalGeneration(2, 2, temperature=RationalSoftmax(5)), RationalArithmetic())
-        >>> verdict.counterexample.target, verdict.counterexample.margin
-        ([0, 1], Fraction(0, 1))
-
-    """
-
-    construction: str
-    rank: int
-    target: Any
-    user_input: list[int]
-    position: int
-    expected: int | Margin
-    produced: int | Margin
-    margin: Margin | None
-    reproduce: str
-    batch: str | None = None
-    decoding: Decoding = field(default_factory=Argmax)
-
-    def sentence(self) -> str:
-        """Return the case in one sentence."""
-        which = "" if self.target == [] else f"target {_short(self.target)}"  # a model without targets
-        given = [which, f"user input {self.user_input}" if self.user_input else ""]
-        where = "" if self.batch is None else f" in the batch {self.batch}; alone it is right"
-        instead = self.decoding.instead(self.expected, self.produced, self.margin)
-        margin = "" if self.margin is None else f" (margin {_show_margin(self.margin)})"
-        return (
-            f"{self.construction}: {' with '.join(filter(None, given))} must give {self.expected} at response position"
-            f" {self.position}, but {instead}{margin}{where}"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values: the rank as a decimal string, exact numbers as ``"p/q"``; no ``decoding`` for argmax."""
-        case = {item.name: getattr(self, item.name) for item in fields(self)}
-        case["rank"], case["margin"] = decimal(self.rank), margin_to_json(self.margin)
-        for name in ("expected", "produced"):
-            case[name] = case[name] if isinstance(case[name], int) else margin_to_json(case[name])
-        decoding = case.pop("decoding")
-        return case if decoding.takes_largest else case | {"decoding": decoding.to_json()}
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Counterexample:
-        """Return the case that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
-        case = dict(record)
-        case["rank"], case["margin"] = int(flint.fmpz(case["rank"])), margin_from_json(case["margin"])
-        case["decoding"] = decoding_from_json(case.get("decoding", Argmax().to_json()))
-        if not case["decoding"].gives_tokens:
-            for name in ("expected", "produced"):
-                case[name] = margin_from_json(case[name])
-        return cls(**case)
-
-
-@dataclass(frozen=True)
-class Refutation:
-    """A case that refutes a claim about anything but the tokens of a construction, such as an attention layer.
-
-    Attributes:
-        subject: what the claim is false of, in full.
-        place: where in it, in words.
-        expected: what the claim promises there.
-        produced: what is there instead.
-        margin: how far that is from the promise, where it can be measured.
-        reproduce: one command that shows the case.
-
-    """
-
-    subject: str
-    place: str
-    expected: str
-    produced: str
-    margin: Margin | None
-    reproduce: str
-
-    def sentence(self) -> str:
-        """Return the case in one sentence."""
-        return f"{self.subject}: {self.place} must be {self.expected}, but it is {self.produced}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values, exact margins as ``"p/q"``."""
-        case = {item.name: getattr(self, item.name) for item in fields(self)}
-        return case | {"margin": margin_to_json(self.margin)}
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Refutation:
-        """Return the case that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
-        return cls(**{**record, "margin": margin_from_json(record["margin"])})
 
 
 @dataclass(frozen=True)
@@ -170,8 +60,8 @@ class Verdict:
         reason: why nothing is shown, or what a reader must know with the verdict.
         refutation: the case that refutes a claim about anything but tokens; in JSON it is the ``counterexample``.
         resumed: where the run went on from a checkpoint or a ledger: the ``cases`` that it took over (a decimal string;
-            a ledger may count ``seeds`` or ``vocabularies``), when they were ``saved`` (UTC), and how many cases of
-            them were run again (``replayed``).
+            a ledger may count ``seeds``, ``vocabularies`` or ``pieces``), when they were ``saved`` (UTC), and how many
+            cases of them were run again (``replayed``).
         assumptions: what a verdict about a backend takes for granted that is not inspected.
 
     Example:
@@ -215,6 +105,8 @@ class Verdict:
             raise InvalidArgument(f"holds: {objection}")
         if self.holds is False and self.case is None:
             raise InvalidArgument("holds: expected a counterexample for False")
+        if self.counterexample is not None and not self.counterexample.refutes:
+            raise InvalidArgument("counterexample: expected a case that is not as promised, or without a margin")
 
     @property
     def case(self) -> Counterexample | Refutation | None:
@@ -245,14 +137,7 @@ class Verdict:
         if not isinstance(record, Mapping) or set(record) - {"assumptions"} != known:
             raise InvalidArgument(f"verdict: expected a JSON object with exactly the keys {', '.join(sorted(known))}")
         values = {"assumptions": None, **record}
-        kinds_fit = (
-            (values["holds"] is None or isinstance(values["holds"], bool))
-            and values["method"] in KINDS
-            and isinstance(values["parameters"], Mapping)
-            and (values["resumed"] is None or isinstance(values["resumed"], Mapping))
-            and (values["assumptions"] is None or isinstance(values["assumptions"], str))
-        )
-        if not kinds_fit:
+        if not _kinds_fit(values):
             raise InvalidArgument("verdict: expected holds true, false or null, a known method, and named parameters")
         try:
             values["cases"] = int(flint.fmpz(values["cases"]))
@@ -274,38 +159,24 @@ def verdict_text(verdict: Verdict) -> str:
     return json.dumps(verdict.to_json(), ensure_ascii=False, allow_nan=False)
 
 
-def margin_to_json(margin: Margin | None) -> str | float | None:
-    """Return a margin as a JSON value: exact ones as ``"p/q"``, what is not finite as a word."""
-    if margin is None:
-        return None
-    if isinstance(margin, Fraction):
-        return _exact(margin)
-    return margin if math.isfinite(margin) else str(margin)  # JSON has no NaN
-
-
-def margin_from_json(value: str | float | None) -> Margin | None:
-    """Return the margin that :meth:`Verdict.to_json` wrote; raises ValueError and its like for anything else."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
-        raise TypeError(f"a margin is {value!r}")
-    if not isinstance(value, str):
-        return value
-    if value in {"nan", "inf", "-inf"}:
-        return float(value)
-    whole = re.fullmatch(r"(-?[0-9]+)(?:/([0-9]+))?", value)  # of any length
-    return Fraction(value) if whole is None else Fraction(*(int(flint.fmpz(part)) for part in whole.groups("1")))
-
-
-def _exact(margin: Fraction) -> str:
-    """Return a fraction as Python writes it, of any length."""
-    whole = decimal(margin.numerator)
-    return whole if margin.denominator == 1 else f"{whole}/{decimal(margin.denominator)}"
-
-
-def _show_margin(margin: Margin) -> str:
-    return _exact(margin) if isinstance(margin, Fraction) else f"{margin:.3g}"
-
-
-def _short(value: Any) -> str:
-    """Return nested lists in at most a line; the full target is in the record."""
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _kinds_fit(values: Mapping[str, Any]) -> bool:
+    """Return whether the values of a verdict's JSON that no reader converts are of their kinds."""
+    seconds, seed, resumed = values["seconds"], values["seed"], values["resumed"]
+    texts = [values[name] for name in ("claim", "arithmetic", "device")]
+    texts += [values[name] for name in ("reason", "assumptions") if values[name] is not None]
+    return (
+        (values["holds"] is None or isinstance(values["holds"], bool))
+        and isinstance(values["method"], str)
+        and values["method"] in KINDS
+        and all(isinstance(text, str) for text in texts)
+        and isinstance(values["parameters"], Mapping)
+        and isinstance(values["versions"], Mapping)
+        and (seed is None or type(seed) is int)
+        and type(seconds) in {int, float}
+        and 0 <= seconds < math.inf
+        # what was taken over, when it was saved, and what ran again
+        and (
+            resumed is None
+            or (isinstance(resumed, Mapping) and len(resumed) == 3 and {"saved", "replayed"} < {*resumed})
+        )
+    )

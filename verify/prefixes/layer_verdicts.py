@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from constructions.layers import Head
@@ -109,31 +111,80 @@ def fuzz_layers(
 
     """
     started = time.perf_counter()
+    tally = draw_layers(claim, arithmetic, examples=examples, seed=seed, progress=progress)
+    return drawn_verdict(tally, claim, arithmetic, started=started, seed=seed)
+
+
+def draw_layers(
+    claim: str,
+    arithmetic: AnyArithmetic,
+    *,
+    examples: int,
+    seed: int,
+    drawn: dict[str, bool] | None = None,
+    progress: Progress = no_progress,
+) -> Tally:
+    """Check an identity on drawn layers, up to the first that violates it.
+
+    Args:
+        claim: as of :func:`fuzz_layers`, and so are the others but the last.
+        arithmetic: the same.
+        examples: the same.
+        seed: the same.
+        drawn: takes the identities of the layers, and whether each counts: not where its bound says nothing.
+        progress: the same.
+
+    """
     check_choice("claim", claim, IDENTITIES)
     check_integer("examples", examples, 1)
     arithmetic = arithmetic.ieee()  # the bounds are of IEEE products
     check_integer("seed", seed, 0)
     tally = Tally()
-    seen: set[str] = set()
+    seen: dict[str, bool] = {} if drawn is None else drawn
     for index in itertools.count():
         case = draw_case(seed, index, fmt=arithmetic.fmt)
         identity = case.identity()
         if identity in seen:  # small layers of small integers are drawn repeatedly
             continue
-        seen.add(identity)
         passes = attend(case.layer, case.content, case.prefix, arithmetic)
         subject = f"drawn {seed}:{index}, {describe(case.layer, len(case.content), len(case.prefix))}"
-        found = list(deviations(claim, passes, case.next_head))
+        found, before = list(deviations(claim, passes, case.next_head)), tally.cases
         tally.add(found, subject, _command(claim, seed, index, arithmetic))
+        seen[identity] = tally.cases > before
         progress(len(seen), examples)
         if tally.found is not None or len(seen) == examples:
-            break
-    parameters = {
+            return tally
+    raise AssertionError("the count has no end")
+
+
+def drawn_verdict(
+    tally: Tally,
+    claim: str,
+    arithmetic: AnyArithmetic,
+    *,
+    started: float,
+    seed: int,
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> Verdict:
+    """Return the verdict on drawn layers.
+
+    Args:
+        tally: what was found of them.
+        claim: as of :func:`fuzz_layers`.
+        arithmetic: the same.
+        started: when, by ``time.perf_counter``.
+        seed: the first.
+        parameters: what else a verdict says of the draw.
+
+    """
+    sizes = {
         "heads": f"1..{MOST_HEADS}",
         "positions": f"1..{MOST_POSITIONS}",
         "prefix_vectors": f"1..{MOST_PREFIX}",
     }
-    return tally.verdict(claim, arithmetic, parameters=parameters, method="fuzzed", started=started, seed=seed)
+    return tally.verdict(
+        claim, arithmetic.ieee(), parameters=sizes | dict(parameters), method="fuzzed", started=started, seed=seed
+    )
 
 
 def _command(claim: str, seed: int, index: int, arithmetic: AnyArithmetic) -> str:

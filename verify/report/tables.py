@@ -85,9 +85,8 @@ def outcome(verdict: Verdict) -> Text:
 def explanation(verdict: Verdict) -> list[str]:
     """Return the lines below a table that a reader needs: reason, counterexample, how to reproduce it."""
     lines = []
-    if kind_of(verdict.method).shares_assumptions and verdict.holds:
-        return []  # many share the same ones, see assumptions()
-    if verdict.reason:
+    elsewhere = kind_of(verdict.method).shares_assumptions and verdict.holds  # many share the same, see assumptions()
+    if verdict.reason and not elsewhere:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.reason}")
     if verdict.resumed:
         told = dict(verdict.resumed)
@@ -97,7 +96,7 @@ def explanation(verdict: Verdict) -> list[str]:
         lines.append(
             f"{verdict.claim}, {verdict.arithmetic}: went on from {count} {units} of {saved}; {again} were run again"
         )
-    if verdict.assumptions:
+    if verdict.assumptions and not elsewhere:
         lines.append(f"{verdict.claim}, {verdict.arithmetic}: {verdict.assumptions}")
     if verdict.case:
         lines += [verdict.case.sentence(), f"  reproduce: {verdict.case.reproduce}"]

@@ -6,6 +6,7 @@ another size.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -29,10 +30,10 @@ _Held = TypeVar("_Held")
 
 
 class Sample(Generic[_Held]):
-    """Things drawn from a run, :data:`WITNESSES` of them, each as likely as any other.
+    """Things drawn from a run, :data:`WITNESSES` of them or all of fewer, each as likely as any other.
 
     Attributes:
-        held: those so far.
+        held: those so far, in an order of their own.
 
     """
 
@@ -40,18 +41,19 @@ class Sample(Generic[_Held]):
         """Hold none yet."""
         self.held: list[_Held] = []
         self._seen = 0
-        self._random = np.random.default_rng(0)
+        self._random = random.Random(0)  # noqa: S311 # no secret
 
     def add(self, count: int, made: Callable[[int], _Held]) -> None:
-        """Look at so many more; ``made`` returns the one at a place among them."""
-        # the n-th one replaces one that is held with chance WITNESSES / n, so that all are equally likely to stay
-        places = self._random.integers(0, self._seen + 1 + np.arange(count))
-        for place in np.flatnonzero(places < WITNESSES).tolist():
-            if len(self.held) < WITNESSES:
-                self.held.append(made(place))
-            else:
-                self.held[places[place]] = made(place)
+        """Look at so many more; ``made`` returns the one at a place among them.
+
+        It takes as long for many as for few.
+        """
         self._seen += count
+        size, new = min(WITNESSES, self._seen), 0
+        for drawn in range(size):  # one after the other from all, none of them twice: is it one of the new ones?
+            new += self._random.randrange(self._seen - drawn) < count - new
+        chosen = self._random.sample(range(count), new)
+        self.held = self._random.sample(self.held, size - new) + [made(place) for place in chosen]
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,7 +185,7 @@ def run_request(
 
     """
     work = WORKS[word].work.of(request, settings)
-    recipe = Recipe.of_request(word, request, settings) if executor.elsewhere else None
+    recipe = Recipe.of_request(word, request, {**settings, **work.settings}) if executor.elsewhere else None
     return gather(work, recipe, executor, ledger=ledger, limit=limit, progress=progress)
 
 
@@ -255,7 +255,7 @@ def gather(
     Args:
         work: the run.
         recipe: makes it again in a worker; ``None`` where all runs in this process.
-        executor: who runs shards; this process by default.
+        executor: who runs shards; this process by default, and where the run is all one piece.
         ledger: a file that holds how far the run is, and that several drivers may share.
         limit: stop after so many units in this call.
         progress: called with units done and units in all.
@@ -269,7 +269,7 @@ def gather(
     if limit is not None:
         check_integer("limit", limit, 1)
     started = time.perf_counter()
-    chosen = InProcess() if executor is None else executor
+    chosen = InProcess() if executor is None or work.undivided else executor
     book = Ledger(ledger, work.run, clock=clock, objection=work.objection)
     try:
         before, taken_over = book.state(), book.standing().others

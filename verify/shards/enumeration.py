@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from constructions.specification import Specification
-from constructions.validation import InvalidArgument
 from verify.backends import Runs
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.shards.driver import gather
-from verify.shards.executors import Executor, Processes
+from verify.shards.executors import Executor, one_of
 from verify.shards.recipe import Recipe
 from verify.shards.works.enumerating import Enumerating
 
@@ -54,9 +53,7 @@ def exhaust(
         (True, 256, Fraction(1, 688))
 
     """
-    if jobs is not None and executor is not None:
-        raise InvalidArgument("jobs: expected either jobs or an executor but got both")
-    chosen = Processes(jobs) if jobs is not None else executor
+    chosen = one_of(jobs, executor)
     given = construction, arithmetic, claim, None if command is None else dict(command)
     recipe = Recipe.of_python(_made, *given) if chosen is not None and chosen.elsewhere else None
     work = _made(*given)

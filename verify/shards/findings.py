@@ -22,6 +22,7 @@ class Findings:
         shard: first and last (exclusive) unit of the shard that has the smallest margin, to run it again.
         changed: the first unit of a shard in which something was another when it was asked again, and what.
         identities: digests of the cases, where the same case may come in several shards.
+        members: how many targets a certificate ran as a forward pass runs them.
 
     Example:
         >>> one, other = Findings(RankTally(5, 0.5, 3), (0, 5)), Findings(RankTally(5, 0.25, 8), (5, 10))
@@ -34,6 +35,7 @@ class Findings:
     shard: tuple[int, int] | None = None
     changed: tuple[int, str] | None = None
     identities: frozenset[str] = frozenset()
+    members: int = 0
 
     def __add__(self, other: Findings) -> Findings:
         """Return the findings of both, which have no unit in common."""
@@ -44,6 +46,7 @@ class Findings:
             None if closest is None else closest.shard,
             min((one.changed for one in (self, other) if one.changed is not None), default=None),
             self.identities | other.identities,
+            self.members + other.members,
         )
 
     def objection(self, start: int, stop: int) -> str | None:
@@ -75,12 +78,13 @@ class Findings:
             "shard": None if self.shard is None else [decimal(end) for end in self.shard],
             "changed": None if self.changed is None else [decimal(self.changed[0]), self.changed[1]],
             "identities": sorted(self.identities),
+            "members": decimal(self.members),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Findings:
         """Return the findings that :meth:`to_json` wrote; raises ValueError and its like for anything else."""
-        if set(record) != {"cases", "margin", "closest", "failure", "shard", "changed", "identities"}:
+        if set(record) != {"cases", "margin", "closest", "failure", "shard", "changed", "identities", "members"}:
             raise ValueError("findings have other keys")
         margin, shard, changed = margin_from_json(record["margin"]), record["shard"], record["changed"]
         tally = RankTally(_unit(record["cases"]), margin, _unit_or_none(record["closest"]))
@@ -94,6 +98,7 @@ class Findings:
             None if shard is None else (_unit(shard[0]), _unit(shard[1])),
             None if changed is None else (_unit(changed[0]), changed[1]),
             frozenset(identities),
+            _unit(record["members"]),
         )
 
 

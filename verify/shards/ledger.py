@@ -255,7 +255,8 @@ class Ledger:
                 "SELECT start, stop, findings, saved FROM done WHERE start <= ? AND start < ? ORDER BY start",
                 (self._end(sql, None), LARGEST_UNIT if below is None else below),
             ).fetchall()
-        return State.of(rows)
+            ((shards,),) = sql.execute("SELECT coalesce(sum(shards), 0) FROM drivers")
+        return State.of(rows, shards)
 
     def rows(self) -> int:
         """Return how many rows say what is done, claimed and open."""

@@ -77,21 +77,24 @@ class State:
         findings: of all that is done.
         ranges: what is done, as pairs of first and last (exclusive) unit.
         saved: when the last shard was done, in seconds since 1970; ``None`` where none is.
+        shards: how many were done, by all drivers.
 
     """
 
     findings: Findings
     ranges: tuple[tuple[int, int], ...]
     saved: float | None
+    shards: int = 0
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, str, float]]) -> Self:
+    def of(cls, rows: Iterable[tuple[int, int, str, float]], shards: int = 0) -> Self:
         """Return what rows of findings say: first and last (exclusive) unit, findings as text, and when."""
         held = list(rows)
         return cls(
             reduce(add, (read_findings(text) for _, _, text, _ in held), Findings()),
             tuple((start, stop) for start, stop, *_ in held),
             max((saved for *_, saved in held), default=None),
+            shards,
         )
 
     def right(self) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from verify.evidence.verdict import Verdict
 
-#: Where the sources are in a checkout; an installed package has none, and then nothing is proved here.
+#: Where the sources are in a checkout; an installed package has the audit alone, and then nothing is proved here.
 SOURCES = Path(__file__).parents[2] / "proofs" / "coq"
 RECORD = "build-record.json"
 

@@ -211,6 +211,7 @@ class Gatherer:
         of_all: whether it bounds all cases at once, and so needs numbers that certify.
         draws: whether it draws cases, so that the command ``fuzz`` runs it.
         method: of its verdicts; its word in a plan if empty.
+        work: the kind of run that draws its cases in shards.
 
     """
 
@@ -219,6 +220,7 @@ class Gatherer:
     of_all: bool = False
     draws: bool = False
     method: str = ""
+    work: str = "fuzz"
 
     def arithmetic(self, numbers: Numbers) -> Any:
         """Return the arithmetic in which this evidence is gathered."""
@@ -232,7 +234,7 @@ STEPS: Mapping[str, Gatherer] = MappingProxyType(
         "exhausted": Gatherer("enumeration", exhausted),
         "swept": Gatherer("sweep", swept),
         "fuzzed": Gatherer("fuzzing", fuzzed, draws=True),
-        "fuzzed layers": Gatherer("drawn layers", fuzzed_layers, draws=True, method="fuzzed"),
+        "fuzzed layers": Gatherer("drawn layers", fuzzed_layers, draws=True, method="fuzzed", work="fuzz layers"),
         **{name: Gatherer(kind.label, partial(gathered, kind)) for name, kind in families().items()},
     }
 )

@@ -35,7 +35,7 @@ from verify.certificates.floats.rounding.matrix_unit import NO_UNIT, format_of
 from verify.certificates.floats.score_bias import ScoreBiasBounds
 from verify.certificates.floats.slots import met_grids, mix_factors, score_factors
 from verify.certificates.floats.sparse import SparseArithmetic
-from verify.certificates.floats.sparse_weight import SparseWeight
+from verify.certificates.floats.sparse_weight import SparseWeight, constant_rows
 from verify.certificates.floats.sums import Piece, Sums
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -94,8 +94,12 @@ class RoundedArithmetic(
         few = SparseWeight.of(matrix, self.fmt, self._dtype)
         if few is not None:
             return few
-        held = matrix.to_numpy(self.fmt)
-        return RoundedWeight(np.asarray(held, dtype=self._dtype), grid_of(held), matrix.held_by(self.fmt))
+        thin = constant_rows(matrix)
+        held = (matrix if thin is None else thin).to_numpy(self.fmt)
+        values, grid = np.asarray(held, dtype=self._dtype), grid_of(held)
+        if thin is not None:
+            values, grid = np.broadcast_to(values, matrix.shape), np.broadcast_to(grid, matrix.shape)
+        return RoundedWeight(values, grid, matrix.held_by(self.fmt))
 
     def prompt_between(self, low: Ratios, high: Ratios) -> Box:
         """Return virtual tokens between two, each a whole number of ``1/d``, with ``d`` the denominator of both.
@@ -264,6 +268,11 @@ class RoundedArithmetic(
     ) -> Margins:
         """Return lower bounds of the margins of computed logits."""
         return rounded_margins(self, rows, weight, bias, expected, points=points)
+
+    @property
+    def any_order(self) -> bool:
+        """As the kind of kernel says."""
+        return self.kernel.rounding.any_order
 
     def for_cells(self) -> SparseArithmetic:
         """Return the boxes that share what does not differ between cells, of which nothing is assumed yet."""

@@ -139,10 +139,25 @@ class RoundedWeight:
         """For every row a grid of all its numbers."""
         return np.asarray(self.grid.min(axis=1, initial=EVERYTHING))
 
+    def rows_reading(self, columns: Int[np.ndarray, " columns"]) -> Int[np.ndarray, " rows"]:
+        """Return the rows that are not 0 in some of the columns, ascending."""
+        return np.flatnonzero((self.values[:, columns] != 0).any(axis=1))
+
+    def read_by(self, rows: Int[np.ndarray, " rows"]) -> Bool[np.ndarray, " columns"]:
+        """Return the columns in which some of the rows, each given once, are not 0."""
+        if len(rows) == self.shape[0]:
+            return self.reads  # no copy of a large matrix
+        return np.asarray((self.values[rows] != 0).any(axis=0))
+
+    def part(self, rows: Int[np.ndarray, " rows"], columns: Int[np.ndarray, " columns"]) -> RoundedWeight:
+        """Return some rows and columns of it, entry by entry."""
+        chosen = np.ix_(rows, columns)
+        return RoundedWeight(self.values[chosen], self.grid[chosen], self.exact)
+
     @cached_property
     def largest(self) -> Any:
         """The largest magnitude of an entry."""
-        return np.abs(self.values).max(initial=0)
+        return max(self.values.max(initial=0), -self.values.min(initial=0))  # a copy may be large
 
     @cached_property
     def reads(self) -> Bool[np.ndarray, " columns"]:

@@ -117,7 +117,10 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             return touched, self._sparse.once(lambda: self._base.linear(x, factor, shift), [x], "linear", *key)
 
         parts = tuple(part(index) for index in range(len(rows.parts)))
-        return BranchedRows(self._base.linear(rows.shared, weight, bias), parts, rows.narrowed, rows.fmt)
+        shared = self._sparse.once(
+            lambda: self._base.linear(rows.shared, weight, bias), [rows.shared], "shared linear", weight, bias
+        )
+        return BranchedRows(shared, parts, rows.narrowed, rows.fmt)
 
     def _each(self, rows: BranchedRows, change: Callable[[Box], Box], *key: Hashable) -> BranchedRows:
         """Return rows changed coordinate by coordinate."""

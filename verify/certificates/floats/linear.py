@@ -16,6 +16,8 @@ _Array = Shaped[np.ndarray, "..."]
 
 #: Products of a matrix with rows whose grids are looked at one by one, so that they take a few dozen megabytes.
 _PRODUCTS = 2**20
+#: Entries of a matrix that are looked at together, of which a rule of sums holds about a dozen copies: 32 MiB of each.
+_ENTRIES = 2**22
 
 
 class LinearBounds(Sums):
@@ -34,7 +36,31 @@ class LinearBounds(Sums):
         busy = np.flatnonzero((moving[0].magnitude != 0).any(axis=(0, 2)))
         if bias is None and len(busy) < rows.shape[1]:
             return self._only(rows, weight, busy)
+        step = max(1, _ENTRIES // max(1, len(moving[1])))
+        if rows.shape[0] == 1 and step < weight.shape[0]:
+            return self._in_parts(rows, weight, bias, moving, step)
         return self._of_terms(*self.linear_terms(rows, weight, bias, moving))
+
+    def _in_parts(
+        self,
+        rows: Box,
+        weight: RoundedWeight,
+        bias: RoundedWeight | None,
+        moving: tuple[Box, Int[np.ndarray, " used"]],
+        step: int,
+    ) -> Box:
+        """Return ``W x + b`` of a single box, some outputs at a time."""
+        found = []
+        for start in range(0, weight.shape[0], step):
+            chosen = slice(start, start + step)
+            part, shift = (
+                None if held is None else RoundedWeight(held.values[chosen], held.grid[chosen], held.exact)
+                for held in (weight, bias)
+            )
+            assert part is not None
+            found.append(self._of_terms(*self.linear_terms(rows, part, shift, moving)))
+        low, high = (np.concatenate(ends, axis=2) for ends in zip(*((box.low, box.high) for box in found), strict=True))
+        return Box(low, high, np.concatenate([box.grid for box in found]), all(box.exact for box in found))
 
     def _of_terms(self, terms: Terms, exact: bool) -> Box:  # noqa: FBT001 # as linear_terms returns them
         low, high, whole = self.summed(terms)
@@ -54,7 +80,7 @@ class LinearBounds(Sums):
 
     def _read(self, rows: Box, weight: RoundedWeight) -> tuple[Box, Int[np.ndarray, " used"]]:
         """Return the coordinates that a matrix reads and that are not zero everywhere, and which they are."""
-        columns = np.flatnonzero((weight.values != 0).any(axis=0))
+        columns = np.flatnonzero(weight.reads)
         read = rows.columns(columns)
         moving = np.flatnonzero((read.magnitude != 0).any(axis=(0, 1)))
         return collapsed(read.columns(moving)), columns[moving]

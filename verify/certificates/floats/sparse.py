@@ -31,8 +31,9 @@ from verify.certificates.shared_cells import SharedCells
 if TYPE_CHECKING:
     from verify.certificates.floats.arithmetic import RoundedArithmetic
 
-#: Results that are kept for numbers that recur.
-_KEPT = 2**10
+#: Results that are kept for numbers that recur, and numbers of all of them and of their arguments: 256 MiB. Those that
+#: were not asked for the longest go first.
+_KEPT, _KEPT_NUMBERS = 2**10, 2**25
 
 
 @final
@@ -42,8 +43,14 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def __init__(self, base: RoundedArithmetic) -> None:
         """Bound what ``base`` bounds."""
         self.base = base
-        self._known: dict[Any, Box] = {}
+        self._known: dict[Any, tuple[Box | None, int]] = {}
+        self._numbers = 0
         self.spec, self.name, self.fmt, self.device = base.spec, base.name, base.fmt, base.device
+
+    @property
+    def any_order(self) -> bool:
+        """As the kind of kernel says."""
+        return self.base.any_order
 
     def wild(self, *parts: SparseRows | Box) -> bool:
         """Return whether any factor may not be finite: it spreads over a row, also to what does not read it."""
@@ -57,11 +64,15 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
             (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
         )
         key = (numbers, more)
-        if key not in self._known:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[key] = made()
-        return self._known[key]
+        found, size = self._known.pop(key, (None, 0))
+        if found is None:
+            found = made()
+            size = 2 * sum(box.low.size for box in (found, *boxes))
+            self._numbers += size
+        self._known[key] = found, size  # the last to be forgotten
+        while len(self._known) > _KEPT or self._numbers > _KEPT_NUMBERS:
+            self._numbers -= self._known.pop(next(iter(self._known)))[1]
+        return found
 
     def branched(self) -> Callable[[SharedCells], BranchedArithmetic]:
         """Return a function that makes the bounds of a pass over the tree of some cells."""
@@ -133,22 +144,22 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return the outputs that differ, what they read, and their weights and biases; ``None`` if none differs."""
         if rows.varying is None:
             return None
-        touched = np.flatnonzero((weight.values[:, rows.places] != 0).any(axis=1))
+        touched = weight.rows_reading(rows.places)
         if not len(touched):
             return None
         # a coordinate that is 0 in every cell adds nothing to any sum
         moving = (rows.shared.magnitude != 0).any(axis=(0, 1))
-        read = np.flatnonzero(moving & (weight.values[touched] != 0).any(axis=0))
-        part = _part(weight, touched, read)
-        shift = None if bias is None else _part(bias, touched, np.zeros(1, dtype=np.int64))
+        read = np.flatnonzero(moving & weight.read_by(touched))
+        part = weight.part(touched, read)
+        shift = None if bias is None else bias.part(touched, np.zeros(1, dtype=np.int64))
         return touched, rows.columns(read), part, shift
 
     def _shared(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None) -> Box:
         """Return ``W x + b`` of a single box; of the coordinates that a matrix reads, as often as they recur."""
         if bias is not None:
             return self.base.linear(rows, weight, bias)
-        read = np.flatnonzero((weight.values != 0).any(axis=0))
-        part = _part(weight, np.arange(weight.values.shape[0]), read)
+        read = np.flatnonzero(weight.reads)
+        part = weight.part(np.arange(weight.shape[0]), read)
         x = rows.columns(read)
         return self.once(
             lambda: self.base.linear(x, part), [x], "linear", part.values.shape, part.values.tobytes(), part.exact
@@ -178,7 +189,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         if rows.varying is None:
             return SparseRows(shared)
         first = np.zeros(1, dtype=np.int64)
-        parts = (None if part is None else _part(part, rows.places, first) for part in (weight, bias))
+        parts = (None if part is None else part.part(rows.places, first) for part in (weight, bias))
         return SparseRows(shared, rows.places, self.base.affine(rows.varying, *parts))
 
     def normalise(self, rows: SparseRows, *, centred: bool, mean: bool, eps: Fraction) -> SparseRows:
@@ -265,8 +276,3 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def numbers(self, rows: SparseRows | Box) -> np.ndarray[Any, Any]:
         """Return the bounds side by side, shape ``batch x rows x width x 2``, as float64."""
         return self.base.numbers(rows.dense() if isinstance(rows, SparseRows) else rows)
-
-
-def _part(weight: RoundedWeight, rows: Places, columns: Places) -> RoundedWeight:
-    chosen = np.ix_(rows, columns)
-    return RoundedWeight(weight.values[chosen], weight.grid[chosen], weight.exact)

@@ -118,18 +118,12 @@ class SparseWeight(RoundedWeight):
             InvalidArgument: they are too many.
 
         """
-        return self._dense(self.numbers, 0)
+        return dense(self.shape, (self.rows, self.columns), self.numbers, 0)
 
     @cached_property
     def grid(self) -> Int[np.ndarray, "rows columns"]:
         """The grids of all entries."""
-        return self._dense(self.grids, EVERYTHING)
-
-    def _dense(self, entries: np.ndarray[Any, Any], other: int) -> np.ndarray[Any, Any]:
-        check_dense(*self.shape)
-        found = np.full(self.shape, other, dtype=entries.dtype)
-        found[self.rows, self.columns] = entries
-        return found
+        return dense(self.shape, (self.rows, self.columns), self.grids, EVERYTHING)
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " rows_and_1"]:
@@ -150,6 +144,36 @@ class SparseWeight(RoundedWeight):
     def reads(self) -> Bool[np.ndarray, " columns"]:
         """The columns that are not 0 everywhere."""
         return np.asarray(np.bincount(self.columns, minlength=self.shape[1]) > 0)
+
+    def rows_reading(self, columns: Int[np.ndarray, " columns"]) -> Int[np.ndarray, " rows"]:
+        """Return the rows that are not 0 in some of the columns, ascending."""
+        return np.unique(self.rows[self._among(columns, self.shape[1])[self.columns]])
+
+    def read_by(self, rows: Int[np.ndarray, " rows"]) -> Bool[np.ndarray, " columns"]:
+        """Return the columns in which some of the rows are not 0."""
+        return self._among(self.columns[self._among(rows, self.shape[0])[self.rows]], self.shape[1])
+
+    def part(self, rows: Int[np.ndarray, " rows"], columns: Int[np.ndarray, " columns"]) -> RoundedWeight:
+        """Return some rows and columns of it, both ascending, entry by entry.
+
+        Raises:
+            InvalidArgument: they are too many.
+
+        """
+        inside = self._among(rows, self.shape[0])[self.rows] & self._among(columns, self.shape[1])[self.columns]
+        places = np.searchsorted(rows, self.rows[inside]), np.searchsorted(columns, self.columns[inside])
+        shape = len(rows), len(columns)
+        values, grid = (
+            dense(shape, places, entries[inside], other)
+            for entries, other in ((self.numbers, 0), (self.grids, EVERYTHING))
+        )
+        return RoundedWeight(values, grid, self.exact)
+
+    @staticmethod
+    def _among(chosen: Int[np.ndarray, " chosen"], count: int) -> Bool[np.ndarray, " all"]:
+        found = np.zeros(count, dtype=np.bool_)
+        found[chosen] = True
+        return found
 
     @cached_property
     def few(self) -> Few | None:
@@ -180,3 +204,38 @@ class SparseWeight(RoundedWeight):
         found = np.full(self.shape[0], EVERYTHING, dtype=np.int64)
         np.minimum.at(found, self.rows, self.grids)
         return found
+
+
+def constant_rows(matrix: ExactMatrix) -> ExactMatrix | None:
+    """Return the first column of a large matrix of which all columns are written as the same; ``None`` for any other.
+
+    A scalar that adds up ``V`` coordinates for each of many bands is such a matrix.
+
+    Raises:
+        InvalidArgument: it is too large to hold entry by entry.
+
+    """
+    rows, columns = matrix.shape
+    alike = len(matrix.column_sizes) == 1 and all(leaf.kind == "constant" for leaf in matrix.leaves.values())
+    if rows * columns <= LARGEST_HELD or not alike:
+        return None
+    matrix.check_dense()  # which of its entries are 0 is held one by one
+    return ExactMatrix(matrix.row_sizes, (1,), matrix.leaves)
+
+
+def dense(
+    shape: tuple[int, int],
+    places: tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"]],
+    entries: np.ndarray[Any, Any],
+    other: int,
+) -> np.ndarray[Any, Any]:
+    """Return a matrix with some entries, and the same number everywhere else.
+
+    Raises:
+        InvalidArgument: it is too large.
+
+    """
+    check_dense(*shape)
+    found = np.full(shape, other, dtype=entries.dtype)
+    found[places] = entries
+    return found

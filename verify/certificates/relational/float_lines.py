@@ -33,7 +33,6 @@ from constructions.activations import Pieces
 from verify.certificates.cells import BATCH_NUMBERS
 from verify.certificates.floats.arithmetic import RoundedArithmetic, RoundedWeight
 from verify.certificates.floats.boxes import Box
-from verify.certificates.floats.sparse import _part
 from verify.certificates.relational.lines import Line, lines
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -92,8 +91,8 @@ class FloatLines:
     def _box(self, found: list[Line], outputs: np.ndarray[Any, Any]) -> Box:
         """Return bounds of some outputs: those of the exact sums of the floats, and the kernel's errors in them."""
         every = np.arange(self.second.values.shape[1])
-        second = _part(self.second, outputs, every)
-        bias = None if self.bias is None else _part(self.bias, outputs, np.zeros(1, dtype=np.int64))
+        second = self.second.part(outputs, every)
+        bias = None if self.bias is None else self.bias.part(outputs, np.zeros(1, dtype=np.int64))
         terms, _ = self.arithmetic.linear_terms(self.hidden, second, bias)
         shape = (*np.broadcast_shapes(self.source.low.shape[:2], self.hidden.low.shape[:2]), len(outputs))
         flat = (shape[0] * shape[1], -1)

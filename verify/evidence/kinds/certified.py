@@ -21,6 +21,10 @@ class Certified(Evidence):
     drawn = Drawn("14 3", "#c9dcf8", "#1c3a66")
     trusts = "The bounds of the forward pass, and the assumptions about float kernels that the verdict prints."
 
+    def objection(self, verdict: Verdict) -> str | None:
+        """Refuse a certificate of only some of the cases."""
+        return None if verdict.cases == verdict.space else "expected every case of the space to be certified for True"
+
     def sentence(self, verdict: Verdict) -> str:
         """Return how many cases were certified at once."""
         return f"certified: all {number(verdict.cases)} cases at once" if verdict.holds else "certified: not all cases"

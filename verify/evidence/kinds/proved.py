@@ -27,6 +27,10 @@ class Proved(Evidence):
         """Return that it is proved, and by which prover."""
         return f"proved by {verdict.parameters.get('prover', 'an unnamed prover')}"
 
+    def objection(self, verdict: Verdict) -> str | None:
+        """Refuse a proof of only some of its obligations."""
+        return None if verdict.cases == verdict.space else "expected every obligation or theorem to be proved for True"
+
     def sentence(self, verdict: Verdict) -> str:
         """Return how many obligations (of sympy) or theorems (of another prover) there are."""
         prover = verdict.parameters.get("prover", "")

@@ -11,6 +11,7 @@ from proofs import CLAIMS
 from verify.evidence.kinds import kind_of
 from verify.evidence.verdict import Verdict
 from verify.report.page.found import Found
+from verify.suite.reread import reread
 from verify.suite.strongest import arithmetic_family, strongest_json
 from verify.suite.whole import sources_sha256
 
@@ -33,13 +34,25 @@ class State:
     name: str
 
 
+@dataclass(frozen=True)
+class Age(State):
+    """What a page calls evidence by the sources that it is of.
+
+    Attributes:
+        current: whether they are those at hand.
+
+    """
+
+    current: bool = False
+
+
 HOLDS = State("holds", "✓", "holds")
 FALSE = State("false", "✗", "false")
 NOT_SHOWN = State("not shown", "○", "not-shown")
 #: Evidence of other sources than these: it says what was, not what is.
-STALE = State("stale", "◷", "stale")
-CURRENT = State("current", "✓", "holds")
-BROKEN = State("broken", "✗", "false")
+STALE = Age("stale", "◷", "stale")
+CURRENT = Age("current", "✓", "holds", current=True)
+BROKEN = Age("broken", "✗", "false")
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,22 @@ def told_all(document: Found) -> list[Told]:
     return found
 
 
-def age_of(document: Found) -> State:
+def reread_all(document: Found) -> Found:
+    """Return the main job's document with "not shown" in the place of proofs that are none of this package.
+
+    Raises:
+        InvalidArgument: as of :func:`told_all`.
+
+    """
+    read = [item.verdict for item in told_all(document)]
+    found = [reread(verdict) for verdict in read]
+    if found == read:
+        return document
+    held = {**document.value, "verdicts": [verdict.to_json() for verdict in found], "strongest": strongest_json(found)}
+    return Found(document.file, document.at, held)
+
+
+def age_of(document: Found) -> Age:
     """Return whether the verdicts are of the sources at hand; a document that does not say so is stale."""
     return CURRENT if document.value.get("sources") == sources_sha256() else STALE
 

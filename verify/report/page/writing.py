@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from constructions.validation import InvalidArgument
+from proofs import CLAIMS
 from verify.evidence.kinds import KINDS
 from verify.evidence.verdict import library_versions
 from verify.extras import needed
@@ -22,7 +23,7 @@ from verify.report.page.found import Derived, Found
 from verify.report.page.sections import SECTIONS
 from verify.report.page.sections.base import Material
 from verify.report.page.shapes import written
-from verify.report.page.states import CURRENT, HOLDS, NOT_SHOWN, State, Told, age_of, told_all
+from verify.report.page.states import HOLDS, NOT_SHOWN, Age, State, Told, age_of, by_claim, reread_all, told_all
 
 _FOLDER = Path(__file__).parent
 #: The most bytes of a page: as much as a phone takes in seconds from a slow network.
@@ -45,13 +46,18 @@ class Page:
 
     text: str
     verdicts: Sequence[Told]
-    age: State
+    age: Age
     missing: Sequence[str]
+
+    @property
+    def without_verdict(self) -> list[str]:
+        """The registered claims of which no verdict is on it."""
+        return [claim for claim in CLAIMS if claim not in by_claim(self.verdicts)]
 
     @property
     def holds(self) -> bool:
         """Whether every verdict on it holds, there is one, and they are of the sources at hand."""
-        return self.age is CURRENT and bool(self.verdicts) and all(told.state is HOLDS for told in self.verdicts)
+        return self.age.current and bool(self.verdicts) and all(told.state is HOLDS for told in self.verdicts)
 
 
 def make_page(verdicts: Path, library: Library | None = None) -> Page:
@@ -71,6 +77,7 @@ def make_page(verdicts: Path, library: Library | None = None) -> Page:
     library = Library() if library is None else library
     document = library.json(verdicts.name, verdicts)
     assert document is not None, "it is opened wherever it is"
+    document = reread_all(document)
     told = told_all(document)
     made = [section(Material(library, told, document)) for section in SECTIONS.values()]
     links = sorted((link for section in made for link in section.links()), key=lambda link: link.level)

@@ -17,7 +17,7 @@ class Kind:
     """A kind of run.
 
     Attributes:
-        word: the word of its command.
+        word: its name, most often the word of its command.
         home: its module and, after a colon, its class; imported when it runs, as a worker needs one kind alone.
 
     """
@@ -39,6 +39,8 @@ WORKS: Registry[Kind] = Registry(
     (
         Kind("exhaust", "verify.shards.works.enumerating:Enumerating"),
         Kind("fuzz", "verify.shards.works.fuzzing:Fuzzing"),
+        Kind("fuzz layers", "verify.shards.works.fuzzing_layers:FuzzingLayers"),
+        Kind("certify", "verify.shards.works.certifying:Certifying"),
         Kind("sweep", "verify.shards.works.sweeping:Sweeping"),
     ),
     name=lambda kind: kind.word,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from verify.evidence.verdict import Verdict
@@ -24,6 +25,8 @@ class Work(ABC):
         run: what a ledger is of.
         unit: shards end at multiples of so many units.
         exact: whether margins are exact numbers.
+        settings: what a worker is told of the run beside what the command was given, as JSON values.
+        undivided: whether it is all one piece, which the driver runs itself.
 
     """
 
@@ -32,6 +35,8 @@ class Work(ABC):
     run: Run
     unit: int = 1
     exact: bool = False
+    settings: Mapping[str, Any] = MappingProxyType({})
+    undivided: bool = False
 
     @classmethod
     @abstractmethod

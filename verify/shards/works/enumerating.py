@@ -25,13 +25,13 @@ import numpy as np
 from constructions.specification import Specification
 from constructions.validation import InvalidArgument
 from verify.backends import Runs, as_backend
-from verify.evidence.checkpoint import REPLAYED, run_key
+from verify.evidence.checkpoint import REPLAYED, changed_since, run_key
 from verify.evidence.found import Command, confirmed
 from verify.evidence.kinds import EXHAUSTED
 from verify.evidence.ranges import at_once, tally_ranks
 from verify.evidence.search import Search, cases_at_once
 from verify.evidence.tally import WITNESSES, Tally, Witnesses
-from verify.evidence.verdict import Verdict
+from verify.evidence.verdict import Margin, Verdict
 from verify.numbers import decimal
 from verify.running.batches import Batch, enumerated, together
 from verify.running.cases import Runner, parameters_of
@@ -185,6 +185,9 @@ class Enumerating(Work):
 
     def _settle(self, search: Search, closest: int | None) -> None:
         space = self.run.total
+        search.tally.reason = changed_since(self.runner.construction, self.run.key["run"])
+        if search.tally.reason is not None:
+            return
         draw = random.Random(space)  # noqa: S311 # no secret
         ranks = draw.sample(range(space), min(WITNESSES, space))
         try:
@@ -198,5 +201,16 @@ class Enumerating(Work):
             self._refute(search.tally, failed)
             return
         if closest is not None:
+            search.tally.reason = self._other_margin(closest, search.tally.margin)
             search.tally.closest = (self.runner, *self._around(closest))
         search.settle()
+
+    def _other_margin(self, rank: int, margin: Margin | None) -> str | None:
+        """Run the case of the smallest margin again; return in words that exact arithmetic gives it another one."""
+        if not self.exact or margin is None:
+            return None
+        batch = self._batch([rank])
+        found = self.runner.run(batch.targets, batch.inputs).smallest_margin()
+        if found == margin or not found > 0:  # that is a counterexample, which is run and told by itself
+            return None
+        return f"a margin of {margin} was found at case {rank}, and of {found} when it is run again"

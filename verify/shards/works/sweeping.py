@@ -12,7 +12,7 @@ import numpy as np
 from constructions.specification import Specification
 from constructions.validation import InvalidArgument
 from verify.backends import as_backend
-from verify.evidence.checkpoint import REPLAYED, run_key
+from verify.evidence.checkpoint import REPLAYED, changed_since, run_key
 from verify.evidence.kinds import SWEPT
 from verify.evidence.search import Search
 from verify.evidence.sweeping import batches, built, conclusion
@@ -147,6 +147,9 @@ class Sweeping(Work):
 
     def _settled(self, search: Search, closest: int | None) -> str | None:
         tally = search.tally
+        tally.reason = changed_since(built(self.sizes.build, self.sizes.last), self.run.key["run"])
+        if tally.reason is not None:
+            return tally.reason
         for runner, batch in self._drawn(range(self.run.total), WITNESSES, random.Random(0)):  # noqa: S311 # no secret
             again = Tally()
             if not again.take(runner, batch, runner.run(batch.targets, batch.inputs), command=None):

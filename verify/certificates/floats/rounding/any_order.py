@@ -15,6 +15,7 @@ class AnyOrder(Rounding):
 
     word = "either"
     summary = "any order"
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""

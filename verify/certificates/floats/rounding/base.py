@@ -66,6 +66,14 @@ class Rounding(ABC):
     def sentence(self) -> str:
         """Return what is assumed of sums, as part of a sentence."""
 
+    @property
+    def any_order(self) -> bool:
+        """Whether products are added in whatever order: a sum in a permuted order is one of them, too.
+
+        A kind of kernel says so of itself.
+        """
+        return False
+
     # roundings -------------------------------------------------------------------------------------------------------
 
     @property

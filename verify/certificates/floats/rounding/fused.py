@@ -22,6 +22,7 @@ class Fused(Rounding):
 
     word = "fused"
     summary = "bias first"
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""

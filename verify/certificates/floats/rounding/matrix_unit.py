@@ -85,6 +85,7 @@ class MatrixUnits(Rounding):
 
     word = "unit"
     summary = "blocks of a matrix unit"
+    any_order = True
     keeps_held_pairs = False
     absorbs = False
     relative = False

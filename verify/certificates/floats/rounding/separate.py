@@ -16,6 +16,7 @@ class Separate(Rounding):
 
     word = "separate"
     summary = "bias last"
+    any_order = True
 
     def sentence(self) -> str:
         """Return what is assumed."""

@@ -54,6 +54,11 @@ class TensorCores(Rounding):
         if self.fmt.name != "float32":
             raise InvalidArgument(f"tf32: expected float32, whose products it reduces, but got {self.fmt.name}")
 
+    @property
+    def any_order(self) -> bool:
+        """As the order says: factors are rounded one by one, and sums truncated in whichever order."""
+        return self.order.any_order
+
     def sentence(self) -> str:
         """Return what is assumed."""
         return f"{self.order.sentence()}, factors rounded to TF32 and their sums rounded or truncated"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from proofs import CLAIMS
 from verify.report.page.found import Derived
 from verify.report.page.sections.base import Section
-from verify.report.page.states import FALSE, HOLDS, NOT_SHOWN, age_of
+from verify.report.page.states import FALSE, HOLDS, NOT_SHOWN, age_of, by_claim
 
 
 class Summary(Section):
@@ -24,5 +25,6 @@ class Summary(Section):
             "all": Derived(listed, "count"),
             "counts": [(state, Derived(listed, "count", where={"/holds": value})) for value, state in called],
             "document": self.material.document,
+            "without": [claim for claim in CLAIMS if claim not in by_claim(self.material.verdicts)],
             "age": age_of(self.material.document),
         }

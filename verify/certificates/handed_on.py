@@ -1,0 +1,137 @@
+"""Code that hands the target on: ``encode`` gives its entries as they are, ``answer`` the one at the user's token.
+
+Both run on unknown tokens that they may only move about, each with a name. What computes with such a token, compares it
+or asks for its value is refused, and so is what puts known numbers beside it. All that is left to the code is to choose
+by places, which are known, so that it makes the same choice for every target: the names of what it gives say which
+entries these are. So for ALL targets ``m`` and user tokens ``x`` coordinate ``k`` of the prompt is ``m[k]``, over one
+denominator, and the answer is ``m[x]``. Other code may treat user inputs alike, too; this does not say so of it.
+
+As for every certificate, code that tells unknown tokens from numbers, or that remembers, can do as it likes. So targets
+are drawn, run as integers in pairs that are permutations of each other, in another order and alone, and asked at every
+user input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from constructions.construction import Construction
+from constructions.returned import checked_answer, checked_numerators
+from constructions.validation import InvalidArgument
+from verify.certificates.code_on_bounds import ALONE, DRAWN, CellsError, Targets, answer, encode
+
+#: Tokens of targets that code is given at once, which it may copy: 128 MiB as int64.
+_RUN_TOKENS = 2**24
+
+
+class UnlikeError(Exception):
+    """User inputs of which it is not shown that one stands for all."""
+
+
+def check_handed_on(construction: Construction, random: np.random.Generator) -> tuple[int, int]:
+    """Return the denominator of the prompts, and how many targets were run as a forward pass runs them.
+
+    Args:
+        construction: of one virtual token and one user token, whose targets have an entry for each token.
+        random: what members are drawn with.
+
+    Raises:
+        UnlikeError: this is not shown.
+
+    """
+    try:
+        denominator = _check_encode(construction)
+        _check_answer(construction)
+        return denominator, _check_members(construction, denominator, random)
+    except (CellsError, InvalidArgument) as error:
+        raise UnlikeError(str(error)) from None
+
+
+def _unknown(vocab: int, names: Int[np.ndarray, "targets entries"]) -> Targets:
+    """Return targets of which nothing is known but the names of their entries."""
+    low = np.broadcast_to(np.zeros((), dtype=np.int64), names.shape)
+    return Targets(low, np.broadcast_to(np.array(vocab - 1), names.shape), names)
+
+
+def _check_encode(construction: Construction) -> int:
+    vocab = construction.vocab_size
+    names = np.arange(1, 2 * vocab + 1).reshape(2, vocab)  # two targets, which must not get mixed up; 0 is no name
+    prompt, denominator = encode(construction, _unknown(vocab, names), moves=True)
+    if not np.array_equal(prompt.entries[:, 0], names):
+        raise UnlikeError("a coordinate of the prompt is not the entry of the target at its own place")
+    return denominator
+
+
+def _check_answer(construction: Construction) -> None:
+    vocab = construction.vocab_size
+    names = np.arange(1, vocab + 1)
+    for at, users in enumerate(_users(vocab)):
+        named = np.broadcast_to(names, (len(users), vocab))
+        if at == 0:  # the targets of one batch are told apart; to do so in all of them would take V^2 names
+            named = named + vocab * np.arange(len(users))[:, None]
+        promised = answer(construction, _unknown(vocab, named), users, moves=True)
+        if not np.array_equal(promised.entries, np.take_along_axis(named, users, axis=1)):
+            raise UnlikeError("an answer is not the entry of the target at the user's token")
+
+
+def _users(vocab: int) -> list[Int[np.ndarray, "users 1"]]:
+    """Return all user inputs in turn, at least two at once, and no more than code may be given targets."""
+    batches = min(vocab // 2, max(DRAWN, -(-vocab * vocab // _RUN_TOKENS)))
+    return np.array_split(np.arange(vocab)[:, None], max(1, batches))
+
+
+def _check_members(construction: Construction, denominator: int, random: np.random.Generator) -> int:
+    """Return how many targets were drawn, half of them permutations of the others; the first four are constant.
+
+    Together they are asked at every user input, each at its share of them.
+    """
+    vocab, owner = construction.vocab_size, type(construction).__name__
+    batches = _users(vocab)
+    for member in range(DRAWN):
+        least, most = {0: (0, 1), 1: (vocab - 1, vocab)}.get(member, (0, vocab))
+        target = random.integers(least, most, vocab)
+        pair = np.stack([target, target[random.permutation(vocab)]])
+        pair.setflags(write=False)
+        single = [pair[:1], pair[1:]] if member < ALONE else []
+        for targets in (pair, pair[::-1], *single):
+            found = _ran(construction.encode, targets)
+            numerators = checked_numerators(owner, found, (len(targets), 1, vocab))
+            if found.denominator != denominator or not np.array_equal(numerators[:, 0], targets):
+                raise UnlikeError("encode gives a target other numbers than it hands on of unknown ones")
+        for users in batches[member % len(batches) :: DRAWN]:
+            _check_asked(construction, np.broadcast_to(pair[:1], (len(users), vocab)), users)
+            _check_asked(construction, np.broadcast_to(pair[1:], (len(users), vocab)), users[::-1])
+        two = random.integers(0, vocab, (2, 1))
+        _check_asked(construction, pair, two)
+        for alone in (slice(1), slice(1, 2)) if member < ALONE else ():
+            _check_asked(construction, pair[alone], two[alone])
+    return 2 * DRAWN
+
+
+def _check_asked(
+    construction: Construction, targets: Int[np.ndarray, "targets entries"], users: Int[np.ndarray, "targets 1"]
+) -> None:
+    tokens = _ran(construction.answer, targets, users.copy())
+    tokens = checked_answer(type(construction).__name__, tokens, users.shape, construction.vocab_size)
+    if not np.array_equal(tokens, np.take_along_axis(targets, users, axis=1)):
+        raise UnlikeError("answer gives a target another token than it hands on of unknown ones")
+
+
+def _ran(code: Callable[..., Any], *given: np.ndarray[Any, Any]) -> Any:
+    """Return what code gives for integers.
+
+    Raises:
+        UnlikeError: it fails.
+
+    """
+    try:
+        with np.errstate(all="ignore"):  # an overflow shows in the value
+            return code(*given)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
+        raise UnlikeError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
