@@ -39,7 +39,10 @@ SHARING: tuple[Mutant, ...] = (
         _LIARS,
     ),
     _sheets(
-        "prompts asked again are not compared", "if (self.encoded(again) != found[order]).any():", "if False:", _LIARS
+        "prompts asked again are not compared",
+        "if (self.encoded(again) != found[order[chosen]]).any():",
+        "if False:",
+        _LIARS,
     ),
     _sheets(
         "answers asked again are not compared",
@@ -51,8 +54,8 @@ SHARING: tuple[Mutant, ...] = (
     _sheets("none is asked alone", "alone = order[:ALONE].tolist()", "alone = order[:0].tolist()", _LIARS),
     _sheets(
         "every place goes through its cells in one order",
-        "drawn = random.permuted(np.broadcast_to(np.arange(self.rows)[:, None], shape), axis=1).reshape(-1, count)",
-        "drawn = np.broadcast_to(np.arange(self.rows)[:, None], shape).reshape(-1, count)",
+        "drawn = random.permuted(np.broadcast_to(values, shape), axis=1).reshape(-1, count)",
+        "drawn = np.broadcast_to(values, shape).reshape(-1, count)",
         _LIARS,
     ),
     _sheets(
@@ -70,8 +73,8 @@ SHARING: tuple[Mutant, ...] = (
     _sheets("no member is at an end", "low = self._at_ends()", "low = self._at_ends()[:0]", _LIARS),
     _sheets(
         "the last cell alone has a member at its end",
-        "values = np.arange(1, self.rows) if every else",
-        "values = np.arange(1, self.rows) if False else",
+        "values = np.arange(1 if every else self.rows - 1, self.rows,",
+        "values = np.arange(self.rows - 1, self.rows,",
         _LIARS,
     ),
     _sheets(

@@ -10,7 +10,7 @@ held against ALL cells that they lie in: code that depends on more than it shows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,10 +21,9 @@ from jaxtyping import Int
 from constructions.construction import Construction
 from constructions.returned import checked_answer, checked_numerators
 from verify.certificates.cells import Place
+from verify.certificates.chunks import chunks, joined
 from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError, Enclosure, Targets, answer, encode
 
-#: Tokens of targets that code is run on at once: a few megabytes, which caches hold.
-_RUN_TOKENS = 2**20
 #: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
 #: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
 _DRAWN_TOKENS = 2**17
@@ -87,7 +86,9 @@ class Sheet:
         vocab, size = self.construction.vocab_size, len(self.fixed[0])
         values = np.arange(self.rows)[:, None] // vocab ** np.arange(size)[::-1] % vocab
         entries = np.array(self.fixed, dtype=np.int64).reshape(-1)
-        targets[:, entries] = values[row].reshape(len(targets), -1)
+        for chosen in chunks(*targets.shape):
+            part = targets[chosen]
+            part[:, entries] = values[row[chosen]].reshape(len(part), -1)
 
     # what the cells of a place have ----------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Sheet:
         """
         columns = np.concatenate([np.zeros(0, dtype=np.int64), *self.coordinates])
         parts: list[np.ndarray[Any, Any]] = []
-        for chosen in _chunks(*self.targets.shape):
+        for chosen in chunks(*self.targets.shape):
             found, denominator = encode(self.construction, self._bounds(chosen))
             low, high = (part.reshape(len(part), -1)[:, columns] for part in (found.low, found.high))
             if (low != high).any() or denominator != self.prompt[1]:
@@ -120,7 +121,7 @@ class Sheet:
         """
         found = {user: self.answered(self.targets, user) for user in self.places}
         user, places = next(iter(self.places.items()))
-        chosen = next(_chunks(*self.targets.shape))
+        chosen = next(chunks(*self.targets.shape))
         bounds, steps = self._bounds(chosen), [place.step for place in places]
         promised = answer(self.construction, bounds, np.tile(np.array(user, dtype=np.int64), (len(bounds.low), 1)))
         if any((part[:, steps] != found[user][chosen][:, steps]).any() for part in (promised.low, promised.high)):
@@ -149,7 +150,7 @@ class Sheet:
                 raise CellsError("encode gives a target another denominator than the set that holds it")
             return np.array(found).reshape(len(part), -1)
 
-        return self._in_chunks(targets, run)
+        return self._inchunks(targets, run)
 
     def answered(self, targets: Int[np.ndarray, "targets entries"], user: _User) -> np.ndarray[Any, Any]:
         """Return the responses that ``answer`` promises."""
@@ -159,13 +160,13 @@ class Sheet:
             found = self.construction.answer(part, np.broadcast_to(tokens, (len(part), len(tokens))))
             return checked_answer(self._owner, found, (len(part), steps), self.construction.output_vocab_size)
 
-        return self._in_chunks(targets, run)
+        return self._inchunks(targets, run)
 
     @property
     def _owner(self) -> str:
         return type(self.construction).__name__
 
-    def _in_chunks(
+    def _inchunks(
         self, targets: Int[np.ndarray, "targets entries"], run: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
     ) -> np.ndarray[Any, Any]:
         """Return what code gives for targets that it cannot change.
@@ -177,12 +178,12 @@ class Sheet:
         shape = self.construction.target_space.shape
         try:
             with np.errstate(all="ignore"):  # an overflow shows in the value
-                parts = [run(targets[chosen].reshape(-1, *shape)) for chosen in _chunks(*targets.shape)]
+                runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
+                return joined(runs, len(targets))
         except (CellsError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
             raise UnsharedError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     # members ---------------------------------------------------------------------------------------------------------
 
@@ -197,20 +198,10 @@ class Sheet:
         """
         row, targets = self._members(random)
         order = random.permutation(len(targets))
+        alone = order[:ALONE].tolist()
+        self._check_encoded(row, targets, order, alone)
         again = targets[order]
         again.setflags(write=False)
-        found = self.encoded(targets)
-        if not self.prompt[0].holds(found.reshape(len(found), *self.prompt[0].low.shape[1:])):
-            raise CellsError(f"encode gives a target {_OUTSIDE}")
-        for place, (coordinates, numerators) in enumerate(zip(self.coordinates, self.numerators, strict=True)):
-            if (found[:, coordinates] != numerators[row[:, place]]).any():
-                raise CellsError(f"encode gives a target {_OUTSIDE}")
-        if (self.encoded(again) != found[order]).any():
-            raise CellsError(f"encode {IMPURE}")
-        alone = order[:ALONE].tolist()
-        for member in alone:  # each as a forward pass gives it, an array of its own: code may ask whether it can write
-            if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
-                raise CellsError(f"encode {IMPURE}")
         users = list(self.places)
         asked = {users[int(random.integers(len(users)))] for _ in alone}
         for user in users:
@@ -222,6 +213,28 @@ class Sheet:
                 if (self.answered(targets[member : member + 1].copy(), user) != tokens[member]).any():
                     raise CellsError(f"answer {IMPURE}")
         return len(targets)
+
+    def _check_encoded(
+        self,
+        row: Int[np.ndarray, "members places"],
+        targets: Int[np.ndarray, "members entries"],
+        order: Int[np.ndarray, " members"],
+        alone: list[int],
+    ) -> None:
+        found = self.encoded(targets)
+        if not self.prompt[0].holds(found.reshape(len(found), *self.prompt[0].low.shape[1:])):
+            raise CellsError(f"encode gives a target {_OUTSIDE}")
+        for place, (coordinates, numerators) in enumerate(zip(self.coordinates, self.numerators, strict=True)):
+            if (found[:, coordinates] != numerators[row[:, place]]).any():
+                raise CellsError(f"encode gives a target {_OUTSIDE}")
+        for chosen in chunks(*targets.shape):
+            again = targets[order[chosen]]
+            again.setflags(write=False)
+            if (self.encoded(again) != found[order[chosen]]).any():
+                raise CellsError(f"encode {IMPURE}")
+        for member in alone:  # each as a forward pass gives it, an array of its own: code may ask whether it can write
+            if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
+                raise CellsError(f"encode {IMPURE}")
 
     def _check_answers(
         self, user: _User, row: Int[np.ndarray, "members places"], tokens: Int[np.ndarray, "members response"]
@@ -245,7 +258,8 @@ class Sheet:
         wanted = max(DRAWN, min(cells, _DRAWN_TOKENS // (digits * len(self.places))))
         rounds = -(-wanted // self.rows)
         shape = (rounds, self.rows, count)
-        drawn = random.permuted(np.broadcast_to(np.arange(self.rows)[:, None], shape), axis=1).reshape(-1, count)
+        values = np.arange(self.rows, dtype=self._row_dtype)[:, None]
+        drawn = random.permuted(np.broadcast_to(values, shape), axis=1).reshape(-1, count)
         low = self._at_ends()
         row = np.concatenate([low, self.rows - 1 - low, drawn])
         ends = np.repeat([0, largest], len(low))[:, None]
@@ -263,11 +277,11 @@ class Sheet:
         """
         digits, count = self.targets.shape[1], len(self.fixed)
         every = 2 * count * self.rows * digits * len(self.places) <= _DRAWN_TOKENS
-        values = np.arange(1, self.rows) if every else np.array([self.rows - 1])
-        one = np.eye(count, dtype=np.int64) * values[:, None, None]
-        return np.concatenate([np.zeros((1, count), dtype=np.int64), one.reshape(-1, count)])
+        values = np.arange(1 if every else self.rows - 1, self.rows, dtype=self._row_dtype)
+        one = np.eye(count, dtype=self._row_dtype) * values[:, None, None]
+        return np.concatenate([np.zeros((1, count), dtype=self._row_dtype), one.reshape(-1, count)])
 
-
-def _chunks(count: int, width: int) -> Iterator[slice]:
-    size = max(1, _RUN_TOKENS // max(1, width))
-    return (slice(start, start + size) for start in range(0, count, size))
+    @property
+    def _row_dtype(self) -> np.dtype[Any]:
+        """The smallest signed integers that hold every row: members are many."""
+        return np.min_scalar_type(-self.rows)

@@ -1,0 +1,31 @@
+"""Many targets, some of them at a time: what is computed on the way is not held for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+#: Tokens of targets that code is run on at once: a few megabytes, which caches hold.
+_RUN_TOKENS = 2**20
+
+
+def joined(parts: Iterator[np.ndarray[Any, Any]], count: int) -> np.ndarray[Any, Any]:
+    """Return parts of ``count`` rows in all, one under the other, of which only one is held beside the result."""
+    first = next(parts)
+    if len(first) == count:
+        return first
+    found, start = np.empty((count, *first.shape[1:]), dtype=first.dtype), len(first)
+    found[:start] = first
+    for part in parts:
+        found = found.astype(np.result_type(found, part), copy=False)
+        found[start : start + len(part)] = part
+        start += len(part)
+    return found
+
+
+def chunks(count: int, width: int) -> Iterator[slice]:
+    """Yield the places of so many rows of a width, those of a few megabytes at a time."""
+    size = max(1, _RUN_TOKENS // max(1, width))
+    return (slice(start, start + size) for start in range(0, count, size))
