@@ -289,6 +289,18 @@ def test_says_that_it_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     )
 
 
+@pytest.mark.parametrize("chosen", ["--dtype bfloat16 --products fused", "--arithmetic ball"])
+def test_the_command_line_names_the_arithmetic_to_workers(chosen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Workers are other processes, which make the request from its words."""
+    words = f"certify theorem-2 --vocab 3 {chosen} --json"
+    assert run(words.split()) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert run([*words.split(), "--jobs", "2"]) == 0
+    split = json.loads(capsys.readouterr().out)
+    assert {**split, "seconds": 0} == {**alone, "seconds": 0}
+    assert split["holds"] is True
+
+
 DRIVER = """
 import sys
 from pathlib import Path

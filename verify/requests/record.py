@@ -61,7 +61,9 @@ def request_from_json(record: Mapping[str, Any]) -> Request:
     options = dict(record["options"]) | ({} if words is None else {"temperature": temperature_of(words)})
     settings = dict(record["arithmetic"])
     word, dtype, device = settings.pop("family"), settings.pop("format"), settings.pop("device")
-    arithmetic = made(FAMILIES if word in FAMILIES else ENCLOSING, word, dtype or "", device, settings)
+    families = FAMILIES if word in FAMILIES else ENCLOSING
+    chosen = {"device": device} if families[word].devices else {}  # bounds are of any device, and none is chosen
+    arithmetic = made(families, word, dtype or "", options=settings, **chosen)
     sizes = {name: range(first, last + 1) for name, (first, last) in record["sizes"].items()}
     return Request(claim_of(record["claim"]), sizes, options, arithmetic)
 
