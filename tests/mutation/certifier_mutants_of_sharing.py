@@ -128,7 +128,13 @@ SHARING: tuple[Mutant, ...] = (
         argument="Such a coordinate is a set of numbers in a row of the sheet, which is refused there.",
         proof=_APART,
     ),
-    _passes("a mask that changes with the length", "if not all(np.array_equal(", "if not any(np.array_equal(", _APART),
+    _passes(
+        "a mask that changes with the length",
+        "if not all(np.array_equal(",
+        "if not any(np.array_equal(",
+        argument="A position sees the same keys before it in every mask of the library. Others are not believed.",
+        proof=_APART,
+    ),
     _passes("layers that depend on the length", "if not model.transformer.runs_by_position:", "if False:", _LIARS),
     _parts(
         "a subclass is taken at its parent's word",

@@ -155,7 +155,6 @@ class _Newest(Mask):
     """Every position sees the last one alone, which is another one whenever there is one more."""
 
     name, causal = "the newest", False
-    __module__ = Mask.__module__  # one of the library: code of others does not share to begin with
 
     def visible(self, start: int, count: int) -> Any:
         found = np.zeros((count, start + count), dtype=np.bool_)
