@@ -22,9 +22,11 @@ from tests.redteam.test_symmetry import (
     ENTRIES,
     FORMS,
     KINDS,
+    TOKEN,
     Changed,
     Coded,
     Few,
+    Fickle,
     Permuted,
     Rebuilt,
     V,
@@ -42,6 +44,12 @@ def weights() -> list[str]:
         f"{weight} at {at} of {lift} is overlooked"
         for (weight, at), lift in product(ENTRIES, ("add", "mask"))
         if believed(Changed(V, lift=lift, weight=weight, at=at, by=Fraction(1, 2**30)))  # type: ignore[arg-type] # a word
+    ]
+    wrong = Changed(V, weight="select.bias", at=(TOKEN, 0), by=Fraction(-1)).transformer
+    found += [
+        f"weights that are right once, as number {honest + 1} that is asked for, are certified"
+        for honest in range(8)
+        if certify(Fickle(V, wrong=wrong, honest=honest), certificate_arithmetic("rounded"), budget=V * V - 1).holds
     ]
     return found + (["logits may be permuted"] if believed(Permuted(V)) else [])
 

@@ -142,6 +142,29 @@ def test_what_is_wrong_for_other_inputs_alone_is_not_certified() -> None:
     assert f"budget of {V * V - 1}" in str(verdict.reason)
 
 
+@pytest.mark.parametrize("honest", range(8))
+def test_weights_that_commute_when_they_are_asked_for_once_are_not_certified(honest: int) -> None:
+    """The weights that are shown to commute are those that were bound, and every cell of the first token is right."""
+    wrong = Changed(V, weight="select.bias", at=(TOKEN, 0), by=Fraction(-1)).transformer
+    verdict = certify(Fickle(V, wrong=wrong, honest=honest), certificate_arithmetic("rounded"), budget=V * V - 1)
+    assert verdict.holds is None
+
+
+@dataclass(frozen=True, repr=False)
+class Fickle(ConditionalGeneration):  # type: ignore[misc] # as above
+    """Theorem 2 whose weights are right once, and wrong whenever else they are asked for."""
+
+    wrong: Any = None
+    honest: int = 0
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def transformer(self) -> Transformer:  # type: ignore[override] # computed anew each time
+        self.asked.append(0)
+        wrong: Transformer = self.wrong
+        return ConditionalGeneration(V).transformer if len(self.asked) == self.honest + 1 else wrong
+
+
 def test_logits_that_a_permutation_moves_are_no_answer() -> None:
     """Logits that are the prompt itself commute with every permutation, and so does a wrong answer."""
     assert not believed(Permuted(V))
@@ -434,6 +457,19 @@ def test_an_answer_that_is_not_the_entry_of_the_input_is_not_believed(name: str)
     assert not believed(Coded(V, answer_code=ANSWERS[name]))
 
 
+def _few_and_writeable(targets: Any, count: int) -> bool:
+    """Return whether these are numbers of so many targets, as a user may give them."""
+    return _run(targets) and len(targets) == count and bool(targets.flags.writeable)
+
+
+def _overwritten_if_few(targets: Any) -> Any:
+    """Return zeros for few targets, whose array is changed although it was said not to be writeable."""
+    if _run(targets) and len(targets) < 3:
+        targets.setflags(write=True)
+        targets[:] = 0
+    return targets
+
+
 def _overwritten(targets: Any) -> Any:
     if _run(targets) and targets.flags.writeable:
         targets[:] = 0
@@ -456,6 +492,22 @@ BY_NUMBER: dict[str, Coded] = {
     "encode reverses entries where it may write": Coded(
         V, encoding_code=lambda t: t[:, ::-1] if _run(t) and t.flags.writeable else t
     ),
+    **{
+        f"encode reverses {count} where it may write": Coded(
+            V, encoding_code=lambda t, count=count: t[:, ::-1] if _few_and_writeable(t, count) else t
+        )
+        for count in (1, 2)
+    },
+    "encode changes few targets where it may not write": Coded(V, encoding_code=_overwritten_if_few),
+    **{
+        f"answer reads the next place of {count} where it may write": Coded(
+            V,
+            answer_code=lambda t, x, count=count: np.take_along_axis(
+                t, (x + 1) % V if _few_and_writeable(t, count) else x, axis=1
+            ),
+        )
+        for count in (1, 2)
+    },
     "encode changes targets where it may write": Coded(V, encoding_code=_overwritten),
     "answer reads the next place in a batch": Coded(
         V, answer_code=lambda t, x: np.take_along_axis(t, x if len(x) < 5 else (x + 1) % V, axis=1)

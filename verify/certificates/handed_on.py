@@ -119,36 +119,32 @@ def _check_members(construction: Construction, denominator: int, random: np.rand
         target = random.integers(least, most, vocab)
         pair = np.stack([target, target[random.permutation(vocab)]])
         pair.setflags(write=False)
-        single = [pair[:1], pair[1:]] if member < ALONE else []
-        for targets in (pair, pair[::-1], *single):
-            _check_encoded(construction, targets, targets, denominator)
+        # arrays of their own, as a forward pass gives them: code may ask whether it can change them
+        single = [pair[:1].copy(), pair[1:].copy()] if member < ALONE else []
+        for targets in (pair, pair[::-1].copy(), *single):
+            _check_encoded(construction, targets, denominator)
         for users in batches[member % len(batches) :: DRAWN]:
             _check_asked(construction, np.broadcast_to(pair[:1], (len(users), vocab)), users)
             _check_asked(construction, np.broadcast_to(pair[1:], (len(users), vocab)), users[::-1])
         two = random.integers(0, vocab, (2, 1))
         _check_asked(construction, pair, two)
+        _check_asked(construction, pair[::-1].copy(), two)
         for alone in (slice(1), slice(1, 2)) if member < ALONE else ():
-            _check_asked(construction, pair[alone], two[alone])
+            _check_asked(construction, pair[alone].copy(), two[alone])
     count = _counts(vocab)[-1]
     many, asked = random.integers(0, vocab, (count, vocab)), random.integers(0, vocab, (count, 1))
     for order in (np.arange(count), np.arange(count)[::-1]):
-        # arrays of its own, as a forward pass gives them: code may ask whether it can change them
-        _check_encoded(construction, many[order], many[order], denominator)
+        _check_encoded(construction, many[order], denominator)
         _check_asked(construction, many[order], asked[order])
     return 2 * DRAWN + count
 
 
-def _check_encoded(
-    construction: Construction,
-    given: Int[np.ndarray, "targets entries"],
-    targets: Int[np.ndarray, "targets entries"],
-    denominator: int,
-) -> None:
-    """Check what code gives for targets, of which it may change its own copy."""
-    found = _ran(construction.encode, given)
+def _check_encoded(construction: Construction, targets: Int[np.ndarray, "targets entries"], denominator: int) -> None:
+    entries = targets.copy()  # before the code may change the targets
+    found = _ran(construction.encode, targets)
     shape = (len(targets), 1, construction.vocab_size)
     numerators = checked_numerators(type(construction).__name__, found, shape)
-    if found.denominator != denominator or not np.array_equal(numerators[:, 0], targets):
+    if found.denominator != denominator or not np.array_equal(numerators[:, 0], entries):
         raise UnlikeError("encode gives a target other numbers than it hands on of unknown ones")
 
 
