@@ -159,7 +159,7 @@ class Fickle(ConditionalGeneration):  # type: ignore[misc] # as above
     asked: list[int] = field(default_factory=list)
 
     @property
-    def transformer(self) -> Transformer:  # type: ignore[override] # computed anew each time
+    def transformer(self) -> Transformer:
         self.asked.append(0)
         wrong: Transformer = self.wrong
         return ConditionalGeneration(V).transformer if len(self.asked) == self.honest + 1 else wrong
@@ -457,9 +457,14 @@ def test_an_answer_that_is_not_the_entry_of_the_input_is_not_believed(name: str)
     assert not believed(Coded(V, answer_code=ANSWERS[name]))
 
 
-def _few_and_writeable(targets: Any, count: int) -> bool:
-    """Return whether these are numbers of so many targets, as a user may give them."""
-    return _run(targets) and len(targets) == count and bool(targets.flags.writeable)
+def _turned(few: int) -> Callable[[Any], Any]:
+    """Return code that reverses so many targets in an array of their own, as a user may give them."""
+
+    def code(targets: Any) -> Any:
+        own = _run(targets) and len(targets) == few and targets.flags.writeable
+        return targets[:, ::-1] if own else targets
+
+    return code
 
 
 def _overwritten_if_few(targets: Any) -> Any:
@@ -492,22 +497,15 @@ BY_NUMBER: dict[str, Coded] = {
     "encode reverses entries where it may write": Coded(
         V, encoding_code=lambda t: t[:, ::-1] if _run(t) and t.flags.writeable else t
     ),
-    **{
-        f"encode reverses {count} where it may write": Coded(
-            V, encoding_code=lambda t, count=count: t[:, ::-1] if _few_and_writeable(t, count) else t
-        )
-        for count in (1, 2)
-    },
+    "encode reverses one target where it may write": Coded(V, encoding_code=_turned(1)),
+    "encode reverses two targets where it may write": Coded(V, encoding_code=_turned(2)),
     "encode changes few targets where it may not write": Coded(V, encoding_code=_overwritten_if_few),
-    **{
-        f"answer reads the next place of {count} where it may write": Coded(
-            V,
-            answer_code=lambda t, x, count=count: np.take_along_axis(
-                t, (x + 1) % V if _few_and_writeable(t, count) else x, axis=1
-            ),
-        )
-        for count in (1, 2)
-    },
+    "answer reverses one target where it may write": Coded(
+        V, answer_code=lambda t, x: np.take_along_axis(_turned(1)(t), x, axis=1)
+    ),
+    "answer reverses two targets where it may write": Coded(
+        V, answer_code=lambda t, x: np.take_along_axis(_turned(2)(t), x, axis=1)
+    ),
     "encode changes targets where it may write": Coded(V, encoding_code=_overwritten),
     "answer reads the next place in a batch": Coded(
         V, answer_code=lambda t, x: np.take_along_axis(t, x if len(x) < 5 else (x + 1) % V, axis=1)
