@@ -160,9 +160,11 @@ SYMMETRY: tuple[Mutant, ...] = (
     _code(
         "targets are compared after code changed them",
         "promised = np.take_along_axis(targets, users, axis=1)  # before the code may change the targets\n"
-        "    tokens = _ran(construction.answer, targets, users.copy())",
-        "tokens = _ran(construction.answer, targets, users.copy())\n"
-        "    promised = np.take_along_axis(targets, users, axis=1)",
+        "    with running_code():\n"
+        "        tokens = construction.answer(targets, users.copy())",
+        "with running_code():\n"
+        "        tokens = construction.answer(targets, users.copy())\n"
+        "        promised = np.take_along_axis(targets, users, axis=1)",
         _CODE,
     ),
     _code(

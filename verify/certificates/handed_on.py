@@ -16,23 +16,19 @@ user input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from jaxtyping import Int
 
 from constructions.construction import Construction
 from constructions.returned import checked_answer, checked_numerators
-from constructions.validation import InvalidArgument
-from verify.certificates.code_on_bounds import ALONE, DRAWN, CellsError, Targets, answer, encode
+from verify.certificates.code_on_bounds import ALONE, DRAWN, CellsError, Targets, answer, encode, running_code
 
 #: Tokens of targets that code is given at once, which it may copy: 128 MiB as int64.
 _RUN_TOKENS = 2**24
 
 
 class UnlikeError(Exception):
-    """User inputs of which it is not shown that one stands for all."""
+    """It is not shown that one user input stands for all."""
 
 
 def check_handed_on(construction: Construction, random: np.random.Generator) -> tuple[int, int]:
@@ -50,7 +46,7 @@ def check_handed_on(construction: Construction, random: np.random.Generator) -> 
         denominator = _check_encode(construction)
         _check_answer(construction, random)
         return denominator, _check_members(construction, denominator, random)
-    except (CellsError, InvalidArgument) as error:
+    except CellsError as error:
         raise UnlikeError(str(error)) from None
 
 
@@ -141,9 +137,10 @@ def _check_members(construction: Construction, denominator: int, random: np.rand
 
 def _check_encoded(construction: Construction, targets: Int[np.ndarray, "targets entries"], denominator: int) -> None:
     entries = targets.copy()  # before the code may change the targets
-    found = _ran(construction.encode, targets)
-    shape = (len(targets), 1, construction.vocab_size)
-    numerators = checked_numerators(type(construction).__name__, found, shape)
+    with running_code():
+        found = construction.encode(targets)
+        shape = (len(targets), 1, construction.vocab_size)
+        numerators = checked_numerators(type(construction).__name__, found, shape)
     if found.denominator != denominator or not np.array_equal(numerators[:, 0], entries):
         raise UnlikeError("encode gives a target other numbers than it hands on of unknown ones")
 
@@ -152,23 +149,8 @@ def _check_asked(
     construction: Construction, targets: Int[np.ndarray, "targets entries"], users: Int[np.ndarray, "targets 1"]
 ) -> None:
     promised = np.take_along_axis(targets, users, axis=1)  # before the code may change the targets
-    tokens = _ran(construction.answer, targets, users.copy())
-    tokens = checked_answer(type(construction).__name__, tokens, users.shape, construction.vocab_size)
+    with running_code():
+        tokens = construction.answer(targets, users.copy())
+        tokens = checked_answer(type(construction).__name__, tokens, users.shape, construction.vocab_size)
     if not np.array_equal(tokens, promised):
         raise UnlikeError("answer gives a target another token than it hands on of unknown ones")
-
-
-def _ran(code: Callable[..., Any], *given: np.ndarray[Any, Any]) -> Any:
-    """Return what code gives for integers.
-
-    Raises:
-        UnlikeError: it fails.
-
-    """
-    try:
-        with np.errstate(all="ignore"):  # an overflow shows in the value
-            return code(*given)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
-        raise UnlikeError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None

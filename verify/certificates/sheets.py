@@ -22,7 +22,17 @@ from constructions.construction import Construction
 from constructions.returned import checked_answer, checked_numerators
 from verify.certificates.cells import Place
 from verify.certificates.chunks import chunks, joined
-from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError, Enclosure, Targets, answer, encode
+from verify.certificates.code_on_bounds import (
+    ALONE,
+    DRAWN,
+    IMPURE,
+    CellsError,
+    Enclosure,
+    Targets,
+    answer,
+    encode,
+    running_code,
+)
 
 #: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
 #: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
@@ -33,7 +43,7 @@ _OUTSIDE = "numbers outside the bounds of the set that holds it"
 
 
 class UnsharedError(Exception):
-    """Cells of which sharing is not shown: they are to be looked at one by one."""
+    """It is not shown that cells share: they must be looked at one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,14 +186,9 @@ class Sheet:
 
         """
         shape = self.construction.target_space.shape
-        try:
-            with np.errstate(all="ignore"):  # an overflow shows in the value
-                runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
-                return joined(runs, len(targets))
-        except (CellsError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
-            raise UnsharedError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
+        with running_code(UnsharedError):
+            runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
+            return joined(runs, len(targets))
 
     # members ---------------------------------------------------------------------------------------------------------
 
