@@ -15,24 +15,9 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.layers.permuted import TokenCoordinates
 from constructions.lowering import lower
 from constructions.unknown_tokens import dependence, unknown_tokens
-from tests.redteam.test_symmetry import (
-    ANSWERS,
-    BY_NUMBER,
-    ENCODINGS,
-    ENTRIES,
-    FORMS,
-    KINDS,
-    TOKEN,
-    Changed,
-    Coded,
-    Few,
-    Fickle,
-    Permuted,
-    Rebuilt,
-    V,
-    believed,
-    inputs_asked,
-)
+from tests.redteam.one_for_all import TOKEN, V, believed
+from tests.redteam.test_symmetric_weights import ENTRIES, FORMS, KINDS, Changed, Few, Fickle, Permuted, Rebuilt
+from tests.redteam.test_symmetry import ANSWERS, BY_NUMBER, ENCODINGS, Coded, inputs_asked
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.handed_on import UnlikeError
 from verify.certificates.symmetry import check_form, check_weights
