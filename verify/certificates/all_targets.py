@@ -122,7 +122,7 @@ def certify(
 
 
 def check_limits(construction: Construction, *, budget: int, points: int, any_embedding: Fraction | None) -> None:
-    """Refuse limits that are none, and a bound of embeddings that are not free; see :func:`certify`."""
+    """Refuse limits below 1, and a bound on embeddings that are not free; see :func:`certify`."""
     check_integer("budget", budget, 1)
     check_integer("points", points, 1)
     if any_embedding is not None:

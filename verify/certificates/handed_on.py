@@ -1,10 +1,10 @@
 """Code that hands the target on: ``encode`` gives its entries as they are, ``answer`` the one at the user's token.
 
-Both run on unknown tokens that they may only move about, each with a name. What computes with such a token, compares it
-or asks for its value is refused, and so is what puts known numbers beside it. All that is left to the code is to choose
-by places, which are known, so that it makes the same choice for every target: the names of what it gives say which
-entries these are. So for ALL targets ``m`` and user tokens ``x`` coordinate ``k`` of the prompt is ``m[k]``, over one
-denominator, and the answer is ``m[x]``. Other code may treat user inputs alike, too; this does not say so of it.
+Both run on unknown tokens that they may only move about, each with a name. Code that computes with such a token,
+compares it, asks for its value or puts known numbers beside it is refused. It can only choose by places, which are
+known, so that it makes the same choice for every target: the names in its results say which entries these are. So for
+ALL targets ``m`` and user tokens ``x`` coordinate ``k`` of the prompt is ``m[k]``, over one denominator, and the answer
+is ``m[x]``. Other code may treat user inputs alike, too, and is refused all the same.
 
 Code may also look at the number of targets that it is given at once, which is known. So it is given one, two and many,
 unknown ones and integers.

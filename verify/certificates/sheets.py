@@ -139,7 +139,7 @@ class Sheet:
         return found
 
     def _bounds(self, chosen: slice) -> Targets:
-        """Return the sets of targets of some rows: what no place fixes may be anything."""
+        """Return the sets of targets of some rows: entries that no place fixes may be anything."""
         low = self.targets[chosen].copy()
         free = np.ones(low.shape[1], dtype=np.bool_)
         free[[entry for entries in self.fixed for entry in entries]] = False
