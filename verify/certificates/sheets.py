@@ -212,7 +212,9 @@ class Sheet:
         for user in users:
             tokens = self.answered(targets, user)
             self._check_answers(user, row, tokens)
-            if (self.answered(again, user) != tokens[order]).any():
+            # for some users in an array of their own, as a forward pass gives them: code may ask whether it can write
+            given = again.copy() if user in asked else again
+            if (self.answered(given, user) != tokens[order]).any():
                 raise CellsError(f"answer {IMPURE}")
             for member in alone if user in asked else ():
                 if (self.answered(targets[member : member + 1].copy(), user) != tokens[member]).any():
@@ -233,11 +235,10 @@ class Sheet:
             if (found[:, coordinates] != numerators[row[:, place]]).any():
                 raise CellsError(f"encode gives a target {_OUTSIDE}")
         for chosen in chunks(*targets.shape):
-            again = targets[order[chosen]]
-            again.setflags(write=False)
-            if (self.encoded(again) != found[order[chosen]]).any():
+            # in an array of their own, as for answers
+            if (self.encoded(targets[order[chosen]]) != found[order[chosen]]).any():
                 raise CellsError(f"encode {IMPURE}")
-        for member in alone:  # each as a forward pass gives it, an array of its own: code may ask whether it can write
+        for member in alone:
             if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
                 raise CellsError(f"encode {IMPURE}")
 
