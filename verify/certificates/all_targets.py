@@ -156,8 +156,8 @@ def bind_for_certificate(
     negative readout the negative logits, bit for bit.
     """
     source = construction.transformer
-    model = bind_construction(construction, arithmetic)
-    readout, exact = model.transformer.readout, construction.transformer.lowered.readout
+    model = bind_construction(construction, arithmetic, transformer=source)
+    readout, exact = model.transformer.readout, source.lowered.readout
     if construction.reading.sign < 0:
         readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
     bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum
