@@ -162,10 +162,7 @@ def bind_construction(
 ) -> Model[Any, Any, Any, NumbersT]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
 
-    Args:
-        construction: what to bind.
-        arithmetic: what holds its weights.
-        transformer: the one that the construction gave when it was asked before; it is asked again by default.
+    It is asked for its transformer, unless the one that it gave before is passed on.
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
