@@ -242,8 +242,7 @@ def test_a_forged_ledger_of_a_sweep_is_met(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"damaged or edited: units 0\.\.3: there is no smallest margin"):
         gather(work, ledger=tmp_path / "none")
     second = work.shard(1, 2)
-    assert second.tally.margin is not None
-    assert second.tally.margin > work.shard(0, 4).tally.margin
+    assert second.tally.margin != work.shard(0, 4).tally.margin
     forge(tmp_path / "larger", work.run, replace(second, tally=replace(second.tally, cases=4)), 4)
     with pytest.raises(InvalidArgument, match=r"to be right as .* has them, but one is not when run again"):
         gather(work, ledger=tmp_path / "larger")
