@@ -192,6 +192,28 @@ def test_a_verdict_of_a_run_that_is_not_done_is_refused(filled: Path) -> None:
         summary(filled)
 
 
+@pytest.mark.parametrize("margin", [1e9, None])
+def test_a_verdict_with_another_margin_than_its_findings_is_refused(tmp_path: Path, margin: float | None) -> None:
+    path = tmp_path / "ledger"
+    found = gather(Counting(100), ledger=path)
+    assert found.holds
+    assert summary(path)["state"] == "done"
+    edit(path, "UPDATE run SET verdict = ?", json.dumps(replace(found, margin=margin).to_json()))
+    with pytest.raises(
+        InvalidArgument, match=rf"its verdict has a margin of {margin}, and the smallest is {found.margin}"
+    ):
+        summary(path)
+
+
+def test_a_verdict_that_holds_although_code_changed_is_refused(tmp_path: Path) -> None:
+    path, work = tmp_path / "ledger", Counting(100)
+    changed = replace(work.shard(0, 100), changed=(3, "encode gave other numbers"))
+    forge(path, work.run, changed, 100)
+    edit(path, "UPDATE run SET verdict = ?", json.dumps(gather(work).to_json()))
+    with pytest.raises(InvalidArgument, match="its verdict holds, and encode gave other numbers"):
+        summary(path)
+
+
 @pytest.mark.parametrize("statement", ["UPDATE drivers SET units = 0", "DELETE FROM drivers"])
 def test_what_was_taken_over_is_said_whatever_drivers_are_listed(tmp_path: Path, statement: str) -> None:
     gather(WORK, ledger=tmp_path / "ledger", limit=50)
