@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from constructions import Construction, InvalidArgument, Layer, Ratios, TargetSpace, Transformer
+from constructions import Construction, InvalidArgument, Layer, Linear, Ratios, TargetSpace, Transformer
 from constructions.layers.widths import Width
 from tests.evidence.test_own_construction import CaesarCipher
 from verify import RationalArithmetic, Runner, check, exhaust, get_arithmetic
 from verify.certificates import certificate_arithmetic, certify
 from verify.evidence.fuzzing import fuzz
 from verify.evidence.verdict import Verdict
+from verify.shards.enumeration import exhaust as exhaust_in_shards
 
 V = 5
 
@@ -29,6 +30,7 @@ def model(*extra: Layer[Any], wrong: bool = False) -> Transformer:
     right = CaesarCipher(V).transformer
     add, wrap, readout = right.layers
     if wrong:
+        assert isinstance(readout, Linear)
         readout = replace(readout, bias=[[-v * v - (1000 if v == V - 1 else 0)] for v in range(V)])
     return Transformer(right.embedding, (add, *extra, wrap, readout), right.context_size)
 
@@ -235,6 +237,18 @@ def told(run: Callable[[], Verdict]) -> bool | None:
 def test_none_is_exhausted(name: str, kind: str) -> None:
     found = told(lambda: exhaust(MADE[name](), get_arithmetic(kind, dtype="float32")))
     assert (found is True) is ((name, kind) in RIGHT)
+
+
+def made(name: str) -> Construction:
+    """Return it anew, as a worker does."""
+    return MADE[name]()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", MADE)
+def test_none_is_exhausted_by_workers(name: str) -> None:
+    arithmetic = get_arithmetic("torch", dtype="float32")
+    assert told(lambda: exhaust_in_shards(partial(made, name), arithmetic, jobs=2)) is not True
 
 
 @pytest.mark.parametrize("name", MADE)
