@@ -44,7 +44,7 @@ def _bounds(construction: Construction, arithmetic: Any, batch: Cells) -> tuple[
     finer: Any = factored(bound.arithmetic)
     model = Model(finer, bound.model.transformer, bound.model.mask, bound.model.temperature)
     kept = _Kept()
-    rows = readout_input(Bound(finer, model, bound.readout, bound.bias), batch, trace=kept)
+    rows = readout_input(Bound(finer, model, bound.readout, bound.bias, bound.source), batch, trace=kept)
     assert not finer.undefined
     margins = finer.margins(rows, bound.readout.weight, bound.bias, batch.expected, points=1)
     # the logits, too, whose differences the margins are taken of

@@ -45,7 +45,7 @@ def test_margins_are_those_of_passes_that_keep_nothing(architecture: Any, arithm
 
         def margins(finer: Any, batch: Any) -> Any:
             model = Model(finer, bound.model.transformer, bound.model.mask, bound.model.temperature)
-            rows = readout_input(Bound(finer, model, bound.readout, bound.bias), batch)
+            rows = readout_input(Bound(finer, model, bound.readout, bound.bias, bound.source), batch)
             return finer.margins(rows, bound.readout.weight, bound.bias, batch.expected, points=1).lower
 
         keeping, steps = _factors(bound.arithmetic), 0

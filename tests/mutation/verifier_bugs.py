@@ -90,7 +90,7 @@ def _always_the_first_half(patch: pytest.MonkeyPatch) -> None:
 def _right_weights(patch: pytest.MonkeyPatch) -> None:
     """Run the weights of the construction that a mutant was made from: a cache with too small a key."""
     right = bind_construction
-    patch.setattr(transformer_backend, "bind_construction", lambda mutant, each: right(_origin(mutant), each))
+    patch.setattr(transformer_backend, "bind_construction", lambda mutant, each, **_: right(_origin(mutant), each))
 
 
 def _origin(construction: Construction) -> Construction:

@@ -30,9 +30,18 @@ from constructions.exact_matrix import ExactMatrix, Leaf
 from constructions.layers.masks import Table
 from tests.certificates.own import FromTheEnd
 from tests.redteam.one_for_all import TOKEN, V, believed
-from verify.certificates import BallArithmetic, certificate_arithmetic, certify
+from verify import (
+    EngineArithmetic,
+    NumpyArithmetic,
+    RationalArithmetic,
+    StructuredTorchArithmetic,
+    TorchArithmetic,
+    exhaust,
+)
+from verify.certificates import BallArithmetic, RoundedArithmetic, certificate_arithmetic, certify
 from verify.certificates.handed_on import UnlikeError
 from verify.certificates.symmetry import check_form, check_weights
+from verify.frontier.scan import Scanner
 
 _TINY = Fraction(1, 10**30)
 
@@ -134,6 +143,27 @@ def test_weights_that_are_right_when_they_are_asked_for_once_are_not_certified(h
     assert verdict.holds is None
 
 
+@pytest.mark.parametrize(
+    "arithmetic",
+    [RationalArithmetic(), NumpyArithmetic(), TorchArithmetic(), StructuredTorchArithmetic(), EngineArithmetic()],
+    ids=lambda each: each.name,
+)
+@pytest.mark.parametrize("honest", range(8))
+def test_nor_do_they_hold_in_a_run(honest: int, arithmetic: Any) -> None:
+    """The weights that ran are those that are compared with the ones that are asked for afterwards."""
+    wrong = Changed(3, weight="select.bias", at=(1, 0), by=Fraction(-1)).transformer
+    assert exhaust(Fickle(3, wrong=wrong, honest=honest), arithmetic).holds is not True
+    assert exhaust(ConditionalGeneration(3), arithmetic).holds is True
+
+
+@pytest.mark.parametrize("honest", range(8))
+def test_nor_does_a_scan_of_the_frontier_find_them_certain(honest: int) -> None:
+    wrong = Changed(3, weight="select.bias", at=(1, 0), by=Fraction(-1)).transformer
+    scanner = Scanner(RoundedArithmetic.of("float32"))
+    assert scanner.undecided(Fickle(3, wrong=wrong, honest=honest)) is not None
+    assert scanner.undecided(ConditionalGeneration(3)) is None
+
+
 @dataclass(frozen=True, repr=False)
 class Fickle(ConditionalGeneration):  # type: ignore[misc] # as above
     """Theorem 2 whose weights are right once, and wrong whenever else they are asked for."""
@@ -146,7 +176,7 @@ class Fickle(ConditionalGeneration):  # type: ignore[misc] # as above
     def transformer(self) -> Transformer:
         self.asked.append(0)
         wrong: Transformer = self.wrong
-        return ConditionalGeneration(V).transformer if len(self.asked) == self.honest + 1 else wrong
+        return ConditionalGeneration(self.vocab_size).transformer if len(self.asked) == self.honest + 1 else wrong
 
 
 def test_logits_that_a_permutation_moves_are_no_answer() -> None:

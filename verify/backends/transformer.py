@@ -13,7 +13,7 @@ from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
-from verify.running.model import bind_construction, other_weights
+from verify.running.model import Model, bind_construction, other_weights
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
@@ -104,11 +104,16 @@ class PreparedTransformer(Prepared):
 
     def __init__(self, construction: Construction, backend: TransformerBackend) -> None:
         """Lower the construction's weights."""
-        self.construction, self.backend, self.transformer = construction, backend, construction.transformer
+        self.construction, self.backend = construction, backend
         arithmetic = backend.arithmetic
         with arithmetic.running():
             self.module: Any = arithmetic.module(construction)
-            self._model = bind_construction(construction, arithmetic) if self.module is None else None
+            self._model: Model[Any, Any, Any, Arithmetic[Any, Any, Any]] | None = None
+            if self.module is None:
+                self.transformer = construction.transformer
+                self._model = bind_construction(construction, arithmetic, transformer=self.transformer)
+            else:
+                self.transformer = self.module.source
         self._at_once: AtOnce | None = None
 
     def run(self, prompts: Ratios | None, user_inputs: IntArray, trace: Trace | None = None) -> Produced:

@@ -143,8 +143,8 @@ class Bound(Generic[WeightT, RowsT, ScoresT]):
     model: Model[WeightT, RowsT, ScoresT, NumberSystem[WeightT, RowsT, ScoresT]]
     readout: Linear[WeightT]
     bias: WeightT
+    source: Transformer[Any]
     any_embedding: Fraction | None = None
-    source: Transformer[Any] | None = None
 
 
 def bind_for_certificate(
@@ -162,7 +162,7 @@ def bind_for_certificate(
         readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
     bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum
     held = arithmetic.weight(bias.negative() if construction.reading.sign < 0 else bias)
-    return Bound(arithmetic, model.without_readout(), readout, held, source=source)
+    return Bound(arithmetic, model.without_readout(), readout, held, source)
 
 
 def check_passes(bound: Bound[Any, Any, Any], steps: int) -> None:
@@ -222,7 +222,7 @@ class Ways:
             return None
         bound = self._bound
         model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-        return Bound(arithmetic, model, bound.readout, bound.bias, bound.any_embedding, bound.source)
+        return Bound(arithmetic, model, bound.readout, bound.bias, bound.source, bound.any_embedding)
 
     @cached_property
     def _by_factors(self) -> Bound[Any, Any, Any] | None:

@@ -45,7 +45,7 @@ def certificate(
     """
     found.reason = (
         found.reason
-        or (other_weights(construction, bound.source) if bound.source is not None else None)
+        or other_weights(construction, bound.source)
         or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     )
     done = found.count > 0 and found.reason is None

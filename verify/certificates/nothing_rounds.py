@@ -86,7 +86,6 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    assert bound.source is not None, "it was bound here"
     reason = reason or other_weights(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(

@@ -95,7 +95,6 @@ def symmetric_margins(
     if not bound.arithmetic.any_order:
         raise UnlikeError("sums in a known order, which permuted terms do not keep")
     check_form(construction)
-    assert bound.source is not None, "it was bound here"
     check_weights(bound.source.lowered)  # those that were bound, whatever the construction gives when asked again
     denominator, members = check_handed_on(construction, np.random.default_rng(_SEED))
     yield from margins_of(bound, construction, _cells(construction, denominator, members), points=points)

@@ -20,6 +20,7 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.sparse_rows import SparseRows
+from verify.running.model import other_weights
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 
@@ -79,7 +80,12 @@ class Scanner:
             if not count:
                 return "no cell was looked at"
             left = self._first(bound, held) if held else None
-            return left or wrong_run(construction, bound.model.transformer.authored, self.arithmetic.fmt)
+            authored = bound.model.transformer.authored
+            return (
+                left
+                or other_weights(construction, bound.source)
+                or wrong_run(construction, authored, self.arithmetic.fmt)
+            )
 
     def _first(self, bound: _Bound, held: list[_Seen]) -> str | None:
         """Return the first token and position that are not certain."""

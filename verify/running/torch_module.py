@@ -35,6 +35,7 @@ class TorchTransformer(nn.Module):
 
     Attributes:
         construction: what the module was made from.
+        source: the construction's transformer, as it was when the module was made.
         arithmetic: dtype and device at construction.
         temperature: the inverse temperature of all heads, or of each.
         precision: torch's precision of float32 products during a call.
@@ -73,7 +74,8 @@ class TorchTransformer(nn.Module):
         self.construction = construction
         self.precision: MatmulPrecision = precision
         self.arithmetic = TorchArithmetic(dtype, device)
-        model = bind_construction(construction, self.arithmetic)
+        self.source = construction.transformer
+        model = bind_construction(construction, self.arithmetic, transformer=self.source)
         self.temperature = model.temperature
         held = {name: buffer_name(name) for name in model.transformer.matrices()}
         # torch lets the later of two buffers of one name take the place of the earlier
@@ -83,7 +85,7 @@ class TorchTransformer(nn.Module):
 
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
-        exact = self.construction.transformer.lowered
+        exact = self.source.lowered
         weights = {name: self.get_buffer(buffer_name(name)) for name in exact.matrices()}
         held = weights["embedding"]
         arithmetic = self.arithmetic
