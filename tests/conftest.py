@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -63,6 +63,12 @@ def _names_shape(annotation: Any, names: dict[str, Any]) -> bool:
     return any(_has_shape(names.get(name)) for name in re.findall(r"\w+", annotation))
 
 
+def _told(annotation: Any, names: dict[str, Any]) -> str:
+    """Return an annotation with all that the names in it stand for."""
+    text = str(annotation)
+    return " ".join([text, *(str(names[name]) for name in re.findall(r"\w+", text) if name in names)])
+
+
 def _has_shapes(function: Any) -> bool:
     return any(_names_shape(hint, function.__globals__) for hint in function.__annotations__.values())
 
@@ -87,17 +93,19 @@ def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
     return decorated
 
 
-#: The checks of each function by its name and code, ``None`` where there is no shape; one that is made at every call
-#: of another has one code.
-_checks: dict[tuple[str, str, CodeType], _Checks | None] = {}
+#: The checks of each function by its name, its code and its annotations, ``None`` where there is no shape. One that is
+#: made at every call of another has the same ones each time. The names that annotations are read among are kept, so
+#: that their id stays theirs.
+_checks: dict[tuple[str, str, CodeType, tuple[tuple[str, Any], ...], int], tuple[_Checks | None, dict[str, Any]]] = {}
 
 
 def _checked(function: Any, typechecker: Any) -> Any:
     """Return the function with its checks; the function itself where it has none."""
-    key = (function.__module__, function.__qualname__, function.__code__)
+    hints, names = tuple(function.__annotations__.items()), function.__globals__
+    key = (function.__module__, function.__qualname__, function.__code__, hints, id(names))
     if key not in _checks:
-        _checks[key] = _Checks(function, typechecker) if _has_shapes(function) else None
-    checks = _checks[key]
+        _checks[key] = (_Checks(function, typechecker) if _has_shapes(function) else None), names
+    checks, _ = _checks[key]
     return function if checks is None else checks.around(function)
 
 
@@ -105,8 +113,9 @@ class _Checks:
     """The checks of a function, and for which arguments and results they were made.
 
     What a check finds follows from the types, the numbers' types and the shapes of what is annotated with a shape, so
-    that it is made once for each of them, before the call of the arguments, and after it of the result. A mapping or a
-    set is checked at every call, and so is a function with an annotation that computes a size of an argument.
+    that it is made once for each of them, before the call of the arguments, and after it of the result. Values of which
+    this is not known are checked at every call, and so is a function with an annotation that computes a size of an
+    argument.
     """
 
     def __init__(self, function: Any, typechecker: Any) -> None:
@@ -115,7 +124,8 @@ class _Checks:
         self._signature = inspect.signature(function)
         parameters = [each for each in self._signature.parameters.values() if each.name in shaped]
         kinds = {parameter.kind for parameter in parameters}
-        computed = any(word in str(hints[name]) for name in shaped for word in ("{", "Literal"))
+        texts = [_told(hints[name], function.__globals__) for name in shaped]
+        computed = any(word in text for text in texts for word in ("{", "Literal"))
         self._always = (
             computed
             or inspect.isgeneratorfunction(function)
@@ -171,15 +181,17 @@ class _Checks:
 
             return always
 
-        defaults = _defaults(function)
-        places = [(at, name, defaults.get(name)) for at, name in self._places]
+        places = self._places
         right, gives_shape = self._right, self._gives_shape
 
         @functools.wraps(function)
         def remembering(*given: Any, **named: Any) -> Any:
             count = len(given)
             kinds = tuple(
-                [_kind(given[at] if at < count else named.get(name, default)) for at, name, default in places]
+                [
+                    _kind(given[at]) if at < count else _kind(named[name]) if name in named else _NOT_GIVEN
+                    for at, name in places
+                ]
             )
             if kinds not in right:
                 result = self._call(function, given, named)
@@ -199,26 +211,24 @@ class _Checks:
         return remembering
 
 
-def _defaults(function: Any) -> dict[str, Any]:
-    """Return the defaults of a function's parameters by name."""
-    code, values = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[: code.co_argcount]
-    return dict(zip(names[len(names) - len(values) :], values, strict=True)) | (function.__kwdefaults__ or {})
-
-
+#: The kind of an argument that is left to its default, which no check looks at.
+_NOT_GIVEN = "not given"
 #: How a value of a type is looked at.
 _ARRAY, _TENSOR, _PARTS, _NEVER, _TYPE = range(5)
 _ways: dict[type, int] = {}
 
 
-def _way(kind: type) -> int:
-    if issubclass(kind, np.ndarray):
+def _way(value: Any) -> int:
+    if isinstance(value, np.ndarray):
         return _ARRAY
-    if issubclass(kind, torch.Tensor):
+    if isinstance(value, torch.Tensor):
         return _TENSOR
-    if issubclass(kind, (tuple, list)):
+    if isinstance(value, (tuple, list)):
         return _PARTS
-    return _NEVER if issubclass(kind, (Mapping, Set)) else _TYPE
+    if isinstance(value, (str, bytes, np.generic)):
+        return _TYPE
+    # other collections, classes, and other arrays than those above
+    return _NEVER if isinstance(value, (Collection, type)) or hasattr(value, "shape") else _TYPE
 
 
 def _kind(value: Any) -> Any:
@@ -226,7 +236,7 @@ def _kind(value: Any) -> Any:
     kind = type(value)
     way = _ways.get(kind)
     if way is None:
-        way = _ways[kind] = _way(kind)
+        way = _ways[kind] = _way(value)
     if way == _ARRAY:
         return kind, value.dtype, value.shape
     if way == _TENSOR:
@@ -235,7 +245,8 @@ def _kind(value: Any) -> Any:
         return (kind, value.dtype, shape) if known else None
     if way == _PARTS:
         parts = tuple([_kind(part) for part in value])
-        return None if None in parts else (kind, parts)
+        # of a list beartype looks at one that it draws at every call
+        return None if None in parts or (issubclass(kind, list) and len(set(parts)) > 1) else (kind, parts)
     return None if way == _NEVER else kind
 
 
