@@ -233,6 +233,5 @@ def _kind(value: Any) -> Any:
         return (kind, value.dtype, shape) if known else None
     if way == _PARTS:
         parts = tuple([_kind(part) for part in value])
-        # of a list beartype looks at one that it draws at every call
-        return None if None in parts or (issubclass(kind, list) and len(set(parts)) > 1) else (kind, parts)
+        return None if None in parts else (kind, parts)
     return None if way == _NEVER else kind

@@ -168,13 +168,6 @@ def test_what_looks_alike_is_checked(hint: str, right: Any, wrong: Any) -> None:
         assert refuses(function, wrong)
 
 
-def test_lists_of_different_arrays_are_checked_at_every_call() -> None:
-    function = made({"rows": "list[Rows]"}, "(rows): pass")
-    mixed = [numbers(2), numbers(2, float)]  # one of them is drawn at every call
-    assert any(refuses(function, mixed) for _ in range(64))
-    assert any(refuses(function, mixed) for _ in range(64))
-
-
 def test_a_call_that_raises_settles_nothing() -> None:
     function = made({"rows": "Rows", "return": "Rows"}, "(rows, result): return result / 1 if len(result) else 1 // 0")
     for _ in range(2):
