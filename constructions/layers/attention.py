@@ -87,9 +87,8 @@ class Attention(Layer[WeightT]):
         nothing_more = type(self) is Attention and self.output is None and self.mask is None
         return nothing_more and all(head.is_plain for head in self.heads)
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Attention[ExactMatrix], width: Width) -> Width:
         """Return the width of the output."""
-        assert isinstance(self, Attention)  # for the type checker, which knows self by its weights alone
         if not self.heads:
             raise InvalidArgument(f"layers: expected {self.name} to have at least one head")
         found: dict[str, _Sizes] = {}
@@ -104,11 +103,10 @@ class Attention(Layer[WeightT]):
             check_shape(f"output_bias of {where}", self.output_bias, (rows, 1), "one number for each row of the output")
         return Width(rows, f"what comes from {self.name}")
 
-    def permuted(self: Layer[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
+    def permuted(self: Attention[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
         """Return which outputs stand for tokens, of attention as the paper has it: scores do not move, values may."""
         if not self.is_plain:
             return None
-        assert isinstance(self, Attention)  # for the type checker, which knows self by its weights alone
         found = set()
         for head in self.heads:
             still = all(rows.still(part.shape[0]).commutes(part, rows) for part in (head.query, head.own_key))

@@ -42,9 +42,8 @@ class Chain(Layer[WeightT]):
             raise InvalidArgument(f"layers of {self.name}: expected at least one")
         object.__setattr__(self, "layers", given)
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Chain[ExactMatrix], width: Width) -> Width:
         """Return the width of the last layer's output."""
-        assert isinstance(self, Chain)  # for the type checker, which knows self by its weights alone
         return _through(self.layers, width)
 
     def apply(self, run: Pass[WeightT, RowsT, ScoresT], rows: RowsT, *, last_only: bool = False) -> RowsT:
@@ -75,9 +74,8 @@ class Residual(Chain[WeightT]):
 
     name: str = "residual"
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Residual[ExactMatrix], width: Width) -> Width:
         """Return the width, which stays."""
-        assert isinstance(self, Residual)  # for the type checker, which knows self by its weights alone
         made = _through(self.layers, width)
         if made.size != width.size:
             raise InvalidArgument(
@@ -117,9 +115,8 @@ class Sum(Layer[WeightT]):
             raise InvalidArgument(f"branches of {self.name}: expected at least one")
         object.__setattr__(self, "branches", given)
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Sum[ExactMatrix], width: Width) -> Width:
         """Return the width of every branch's output."""
-        assert isinstance(self, Sum)  # for the type checker, which knows self by its weights alone
         sizes = [branch.fitted(width).size for branch in self.branches]
         _check_equal(f"branches of {self.name}", sizes)
         return Width(sizes[0], f"what comes from {self.name}")
@@ -154,9 +151,8 @@ class Gated(Layer[WeightT]):
             if not isinstance(getattr(self, part), Layer):
                 reject(f"{part} of layer {self.name}", "a layer", getattr(self, part))
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Gated[ExactMatrix], width: Width) -> Width:
         """Return the width of both outputs."""
-        assert isinstance(self, Gated)  # for the type checker, which knows self by its weights alone
         sizes = [self.gate.fitted(width).size, self.value.fitted(width).size]
         _check_equal(f"gate and value of {self.name}", sizes)
         return Width(sizes[0], f"what comes from {self.name}")

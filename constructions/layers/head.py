@@ -93,9 +93,8 @@ class Head(Weighted[WeightT]):
         """Every other field but the key size, which the query tells."""
         return {name: value for name, value in super().options.items() if name != "held_key_size"}
 
-    def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
+    def check_positions(self: Head[ExactMatrix], context_size: int) -> None:
         """Refuse a score bias, or rotary positions, for fewer positions than the context has."""
-        assert isinstance(self, Head)  # for the type checker, which knows self by its weights alone
         if self.score_bias is not None and self.score_bias.shape[0] < context_size:
             raise InvalidArgument(
                 f"score_bias of head {self.name}: expected at least {context_size} positions, the context size, but"

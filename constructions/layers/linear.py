@@ -99,19 +99,17 @@ class Linear(Layer[WeightT]):
         """Whether this is a layer as the paper has it: a bias, and a ReLU or nothing."""
         return type(self) is Linear and self.bias is not None and (self.has_relu or self.is_readout)
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Linear[ExactMatrix], width: Width) -> Width:
         """Return the width of the output."""
-        assert isinstance(self, Linear)  # for the type checker, which knows self by its weights alone
         rows = width.check(self.weight, f"weight of layer {self.name}")
         if self.bias is not None:
             check_shape(f"bias of layer {self.name}", self.bias, (rows, 1), "one number for each row of the weight")
         return Width(rows, f"what comes from {self.name}")
 
-    def permuted(self: Layer[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
+    def permuted(self: Linear[ExactMatrix], rows: TokenCoordinates) -> TokenCoordinates | None:
         """Return which outputs stand for tokens, of a layer as the paper has it; a ReLU is the same everywhere."""
         if not self.is_plain:
             return None
-        assert isinstance(self, Linear)  # for the type checker, which knows self by its weights alone
         outputs = rows.onto(self.weight)
         kept = outputs is not None and outputs.commutes(self.given_bias, rows.still(1))
         return outputs if kept else None

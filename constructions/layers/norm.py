@@ -48,9 +48,8 @@ class Norm(Layer[WeightT]):
         object.__setattr__(self, "eps", exact)
         self._expressions(f"layer {self.name}")
 
-    def fitted(self: Layer[ExactMatrix], width: Width) -> Width:
+    def fitted(self: Norm[ExactMatrix], width: Width) -> Width:
         """Return the width of the output, which is that of the input."""
-        assert isinstance(self, Norm)  # for the type checker, which knows self by its weights alone
         for part, matrix in (("weight", self.weight), ("bias", self.bias)):
             if matrix is not None:
                 reason = f"one number for each coordinate of its input, which is {width.size} wide: {width.origin}"

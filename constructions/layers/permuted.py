@@ -1,10 +1,10 @@
 """Rows in which some coordinates stand for tokens, and weights that commute with every permutation of the tokens.
 
-Where a coordinate stands for each token, a permutation of the tokens moves these coordinates and leaves all others in
-place. A weight commutes with it if it moves what comes out as it moves what goes in. All permutations are products of
-a swap of the first two tokens and of a turn by one place, so that a weight which commutes with these two commutes with
-all. A weight keeps its blocks: a multiple of the identity between runs of tokens, or a constant over whole runs,
-commutes as it is written, and only what is held entry by entry is permuted and compared.
+A permutation of the tokens moves the coordinates that stand for tokens, and leaves all others in place. A weight
+commutes with it if moving its inputs moves its outputs in the same way. All permutations are products of a swap of the
+first two tokens and of a turn by one place, so that a weight that commutes with these two commutes with all. A weight
+keeps its blocks: a multiple of the identity between runs of tokens, or a constant over whole runs, commutes as it is
+written, and only what is held entry by entry is permuted and compared.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from jaxtyping import Int
 from constructions.entries import Entries
 from constructions.exact_matrix import ExactMatrix, Leaf, as_entries, leaf_count
 
-#: Entries of a block that are compared one by one, at most. A block of more that is no multiple of an identity, and no
-#: constant, has ``V^2`` entries, and a certificate of the usual kind looks at as many cells.
+#: The most entries of a block to compare one by one. It bounds the work, and nothing that is shown: the mask lift at
+#: V = 2,048, with nearly as many, takes 0.7 s and 0.6 GiB. A larger block is not shown to commute.
 MOST_ENTRIES = 2**22
 
 

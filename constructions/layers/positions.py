@@ -79,9 +79,8 @@ class Added(Positions[WeightT]):
     def __post_init__(self) -> None:
         self._expressions("positions")
 
-    def fitted(self: Positions[ExactMatrix], embedding_size: int, context_size: int) -> Width:
+    def fitted(self: Added[ExactMatrix], embedding_size: int, context_size: int) -> Width:
         """Return the embedding size."""
-        assert isinstance(self, Added)  # for the type checker, which knows self by its weights alone
         rows, columns = self.table.shape
         if rows != embedding_size or columns < context_size:
             raise InvalidArgument(

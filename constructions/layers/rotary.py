@@ -57,9 +57,8 @@ class Rotary(Weighted[WeightT]):
         across = operations.multiply(operations.linear(rows, self.turn), run.table(self.sines, last_only=last_only))
         return operations.total([straight, across])
 
-    def check_positions(self: Weighted[ExactMatrix], context_size: int) -> None:
+    def check_positions(self: Rotary[ExactMatrix], context_size: int) -> None:
         """Refuse tables of fewer positions than the context has."""
-        assert isinstance(self, Rotary)  # for the type checker, which knows self by its weights alone
         if self.cosines.shape[1] < context_size:
             raise InvalidArgument(
                 f"rotary {self.name}: expected cosines and sines of at least {context_size} positions, the context"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,11 @@ from constructions.temperature import Hardmax, Temperature
 from constructions.transformer import Layer
 from constructions.validation import IntArray
 from verify.certificates import Kernel, RoundedArithmetic
+from verify.certificates.all_targets import Bound
+from verify.certificates.enclosing import Margins
 from verify.certificates.floats.kernel import Products
+from verify.certificates.shared_cells import SharedCells
+from verify.certificates.sharing import margins_of, parts_that_share
 
 Encode = Callable[[Any], Any]
 Promise = Callable[[Any, Any], Any]
@@ -24,6 +28,14 @@ Promise = Callable[[Any, Any], Any]
 def rounded(dtype: str = "float32", products: Products = "either", *, tf32: bool = False) -> RoundedArithmetic:
     """Return the rounded arithmetic of a format."""
     return RoundedArithmetic(Kernel(get_format(dtype), products, tf32))
+
+
+def shared_margins(
+    bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
+) -> Iterator[tuple[SharedCells, Margins]]:
+    """Yield the cells of all parts that share, with lower bounds of their margins."""
+    parts = parts_that_share(bound, construction, budget=budget)
+    yield from margins_of(bound, construction, (part.cells() for part in parts), points=points)
 
 
 def as_numbers(targets: IntArray) -> Ratios:

@@ -21,13 +21,13 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.decoding import Number
-from tests.certificates.own import Given, nearest, read_first, rounded
+from tests.certificates.own import Given, nearest, read_first, rounded, shared_margins
 from tests.mutation import certifier_shared as oracles
 from tests.mutation import certifier_shared_liars as liars
 from verify import NumpyArithmetic, Runner, check
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells, sharing
 from verify.certificates.cells import cells
-from verify.certificates.sharing import parts_that_share, shared_margins, tally_part
+from verify.certificates.sharing import parts_that_share, tally_part
 from verify.certificates.sheets import UnsharedError
 
 
@@ -154,10 +154,10 @@ def test_sharing_starts_where_cells_are_many(monkeypatch: pytest.MonkeyPatch) ->
     construction = UnconditionalGeneration(16, 16)  # 16 steps of 16 cells of 16 entries
     count = sum(len(batch.expected) for batch in cells(construction, budget=10_000)) * 16
     assert count == shared_cells.SHARED_FROM
-    assert len(list(shared_cells.shared_cells(construction, budget=10_000, numbers=2**12))) == 1
+    assert len(shared_cells.shared_parts(construction, budget=10_000, numbers=2**12)) == 1
     monkeypatch.setattr(shared_cells, "SHARED_FROM", count + 1)
     with pytest.raises(UnsharedError, match="few cells"):
-        next(shared_cells.shared_cells(construction, budget=10_000, numbers=2**12))
+        shared_cells.shared_parts(construction, budget=10_000, numbers=2**12)
 
 
 def test_many_user_inputs_are_bounded_in_several_passes() -> None:
@@ -165,7 +165,7 @@ def test_many_user_inputs_are_bounded_in_several_passes() -> None:
     bound = all_targets.bind_for_certificate(construction, rounded().for_cells())
     with np.errstate(all="ignore"):
         whole = [margins.lower for _, margins in shared_margins(bound, construction, budget=2**20, points=64)]
-    parts = list(shared_cells.shared_cells(construction, budget=2**20, numbers=100))
+    parts = [part.cells() for part in shared_cells.shared_parts(construction, budget=2**20, numbers=100)]
     assert len(whole) == 1
     assert [len(part.users) for part in parts] == [3] * 6 + [2]
     assert sorted(user for part in parts for (user,) in part.users.tolist()) == list(range(20))

@@ -18,10 +18,10 @@ from constructions.encodings import ENCODINGS, LIFTS, READOUTS
 from constructions.exact_matrix import ExactMatrix
 from constructions.layers.permuted import TokenCoordinates
 from constructions.temperature import Hardmax, PerHeadSoftmax
-from tests.certificates.own import rounded
+from tests.certificates.own import rounded, shared_margins
 from verify.certificates import all_targets, certificate_arithmetic, certify, shared_cells, symmetry
 from verify.certificates.enclosing import EnclosingArithmetic
-from verify.certificates.sharing import margins_of, shared_margins
+from verify.certificates.sharing import margins_of
 from verify.certificates.symmetry import symmetric_margins
 
 _KERNELS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -64,7 +64,7 @@ def test_every_other_input_has_the_same_margins(kernel: tuple[str, dict[str, Any
     with np.errstate(all="ignore"):
         tree = [margins.lower for _, margins in shared_margins(bound, construction, budget=vocab**2, points=16)]
         # one input in a pass, and not all of them in one
-        apart = shared_cells.shared_cells(construction, budget=vocab**2, numbers=1)
+        apart = (part.cells() for part in shared_cells.shared_parts(construction, budget=vocab**2, numbers=1))
         some = islice(margins_of(bound, construction, apart, points=16), None if seed else 2)
         each = np.stack([margins.lower for _, margins in some])
     np.testing.assert_array_equal(np.concatenate(tree), np.tile(found, vocab))  # NaN where it is NaN

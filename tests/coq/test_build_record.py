@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proofs import CLAIMS
 from verify.suite.coq_record import SOURCES, CoqRecord, CoqTheorem, audited, coq_verdict, read_record, sources_sha256
 
 
@@ -117,3 +118,14 @@ def test_a_verdict_names_its_theorems_and_only_those_over_the_reals() -> None:
 def test_the_digest_is_of_the_sources_that_the_project_lists() -> None:
     assert (SOURCES / "_CoqProject").exists()
     assert len(sources_sha256()) == 64
+
+
+def test_no_theorem_about_floats_is_listed_as_one_about_the_reals() -> None:
+    """Flocq's numbers rest on classical logic, and so does each theorem about them, whatever its name."""
+    record = CoqRecord("8.16.1", audited())
+    classical = {theorem.name for theorem in record.theorems if "Classical_Prop.classic" in theorem.axioms}
+    verdicts = filter(None, (coq_verdict(claim, record) for claim in CLAIMS))
+    said = [str(verdict.reason).removeprefix("proved in Coq: ").partition(";")[0] for verdict in verdicts]
+    listed = {name for names in said for name in names.split(", ")}
+    assert len(listed) == 19
+    assert listed & classical == {"theorem_1_notebook_iff"}

@@ -17,7 +17,7 @@ import torch
 from constructions import UnconditionalGeneration
 from tests.engine.compilers import Free
 from verify import EngineArithmetic, bind_construction, exhaust
-from verify.engine import compiling, in_c, ranks, written
+from verify.engine import compiling, in_c, patience, ranks, written
 from verify.engine.compiling import Compiler, cache_folder
 from verify.engine.patience import at_most
 from verify.engine.ranks import EngineRanks
@@ -199,8 +199,8 @@ def test_a_compiler_of_torch_that_hangs_is_ended(tmp_path: Path, monkeypatch: py
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="nobody says who started a program")
 def test_the_programs_that_it_started_end_with_it(tmp_path: Path) -> None:
     script = f"(sleep 1; touch {tmp_path}/went-on) & wait"
-    with pytest.raises(TimeoutError), at_most(0.2):
-        subprocess.run(["sh", "-c", script], check=True)
+    with pytest.raises(TimeoutError):
+        at_most(0.2, lambda: subprocess.run(["sh", "-c", script], check=True))
     time.sleep(1.2)
     assert list(tmp_path.iterdir()) == []
 
@@ -220,25 +220,46 @@ def test_an_alarm_that_was_set_before_goes_off(monkeypatch: pytest.MonkeyPatch) 
     before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with at_most(None), pytest.raises(TimeoutError), at_most(0.05):
-            time.sleep(60)
+        with pytest.raises(TimeoutError):
+            at_most(None, lambda: at_most(0.05, lambda: time.sleep(60)))
         assert rung == []
         time.sleep(0.3)
         assert rung == [signal.SIGALRM]
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(TimeoutError), at_most(0.2):  # it could have gone off inside, and does at once
-            time.sleep(60)
+        with pytest.raises(TimeoutError):  # it could have gone off inside, and does at once
+            at_most(0.2, lambda: time.sleep(60))
         time.sleep(0.05)
         assert rung == [signal.SIGALRM] * 2
-        with at_most(1e200):
-            pass
-        with pytest.raises(TimeoutError), at_most(0.0):
-            rung.clear()
+        assert at_most(1e200, lambda: 5) == 5
+        for none in (0.0, float("nan")):
+            with pytest.raises(TimeoutError):
+                at_most(none, rung.clear)
         assert len(rung) == 2
         assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_an_alarm_at_the_very_end_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may ring at any step, the first and the last included: it is either in time or not at all."""
+    monkeypatch.setattr(patience, "_programs", set)
+    before = signal.getsignal(signal.SIGALRM)
+    ended = 0
+    for place in range(3000):
+        try:
+            at_most((1 + place % 60) * 1e-6, lambda: None)
+        except TimeoutError:
+            ended += 1
+    assert ended > 0
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_handler_that_python_could_not_set_again_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patience.can_end()
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    assert not patience.can_end()
 
 
 def test_numbers_are_the_same_only_where_they_are_equal() -> None:

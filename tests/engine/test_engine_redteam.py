@@ -14,35 +14,30 @@ import pytest
 import torch
 
 from constructions import (
-    ConditionalGeneration,
     Construction,
     Domain,
     HandBuilt,
     InvalidArgument,
     Layout,
-    LongerInputs,
-    LongerResponses,
     Number,
     Ratios,
-    Softmax,
     TargetSpace,
     Transformer,
     UnconditionalGeneration,
 )
-from constructions.activations import RELU, ClippedRelu
+from constructions.activations import ClippedRelu
 from constructions.formats import Format
 from constructions.layers import Linear, Unmarked
 from constructions.specifying import specify
-from constructions.token_functions import equals
 from constructions.validation import IntArray
 from tests.redteam.test_functions import Echo
-from verify import EngineArithmetic, Runner, TorchArithmetic, check, exhaust, fuzz
+from verify import EngineArithmetic, Runner, TorchArithmetic, check, exhaust
 from verify.arithmetic.base import Arithmetic
 from verify.engine import blocks, lowered
 from verify.engine.margins import Readout
 from verify.engine.rows import EngineRows, EngineWeight
 from verify.engine.strips import Piece, Strip
-from verify.evidence.ranges import at_once, tally_ranks
+from verify.evidence.ranges import at_once
 
 ENGINE = EngineArithmetic("float32")
 
@@ -57,59 +52,6 @@ def readout(weight: Any, bias: Any = None, *, answer: Callable[..., Any] = lambd
     identity = [[int(row == column) for column in range(columns)] for row in range(columns)]
     transformer = Transformer(identity, (Linear(weight, bias, None, "readout"),), 1, positions=Unmarked(), **more)
     return HandBuilt.of(transformer, specify(Domain.of(columns, 1), answer, read=(0,), **more))
-
-
-@dataclass(frozen=True, repr=False)
-class Mixed(Construction):
-    """Says whether its two tokens are equal; its one number is their difference."""
-
-    vocab_size: int
-    layout = Layout(virtual=1, user=0, response=1)
-
-    @property
-    def targets(self) -> TargetSpace:
-        return TargetSpace(self.vocab_size, (2,))
-
-    def encode(self, targets: IntArray) -> Ratios:
-        return Ratios((targets[:, :1] - targets[:, 1:])[:, None, :], 1)
-
-    def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
-        return equals(targets[:, :1] - targets[:, 1:], 0)
-
-    @cached_property
-    def transformer(self) -> Transformer:
-        distance = Linear([[1, 0], [-1, 0]], None, RELU, "distance")
-        last = Linear([[2, 2], [0, 0], [-9, -9]], [[0], [1], [-9]], None, "readout")
-        return Transformer([[0] * 3], (distance, last), context_size=1)
-
-
-RIGHT = [
-    UnconditionalGeneration(4, 3),
-    UnconditionalGeneration(1, 1),
-    UnconditionalGeneration(5, 1),
-    UnconditionalGeneration(1, 4),
-    UnconditionalGeneration(3, 3, mask="none"),
-    UnconditionalGeneration(3, 3, temperature=Softmax(60.0, "length")),
-    UnconditionalGeneration(3, 3, embedding=[[1, 0, 2], [0, 0, 0], [0, 1, 0]]),
-    ConditionalGeneration(3),
-    LongerInputs(2, 2),
-    LongerInputs(2, 2, "mask"),
-    LongerResponses(3, 2),
-]
-
-
-@pytest.mark.parametrize("few", [False, True])
-@pytest.mark.parametrize("construction", RIGHT, ids=repr)
-def test_what_the_dense_path_shows_right(construction: Any, *, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache that holds a fifth of the cases makes for prefixes, a large one for suffixes alone."""
-    space = construction.targets.size * construction.user_inputs.size
-    cache = 4 * construction.layout.context_size * space // 5 if few else 2**30
-    monkeypatch.setattr(blocks, "cache_bytes", lambda: cache)
-    mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
-    assert mine.holds
-    assert theirs.holds
-    assert (mine.cases, mine.margin is None) == (theirs.cases, theirs.margin is None)
-    assert mine.arithmetic == "engine float32"
 
 
 def test_the_first_failure_is_that_of_the_dense_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,16 +227,6 @@ def test_code_that_is_no_function(encoded: Any) -> None:
         assert not told(Echo(5, asked=lambda targets: encoded(targets).numerators[:, 0])).holds
 
 
-def test_prompts_that_mix_the_entries_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number of the prompt that depends on prefix and suffix is asked for, case by case."""
-    monkeypatch.setattr(blocks, "cache_bytes", lambda: 8 * 2 * 4)
-    construction = Mixed(3)
-    for dtype in ("float64", "float32"):
-        mine, theirs = told(construction, dtype), exhaust(construction, TorchArithmetic(dtype))
-        assert mine.holds is theirs.holds is True
-        assert (mine.cases, mine.margin) == (theirs.cases, theirs.margin)
-
-
 def test_an_engine_that_is_off_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Margins that look better than they are: drawn cases are held against the dense arithmetic."""
     right = lowered.Lowered.margins
@@ -403,38 +335,3 @@ def test_a_readout_class_of_its_own_runs_in_batches() -> None:
     verdict = told(construction)
     assert verdict.holds
     assert "no program for a readout of class Doubled" in verdict.assumptions
-
-
-def test_a_checkpoint_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "cache_bytes", lambda: 300)
-    construction, file = UnconditionalGeneration(4, 4), tmp_path / "run"
-    part = exhaust(construction, EngineArithmetic("float32"), checkpoint=file, limit=100)
-    assert (part.holds, part.cases) == (None, 100)
-    rest = exhaust(construction, EngineArithmetic("float32"), checkpoint=file)
-    whole = exhaust(construction, EngineArithmetic("float32"))
-    assert rest.holds
-    assert (rest.cases, rest.margin) == (256, whole.margin)
-    assert rest.resumed is not None
-    assert rest.resumed["cases"] == "100"
-
-
-def test_a_vocabulary_made_some_tokens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "WRITTEN_OUT", 3)
-    for construction in (
-        UnconditionalGeneration(10, 2),
-        ConditionalGeneration(3),
-        UnconditionalGeneration(10, 2, temperature=1.0),
-    ):
-        mine, theirs = told(construction), exhaust(construction, TorchArithmetic("float32"))
-        assert (mine.holds, mine.cases) == (theirs.holds, theirs.cases)
-
-
-def test_other_evidence_runs_in_the_engine_too() -> None:
-    import hypothesis.strategies as st
-
-    assert fuzz(st.just(UnconditionalGeneration(3, 2)), ENGINE, examples=20, claim="x").holds
-    runner = Runner(UnconditionalGeneration(3, 3), ENGINE)
-    assert tally_ranks(runner, 9, 27, size=64).cases == 18
-    one = at_once(runner, 5, 6)
-    assert one is not None
-    assert one.closest == 5

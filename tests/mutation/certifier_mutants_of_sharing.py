@@ -40,16 +40,18 @@ SHARING: tuple[Mutant, ...] = (
     ),
     _sheets(
         "prompts asked again are not compared",
-        "if (self.encoded(again) != found[order[chosen]]).any():",
+        "if (self.encoded(targets[order[chosen]]) != found[order[chosen]]).any():",
         "if False:",
         _LIARS,
     ),
     _sheets(
         "answers asked again are not compared",
-        "if (self.answered(again, user) != tokens[order]).any():",
+        "if (self.answered(given, user) != tokens[order]).any():",
         "if False:",
-        argument="Every answer is held against that of its cell already, in whichever order it was asked for.",
-        proof=_LIARS,
+        _LIARS,
+    ),
+    _sheets(
+        "many are asked only as they may not be changed", "again.copy() if user in asked else again", "again", _LIARS
     ),
     _sheets("none is asked alone", "alone = order[:ALONE].tolist()", "alone = order[:0].tolist()", _LIARS),
     _sheets(

@@ -97,6 +97,12 @@ SYMMETRY: tuple[Mutant, ...] = (
         _PARTS,
     ),
     _tf32("any order", "return self.order.any_order", "return True", _PARTS),
+    _symmetry(
+        "the weights that commute are asked for again",
+        "check_weights(bound.source.lowered)",
+        "check_weights(construction.transformer.lowered)",
+        _WEIGHTS,
+    ),
     _symmetry("any layout", "if construction.layout != Layout(virtual=1, user=1, response=1):", "if False:", _PARTS),
     _symmetry("any targets", "if construction.target_space != TargetSpace(vocab, (vocab,)):", "if False:", _PARTS),
     _symmetry(
@@ -130,7 +136,7 @@ SYMMETRY: tuple[Mutant, ...] = (
         "return denominator, 0",
         _CODE,
     ),
-    _code("numbers of members are not compared", " or not np.array_equal(numerators[:, 0], targets):", ":", _CODE),
+    _code("numbers of members are not compared", " or not np.array_equal(numerators[:, 0], entries):", ":", _CODE),
     _code("denominators of members are not compared", "if found.denominator != denominator or not", "if not", _CODE),
     _code(
         "answers to members are not compared",
@@ -140,7 +146,7 @@ SYMMETRY: tuple[Mutant, ...] = (
     ),
     _code(
         "no member is encoded alone",
-        "single = [pair[:1], pair[1:]] if member < ALONE else []",
+        "single = [pair[:1].copy(), pair[1:].copy()] if member < ALONE else []",
         "single: list[Any] = []",
         _CODE,
     ),
@@ -154,10 +160,27 @@ SYMMETRY: tuple[Mutant, ...] = (
     _code(
         "targets are compared after code changed them",
         "promised = np.take_along_axis(targets, users, axis=1)  # before the code may change the targets\n"
-        "    tokens = _ran(construction.answer, targets, users.copy())",
-        "tokens = _ran(construction.answer, targets, users.copy())\n"
-        "    promised = np.take_along_axis(targets, users, axis=1)",
+        "    with running_code():\n"
+        "        tokens = construction.answer(targets, users.copy())",
+        "with running_code():\n"
+        "        tokens = construction.answer(targets, users.copy())\n"
+        "        promised = np.take_along_axis(targets, users, axis=1)",
         _CODE,
+    ),
+    _code(
+        "prompts are compared after code changed the targets",
+        "entries = targets.copy()",
+        "entries = targets",
+        _CODE,
+    ),
+    _code(
+        "a member is encoded alone only as it may not be changed",
+        "[pair[:1].copy(), pair[1:].copy()]",
+        "[pair[:1], pair[1:]]",
+        _CODE,
+    ),
+    _code(
+        "a member is asked alone only as it may not be changed", "pair[alone].copy(), two", "pair[alone], two", _CODE
     ),
     _code(
         "a batch is asked only as it may not be changed",
@@ -165,7 +188,12 @@ SYMMETRY: tuple[Mutant, ...] = (
         "",
         _CODE,
     ),
-    _code("no two members are asked at once", "        _check_asked(construction, pair, two)\n", "", _CODE),
+    _code(
+        "no two members are asked at once",
+        "        _check_asked(construction, pair, two)\n        _check_asked(construction, pair[::-1].copy(), two)\n",
+        "",
+        _CODE,
+    ),
     _code(
         "members are asked at one input",
         "for users in batches[member % len(batches) :: DRAWN]:",

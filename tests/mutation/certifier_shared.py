@@ -25,7 +25,7 @@ from constructions import (
     UnconditionalGeneration,
 )
 from constructions.layers.masks import Mask
-from tests.certificates.own import Encode, Given, Promise, as_numbers, nearest, read_first, rounded
+from tests.certificates.own import Encode, Given, Promise, as_numbers, nearest, read_first, rounded, shared_margins
 from tests.mutation.certifier_liars import _READOUT, V, _given
 from verify.certificates import all_targets, shared_cells
 from verify.certificates.balls.columns import Column, known_column
@@ -34,7 +34,6 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats import boxes
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.directed import grid_of
-from verify.certificates.sharing import shared_margins
 from verify.certificates.sheets import UnsharedError
 
 Array = np.ndarray[Any, Any]

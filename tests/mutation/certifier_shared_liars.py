@@ -49,6 +49,12 @@ def _last_of_a_batch(targets: Any) -> Ratios:
     return as_numbers(targets)
 
 
+def _of_its_own(targets: Any) -> Any:
+    """Return many targets as they are where they may not be changed, and other ones in an array of their own."""
+    own = _is_run(targets) and len(targets) > 1 and targets.flags.writeable
+    return (targets + 1) % V if own else targets
+
+
 class _Forgets:
     """Answers in another way whenever it is asked again."""
 
@@ -165,6 +171,8 @@ def wrong() -> dict[str, Callable[[], Construction]]:
         ),
         "encode gives a free entry another number": lambda: _given(encoding=_free_one),
         "encode changes the last of a batch": lambda: _given(encoding=_last_of_a_batch),
+        "encode lies of many in an array of their own": lambda: _given(encoding=lambda t: as_numbers(_of_its_own(t))),
+        "answer lies of many in an array of their own": lambda: _given(promise=lambda t, _: _of_its_own(t)[:, :1]),
         "a fed token spoils the next, and its bounds are no tokens": _fed_beyond,
         "encode lies where all entries are 0": lambda: generating(numbers=_lies_at((0, 0, 0))),
         "encode lies where all entries are the last token": lambda: generating(numbers=_lies_at((2, 2, 2))),

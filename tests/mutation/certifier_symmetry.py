@@ -15,22 +15,9 @@ from constructions.exact_matrix import ExactMatrix
 from constructions.layers.permuted import TokenCoordinates
 from constructions.lowering import lower
 from constructions.unknown_tokens import dependence, unknown_tokens
-from tests.redteam.test_symmetry import (
-    ANSWERS,
-    BY_NUMBER,
-    ENCODINGS,
-    ENTRIES,
-    FORMS,
-    KINDS,
-    Changed,
-    Coded,
-    Few,
-    Permuted,
-    Rebuilt,
-    V,
-    believed,
-    inputs_asked,
-)
+from tests.redteam.one_for_all import TOKEN, V, believed
+from tests.redteam.test_symmetric_weights import ENTRIES, FORMS, KINDS, Changed, Few, Fickle, Permuted, Rebuilt
+from tests.redteam.test_symmetry import ANSWERS, BY_NUMBER, ENCODINGS, Coded, inputs_asked
 from verify.certificates import certificate_arithmetic, certify
 from verify.certificates.handed_on import UnlikeError
 from verify.certificates.symmetry import check_form, check_weights
@@ -42,6 +29,12 @@ def weights() -> list[str]:
         f"{weight} at {at} of {lift} is overlooked"
         for (weight, at), lift in product(ENTRIES, ("add", "mask"))
         if believed(Changed(V, lift=lift, weight=weight, at=at, by=Fraction(1, 2**30)))  # type: ignore[arg-type] # a word
+    ]
+    wrong = Changed(V, weight="select.bias", at=(TOKEN, 0), by=Fraction(-1)).transformer
+    found += [
+        f"weights that are right once, as number {honest + 1} that is asked for, are certified"
+        for honest in range(8)
+        if certify(Fickle(V, wrong=wrong, honest=honest), certificate_arithmetic("rounded"), budget=V * V - 1).holds
     ]
     return found + (["logits may be permuted"] if believed(Permuted(V)) else [])
 

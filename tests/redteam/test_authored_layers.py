@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from constructions import Construction, HandBuilt, InvalidArgument, Layer, Linear, Softmax, Transformer
 from constructions.activations import Identity, Relu
@@ -20,7 +21,7 @@ from constructions.layers.widths import Width
 from constructions.specifying import specify
 from tests.certificates.own import nearest, rounded
 from tests.redteam.test_lengths import Declared, V, repeating, spoiled
-from verify import EngineArithmetic, NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust
+from verify import EngineArithmetic, NumpyArithmetic, RationalArithmetic, TorchArithmetic, exhaust, fuzz
 from verify.certificates import bit_exact, certificate_arithmetic, certify
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.frontier.scan import Scanner
@@ -299,3 +300,10 @@ def test_a_right_one_holds() -> None:
         assert verdict.holds
         assert verdict.assumptions == assumed
         assert certify(make(), certificate_arithmetic("rounded")).holds
+
+
+def test_a_verdict_on_drawn_cases_names_other_authors() -> None:
+    made = st.just(repeating(Own(lambda _, rows: rows)))
+    verdict = fuzz(made, NumpyArithmetic("float32"), examples=5, claim="own")
+    assert verdict.holds
+    assert str(verdict.assumptions).startswith("Own: the same function whenever it runs")

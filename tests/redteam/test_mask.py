@@ -8,36 +8,17 @@ from typing import Any
 
 import pytest
 
-from constructions import (
-    Attention,
-    Construction,
-    Head,
-    InvalidArgument,
-    Layout,
-    Linear,
-    Ratios,
-    TargetSpace,
-    Transformer,
-)
+from constructions import Attention, Construction, Head, InvalidArgument, Linear, Transformer
 from constructions.transformer import MaskName
 from constructions.validation import IntArray
+from tests.evidence.test_own_construction import CaesarCipher
 from verify import RationalArithmetic, Verdict, exhaust, get_arithmetic, to_torch
 from verify.certificates import certificate_arithmetic, certify
 
 
 @dataclass(frozen=True, repr=False)
-class MaskTeller(Construction):
+class MaskTeller(CaesarCipher):
     """Right under a causal mask alone: position 0 averages what it sees, and the readout reads that average."""
-
-    vocab_size: int
-    layout = Layout(virtual=1, user=1, response=1)
-
-    @property
-    def targets(self) -> TargetSpace:
-        return TargetSpace(self.vocab_size, (1,))
-
-    def encode(self, targets: IntArray) -> Ratios:
-        return Ratios(targets[:, None, :], 1)
 
     def answer(self, targets: IntArray, user_inputs: IntArray) -> IntArray:
         return targets

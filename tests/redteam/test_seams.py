@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,53 +13,33 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from constructions import (
-    Attention,
-    Construction,
-    Head,
-    InvalidArgument,
-    Layer,
-    Layout,
-    Linear,
-    Ratios,
-    TargetSpace,
-    Transformer,
-)
+from constructions import Construction, InvalidArgument, Layer, Linear, Ratios, TargetSpace, Transformer
 from constructions.layers.widths import Width
+from tests.evidence.test_own_construction import CaesarCipher
 from verify import RationalArithmetic, Runner, check, exhaust, get_arithmetic
 from verify.certificates import certificate_arithmetic, certify
 from verify.evidence.fuzzing import fuzz
 from verify.evidence.verdict import Verdict
+from verify.shards.enumeration import exhaust as exhaust_in_shards
 
 V = 5
 
 
 def model(*extra: Layer[Any], wrong: bool = False) -> Transformer:
     """Return an adder modulo V; a wrong one never gives token V - 1."""
-    add = Head("add", query=[[0, 0, 0]], key=[[0, 0, 0]], value=[[2, 0, 0]])
-    wrap = Linear([[1], [1], [1]], [[0], [1 - V], [-V]], name="wrap")
-    lines = [[2 * v, -2 * v * V, 2 * v * V] for v in range(V)]
-    low = [[-v * v - (1000 if wrong and v == V - 1 else 0)] for v in range(V)]
-    readout = Linear(lines, low, activation=None, name="readout")
-    return Transformer([list(range(V))], (Attention((add,)), *extra, wrap, readout), context_size=2)
+    right = CaesarCipher(V).transformer
+    add, wrap, readout = right.layers
+    if wrong:
+        assert isinstance(readout, Linear)
+        readout = replace(readout, bias=[[-v * v - (1000 if v == V - 1 else 0)] for v in range(V)])
+    return Transformer(right.embedding, (add, *extra, wrap, readout), right.context_size)
 
 
 @dataclass(frozen=True, repr=False)
-class Adder(Construction):
+class Adder(CaesarCipher):
     """Adds the target to the user's token."""
 
     vocab_size: int = V
-    layout = Layout(virtual=1, user=1, response=1)
-
-    @property
-    def targets(self) -> TargetSpace:
-        return TargetSpace(self.vocab_size, (1,))
-
-    def encode(self, targets: Any) -> Ratios:
-        return Ratios(targets[:, None, :], 1)
-
-    def answer(self, targets: Any, user_inputs: Any) -> Any:
-        return (targets + user_inputs) % self.vocab_size
 
     @cached_property
     def transformer(self) -> Transformer:
@@ -257,6 +237,18 @@ def told(run: Callable[[], Verdict]) -> bool | None:
 def test_none_is_exhausted(name: str, kind: str) -> None:
     found = told(lambda: exhaust(MADE[name](), get_arithmetic(kind, dtype="float32")))
     assert (found is True) is ((name, kind) in RIGHT)
+
+
+def made(name: str) -> Construction:
+    """Return it anew, as a worker does."""
+    return MADE[name]()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", MADE)
+def test_none_is_exhausted_by_workers(name: str) -> None:
+    arithmetic = get_arithmetic("torch", dtype="float32")
+    assert told(lambda: exhaust_in_shards(partial(made, name), arithmetic, jobs=2)) is not True
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -11,11 +12,14 @@ import pytest
 
 from constructions import RationalSoftmax, UnconditionalGeneration
 from constructions.validation import InvalidArgument
+from proofs import get_claim
 from tests.shards.examples import Counting
 from verify import RationalArithmetic
+from verify.requests import Request
 from verify.shards.driver import gather
 from verify.shards.executors import Answer, InProcess, WorkerError
 from verify.shards.works.enumerating import Enumerating
+from verify.shards.works.sweeping import Sweeping
 
 EXACT = RationalArithmetic()
 
@@ -104,3 +108,19 @@ def test_a_smallest_margin_that_is_made_up_shows_nothing(margin: str, closest: s
     verdict = gather(work, executor=Lying(change))
     assert verdict.holds is None
     assert f"a margin of {margin} was found at case {closest}, and of " in str(verdict.reason)
+
+
+@pytest.mark.parametrize("margin", ["1/7", "1/1000"])
+def test_a_smallest_margin_of_a_sweep_that_is_made_up_shows_nothing(margin: str) -> None:
+    def change(text: str) -> str:
+        record = json.loads(text)
+        if record["findings"]["margin"] is not None:
+            record["findings"]["margin"] = margin
+        return json.dumps(record)
+
+    sizes = {"vocab_size": range(4, 5), "context_size": range(3, 4)}
+    work = Sweeping.of(Request(get_claim("theorem-1"), sizes, {}, EXACT), {})
+    assert gather(work, executor=Lying(str)).holds
+    verdict = gather(work, executor=Lying(change))
+    assert verdict.holds is None
+    assert re.match(rf"a margin of {margin} was found at vocab_size \d, and of .* when run again$", str(verdict.reason))

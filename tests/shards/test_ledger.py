@@ -7,6 +7,7 @@ import os
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from verify.shards.records import Run, sealed
 from verify.shards.runs import summary
 from verify.shards.works.enumerating import Enumerating
 from verify.shards.works.fuzzing import Fuzzing
+from verify.shards.works.sweeping import Sweeping
 
 WORK = Counting(100)
 
@@ -190,6 +192,28 @@ def test_a_verdict_of_a_run_that_is_not_done_is_refused(filled: Path) -> None:
         summary(filled)
 
 
+@pytest.mark.parametrize("margin", [1e9, None])
+def test_a_verdict_with_another_margin_than_its_findings_is_refused(tmp_path: Path, margin: float | None) -> None:
+    path = tmp_path / "ledger"
+    found = gather(Counting(100), ledger=path)
+    assert found.holds
+    assert summary(path)["state"] == "done"
+    edit(path, "UPDATE run SET verdict = ?", json.dumps(replace(found, margin=margin).to_json()))
+    with pytest.raises(
+        InvalidArgument, match=rf"its verdict has a margin of {margin}, and the smallest is {found.margin}"
+    ):
+        summary(path)
+
+
+def test_a_verdict_that_holds_although_code_changed_is_refused(tmp_path: Path) -> None:
+    path, work = tmp_path / "ledger", Counting(100)
+    changed = replace(work.shard(0, 100), changed=(3, "encode gave other numbers"))
+    forge(path, work.run, changed, 100)
+    edit(path, "UPDATE run SET verdict = ?", json.dumps(gather(work).to_json()))
+    with pytest.raises(InvalidArgument, match="its verdict holds, and encode gave other numbers"):
+        summary(path)
+
+
 @pytest.mark.parametrize("statement", ["UPDATE drivers SET units = 0", "DELETE FROM drivers"])
 def test_what_was_taken_over_is_said_whatever_drivers_are_listed(tmp_path: Path, statement: str) -> None:
     gather(WORK, ledger=tmp_path / "ledger", limit=50)
@@ -215,7 +239,7 @@ def test_an_exact_margin_of_a_run_in_floats_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_forged_ledger_of_drawn_cases_is_met(tmp_path: Path) -> None:
-    """It calls all seeds right, with more cases than they draw, or with none that they draw."""
+    """It calls all seeds right, with more cases than they draw, with none that they draw, or with a larger margin."""
     exact = RationalArithmetic()
     request = Request(get_claim("theorem-1"), {"vocab_size": range(3, 4), "context_size": range(3, 4)}, {}, exact)
     work = Fuzzing(request, examples=9, seed=0)
@@ -225,6 +249,26 @@ def test_a_forged_ledger_of_drawn_cases_is_met(tmp_path: Path) -> None:
     forge(tmp_path / "none", work.run, Findings(RankTally(3)), 3)
     with pytest.raises(InvalidArgument, match=r"ledger: expected seed \d to draw right cases that .* but it does not"):
         gather(work, ledger=tmp_path / "none")
+    right = work.shard(0, 3).identities
+    forge(tmp_path / "larger", work.run, Findings(RankTally(3, Fraction(1), 0), (0, 3), identities=right), 3)
+    with pytest.raises(InvalidArgument, match="with no margin below its smallest, but it does not when run again"):
+        gather(work, ledger=tmp_path / "larger")
+
+
+def test_a_forged_ledger_of_a_sweep_is_met(tmp_path: Path) -> None:
+    """It knows no margin, or that of a vocabulary alone whose margin is not the smallest."""
+    exact = RationalArithmetic()
+    sizes = {"vocab_size": range(4, 5), "context_size": range(3, 4)}
+    work = Sweeping.of(Request(get_claim("theorem-1"), sizes, {}, exact), {})
+    forge(tmp_path / "none", work.run, Findings(RankTally(4)), 4)
+    with pytest.raises(InvalidArgument, match=r"damaged or edited: units 0\.\.3: there is no smallest margin"):
+        gather(work, ledger=tmp_path / "none")
+    second = work.shard(1, 2)
+    assert second.tally.margin != work.shard(0, 4).tally.margin
+    forge(tmp_path / "larger", work.run, replace(second, tally=replace(second.tally, cases=4)), 4)
+    with pytest.raises(InvalidArgument, match=r"to be right as .* has them, but one is not when run again"):
+        gather(work, ledger=tmp_path / "larger")
+    assert gather(work, ledger=tmp_path / "true").holds
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,8 +99,10 @@ def test_a_function_that_changes_after_some_calls_never_holds(calls: int) -> Non
 
 
 def test_functions_hold() -> None:
-    """Otherwise the test above would show nothing."""
-    assert held(partial(shards.exhaust, Echo(5), EXACT, executor=Shuffled(0)))
+    """Otherwise the tests above would show nothing."""
+    for arithmetic in (EXACT, NumpyArithmetic()):
+        assert held(partial(shards.exhaust, Echo(5), arithmetic, executor=Shuffled(0)))
+    assert held(partial(shards.certify, Echo(5), rounded(), executor=Shuffled(0)))
     assert held(partial(fuzz_in_shards, partial(Echo, 5)))
 
 

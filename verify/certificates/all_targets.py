@@ -122,7 +122,7 @@ def certify(
 
 
 def check_limits(construction: Construction, *, budget: int, points: int, any_embedding: Fraction | None) -> None:
-    """Refuse limits that are none, and a bound of embeddings that are not free; see :func:`certify`."""
+    """Refuse limits below 1, and a bound on embeddings that are not free; see :func:`certify`."""
     check_integer("budget", budget, 1)
     check_integer("points", points, 1)
     if any_embedding is not None:
@@ -156,8 +156,8 @@ def bind_for_certificate(
     negative readout the negative logits, bit for bit.
     """
     source = construction.transformer
-    model = bind_construction(construction, arithmetic)
-    readout, exact = model.transformer.readout, construction.transformer.lowered.readout
+    model = bind_construction(construction, arithmetic, transformer=source)
+    readout, exact = model.transformer.readout, source.lowered.readout
     if construction.reading.sign < 0:
         readout = readout.changed(weight=arithmetic.weight(exact.weight.negative()))
     bias = lower(sp.ZeroMatrix(exact.weight.shape[0], 1), {}) if exact.bias is None else exact.bias  # 0 changes no sum

@@ -22,7 +22,7 @@ from constructions.targets import TargetSpace
 from constructions.unknown_arithmetic import INT64_ENTRIES
 from verify.certificates.code_on_bounds import CellsError, Enclosure, Members, Targets, answer, encode
 
-#: Numbers in the input rows of one batch of cells.
+#: Numbers in the input rows of one batch of cells: 64 MiB of float64.
 BATCH_NUMBERS = 2**23
 #: Numbers that the widest layer before the readout has for one batch of cells: 16 MiB of float64, of which a rule of
 #: sums holds about a dozen at once.

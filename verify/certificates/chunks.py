@@ -1,4 +1,4 @@
-"""Many targets, some of them at a time: what is computed on the way is not held for all of them."""
+"""Many targets, a few at a time: intermediate results are never held for all of them."""
 
 from __future__ import annotations
 

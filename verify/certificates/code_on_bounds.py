@@ -9,7 +9,8 @@ What is left to assume is that ``encode`` and ``answer`` are pure functions of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -160,6 +161,28 @@ def _prompt_shape(construction: Construction, count: int) -> tuple[int, int, int
     return count, construction.layout.virtual, construction.transformer.lowered.embedding_size
 
 
+@contextmanager
+def running_code(failure: type[Exception] = CellsError) -> Iterator[None]:
+    """Run a construction's own code on integers, where an overflow shows in the value.
+
+    Args:
+        failure: what to raise where the code fails, or gives anything but integers of the right shape.
+
+    Raises:
+        CellsError: as the block raises it.
+
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (CellsError, MemoryError):
+        raise
+    except InvalidArgument as error:
+        raise failure(str(error)) from None
+    except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
+        raise failure(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
+
+
 class _Given(NamedTuple):
     """Prompts and answers that the code gave for members; no answers where nothing is promised."""
 
@@ -240,19 +263,12 @@ class Members:
             return into
 
         construction, owner = self.construction, type(self.construction).__name__
-        try:
-            with np.errstate(all="ignore"):  # an overflow shows in the value
-                prompt = construction.encode(given())
-                numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
-                if promised is None:
-                    return _Given(numerators, prompt.denominator, np.zeros(len(members)))
-                answers = construction.answer(given(), promised[0][cells])
-                shape = len(members), construction.layout.response
-                checked = checked_answer(owner, answers, shape, construction.output_vocab_size)
-                return _Given(numerators, prompt.denominator, checked)
-        except InvalidArgument as error:
-            raise CellsError(str(error)) from None
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
-            raise CellsError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
+        with running_code():
+            prompt = construction.encode(given())
+            numerators = checked_numerators(owner, prompt, _prompt_shape(construction, len(members))).copy()
+            if promised is None:
+                return _Given(numerators, prompt.denominator, np.zeros(len(members)))
+            answers = construction.answer(given(), promised[0][cells])
+            shape = len(members), construction.layout.response
+            checked = checked_answer(owner, answers, shape, construction.output_vocab_size)
+            return _Given(numerators, prompt.denominator, checked)

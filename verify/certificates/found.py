@@ -19,7 +19,7 @@ class Found:
         members: how many targets were run as a forward pass runs them.
         margin: the smallest margin; NaN where one is.
         reason: why nothing is shown; ``None`` while every cell is certain.
-        by: what cells that were not looked at follow from, as the beginning of a sentence; empty where there are none.
+        by: why cells that were not looked at are certain too, as the beginning of a sentence; empty without such cells.
         together: how many targets were run so for all cells at once, before any of them was looked at.
 
     """

@@ -1,7 +1,7 @@
 """A certificate in pieces: each is judged by itself, in whatever order and process, and together they are all cells.
 
-A piece is what one pass takes: the user inputs whose cells share, or a batch of cells. So no two pieces repeat work but
-what a process does once: weights are bound, code is run on unknown tokens, and members are held against their cells.
+A piece is the input of one pass: the user inputs whose cells share, or a batch of cells. Pieces repeat only the work
+that each process does once: it binds weights, runs code on unknown tokens, and holds members against their cells.
 """
 
 from __future__ import annotations

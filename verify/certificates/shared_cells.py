@@ -180,12 +180,6 @@ def shared_parts(construction: Construction, *, budget: int, numbers: int) -> li
     return [Part(sheets, [step[start : start + at_once] for step in steps], members) for start in starts]
 
 
-def shared_cells(construction: Construction, *, budget: int, numbers: int) -> Iterator[SharedCells]:
-    """Yield the cells of all parts, see :func:`shared_parts`."""
-    for part in shared_parts(construction, budget=budget, numbers=numbers):
-        yield part.cells()
-
-
 def _check_fed(promised: Enclosure, vocab_size: int) -> None:
     """Refuse fed tokens of which bounds over all targets are no tokens, although they may be in every cell.
 

@@ -52,14 +52,6 @@ def parts_that_share(bound: Bound[Any, Any, Any], construction: Construction, *,
     return shared_parts(construction, budget=budget, numbers=_NUMBERS)
 
 
-def shared_margins(
-    bound: Bound[Any, Any, Any], construction: Construction, *, budget: int, points: int
-) -> Iterator[tuple[SharedCells, Margins]]:
-    """Yield the cells of all parts with lower bounds of their margins, see :func:`margins_of`."""
-    parts = parts_that_share(bound, construction, budget=budget)
-    yield from margins_of(bound, construction, (part.cells() for part in parts), points=points)
-
-
 def margins_of(
     bound: Bound[Any, Any, Any], construction: Construction, batches: Iterable[SharedCells], *, points: int
 ) -> Iterator[tuple[SharedCells, Margins]]:

@@ -22,7 +22,17 @@ from constructions.construction import Construction
 from constructions.returned import checked_answer, checked_numerators
 from verify.certificates.cells import Place
 from verify.certificates.chunks import chunks, joined
-from verify.certificates.code_on_bounds import ALONE, DRAWN, IMPURE, CellsError, Enclosure, Targets, answer, encode
+from verify.certificates.code_on_bounds import (
+    ALONE,
+    DRAWN,
+    IMPURE,
+    CellsError,
+    Enclosure,
+    Targets,
+    answer,
+    encode,
+    running_code,
+)
 
 #: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
 #: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
@@ -33,7 +43,7 @@ _OUTSIDE = "numbers outside the bounds of the set that holds it"
 
 
 class UnsharedError(Exception):
-    """Cells of which sharing is not shown: they are to be looked at one by one."""
+    """It is not shown that cells share: they must be looked at one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +139,7 @@ class Sheet:
         return found
 
     def _bounds(self, chosen: slice) -> Targets:
-        """Return the sets of targets of some rows: what no place fixes may be anything."""
+        """Return the sets of targets of some rows: entries that no place fixes may be anything."""
         low = self.targets[chosen].copy()
         free = np.ones(low.shape[1], dtype=np.bool_)
         free[[entry for entries in self.fixed for entry in entries]] = False
@@ -176,14 +186,9 @@ class Sheet:
 
         """
         shape = self.construction.target_space.shape
-        try:
-            with np.errstate(all="ignore"):  # an overflow shows in the value
-                runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
-                return joined(runs, len(targets))
-        except (CellsError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 # whatever a construction's own code raises shows nothing
-            raise UnsharedError(f"encode or answer fails for a target: {type(error).__name__}: {error}") from None
+        with running_code(UnsharedError):
+            runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
+            return joined(runs, len(targets))
 
     # members ---------------------------------------------------------------------------------------------------------
 
@@ -207,7 +212,9 @@ class Sheet:
         for user in users:
             tokens = self.answered(targets, user)
             self._check_answers(user, row, tokens)
-            if (self.answered(again, user) != tokens[order]).any():
+            # for some users in an array of their own, as a forward pass gives them: code may ask whether it can write
+            given = again.copy() if user in asked else again
+            if (self.answered(given, user) != tokens[order]).any():
                 raise CellsError(f"answer {IMPURE}")
             for member in alone if user in asked else ():
                 if (self.answered(targets[member : member + 1].copy(), user) != tokens[member]).any():
@@ -228,11 +235,10 @@ class Sheet:
             if (found[:, coordinates] != numerators[row[:, place]]).any():
                 raise CellsError(f"encode gives a target {_OUTSIDE}")
         for chosen in chunks(*targets.shape):
-            again = targets[order[chosen]]
-            again.setflags(write=False)
-            if (self.encoded(again) != found[order[chosen]]).any():
+            # in an array of their own, as for answers
+            if (self.encoded(targets[order[chosen]]) != found[order[chosen]]).any():
                 raise CellsError(f"encode {IMPURE}")
-        for member in alone:  # each as a forward pass gives it, an array of its own: code may ask whether it can write
+        for member in alone:
             if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
                 raise CellsError(f"encode {IMPURE}")
 

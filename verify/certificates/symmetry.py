@@ -6,7 +6,7 @@ is ``m[x]``, a pass of the one is a pass of the other: its rows are permuted, it
 its logits are the same, as is the token that is promised. A bound of sums in any order holds of both. With ``p`` a swap
 of ``x`` and the first token, bounds of the first token's cells hold of all; ``docs/mathematics/sharing.md`` proves it.
 
-All of this is looked at: weights exactly, as they are written (:mod:`constructions.layers.permuted`), and the code of
+All of this is checked: weights exactly, as they are written (:mod:`constructions.layers.permuted`), and the code of
 ``encode`` and ``answer`` on targets of which nothing is known (:mod:`verify.certificates.handed_on`).
 """
 
@@ -47,10 +47,10 @@ _BY = (
 def tally_symmetric(
     bound: Bound[Any, Any, Any], construction: Construction, progress: Progress, *, budget: int, points: int
 ) -> Found | None:
-    """Return what the cells of one user input show of all, where those of all are more than the budget.
+    """Return the findings of one user input that stands for all, where the cells of all are more than the budget.
 
-    ``None`` where they are no more, where one input is not shown to stand for all, where its own cells are more, and
-    where only some user inputs are allowed, of which cells that share may be few.
+    ``None`` where the budget is enough for all cells or too small for those of one input, where one input is not shown
+    to stand for all, and where only some user inputs are allowed, whose cells may be few.
 
     Args:
         bound: the construction in the arithmetic of a certificate.
@@ -95,7 +95,8 @@ def symmetric_margins(
     if not bound.arithmetic.any_order:
         raise UnlikeError("sums in a known order, which permuted terms do not keep")
     check_form(construction)
-    check_weights(construction.transformer.lowered)
+    assert bound.source is not None, "it was bound here"
+    check_weights(bound.source.lowered)  # those that were bound, whatever the construction gives when asked again
     denominator, members = check_handed_on(construction, np.random.default_rng(_SEED))
     yield from margins_of(bound, construction, _cells(construction, denominator, members), points=points)
 
@@ -119,7 +120,7 @@ def check_form(construction: Construction) -> None:
 def check_weights(transformer: ExactTransformer) -> None:
     """Refuse weights that do not commute with every permutation of the tokens, or layers of which that is not known.
 
-    The embedding has a coordinate for each token. What it permutes must be nowhere to be seen in the logits.
+    The embedding has a coordinate for each token. The logits must stay where they are.
 
     Raises:
         UnlikeError: there are some.

@@ -37,7 +37,8 @@ def agreement(
     """Return of each case how its margin agrees with that of the dense arithmetic, or in words how it does not.
 
     It is equal (both rounded to the format); or both lie within the bounds that a certificate allows any kernel; or no
-    certificate bounds it, and the dense arithmetic is right there as well.
+    certificate bounds it, and the dense arithmetic is right there as well. Code of other authors can make bounds as
+    wide as it likes, so where any runs, the dense arithmetic must be right within the bounds too.
 
     Args:
         construction: whose cases they are.
@@ -58,13 +59,16 @@ def agreement(
         return found
     off = np.flatnonzero(~equal)
     bounds = _bounds(construction, dense, fmt, Cases(batch.targets[off], batch.inputs[off], outcome.expected[off]))
+    right = ~np.asarray(outcome.failures().any(axis=1))[off] & (margins[off] > 0)
     if bounds is None:
-        inside = ~np.asarray(outcome.failures().any(axis=1))[off] & (margins[off] > 0)
+        inside = right
     else:
         low, high = (_rounded(end, fmt) for end in margin_bounds(bounds, outcome, off))
         # bounds of any kernel are those of the dense one too, unless a layer is another function of its tensors
         ends = [_rounded(each[off], fmt) for each in (margins, own)]
         inside = np.logical_and.reduce([(low <= each) & (each <= high) for each in ends])
+        if construction.transformer.authored:
+            inside &= right
     for place, within in zip(off.tolist(), inside.tolist(), strict=True):
         agreed = "unbounded" if bounds is None else "bounded"
         case = in_words(batch.targets[place], batch.inputs[place])

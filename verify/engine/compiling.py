@@ -114,9 +114,9 @@ class Compiler:
         try:
             # one thread, which waits for the C++ compiler, and so ends it
             kernel = torch.compile(part.module, dynamic=False, fullgraph=True, options={"compile_threads": 1})
-            with at_most(patience), torch.no_grad(), warnings.catch_warnings():
+            with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of parts of torch's own that are to go
-                kernel(*arguments)
+                at_most(patience, lambda: kernel(*arguments))
         except TimeoutError:
             torch.compiler.reset()  # of whatever it was doing
             self._too_slow(part, sizes, started, patience)

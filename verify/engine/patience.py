@@ -6,11 +6,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Never
+from typing import TypeVar
+
+_Found = TypeVar("_Found")
+
+#: Seconds between two alarms at least. Handling one means to look at every program of the machine, which takes some
+#: milliseconds for a thousand of them; with alarms that came faster nothing else would run. It decides how soon code
+#: ends that caught the first.
+_AGAIN = 1.0
 
 
 class _Alarm(BaseException):
@@ -18,50 +25,61 @@ class _Alarm(BaseException):
 
 
 def can_end() -> bool:
-    """Return whether code that runs here can be ended: in the main thread, on a system with alarms."""
-    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    """Return whether code that runs here can be ended: in the main thread, on a system with alarms.
+
+    A handler of alarms that was not set from Python could not be set again afterwards.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        return False
+    return signal.getsignal(signal.SIGALRM) is not None
 
 
-@contextmanager
-def at_most(seconds: float | None) -> Iterator[None]:
-    """End what runs inside after some seconds; ask :func:`can_end` before.
+def at_most(seconds: float | None, call: Callable[[], _Found]) -> _Found:
+    """Return what a call gives, or end it after some seconds; ask :func:`can_end` before.
 
-    It ends between two steps of Python, also where it waits for other programs, and the programs that it started end
-    with it (on Linux). Code of another language that never comes back is not ended. An alarm that was set before goes
-    off when it would have, or as soon as this is over.
+    It ends between two steps of Python, also where it waits for other programs. The programs that were started
+    meanwhile end with it (on Linux), those that other threads started too. Code of another language that never comes
+    back is not ended. An alarm that was set before goes off when it would have, or as soon as this is over.
 
     Args:
         seconds: how many, ``None`` for any number.
+        call: takes nothing.
 
     Raises:
         TimeoutError: it took longer.
 
     Example:
-        >>> with at_most(60.0):
-        ...     print("done")
-        done
+        >>> at_most(60.0, lambda: 1 + 1)
+        2
 
     """
     if seconds is None:
-        yield
-        return
-    if seconds <= 0:
+        return call()
+    if not seconds > 0:
         raise TimeoutError
     limit, started, before = min(seconds, threading.TIMEOUT_MAX), time.monotonic(), _programs()
+    over = False
 
-    def ring(number: int, frame: FrameType | None) -> Never:
+    def ring(number: int, frame: FrameType | None) -> None:
         del number, frame
+        if over:
+            return
         for program in _programs() - before:  # while those that wait for others still do: nobody finds orphans
             with suppress(OSError):
                 os.kill(program, signal.SIGKILL)
         raise _Alarm
 
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)  # nothing rings before it is caught below
     handler = signal.signal(signal.SIGALRM, ring)
-    # again and again, as code that catches everything could catch the first
-    left, interval = signal.setitimer(signal.ITIMER_REAL, limit, limit)
     try:
-        yield
-    except _Alarm:
+        try:
+            # again and again, as code that catches everything could catch the first
+            signal.setitimer(signal.ITIMER_REAL, limit, max(limit, _AGAIN))
+            return call()
+        finally:
+            over = True
+    except _Alarm:  # also where it rang right before that line
+        over = True
         raise TimeoutError from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

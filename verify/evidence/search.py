@@ -137,19 +137,21 @@ class Search:
             space: how many cases there are.
             seed: of what was drawn.
             resumed: what a checkpoint gave.
-            authored: the classes of other authors that ran beside weights.
+            authored: the classes of other authors that ran beside weights, whatever the verdict is; one that holds
+                names those of the cases that are asked again, too.
 
         """
         tally, compared = self.tally, self.tally.witnesses.agreement
-        agreed = None if compared is None else compared.account()
-        same = f"{', '.join(authored)}: the same function whenever it runs" if authored else None
+        agreed, holds = None if compared is None else compared.account(), tally.holds(complete=reason is None)
+        named = dict.fromkeys(authored) | (tally.witnesses.authored if holds else {})
+        same = f"{', '.join(named)}: the same function whenever it runs" if named else None
         return Verdict(
             claim=self.claim,
             parameters=parameters,
             method=self.kind.name,
             arithmetic=self.backend.name,
             device=self.backend.device,
-            holds=tally.holds(complete=reason is None),
+            holds=holds,
             cases=tally.cases,
             space=space,
             margin=tally.margin,

@@ -40,9 +40,12 @@ class Witnesses:
         self._drawn = Sample[tuple[Runner, Witness]]()
         #: How cases of code of other authors agree with the dense arithmetic, where any were compared.
         self.agreement: Agreement | None = None
+        #: The classes of other authors that ran beside weights, in the order in which they came.
+        self.authored: dict[str, None] = {}
 
     def add(self, runner: Runner, batch: Batch, outcome: Outcome) -> None:
         """Look at a batch that ran."""
+        self.authored |= dict.fromkeys(runner.prepared.authored)
         prompts, promised = outcome.prompts, outcome.expected
         self._drawn.add(len(batch.targets), lambda case: (runner, Witness.of(batch, prompts, promised, case)))
 

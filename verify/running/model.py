@@ -157,8 +157,12 @@ def other_weights(construction: Construction, before: Transformer[Any]) -> str |
     return None if same else "transformer: other weights when it is asked again"
 
 
-def bind_construction(construction: Construction, arithmetic: NumbersT) -> Model[Any, Any, Any, NumbersT]:
+def bind_construction(
+    construction: Construction, arithmetic: NumbersT, *, transformer: Transformer[Any] | None = None
+) -> Model[Any, Any, Any, NumbersT]:
     """Return a construction's model with its own mask and temperature, or at the default of the number format.
+
+    It is asked for its transformer, unless the one that it gave before is passed on.
 
     Raises:
         InvalidArgument: the format cannot hold what the weights rely on, or the weights are of another vocabulary.
@@ -174,7 +178,8 @@ def bind_construction(construction: Construction, arithmetic: NumbersT) -> Model
     check_transformer(construction)
     if arithmetic.fmt is not None:
         construction.check_format(arithmetic.fmt)
-    lowered, temperature = construction.transformer.lowered, construction.temperature_for(arithmetic.fmt)
+    lowered = (construction.transformer if transformer is None else transformer).lowered
+    temperature = construction.temperature_for(arithmetic.fmt)
     try:
         return bind(lowered, arithmetic, temperature, mask=construction.mask)
     except OverflowError as error:

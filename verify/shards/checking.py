@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,13 +94,14 @@ def _check_whole(sql: sqlite3.Connection, digest: str, objection: Objection) -> 
     )
     if Run(json.loads(key), work, "", int(flint.fmpz(total))).digest != digest:
         raise ValueError("its key has another digest")
-    pieces, failures = [], []
+    pieces, failures, held = [], [], list[Findings]()
     for start, stop, text, seal in sql.execute("SELECT start, stop, findings, seal FROM done"):
         if seal != sealed(digest, start, stop, text):
             raise ValueError(f"the digest of units {start}..{stop - 1} is another")
         findings = read_findings(text)
         if (why := objection(findings, start, stop)) is not None:
             raise ValueError(f"units {start}..{stop - 1}: {why}")
+        held.append(findings)
         failures += [] if findings.tally.failure is None else [findings.tally.failure]
         pieces.append((start, stop))
     if min(failures, default=None) != bound:
@@ -117,5 +118,19 @@ def _check_whole(sql: sqlite3.Connection, digest: str, objection: Objection) -> 
         end = int(flint.fmpz(total)) if bound is None else bound
         if min([cursor, *(start for start, _ in left)]) < end:
             raise ValueError("it has a verdict, and is not done")
-        if Verdict.from_json(json.loads(verdict)).holds and bound is not None:
-            raise ValueError(f"its verdict holds, and unit {bound} is not shown right")
+        _check_verdict(Verdict.from_json(json.loads(verdict)), held, bound)
+
+
+def _check_verdict(verdict: Verdict, held: Sequence[Findings], bound: int | None) -> None:
+    """Refuse a verdict that holds with findings that it cannot have come from; a margin may be a lower bound."""
+    if not verdict.holds:
+        return
+    if bound is not None:
+        raise ValueError(f"its verdict holds, and unit {bound} is not shown right")
+    for findings in held:
+        if findings.changed is not None:
+            raise ValueError(f"its verdict holds, and {findings.changed[1]}")
+    margin, margins = verdict.margin, [each.tally.margin for each in held if each.tally.margin is not None]
+    smallest = min(margins, default=None)
+    if (margin is not smallest) if margin is None or smallest is None else (margin > smallest):
+        raise ValueError(f"its verdict has a margin of {margin}, and the smallest is {smallest}")

@@ -31,8 +31,8 @@ from verify.certificates.shared_cells import SharedCells
 if TYPE_CHECKING:
     from verify.certificates.floats.arithmetic import RoundedArithmetic
 
-#: Results that are kept for numbers that recur, and numbers of all of them and of their arguments: 256 MiB. Those that
-#: were not asked for the longest go first.
+#: Results that are kept for numbers that recur, and numbers of all of them and of their arguments: 256 MiB of
+#: float64. The least recently used go first.
 _KEPT, _KEPT_NUMBERS = 2**10, 2**25
 
 

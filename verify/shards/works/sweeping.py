@@ -87,6 +87,14 @@ class Sweeping(Work):
         margin = min(smallest)
         return RankTally(1, margin, unit) if margin != float("inf") else RankTally(1)
 
+    def objection(self, findings: Findings, start: int, stop: int) -> str | None:
+        """Return why these cannot be the findings of a shard of this run, ``None`` where they can."""
+        why, tally = super().objection(findings, start, stop), findings.tally
+        if why is None and tally.cases and tally.margin is None:
+            last = built(self.sizes.build, min(start + tally.cases, self.run.total))
+            why = "there is no smallest margin" if Runner(last, self.backend).has_margins else None
+        return why
+
     def _cases(self, unit: int) -> int:
         """Return how many cases a vocabulary has."""
         if unit not in self._counts:
@@ -104,13 +112,16 @@ class Sweeping(Work):
             yield Runner(specification, self.backend), Batch("drawn", targets[cases], inputs[cases])
 
     def replay(self, state: State, where: str) -> int:
-        """Run cases drawn from all that are done."""
+        """Run cases drawn from all that are done; in exact arithmetic, none has a margin below the smallest."""
         looked_at = 0
+        margin = state.findings.tally.margin
         for runner, batch in self._drawn(state.right(), REPLAYED, random.SystemRandom()):
-            if runner.run(batch.targets, batch.inputs).failures().any():
+            outcome = runner.run(batch.targets, batch.inputs)
+            lower = self.exact and margin is not None and outcome.smallest_margin() < margin
+            if outcome.failures().any() or lower:
                 raise InvalidArgument(
-                    f"ledger: expected all cases of {runner.construction!r} to be right as {where} has it, but one is"
-                    " not when run again; take another file to start afresh"
+                    f"ledger: expected all cases of {runner.construction!r} to be right as {where} has them, but one"
+                    " is not when run again; take another file to start afresh"
                 )
             looked_at += len(batch.targets)
         return looked_at
@@ -164,5 +175,8 @@ class Sweeping(Work):
                 if not again.take(runner, batch, outcome, command=search.command(specification)):
                     tally.found, tally.reason = again.found, again.reason
                     break
+            if self.exact and tally.found is None and tally.reason is None and again.margin != tally.margin:
+                where = f"vocab_size {closest + 1}"
+                tally.reason = f"a margin of {tally.margin} was found at {where}, and of {again.margin} when run again"
             tally.closest = again.closest
         return conclusion(search, None)
