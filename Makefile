@@ -38,7 +38,7 @@ test-heavy: $(VENV)/installed
 	$(PYTEST) -m 'heavy and not extras' --ignore=tests/docs
 
 # Minutes for a single test: the counts of fuzzed cases in docs/claims.md, and the longest tables of mutants. Those that need
-# the extras are in no target; after `make test-extras`: .venv/bin/python -m pytest -q -m 'extras and long'
+# the extras run in `make test-extras`.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m 'long and not extras'
 

@@ -85,7 +85,7 @@ def main() -> int:
     files = FLOATS if given.few else (*FLOATS, *MORE)
     paths = [path for path in files if (ROOT / path).exists()]
     well = True
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.n) as side_by_side:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max(1, given.n)) as side_by_side:
         found = dict(environments(names, Path(folder)))
         to_run = {name: made for name, made in found.items() if not isinstance(made, str)}
         words = ["-n", str(given.n if len(to_run) == 1 else 0), *paths]

@@ -18,6 +18,7 @@ from tests.certificates.emulated import Array, held
 from tests.certificates.layered import DrawnArithmetic
 from tests.certificates.own import rounded
 from tests.mutation import certifier_aimed_factors as aimed
+from tests.mutation import certifier_repeated as repeated
 from tests.mutation.certifier_aimed import contradicted
 from verify.certificates.balls.arithmetic import BallArithmetic
 from verify.certificates.balls.columns import ball_precision
@@ -198,4 +199,5 @@ def killers() -> dict[str, Callable[[], list[str]]]:
         "factors, floats": factors("bfloat16", "float32"),
         "factors, models": models,
         **aimed.killers(),
+        **repeated.killers(),
     }

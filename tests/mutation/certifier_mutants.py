@@ -12,6 +12,7 @@ from tests.mutation.certifier_mutants_of_layers import LAYERS
 from tests.mutation.certifier_mutants_of_margins import MARGINS
 from tests.mutation.certifier_mutants_of_operations import OPERATIONS
 from tests.mutation.certifier_mutants_of_relations import RELATIONS
+from tests.mutation.certifier_mutants_of_repeated import REPEATED
 from tests.mutation.certifier_mutants_of_sharing import SHARING
 from tests.mutation.certifier_mutants_of_sums import SUMS
 from tests.mutation.certifier_mutants_of_symmetry import SYMMETRY
@@ -28,6 +29,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *RELATIONS,
     *FACTORS,
     *AIMED,
+    *REPEATED,
     *UNITS,
     *SHARING,
     *BANDS,
