@@ -71,6 +71,11 @@ def attending(mask: Mask) -> Transformer:
     return _made(lambda draw: (draw.attention(mask=mask),), seed=16)
 
 
+def normed(eps: float) -> Transformer:
+    """Return a model of one norm with this number under its root."""
+    return _normed(RMSNorm(Fraction(eps)))
+
+
 def _large(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
     return [[8 * value for value in row] for row in matrix]
 

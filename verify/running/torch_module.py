@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from typing import Any, final
 
 import numpy as np
@@ -36,6 +37,7 @@ class TorchTransformer(nn.Module):
     Attributes:
         construction: what the module was made from.
         source: the construction's transformer, as it was when the module was made.
+        made: a name of this module and its copies alone, by which a compiler tells it from all others.
         arithmetic: dtype and device at construction.
         temperature: the inverse temperature of all heads, or of each.
         precision: torch's precision of float32 products during a call.
@@ -75,6 +77,7 @@ class TorchTransformer(nn.Module):
         self.precision: MatmulPrecision = precision
         self.arithmetic = TorchArithmetic(dtype, device)
         self.source = construction.transformer
+        self.made = uuid.uuid4().hex
         model = bind_construction(construction, self.arithmetic, transformer=self.source)
         self.temperature = model.temperature
         held = {name: buffer_name(name) for name in model.transformer.matrices()}
@@ -113,6 +116,10 @@ class TorchTransformer(nn.Module):
         """
         model = self.model()
         if torch.compiler.is_compiling():  # torch.export too
+            # torch keeps one program for all modules of a class, and runs it again where the values that it reads are
+            # the same. Those that it holds as constants, as a mask's, it does not read: it must read whose they are.
+            if not self.made:
+                raise InvalidArgument("made: expected the name that the module was given")
             return traced_forward(model, virtual_tokens, tokens)
         seen = check_tokens("tokens", tokens.cpu().numpy(), self.construction.vocab_size, (tokens.shape[-1],))
         rows = virtual_tokens
