@@ -12,6 +12,9 @@ from constructions.ratios import Ratios
 from constructions.unknown_tokens import is_unknown
 from constructions.validation import IntArray, InvalidArgument
 
+#: Python's integers and numpy's, by their classes.
+_INTEGERS = frozenset({int, *(kind for kind in np.sctypeDict.values() if issubclass(kind, np.integer))})
+
 
 def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
     """Return the numerators that ``encode`` gave: integers of the shape batch x virtual x embedding size.
@@ -37,7 +40,14 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
 
 
 def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
+    """Return the tokens that ``answer`` gave as an array of one's own; see :func:`answered_tokens`."""
+    return answered_tokens(owner, found, shape, vocab_size).copy()
+
+
+def answered_tokens(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> np.ndarray[Any, Any]:
     """Return the tokens that ``answer`` gave, int64 of the shape batch x response.
+
+    They may be in the array that it gave, which its code may go on to change.
 
     Args:
         owner: the construction's name.
@@ -56,10 +66,10 @@ def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: i
         raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
     # of numpy's own class: a subclass decides for itself what equals what
     tokens: np.ndarray[Any, Any] = np.asarray(found)
-    outside = (tokens < 0) | (tokens >= vocab_size)
-    if outside.any():
+    if tokens.size and (tokens.min() < 0 or tokens.max() >= vocab_size):
+        outside = (tokens < 0) | (tokens >= vocab_size)
         raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {tokens[outside][0]} ({owner})")
-    return tokens.astype(np.int64)
+    return tokens.astype(np.int64, copy=False)
 
 
 def checked_numbers(owner: str, found: Any, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
@@ -110,9 +120,12 @@ def refuse_redefinition(owner: type, base: type, names: tuple[str, ...]) -> None
 
 
 def integral(array: np.ndarray[Any, Any]) -> bool:
-    """Return whether an array is of integers, Python's included; booleans are none."""
+    """Return whether an array is of integers, Python's included; booleans are none.
+
+    Nor are those of a subclass, which decides for itself what equals what.
+    """
     if array.dtype == object:
-        return all(isinstance(item, (int, np.integer)) and not isinstance(item, bool) for item in array.reshape(-1))
+        return all(type(item) in _INTEGERS for item in array.reshape(-1))
     return bool(np.issubdtype(array.dtype, np.integer))
 
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
 
-from constructions import Linear, Ratios, UnknownTokens, equals, look_up, one_hot, select
+from constructions import (
+    Construction,
+    Layout,
+    Linear,
+    Ratios,
+    TargetSpace,
+    Transformer,
+    UnconditionalGeneration,
+    UnknownTokens,
+    equals,
+    look_up,
+    one_hot,
+    select,
+)
 from tests.certificates.own import Given, as_numbers, rounded
 from verify import RationalArithmetic, exhaust
 from verify.certificates import bit_exact, certificate_arithmetic, certify
@@ -342,3 +357,67 @@ def test_a_target_may_be_looked_up(encoding: Callable[[Any], Any], promise: Call
         assert certify(construction, arithmetic).holds is True
     wrong = Given(5, 1, [[0] * 5], (nearest_row(5),), encoding=encoding, promise=promise)
     assert certify(wrong, rounded()).holds is None
+
+
+class _Agreeable(int):
+    """An integer that compares with every other one as whoever asks would like it to."""
+
+    __hash__ = int.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __le__ = __ge__ = __eq__
+    __lt__ = __gt__ = __ne__
+
+
+@dataclass(frozen=True, repr=False)
+class _Agreeing(Construction):
+    """Theorem 1 with virtual tokens or promises of the next target, in integers that compare as they like."""
+
+    vocab_size: int
+    length: int
+    wrong: str
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(virtual=1, user=0, response=self.length)
+
+    @property
+    def targets(self) -> TargetSpace:
+        return TargetSpace(self.vocab_size, (self.length,))
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        return UnconditionalGeneration(self.vocab_size, self.length).transformer
+
+    def default_temperature(self, fmt: Any) -> Any:
+        return UnconditionalGeneration(self.vocab_size, self.length).default_temperature(fmt)
+
+    def _next(self, targets: Any, name: str) -> Any:
+        if name != self.wrong or isinstance(targets, UnknownTokens):
+            return targets
+        found = np.empty(targets.shape, dtype=object)
+        for place, token in np.ndenumerate(targets):
+            found[place] = _Agreeable((token + 1) % self.vocab_size)
+        return found
+
+    def encode(self, targets: Any) -> Ratios:
+        return Ratios(self._next(targets, "encode")[:, None], self.vocab_size)
+
+    def answer(self, targets: Any, users: Any) -> Any:
+        return self._next(targets, "answer")
+
+
+@pytest.mark.parametrize("wrong", ["encode", "answer"])
+@pytest.mark.parametrize("sizes", [(3, 2), (30, 12)])  # cell by cell, and cells that share
+def test_integers_that_agree_with_everything_are_none(sizes: tuple[int, int], wrong: str) -> None:
+    for arithmetic in (BALLS, rounded("float32")):
+        assert certify(_Agreeing(*sizes, "neither"), arithmetic).holds
+        verdict = certify(_Agreeing(*sizes, wrong), arithmetic)
+        assert verdict.holds is None
+        assert f"{wrong}: expected integer" in str(verdict.reason)
+        assert "_Agreeing" in str(verdict.reason)
