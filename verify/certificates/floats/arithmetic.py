@@ -207,7 +207,7 @@ class RoundedArithmetic(
 
     def scores(self, queries: Box, keys: Box) -> Box:
         """Return the inner products."""
-        used = np.flatnonzero((queries.magnitude != 0).any(axis=(0, 1)) & (keys.magnitude != 0).any(axis=(0, 1)))
+        used = np.flatnonzero(queries.moving & keys.moving)
         q, k = collapsed(queries.columns(used)), collapsed(keys.columns(used))
         products = (self.times(*factors) for factors in score_factors(q, k))
         pieces = ((*piece[:5], int(met_grids(piece).min(initial=EVERYTHING))) for piece in products)

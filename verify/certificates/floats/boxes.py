@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -42,12 +43,22 @@ class Box:
         batch, rows, width = self.low.shape
         return batch, rows, width
 
-    @property
+    @cached_property
     def magnitude(self) -> Shaped[np.ndarray, "batch rows width"]:
         """The largest magnitude of every coordinate."""
         if self.low is self.high:
             return np.asarray(np.abs(self.low))
         return np.asarray(np.maximum(np.abs(self.low), np.abs(self.high)))
+
+    @cached_property
+    def moving(self) -> Bool[np.ndarray, " width"]:
+        """The coordinates that may be other than 0 somewhere."""
+        return np.asarray((self.magnitude != 0).any(axis=(0, 1)))
+
+    @cached_property
+    def contents(self) -> tuple[Hashable, ...]:
+        """Everything that a rule reads of this box but what is shared, to look equal boxes up by."""
+        return self.low.shape, self.low.tobytes(), self.high.tobytes(), self.grid.tobytes(), self.exact
 
     @property
     def is_point(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -160,6 +171,18 @@ class RoundedWeight:
         return max(self.values.max(initial=0), -self.values.min(initial=0))  # a copy may be large
 
     @cached_property
+    def nonzero(self) -> Bool[np.ndarray, "rows columns"] | None:
+        """Where an entry is not 0; ``None`` of a matrix that is not held entry by entry."""
+        return np.asarray(self.values != 0)
+
+    @cached_property
+    def contents(self) -> tuple[Hashable, ...]:
+        """Everything that a rule reads of it, to look equal matrices up by; of a large one the matrix itself."""
+        if self.values.size >= FEW_FROM:
+            return (self,)
+        return self.values.shape, self.values.tobytes(), self.grid.tobytes(), self.exact
+
+    @cached_property
     def reads(self) -> Bool[np.ndarray, " columns"]:
         """The columns that are not 0 everywhere."""
         return np.asarray((self.values != 0).any(axis=0))
@@ -195,9 +218,10 @@ def collapsed(box: Box) -> Box:
 
 def unbounded_where_infinite(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> tuple[Any, Any]:
     """Return bounds with every coordinate that may have overflowed set to anything at all."""
-    bad = ~(np.isfinite(low) & np.isfinite(high))
-    if not bad.any():
+    finite = np.isfinite(low) & np.isfinite(high)
+    if finite.all():
         return low, high
+    bad = ~finite
     return np.where(bad, -np.inf, low), np.where(bad, np.inf, high)
 
 

@@ -18,11 +18,13 @@ from constructions.formats import FORMATS, Format
 _Array = Shaped[np.ndarray, "..."]
 
 
+@lru_cache
 def wide_dtype(fmt: Format) -> np.dtype[Any]:
     """Return the dtype in which bounds for a format are computed."""
     return np.dtype(np.longdouble if fmt.precision >= FORMATS["float64"].precision else np.float64)
 
 
+@lru_cache
 def wide_precision(fmt: Format) -> int:
     """Return the bits of the significand of :func:`wide_dtype`."""
     return int(np.finfo(wide_dtype(fmt)).nmant) + 1
@@ -108,10 +110,12 @@ def grids_between(low: _Array, high: _Array, fmt: Format) -> np.ndarray[Any, np.
         fmt: the format.
 
     """
+    known = (low == high) & np.isfinite(low)
+    if known.all():
+        return grid_of(low)
     least = np.where((low <= 0) & (high >= 0), 0, np.minimum(np.abs(low), np.abs(high)))
     _, exponent = np.frexp(np.where(np.isfinite(least), least, 0))
     binade = np.where(least > 0, np.maximum(exponent.astype(np.int64) - 1, fmt.min_exponent), fmt.min_exponent)
-    known = (low == high) & np.isfinite(low)
     return np.where(known, grid_of(np.where(known, low, 0)), binade - fmt.precision + 1)
 
 
@@ -156,7 +160,7 @@ def two_sum(left: _Array, right: _Array) -> tuple[_Array, _Array]:
 
 def matrix_product(left: _Array, right: _Array) -> _Array:
     """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
-    counts = np.count_nonzero(right, axis=0)
+    counts = (right != 0).sum(axis=0)
     with np.errstate(invalid="ignore"):
         if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
             place = (right != 0).argmax(axis=0)

@@ -26,6 +26,8 @@ class LinearBounds(Sums):
     def linear(self, rows: Box, weight: RoundedWeight, bias: RoundedWeight | None = None) -> Box:
         """Return ``W x + b``; a row that may hold what is not finite may become anything, even where ``W`` is 0."""
         found = tainted(self._linear(rows, weight, bias), unbounded(rows, along=-1))
+        if self.rounding.largest_factor == np.inf:  # no factor is larger
+            return found
         found = tainted(found, self.beyond(rows.magnitude, along=-1))
         return tainted(found, np.full((1, 1, 1), weight.largest > self.rounding.largest_factor))
 
@@ -82,7 +84,7 @@ class LinearBounds(Sums):
         """Return the coordinates that a matrix reads and that are not zero everywhere, and which they are."""
         columns = np.flatnonzero(weight.reads)
         read = rows.columns(columns)
-        moving = np.flatnonzero((read.magnitude != 0).any(axis=(0, 1)))
+        moving = np.flatnonzero(read.moving)
         return collapsed(read.columns(moving)), columns[moving]
 
     def linear_terms(
@@ -94,18 +96,26 @@ class LinearBounds(Sums):
     ) -> tuple[Terms, bool]:
         """Return the terms of ``W x + b``, and whether the box, the weights and the bias are exact."""
         x, used = self._read(rows, weight) if read is None else read
-        values = weight.values[:, used]
-        nonzero = values != 0
+        values, value_grid = weight.values[:, used], weight.grid[:, used]
+        reduced = self.rounding.matrix_loss(x.magnitude, lambda: _point_grids(x), values, value_grid, self._wide_unit)
+        simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
+        sizes, near = self._near(x, len(values))
+        x_low, x_high, size, product = x.low, x.high, x.magnitude, matrix_product
+        place = _only_entries(values) if np.isfinite(size).all() else None
+        if place is None:
+            simple, sizes, near = simple[None, :], sizes[..., None, :], near[..., None, :]
+        else:  # every sum is one product, with the one coordinate that it reads: the rest is 0 and no part of it
+            x_low, x_high, size, product = x_low[..., place], x_high[..., place], size[..., place], _products
+            values, value_grid = (part[np.arange(len(place)), place][:, None] for part in (values, value_grid))
+            simple, sizes, near = simple[place][:, None], sizes[..., place, None], near[..., place, None]
         positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
-        size = x.magnitude
-        low = matrix_product(x.low, positive) + matrix_product(x.high, negative)
-        high = matrix_product(x.high, positive) + matrix_product(x.low, negative)
-        magnitude = matrix_product(size, np.abs(values).T)
-        count = matrix_product((size != 0).astype(self._dtype), nonzero.astype(self._dtype).T)
-        may_round = self._may_round(x, values, bias)
-        rounding = matrix_product(size, np.abs(np.where(may_round, values, 0)).T)
-        reduced = self.rounding.matrix_loss(size, _point_grids(x), values, weight.grid[:, used], self._wide_unit)
-        grid, alone = self._grids(x, values, weight.grid[:, used])
+        low = product(x_low, positive) + product(x_high, negative)
+        high = product(x_high, positive) + product(x_low, negative)
+        magnitude = product(size, np.abs(values).T)
+        count = product((size != 0).astype(self._dtype), (values != 0).astype(self._dtype).T)
+        may_round = self._may_round(simple, values, bias)
+        rounding = product(size, np.abs(np.where(may_round, values, 0)).T)
+        grid, alone = self._grids(sizes, near, values, value_grid)
         exact = rows.exact and weight.exact
         if bias is not None:
             shift = bias.values[:, 0]
@@ -152,33 +162,60 @@ class LinearBounds(Sums):
         rounding = total(np.where(may_round, products, 0))
         return Terms(low, high, magnitude, count, rounding, grid, reduced, held=np.asarray(held.all(axis=3))), exact
 
-    def _grids(
-        self, x: Box, values: _Array, weight_grid: np.ndarray[Any, Any]
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+    def _near(self, x: Box, outputs: int) -> tuple[_Array, np.ndarray[Any, np.dtype[np.int64]]]:
+        """Return the largest magnitudes of coordinates, and a grid of each.
 
         What a coordinate is in one row may lie on a coarser grid than what it is in all of them, as positions that do
         not matter hold anything. Row by row is work for every product, so only where these are not too many.
         """
-        if x.low.size * len(values) <= _PRODUCTS:
-            size = x.magnitude[:, :, None, :]
-            near = np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))[:, :, None, :]
-        else:
-            size, near = x.magnitude.max(axis=(0, 1), initial=0), x.grid
+        if x.low.size * outputs <= _PRODUCTS:
+            return x.magnitude, np.maximum(x.grid, grids_between(x.low, x.high, self.fmt))
+        return np.asarray(x.magnitude.max(axis=(0, 1), initial=0)), x.grid
+
+    def _grids(
+        self, size: _Array, near: np.ndarray[Any, Any], values: _Array, weight_grid: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return a grid that the products of every output lie on, and whether each of them is held by the format.
+
+        Args:
+            size: of what meets each entry of the matrix.
+            near: grids of this.
+            values: the entries of each output.
+            weight_grid: of these.
+
+        """
         grid = np.where((values != 0) & (size != 0), near + weight_grid, EVERYTHING)
         alone = fits(np.abs(values) * size, grid, self.fmt.precision).all(axis=-1)
         return grid.min(axis=-1, initial=EVERYTHING), np.asarray(alone)
 
-    def _may_round(self, x: Box, values: _Array, bias: RoundedWeight | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _may_round(
+        self, simple: np.ndarray[Any, Any], values: _Array, bias: RoundedWeight | None
+    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return where a product of a weight and a coordinate may round before it is added.
 
-        Not with a power of two on either side, and only where the kernel's rounding says so of the bias.
+        Not with a power of two on either side, of which ``simple`` says where coordinates are, and only where the
+        kernel's rounding says so of the bias.
         """
-        simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
-        found = ~is_power_of_two(values) & ~simple[None, :]
+        found = ~is_power_of_two(values) & ~simple
         if bias is not None:
             found &= self.rounding.rounds_products(bias.values)
-        return found
+        return np.asarray(found)
+
+
+def _only_entries(values: _Array) -> Int[np.ndarray, " rows"] | None:
+    """Return where the one entry of every row is that is not 0, anywhere in a row of zeros; ``None`` if one has more.
+
+    Most weights select coordinates, and a product of each with a number is less work than a product of matrices.
+    """
+    nonzero = values != 0
+    if not values.shape[1] or nonzero.sum(axis=1).max(initial=0) > 1:
+        return None
+    return np.asarray(nonzero.argmax(axis=1))
+
+
+def _products(left: _Array, right: _Array) -> _Array:
+    """Return products coordinate by coordinate, 0 with a weight of 0."""
+    return np.asarray(np.where(right == 0, 0, left * right))
 
 
 def _point_grids(x: Box) -> np.ndarray[Any, Any]:

@@ -81,10 +81,11 @@ class SoftmaxBounds(Sums):
         # a known score that no other exceeds is the largest exponent itself, as scaling by the gap keeps the order
         top = (low == high) & (low == high.max(axis=-1, keepdims=True))
         d_low, d_high = np.where(top, 0, below), np.where(top, 0, above)
-        e_low, e_high, summands = (
-            np.where(visible, part, 0)
-            for part in (inner._exp(d_low, up=False), inner._exp(d_high, up=True), inner._summands(d_high))
+        e_low, e_high = (
+            np.where(visible, part, 0) for part in (inner._exp(d_low, up=False), inner._exp(d_high, up=True))
         )
+        # kernels that hold nothing more precise sum the same numbers
+        summands = None if inner.kernel.accumulator is None else np.where(visible, inner._summands(d_high), 0)
         found = inner._normalised(e_low, e_high, visible, exact=scores.exact, summands=summands)
         return tainted(self._held(found), wild)
 

@@ -115,19 +115,35 @@ class Sums:
         # the magnitude that has to fit was summed there too, and rounded down perhaps
         bits = wide_precision(self.fmt)
         magnitude = terms.magnitude * (1 + 2 * (terms.count + 4) * wide)
-        known = fits(magnitude, terms.grid, bits) | ((terms.count <= 1) & (2 * self.fmt.precision <= bits))
+        inside, single = fits(magnitude, terms.grid, bits), terms.count <= 1
+        known = inside | (single & (2 * self.fmt.precision <= bits))
         slack = np.where(known, 0, 2 * (terms.count + 2) * wide * terms.magnitude)
         own = self.rounding.own_error(terms, magnitude, slack)
         if own is not None:
             return own
         # on a grid no finer than the smallest number above 0, nothing underflows
         held = terms.grid >= self.fmt.min_exponent - self.fmt.precision + 1
-        whole = held & fits(magnitude, terms.grid, self.fmt.precision) & (terms.reduced == 0)
-        if terms.held is not None and self.rounding.keeps_held_pairs:
+        kept = held & (terms.reduced == 0)
+        whole = kept & fits(magnitude, terms.grid, self.fmt.precision)
+        if terms.held is not None and self.rounding.keeps_held_pairs and not whole.all():
             size = np.maximum(np.abs(terms.low), np.abs(terms.high))
-            summed = fits(size, terms.grid, self.fmt.precision) & fits(magnitude, terms.grid, bits)
-            whole = whole | (held & terms.held & (terms.count <= 2) & summed & (terms.reduced == 0))
+            summed = fits(size, terms.grid, self.fmt.precision) & inside
+            whole = whole | (kept & terms.held & (terms.count <= 2) & summed)
         growth = self.rounding.growth(terms.count, u)
+        # the only operation of a single term is the last one; of two, the sum, after their products
+        error = slack + np.where(held, 0, self.rounding.single_underflow)
+        alone = single & (terms.reduced == 0)
+        if not alone.all():
+            error = np.where(alone, error, self._partial_sums(terms, magnitude, slack, growth, held))
+        # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
+        over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
+        return np.where(over, np.inf, error), whole & ~over
+
+    def _partial_sums(
+        self, terms: Terms, magnitude: _Array, slack: _Array, growth: _Array, held: np.ndarray[Any, Any]
+    ) -> _Array:
+        """Return how far a sum of several terms may be off before its last rounding."""
+        u, wide = self._dtype.type(self.rounding.unit), self._wide_unit
         error = u * terms.rounding * (1 + growth) + growth * magnitude + terms.reduced
         error = error * (1 + 8 * wide) + slack + np.where(held, 0, terms.count * self.rounding.underflow)
         if terms.largest is not None and terms.largest_low is not None and self.rounding.absorbs:
@@ -136,12 +152,7 @@ class Sums:
             absorbed = (rest <= u / 8 * terms.largest_low) & (terms.largest_low > 0)
             # the others are off by at most as much again: the nearest number is never further away than 0 is
             error = np.where(absorbed, np.minimum(error, 3 * rest + slack), error)
-        # the only operation of a single term is the last one; of two, the sum, after their products
-        single = slack + np.where(held, 0, self.rounding.single_underflow)
-        error = np.where((terms.count <= 1) & (terms.reduced == 0), single, error)
-        # beyond the largest number a partial sum may be infinite in some order, whatever the sum is
-        over = (magnitude + terms.reduced) * (1 + growth) * (1 + 2 * u) > self._dtype.type(largest_of(self.fmt))
-        return np.where(over, np.inf, error), whole & ~over
+        return np.asarray(error)
 
     def last_rounding(self, magnitude: _Array) -> _Array:
         """Return how far the last rounding of a result of at most this magnitude may move it."""
@@ -153,6 +164,8 @@ class Sums:
     def summed(self, terms: Terms) -> tuple[_Array, _Array, bool]:
         """Return bounds of a computed sum, and whether no kernel rounds anything in it; see the module."""
         error, whole = self.error(terms)
+        if whole.all() and whole.shape == terms.low.shape:
+            return terms.low, terms.high, True
         low, high = self.rounding.before_rounding(lowered(terms.low, error), raised(terms.high, error))
         low, high = self.rounded(low, up=False), self.rounded(high, up=True)
         # what no kernel rounds is the exact sum, which the wide dtype holds exactly as well
@@ -184,17 +197,16 @@ class Sums:
 
     def gathered(self, pieces: Iterable[Piece], shape: tuple[int, ...]) -> Terms:
         """Return the terms of a sum of products, broadcast to a shape."""
-        zero = np.zeros(shape, dtype=self._dtype)
-        low, high, magnitude, count, rounding, reduced = (zero.copy() for _ in range(6))
-        largest, largest_low = zero.copy(), zero.copy()
+        low, high, magnitude, count, rounding, reduced, largest, largest_low = np.zeros((8, *shape), dtype=self._dtype)
         grid = EVERYTHING
         for piece_low, piece_high, size, rounds, lost, piece_grid in pieces:
             low, high, magnitude = low + piece_low, high + piece_high, magnitude + size
-            count, rounding, reduced = count + (size != 0), rounding + rounds, reduced + lost
+            moving = size != 0
+            count, rounding, reduced = count + moving, rounding + rounds, reduced + lost
             bigger = size > largest
             least = np.where((piece_low <= 0) & (piece_high >= 0), 0, np.minimum(np.abs(piece_low), np.abs(piece_high)))
             largest, largest_low = np.where(bigger, size, largest), np.where(bigger, least, largest_low)
-            if (size != 0).any():
+            if moving.any():
                 grid = min(grid, int(piece_grid))
         low, high = unbounded_where_infinite(low, high)
         return Terms(

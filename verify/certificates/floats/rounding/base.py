@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
 _Array = Shaped[np.ndarray, "..."]
+#: A grid that is made when it is asked for.
+AskedGrid = Callable[[], np.ndarray[Any, Any]]
 
 
 def accumulator_of(fmt: Format) -> Format | None:
@@ -181,13 +183,13 @@ class Rounding(ABC):
         return np.zeros((), dtype=type(wide_unit))
 
     def matrix_loss(
-        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
+        self, size: _Array, grid: AskedGrid, values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
     ) -> _Array:
         """Return what rounding the factors changes every sum of a product of rows with a matrix by at most.
 
         Args:
             size: largest magnitudes of the rows' coordinates, batch x rows x width.
-            grid: of every coordinate.
+            grid: returns that of every coordinate, which takes longer than all else where nothing is lost.
             values: the matrix, outputs x width.
             value_grid: of its entries.
             wide_unit: as above.

@@ -17,7 +17,7 @@ from constructions.formats import Format
 from constructions.validation import InvalidArgument, check_choice
 from verify.certificates.floats.boxes import fits
 from verify.certificates.floats.directed import grid_of, largest_of, matrix_product
-from verify.certificates.floats.rounding.base import Rounding, _Array
+from verify.certificates.floats.rounding.base import AskedGrid, Rounding, _Array
 from verify.certificates.floats.rounding.tensor_cores import TF32_UNIT, TensorCores
 from verify.matrix_units import GENERATIONS
 from verify.matrix_units.blocks import Losses
@@ -261,11 +261,11 @@ class MatrixUnits(Rounding):
         return np.asarray(found.sum(axis=1) * (1 + (size.shape[1] + 8) * wide_unit))
 
     def matrix_loss(
-        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
+        self, size: _Array, grid: AskedGrid, values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
     ) -> _Array:
         """Return the same, summed for every output."""
         heavy = np.abs(values).T
-        lost, changed = self._lost(size, grid), self._lost(heavy, value_grid.T)
+        lost, changed = self._lost(size, grid()), self._lost(heavy, value_grid.T)
         found = matrix_product(lost, heavy) + matrix_product(size + lost, changed)
         small, light = self._subnormal(size), self._subnormal(heavy)
         if small.any() or light.any():

@@ -12,7 +12,7 @@ from constructions.formats import FORMATS, Format
 from constructions.validation import InvalidArgument
 from verify.certificates.floats.boxes import fits
 from verify.certificates.floats.directed import matrix_product, power_of_two
-from verify.certificates.floats.rounding.base import Rounding, _Array, smallest_of
+from verify.certificates.floats.rounding.base import AskedGrid, Rounding, _Array, smallest_of
 
 #: TF32's significand: products of float32 numbers whose factors a GPU first rounds to 11 bits.
 TF32_PRECISION = 11
@@ -107,10 +107,10 @@ class TensorCores(Rounding):
         return np.asarray((lost[0] * most[1] + (most[0] + lost[0]) * lost[1]) * (1 + 8 * wide_unit))
 
     def matrix_loss(
-        self, size: _Array, grid: np.ndarray[Any, Any], values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
+        self, size: _Array, grid: AskedGrid, values: _Array, value_grid: np.ndarray[Any, Any], wide_unit: Any
     ) -> _Array:
         """Return ``|w| dx + (|x| + dx) dw``, summed."""
-        lost, heavy = self.lost(size, grid), np.abs(values).T
+        lost, heavy = self.lost(size, grid()), np.abs(values).T
         part = matrix_product(lost, heavy) + matrix_product(size + lost, self.lost(heavy, value_grid.T))
         # each of the two sums, and what it sums, was rounded at most so often
         return np.asarray(part * (1 + 2 * (size.shape[-1] + 4) * wide_unit))
