@@ -12,11 +12,12 @@ _pairs = of("sieve of pairs", "verify.certificates.floats.pairs_of_tokens")
 _floats = of("floats one by one", "verify.certificates.floats.pairs_of_tokens")
 _ball_sieve = of("sieve of balls", "verify.certificates.balls.margins")
 _sparse = of("cells that share", "verify.certificates.floats.sparse")
+_kept = of("cells that share", "verify.certificates.floats.boxes")
 _sparse_rows = of("cells that share", "verify.certificates.floats.sparse_rows")
 
 _SHARED = "The single box that encloses all cells is right by itself; what is kept cell by cell only tightens it."
 _UNREAD = "A coordinate that is 0 in every cell adds nothing to any sum, so that reading it changes no sum."
-_NUMBERS = "(box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes"
+_NUMBERS = "self.low.shape, self.low.tobytes(), self.high.tobytes(), self.grid.tobytes(), self.exact"
 
 _KEY = "".join(
     f"            {line},\n"
@@ -42,13 +43,13 @@ SETTLED: tuple[Mutant, ...] = (
     ),
     _sums(
         "a product that is cut off is the nearest number",
-        "single = slack + np.where(held, 0, self.rounding.single_underflow)",
-        "single = slack",
+        "error = slack + np.where(held, 0, self.rounding.single_underflow)",
+        "error = slack",
         "sums, truncated",
     ),
     _sums(
         "what truncates keeps the smaller of two",
-        "if terms.held is not None and self.rounding.keeps_held_pairs:",
+        "if terms.held is not None and self.rounding.keeps_held_pairs and not whole.all():",
         "if terms.held is not None:",
         "sums, truncated",
     ),
@@ -106,10 +107,10 @@ SETTLED: tuple[Mutant, ...] = (
         "slack = 2 * ((2 * width + 7) * _UNIT * most)",
         "built networks, balls",
     ),
-    _sparse("kept without grids", _NUMBERS, _NUMBERS.replace(" box.grid.tobytes(),", ""), "sparse, kept"),
-    _sparse("kept without exactness", _NUMBERS, _NUMBERS.replace(", box.exact)", ")"), "sparse, kept"),
-    _sparse("kept without upper bounds", _NUMBERS, _NUMBERS.replace(" box.high.tobytes(),", ""), "sparse, kept"),
-    _sparse("kept without shapes", _NUMBERS, _NUMBERS.replace("box.shape, ", ""), "sparse, kept"),
+    _kept("kept without grids", _NUMBERS, _NUMBERS.replace(" self.grid.tobytes(),", ""), "sparse, kept"),
+    _kept("kept without exactness", _NUMBERS, _NUMBERS.replace(", self.exact", ""), "sparse, kept"),
+    _kept("kept without upper bounds", _NUMBERS, _NUMBERS.replace(" self.high.tobytes(),", ""), "sparse, kept"),
+    _kept("kept without shapes", _NUMBERS, _NUMBERS.replace("self.low.shape, ", ""), "sparse, kept"),
     _sparse(
         "scores and mixes are kept as one",
         '[attention, values.shared], "mix")',
@@ -150,35 +151,35 @@ SETTLED: tuple[Mutant, ...] = (
         argument="Computing more coordinates cell by cell gives what the dense arithmetic gives.",
         proof="sparse, dense",
     ),
-    _sparse(
+    _kept(
         "what is 0 in a row is not read",
-        "moving = (rows.shared.magnitude != 0).any(axis=(0, 1))",
-        "moving = (rows.shared.magnitude != 0).all(axis=(0, 1))",
+        "(self.magnitude != 0).any(axis=(0, 1))",
+        "(self.magnitude != 0).all(axis=(0, 1))",
         "sparse, dense",
     ),
-    _sparse(
+    _kept(
         "what is 0 is read",
-        "moving = (rows.shared.magnitude != 0).any(axis=(0, 1))",
-        "moving = (rows.shared.magnitude >= 0).any(axis=(0, 1))",
+        "(self.magnitude != 0).any(axis=(0, 1))",
+        "(self.magnitude >= 0).any(axis=(0, 1))",
         argument=_UNREAD,
         proof="sparse, dense",
     ),
     _sparse(
         "what every output reads is read",
-        "np.flatnonzero(moving & weight.read_by(touched))",
-        "np.flatnonzero(moving & weight.read_by(touched[:1]))",
+        "np.flatnonzero(rows.shared.moving & weight.read_by(touched))",
+        "np.flatnonzero(rows.shared.moving & weight.read_by(touched[:1]))",
         "sparse, dense",
     ),
     _sparse(
         "scores read what is never 0",
-        "used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]",
-        "used = [(rows.shared.magnitude != 0).all(axis=(0, 1)) for rows in (queries, keys)]",
+        "read = np.flatnonzero(queries.shared.moving & keys.shared.moving)",
+        "read = np.flatnonzero((queries.shared.magnitude != 0).all(axis=(0, 1)) & keys.shared.moving)",
         "sparse, dense",
     ),
     _sparse(
         "scores read what is 0 on one side",
-        "read = np.flatnonzero(used[0] & used[1])",
-        "read = np.flatnonzero(used[0] | used[1])",
+        "read = np.flatnonzero(queries.shared.moving & keys.shared.moving)",
+        "read = np.flatnonzero(queries.shared.moving | keys.shared.moving)",
         argument=_UNREAD,
         proof="sparse, dense",
     ),

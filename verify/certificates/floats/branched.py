@@ -11,7 +11,7 @@ Only passes are bounded in which attention weights are the same for all cells, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -25,13 +25,17 @@ from constructions.temperature import Temperature
 from verify.arithmetic.base import Visible
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.floats.boxes import Box, RoundedWeight
-from verify.certificates.floats.branched_rows import BranchedRows, Differing, at_nodes, prompt_part, rows_of
-from verify.certificates.floats.sparse_rows import SparseRows
+from verify.certificates.floats.branched_rows import BranchedRows, Differing, at_nodes, prompt_parts, rows_of
+from verify.certificates.floats.places_reading import readings
+from verify.certificates.floats.sparse_rows import Places, SparseRows
 from verify.certificates.shared_cells import SharedCells, Tree
 from verify.certificates.sheets import UnsharedError
 
 if TYPE_CHECKING:
     from verify.certificates.floats.sparse import SparseArithmetic
+
+#: Of a place: its index, the outputs that differ, what they read, and their weights and biases.
+_Reading = tuple[int, Places, Box, RoundedWeight, RoundedWeight | None]
 
 
 @final
@@ -41,6 +45,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
     def __init__(self, sparse: SparseArithmetic, cells: SharedCells) -> None:
         """Bound what ``sparse`` bounds, for cells of one tree."""
         self._sparse, self._base, self._cells, self._tree = sparse, sparse.base, cells, Tree.of(cells)
+        self._virtual = cells.low.shape[1]
         self.spec, self.name, self.fmt, self.device = sparse.spec, sparse.name, sparse.fmt, sparse.device
 
     # the input -------------------------------------------------------------------------------------------------------
@@ -65,8 +70,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             shared = base.below(shared, base.reals_between(*ends))
         elif tokens[0].shape[1]:
             shared = base.below(shared, base.embed_between(embedding, *tokens))
-        parts = tuple(prompt_part(base, cells, place) for place in cells.places)
-        return BranchedRows(shared, parts, narrowed=False, fmt=base.fmt)
+        return BranchedRows(shared, prompt_parts(base, cells), narrowed=False, fmt=base.fmt)
 
     def positions(self, context_size: int, start: int, stop: int) -> BranchedRows:
         """Return the codes of the positions of all nodes."""
@@ -86,7 +90,15 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
 
     def _view(self, rows: BranchedRows, index: int) -> SparseRows:
         """Return the rows of a place: of its last node if they are narrowed, of the virtual tokens otherwise."""
-        return rows.of_place(index, self._tree.own[index], self._cells.low.shape[1])
+        return rows.of_place(index, self._tree.own[index], self._virtual)
+
+    def _columns(self, rows: BranchedRows, index: int, chosen: Places) -> Box:
+        """Return some coordinates of a place as one box."""
+        part, exact = rows.parts[index], rows.shared.exact
+        if part is None or part[1].shared is not None or not np.array_equal(part[0], chosen):
+            return self._view(rows, index).columns(chosen)
+        # the box itself, of which all that follows is known where it is that of another place
+        return Box(part[1].low, part[1].high, part[1].grid, exact) if part[1].exact and not exact else part[1]
 
     def _finite(self, *boxes: Box) -> None:
         """Refuse what may not be finite: it spreads over a row, also to what does not read it.
@@ -103,24 +115,32 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         self._finite(rows.shared)
         if weight.largest > self._base.rounding.largest_factor:
             raise UnsharedError("weights that may not be finite")
+        parts: list[Differing] = [None] * len(rows.parts)
+        for index, touched, x, factor, shift in self._readings(rows, weight, bias):
+            parts[index] = touched, self._linear(x, factor, shift)
+        return BranchedRows(self._linear(rows.shared, weight, bias), tuple(parts), rows.narrowed, rows.fmt)
 
-        def part(index: int) -> Differing:
-            differing = rows.parts[index]
-            if differing is None or not weight.reads[differing[0]].any():
-                return None
-            read = self._sparse.reading(self._view(rows, index), weight, bias)
-            if read is None:
-                return None
-            touched, x, factor, shift = read
-            numbers = [each for held in (factor, shift) if held is not None for each in (held.values, held.grid)]
-            key = *((each.shape, each.tobytes()) for each in numbers), factor.exact, shift is None or shift.exact
-            return touched, self._sparse.once(lambda: self._base.linear(x, factor, shift), [x], "linear", *key)
+    def _linear(self, x: Box, weight: RoundedWeight, bias: RoundedWeight | None) -> Box:
+        """Return ``W x + b`` of a box, once for equal numbers."""
+        numbers = tuple(held.contents for held in (weight, bias) if held is not None)
+        return self._sparse.once(lambda: self._base.linear(x, weight, bias), [x], "linear", *numbers)
 
-        parts = tuple(part(index) for index in range(len(rows.parts)))
-        shared = self._sparse.once(
-            lambda: self._base.linear(rows.shared, weight, bias), [rows.shared], "shared linear", weight, bias
-        )
-        return BranchedRows(shared, parts, rows.narrowed, rows.fmt)
+    def _readings(self, rows: BranchedRows, weight: RoundedWeight, bias: RoundedWeight | None) -> Iterator[_Reading]:
+        """Yield the places at which outputs differ, which do, what they read, and their weights and biases."""
+        reads = [index for index, part in enumerate(rows.parts) if part is not None and weight.reads[part[0]].any()]
+        if not reads:
+            return
+        moving = rows.moving(np.array([self._tree.own[index] for index in reads]), self._virtual)
+        found = readings(weight, bias, [rows.places(index) for index in reads], moving)
+        if found is None:
+            for index in reads:
+                one = self._sparse.reading(self._view(rows, index), weight, bias)
+                if one is not None:
+                    yield index, *one
+            return
+        for at, index in enumerate(reads):
+            x = self._columns(rows, index, found.read[at])
+            yield index, found.touched[at], x, found.factors[at], None if found.shifts is None else found.shifts[at]
 
     def _each(self, rows: BranchedRows, change: Callable[[Box], Box], *key: Hashable) -> BranchedRows:
         """Return rows changed coordinate by coordinate."""
@@ -166,8 +186,8 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
             differing = [each[0] for part in parts if (each := part.parts[index]) is not None]
             if not differing:
                 return None
-            places = np.unique(np.concatenate(differing))
-            boxes = [self._view(part, index).columns(places) for part in parts]
+            places = differing[0] if len(differing) == 1 else np.unique(np.concatenate(differing))
+            boxes = [self._columns(part, index, places) for part in parts]
             return places, self._sparse.once(lambda: self._base.total(boxes), boxes, "total")
 
         found = tuple(total(index) for index in range(len(parts[0].parts)))
@@ -178,9 +198,9 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
     def scores(self, queries: BranchedRows, keys: BranchedRows) -> Box:
         """Return the inner products of all pairs of nodes, which must be the same for all cells."""
         self._finite(queries.shared, keys.shared)
-        used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]
+        used = queries.shared.moving & keys.shared.moving
         for rows in (queries, keys):
-            if rows.narrowed or any(part is not None and (used[0] & used[1])[part[0]].any() for part in rows.parts):
+            if rows.narrowed or any(part is not None and used[part[0]].any() for part in rows.parts):
                 raise UnsharedError("scores that differ among cells")
         return self._base.scores(queries.shared, keys.shared)
 
@@ -225,10 +245,10 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         def part(differing: Differing, own: int) -> Differing:
             if differing is None:
                 return None
-            weights = attention.rows(slice(own, own + 1))
-            nodes = np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])
+            nodes = np.flatnonzero(attention.magnitude[0, own] if one_weight else self._tree.sees[own])
             box = at_nodes(differing, values.shared, nodes)
-            chosen = Box(weights.low[..., nodes], weights.high[..., nodes], weights.grid[nodes], weights.exact)
+            low, high = (part[:, own : own + 1, nodes] for part in (attention.low, attention.high))
+            chosen = Box(low, high, attention.grid[nodes], attention.exact)
             return differing[0], self._sparse.once(lambda: self._base.mix(chosen, box), [chosen, box], "mix")
 
         parts = tuple(part(*pair) for pair in zip(values.parts, self._tree.own, strict=True))
@@ -248,12 +268,12 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
         """Return lower bounds of the margins of computed logits, place by place; equal places are one."""
         if not rows.narrowed:
             raise UnsharedError("no attention, so that every position is read")
-        found, start = np.empty(len(expected)), 0
+        found, start, every = np.empty(len(expected)), 0, np.arange(rows.shared.shape[2])
         known: dict[Hashable, np.ndarray[Any, Any]] = {}
         for index, place in enumerate(self._cells.places):
-            box, stop = self._view(rows, index).dense(), start + len(place.expected)
+            box, stop = self._columns(rows, index, every), start + len(place.expected)
             promised = expected[start:stop]
-            key = box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), promised.tobytes()
+            key = box.contents, promised.tobytes()
             if key not in known:
                 known[key] = self._base.margins(box, weight, bias, promised, points=points).lower
             found[start:stop] = known[key]

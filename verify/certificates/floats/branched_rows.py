@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from constructions.formats import Format
 from constructions.ratios import Ratios
@@ -47,6 +48,25 @@ class BranchedRows:
             np.maximum(self.shared.grid, grids_between(self.shared.low[0], self.shared.high[0], self.fmt))
         )
 
+    def places(self, index: int) -> Int[np.ndarray, " places"]:
+        """Return the coordinates that differ among the cells of a place in which some do."""
+        part = self.parts[index]
+        assert part is not None
+        return part[0]
+
+    def moving(self, own: Int[np.ndarray, " places"], virtual: int) -> Bool[np.ndarray, "places width"]:
+        """Return for places with these last nodes the coordinates that may be other than 0.
+
+        Args:
+            own: the last nodes.
+            virtual: how many virtual tokens there are.
+
+        """
+        nodes = self.shared.magnitude[0] != 0
+        if self.narrowed:
+            return np.asarray(nodes[own])
+        return np.broadcast_to(nodes[:virtual].any(axis=0), (len(own), nodes.shape[1]))
+
     def of_place(self, index: int, own: int, virtual: int) -> SparseRows:
         """Return the rows of a place.
 
@@ -63,11 +83,29 @@ class BranchedRows:
         return SparseRows(row) if part is None else SparseRows(row, *part)
 
 
-def prompt_part(base: RoundedArithmetic, cells: SharedCells, place: SharedPlace) -> Differing:
-    """Return what differs in the prompt among the cells of a place, at the virtual tokens."""
-    if not len(place.coordinates):
-        return None
-    at, columns = np.divmod(place.coordinates, cells.low.shape[2])
+def prompt_parts(base: RoundedArithmetic, cells: SharedCells) -> tuple[Differing, ...]:
+    """Return what differs in the prompt among the cells of each place, at the virtual tokens; equal numbers once."""
+    known: dict[Hashable, Box] = {}
+
+    def part(place: SharedPlace) -> Differing:
+        if not len(place.coordinates):
+            return None
+        places, ends = _ends(cells, place)
+        key = tuple(_numbers(end.numerators) for end in ends)
+        if key not in known:
+            known[key] = base.prompt_between(*ends)
+        return places, known[key]
+
+    return tuple(map(part, cells.places))
+
+
+def _ends(cells: SharedCells, place: SharedPlace) -> tuple[Int[np.ndarray, " places"], tuple[Ratios, Ratios]]:
+    """Return the coordinates that differ among the cells of a place, and the ends of their numbers."""
+    virtual, width = cells.low.shape[1:]
+    if virtual == 1:  # all that differs is said by the place
+        low, high = (Ratios(place.numerators[:, None], part.denominator) for part in (cells.low, cells.high))
+        return place.coordinates, (low, high)
+    at, columns = np.divmod(place.coordinates, width)
     places = np.unique(columns)
     ends = []
     for part in (cells.low, cells.high):
@@ -76,7 +114,13 @@ def prompt_part(base: RoundedArithmetic, cells: SharedCells, place: SharedPlace)
         numerators = np.repeat(part.numerators[:, :, places].astype(kind), len(place.expected), axis=0)
         numerators[:, at, np.searchsorted(places, columns)] = place.numerators
         ends.append(Ratios(numerators, part.denominator))
-    return places, base.prompt_between(*ends)
+    return places, (ends[0], ends[1])
+
+
+def _numbers(values: np.ndarray[Any, Any]) -> Hashable:
+    """Return integers as what tells them apart: of Python's own an array holds only where they are."""
+    held = tuple(values.reshape(-1).tolist()) if values.dtype == object else values.tobytes()
+    return values.shape, values.dtype, held
 
 
 def at_nodes(differing: tuple[Any, Box], shared: Box, nodes: Int[np.ndarray, " nodes"]) -> Box:
@@ -84,6 +128,8 @@ def at_nodes(differing: tuple[Any, Box], shared: Box, nodes: Int[np.ndarray, " n
     places, varying = differing
     count, virtual, _ = varying.shape
     first, rest = nodes[nodes < virtual], nodes[nodes >= virtual]
+    if len(first) == virtual and not len(rest):
+        return varying
     if not len(rest):
         return Box(varying.low[:, first], varying.high[:, first], varying.grid, varying.exact)
     ends = []

@@ -60,10 +60,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
 
     def once(self, made: Callable[[], Box], boxes: Sequence[Box], *more: Hashable) -> Box:
         """Return a result that is computed once for equal numbers: what no token plays a part in recurs at every V."""
-        numbers = tuple(
-            (box.shape, box.low.tobytes(), box.high.tobytes(), box.grid.tobytes(), box.exact) for box in boxes
-        )
-        key = (numbers, more)
+        key = tuple(box.contents for box in boxes), more
         found, size = self._known.pop(key, (None, 0))
         if found is None:
             found = made()
@@ -148,8 +145,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         if not len(touched):
             return None
         # a coordinate that is 0 in every cell adds nothing to any sum
-        moving = (rows.shared.magnitude != 0).any(axis=(0, 1))
-        read = np.flatnonzero(moving & weight.read_by(touched))
+        read = np.flatnonzero(rows.shared.moving & weight.read_by(touched))
         part = weight.part(touched, read)
         shift = None if bias is None else bias.part(touched, np.zeros(1, dtype=np.int64))
         return touched, rows.columns(read), part, shift
@@ -224,8 +220,7 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
         """Return the inner products: of all cells at once unless a coordinate that is used differs."""
         if self.wild(queries, keys):
             return self.base.scores(queries.dense(), keys.dense())
-        used = [(rows.shared.magnitude != 0).any(axis=(0, 1)) for rows in (queries, keys)]
-        read = np.flatnonzero(used[0] & used[1])
+        read = np.flatnonzero(queries.shared.moving & keys.shared.moving)
         q, k = queries.columns(read), keys.columns(read)
         return self.once(lambda: self.base.scores(q, k), [q, k], "scores")
 

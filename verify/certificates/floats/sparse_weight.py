@@ -5,6 +5,7 @@ A weight of ``V`` rows is never held entry by entry here: its memory grows with 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, final
 
@@ -124,6 +125,16 @@ class SparseWeight(RoundedWeight):
     def grid(self) -> Int[np.ndarray, "rows columns"]:
         """The grids of all entries."""
         return dense(self.shape, (self.rows, self.columns), self.grids, EVERYTHING)
+
+    @cached_property
+    def nonzero(self) -> Bool[np.ndarray, "rows columns"] | None:
+        """``None``: its entries are held one by one."""
+        return None
+
+    @cached_property
+    def contents(self) -> tuple[Hashable, ...]:
+        """The matrix itself."""
+        return (self,)
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " rows_and_1"]:
