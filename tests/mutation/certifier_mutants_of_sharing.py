@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.certifier_mutant import Mutant, of
 
 _sheets = of("sheets of targets", "verify.certificates.sheets")
+_told = of("sheets of targets", "verify.certificates.told")
 _shared = of("places that share", "verify.certificates.shared_cells")
 _passes = of("passes that are part of a longer one", "verify.certificates.sharing")
 _parts = of("passes that are part of a longer one", "constructions.layers.weighted")
@@ -20,10 +21,22 @@ _LIARS, _AGREE, _COVER = "sharing, liars", "sharing, margins", "sharing, coverin
 _APART = "sharing, apart"
 
 SHARING: tuple[Mutant, ...] = (
-    _sheets(
-        "members are not held against prompts of their cells",
-        "if (found[:, coordinates] != numerators[row[:, place]]).any():",
+    _told(
+        "members are not held against what is told of their cells",
+        "if (members[chosen, columns] != told).any():",
         "if False:",
+        _LIARS,
+    ),
+    _told(
+        "members are held against the first cell",
+        "cells[chosen, places].astype(np.int64) * count + at",
+        "0 * cells[chosen, places].astype(np.int64) + at",
+        _LIARS,
+    ),
+    _told(
+        "what is told of none is not compared",
+        "return np.flatnonzero(found)",
+        "return np.flatnonzero(found)[:0]",
         _LIARS,
     ),
     _sheets(
@@ -33,27 +46,24 @@ SHARING: tuple[Mutant, ...] = (
         _LIARS,
     ),
     _sheets(
-        "members are not held against answers of their cells",
-        " or (tokens[:, steps] != expected[cell, steps]).any():",
-        ":",
-        _LIARS,
-    ),
-    _sheets(
         "prompts asked again are not compared",
-        "if (self.encoded(targets[order[chosen]]) != found[order[chosen]]).any():",
+        "if told.differs(found, row[members]) or (found[:, told.rest] != rest[members]).any():",
         "if False:",
         _LIARS,
     ),
     _sheets(
         "answers asked again are not compared",
-        "if (self.answered(given, user) != tokens[order]).any():",
+        "if told.differs(tokens, ordered) or (tokens[:, told.rest] != rest[order]).any():",
         "if False:",
         _LIARS,
     ),
     _sheets(
-        "many are asked only as they may not be changed", "again.copy() if user in asked else again", "again", _LIARS
+        "many are asked only as they may not be changed",
+        "again.setflags(write=user in asked)",
+        "again.setflags(write=False)",
+        _LIARS,
     ),
-    _sheets("none is asked alone", "alone = order[:ALONE].tolist()", "alone = order[:0].tolist()", _LIARS),
+    _sheets("none is asked alone", "alone = order[:ALONE]", "alone = order[:0]", _LIARS),
     _sheets(
         "every place goes through its cells in one order",
         "drawn = random.permuted(np.broadcast_to(values, shape), axis=1).reshape(-1, count)",
@@ -172,26 +182,26 @@ SHARING: tuple[Mutant, ...] = (
     ),
     _branched(
         "equal numbers are one, whatever their biases",
-        "for held in (factor, shift) if held is not None",
-        "for held in (factor,) if held is not None",
+        "for held in (weight, bias) if held is not None",
+        "for held in (weight,) if held is not None",
         _AGREE,
     ),
     _branched(
         "equal numbers are one, whatever is promised",
-        "box.grid.tobytes(), promised.tobytes()",
-        "box.grid.tobytes()",
+        "key = box.contents, promised.tobytes()",
+        "key = box.contents",
         _LIARS,
     ),
     _branched(
         "a place attends from the first node",
-        "weights = attention.rows(slice(own, own + 1))",
-        "weights = attention.rows(slice(0, 1))",
+        "(part[:, own : own + 1, nodes] for part in (attention.low, attention.high))",
+        "(part[:, :1, nodes] for part in (attention.low, attention.high))",
         _AGREE,
     ),
     _branched(
         "a place reads one node alone",
-        "np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])",
-        "np.flatnonzero(weights.magnitude[0, 0] if one_weight else self._tree.sees[own])[:1]",
+        "np.flatnonzero(attention.magnitude[0, own] if one_weight else self._tree.sees[own])",
+        "np.flatnonzero(attention.magnitude[0, own] if one_weight else self._tree.sees[own])[:1]",
         _AGREE,
     ),
     _branched_rows(

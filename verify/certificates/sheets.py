@@ -6,22 +6,24 @@ there: one prompt for each row tells the cells of all places, where cell by cell
 
 What a number depends on is tracked as the construction's own code runs on unknown tokens. Members that are drawn are
 held against ALL cells that they lie in: code that depends on more than it shows gives one of them another number.
+
+This module is over 300 lines, as one class holds all runs of code whose results are held against each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from constructions.construction import Construction
-from constructions.returned import checked_answer, checked_numerators
+from constructions.returned import answered_tokens, checked_numerators
 from verify.certificates.cells import Place
-from verify.certificates.chunks import chunks, joined
+from verify.certificates.chunks import chunks, columns_of, joined
 from verify.certificates.code_on_bounds import (
     ALONE,
     DRAWN,
@@ -33,6 +35,7 @@ from verify.certificates.code_on_bounds import (
     encode,
     running_code,
 )
+from verify.certificates.told import Told
 
 #: The most tokens of members that are drawn, over all user inputs, unless one in every cell takes more; and the most
 #: of members at the ends of ALL cells, beyond which only first and last cells have one. A choice: some milliseconds.
@@ -95,16 +98,28 @@ class Sheet:
         """Fix the entries of each place to the values of a row."""
         vocab, size = self.construction.vocab_size, len(self.fixed[0])
         values = np.arange(self.rows)[:, None] // vocab ** np.arange(size)[::-1] % vocab
-        entries = np.array(self.fixed, dtype=np.int64).reshape(-1)
+        entries = columns_of(self._entries, targets.shape[1])
         for chosen in chunks(*targets.shape):
             part = targets[chosen]
-            part[:, entries] = values[row[chosen]].reshape(len(part), -1)
+            # the value of a single entry is the row's number
+            part[:, entries] = row[chosen] if size == 1 else values[row[chosen]].reshape(len(part), -1)
+
+    @cached_property
+    def _entries(self) -> Int[np.ndarray, " fixed"]:
+        """The entries of all places, place by place."""
+        return np.array(self.fixed, dtype=np.int64).reshape(-1)
 
     # what the cells of a place have ----------------------------------------------------------------------------------
 
     @cached_property
     def numerators(self) -> Sequence[np.ndarray[Any, Any]]:
-        """For each place the numerators of its coordinates, one row for each of its cells.
+        """For each place the numerators of its coordinates, one row for each of its cells; raises as :attr:`told`."""
+        ends = np.cumsum([len(coordinates) for coordinates in self.coordinates])
+        return np.split(self.told.numbers, ends[:-1], axis=1)
+
+    @cached_property
+    def told(self) -> Told:
+        """The numerators of the coordinates of all places, which cells have.
 
         Raises:
             CellsError: a number is not the same for all targets of a cell.
@@ -118,8 +133,8 @@ class Sheet:
             if (low != high).any() or denominator != self.prompt[1]:
                 raise CellsError("encode depends on entries of the target that it did not show to depend on")
             parts.append(low)
-        ends = np.cumsum([len(coordinates) for coordinates in self.coordinates])
-        return np.split(np.concatenate(parts), ends[:-1], axis=1)
+        places = np.repeat(np.arange(len(self.fixed)), [len(coordinates) for coordinates in self.coordinates])
+        return Told(columns, places, np.concatenate(parts), self.prompt[0].low[0].size)
 
     @cached_property
     def expected(self) -> dict[_User, Int[np.ndarray, "rows response"]]:
@@ -129,7 +144,7 @@ class Sheet:
             CellsError: a token is not the same for all targets of a cell.
 
         """
-        found = {user: self.answered(self.targets, user) for user in self.places}
+        found = {user: self.answered(self.targets, user).astype(np.int64) for user in self.places}
         user, places = next(iter(self.places.items()))
         chosen = next(chunks(*self.targets.shape))
         bounds, steps = self._bounds(chosen), [place.step for place in places]
@@ -142,7 +157,7 @@ class Sheet:
         """Return the sets of targets of some rows: entries that no place fixes may be anything."""
         low = self.targets[chosen].copy()
         free = np.ones(low.shape[1], dtype=np.bool_)
-        free[[entry for entries in self.fixed for entry in entries]] = False
+        free[self._entries] = False
         high = np.where(free, self.construction.vocab_size - 1, low)
         shape = (len(low), *self.construction.target_space.shape)
         return Targets(low.reshape(shape), high.reshape(shape))
@@ -150,7 +165,7 @@ class Sheet:
     # runs of code ----------------------------------------------------------------------------------------------------
 
     def encoded(self, targets: Int[np.ndarray, "targets entries"]) -> np.ndarray[Any, Any]:
-        """Return the numerators that ``encode`` gives, virtual tokens side by side."""
+        """Return the numerators that ``encode`` gives, virtual tokens side by side: until code runs again."""
         virtual, width = self.prompt[0].low.shape[1:]
 
         def run(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -158,17 +173,17 @@ class Sheet:
             found = checked_numerators(self._owner, prompt, (len(part), virtual, width))
             if prompt.denominator != self.prompt[1]:
                 raise CellsError("encode gives a target another denominator than the set that holds it")
-            return np.array(found).reshape(len(part), -1)
+            return found.reshape(len(part), -1)
 
         return self._inchunks(targets, run)
 
     def answered(self, targets: Int[np.ndarray, "targets entries"], user: _User) -> np.ndarray[Any, Any]:
-        """Return the responses that ``answer`` promises."""
+        """Return the responses that ``answer`` promises: until code runs again, which may go on to change them."""
         steps, tokens = self.construction.layout.response, np.array(user, dtype=np.int64)
 
         def run(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             found = self.construction.answer(part, np.broadcast_to(tokens, (len(part), len(tokens))))
-            return checked_answer(self._owner, found, (len(part), steps), self.construction.output_vocab_size)
+            return answered_tokens(self._owner, found, (len(part), steps), self.construction.output_vocab_size)
 
         return self._inchunks(targets, run)
 
@@ -203,21 +218,26 @@ class Sheet:
         """
         row, targets = self._members(random)
         order = random.permutation(len(targets))
-        alone = order[:ALONE].tolist()
+        alone = order[:ALONE]
         self._check_encoded(row, targets, order, alone)
-        again = targets[order]
-        again.setflags(write=False)
-        users = list(self.places)
+        ordered, users = row[order], list(self.places)
+        again: np.ndarray[Any, Any] | None = None
         asked = {users[int(random.integers(len(users)))] for _ in alone}
         for user in users:
-            tokens = self.answered(targets, user)
-            self._check_answers(user, row, tokens)
+            told, tokens = self._promised(user), self.answered(targets, user)
+            if not self.places[user][0].promised.holds(tokens) or told.differs(tokens, row):
+                raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
+            rest = tokens[:, told.rest]
             # for some users in an array of their own, as a forward pass gives them: code may ask whether it can write
-            given = again.copy() if user in asked else again
-            if (self.answered(given, user) != tokens[order]).any():
+            if again is None or user in asked or again.flags.writeable:
+                again = targets[order]
+                again.setflags(write=user in asked)
+            tokens = self.answered(again, user)
+            if told.differs(tokens, ordered) or (tokens[:, told.rest] != rest[order]).any():
                 raise CellsError(f"answer {IMPURE}")
-            for member in alone if user in asked else ():
-                if (self.answered(targets[member : member + 1].copy(), user) != tokens[member]).any():
+            if user in asked and len(alone):
+                tokens = _one_by_one(partial(self.answered, user=user), targets, alone)
+                if told.differs(tokens, row[alone]) or (tokens[:, told.rest] != rest[alone]).any():
                     raise CellsError(f"answer {IMPURE}")
         return len(targets)
 
@@ -226,30 +246,31 @@ class Sheet:
         row: Int[np.ndarray, "members places"],
         targets: Int[np.ndarray, "members entries"],
         order: Int[np.ndarray, " members"],
-        alone: list[int],
+        alone: Int[np.ndarray, " alone"],
     ) -> None:
-        found = self.encoded(targets)
+        """Hold numerators against what is told of them, and what is told of none against those of the first run."""
+        told, found = self.told, self.encoded(targets)
         if not self.prompt[0].holds(found.reshape(len(found), *self.prompt[0].low.shape[1:])):
             raise CellsError(f"encode gives a target {_OUTSIDE}")
-        for place, (coordinates, numerators) in enumerate(zip(self.coordinates, self.numerators, strict=True)):
-            if (found[:, coordinates] != numerators[row[:, place]]).any():
-                raise CellsError(f"encode gives a target {_OUTSIDE}")
+        if told.differs(found, row):
+            raise CellsError(f"encode gives a target {_OUTSIDE}")
+        rest = found[:, told.rest]
         for chosen in chunks(*targets.shape):
-            # in an array of their own, as for answers
-            if (self.encoded(targets[order[chosen]]) != found[order[chosen]]).any():
+            members = order[chosen]
+            found = self.encoded(targets[members])  # in an array of their own, as for answers
+            if told.differs(found, row[members]) or (found[:, told.rest] != rest[members]).any():
                 raise CellsError(f"encode {IMPURE}")
-        for member in alone:
-            if (self.encoded(targets[member : member + 1].copy()) != found[member]).any():
+        if len(alone):
+            found = _one_by_one(self.encoded, targets, alone)
+            if told.differs(found, row[alone]) or (found[:, told.rest] != rest[alone]).any():
                 raise CellsError(f"encode {IMPURE}")
 
-    def _check_answers(
-        self, user: _User, row: Int[np.ndarray, "members places"], tokens: Int[np.ndarray, "members response"]
-    ) -> None:
+    def _promised(self, user: _User) -> Told:
+        """Return the tokens at the steps of a user input's places, which cells have."""
         places, expected = self.places[user], self.expected[user]
         steps = np.array([place.step for place in places])
-        cell = row[:, [self.place_of[place.entries] for place in places]]
-        if not places[0].promised.holds(tokens) or (tokens[:, steps] != expected[cell, steps]).any():
-            raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
+        owners = np.array([self.place_of[place.entries] for place in places])
+        return Told(steps, owners, expected[:, columns_of(steps, expected.shape[1])], expected.shape[1])
 
     def _members(
         self, random: np.random.Generator
@@ -264,13 +285,16 @@ class Sheet:
         wanted = max(DRAWN, min(cells, _DRAWN_TOKENS // (digits * len(self.places))))
         rounds = -(-wanted // self.rows)
         shape = (rounds, self.rows, count)
-        values = np.arange(self.rows, dtype=self._row_dtype)[:, None]
+        values = np.arange(self.rows)[:, None]  # of the size that numpy moves about at once
         drawn = random.permuted(np.broadcast_to(values, shape), axis=1).reshape(-1, count)
         low = self._at_ends()
-        row = np.concatenate([low, self.rows - 1 - low, drawn])
+        row = np.concatenate([low, self.rows - 1 - low, drawn.astype(self._row_dtype)])
         ends = np.repeat([0, largest], len(low))[:, None]
-        free = random.integers(0, largest + 1, (len(drawn), digits))
-        targets = np.concatenate([np.broadcast_to(ends, (2 * len(low), digits)), free])
+        targets = np.empty((len(row), digits), dtype=np.int64)
+        targets[: len(ends)] = ends
+        targets[len(ends) :] = (
+            random.integers(0, largest + 1, (len(drawn), digits)) if len(self._entries) < digits else 0
+        )
         self._fix(targets, row)
         targets.setflags(write=False)
         return row, targets
@@ -291,3 +315,12 @@ class Sheet:
     def _row_dtype(self) -> np.dtype[Any]:
         """The smallest signed integers that hold every row: members are many."""
         return np.min_scalar_type(-self.rows)
+
+
+def _one_by_one(
+    run: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
+    targets: Int[np.ndarray, "members entries"],
+    alone: Int[np.ndarray, " alone"],
+) -> np.ndarray[Any, Any]:
+    """Return what code gives for some members, each alone and in an array of its own."""
+    return np.concatenate([run(targets[member : member + 1].copy()).copy() for member in alone.tolist()])
