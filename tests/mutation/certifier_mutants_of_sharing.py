@@ -28,12 +28,6 @@ SHARING: tuple[Mutant, ...] = (
         _LIARS,
     ),
     _told(
-        "members are held against the first cell",
-        "cells[chosen, places].astype(np.int64) * count + at",
-        "0 * cells[chosen, places].astype(np.int64) + at",
-        _LIARS,
-    ),
-    _told(
         "what is told of none is not compared",
         "return np.flatnonzero(found)",
         "return np.flatnonzero(found)[:0]",
