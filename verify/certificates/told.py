@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from verify.certificates.chunks import blocks, columns_of
 
@@ -36,11 +36,11 @@ class Told:
         found[self.columns] = False
         return np.flatnonzero(found)
 
-    def differs(self, members: Int[np.ndarray, "members width"], cells: Int[np.ndarray, "members places"]) -> bool:
+    def differs(self, members: Shaped[np.ndarray, "members width"], cells: Int[np.ndarray, "members places"]) -> bool:
         """Return whether a member has another number than one of its cells.
 
         Args:
-            members: their numbers.
+            members: their numbers, int64 or Python's integers as objects.
             cells: the cell of each place that each lies in.
 
         """
