@@ -6,6 +6,7 @@ import inspect
 import math
 from abc import abstractmethod
 from dataclasses import Field, dataclass, field
+from functools import cached_property
 from typing import Any, Self, final
 
 from constructions.formats import Format
@@ -28,6 +29,7 @@ _NOT_REDEFINED = (
     "user_inputs",
     "reading",
     "temperature_for",
+    "changed_default",
 )
 
 
@@ -114,6 +116,8 @@ class Construction(Specification):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Return the temperature to use when none was given: a hook, hardmax unless overridden.
 
+        It must be a pure function of the fields and the format.
+
         Args:
             fmt: the number format of the forward pass; ``None`` for exact arithmetic.
 
@@ -138,7 +142,31 @@ class Construction(Specification):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        return as_temperature(self.default_temperature(fmt) if self.temperature is None else self.temperature)
+        if self.temperature is not None:
+            return as_temperature(self.temperature)
+        if fmt not in self._defaults_held:
+            self._defaults_held[fmt] = as_temperature(self.default_temperature(fmt))
+        return self._defaults_held[fmt]
+
+    @cached_property
+    def _defaults_held(self) -> dict[Format | None, Temperatures]:
+        """The defaults so far, each asked for once, so that a verdict names the temperature that ran."""
+        return {}
+
+    @final
+    def changed_default(self) -> str | None:
+        """Ask for the defaults again; return in words one that is not what it was, ``None`` where there is none.
+
+        Raises:
+            InvalidArgument: the hook gave no temperature.
+
+        """
+        for fmt, held in self._defaults_held.items():
+            now = as_temperature(self.default_temperature(fmt))
+            if now != held:
+                name = "exact numbers" if fmt is None else fmt.name
+                return f"default_temperature in {name}: {now!r} when it is asked again, {held!r} before"
+        return None
 
     @final
     def virtual_tokens(self, target: object) -> Ratios:

@@ -240,6 +240,16 @@ class Quiet:
         return "Quiet()"
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Keeps what it read beside its fields, as one does that opens a file."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", ANSWER)
+
+
 CHANGES: dict[str, tuple[Any, Any]] = {
     "code": (_one, lambda targets: targets[:, 0:1]),
     "a constant": (lambda targets: targets[:, :1] + 5 - 5, lambda targets: targets[:, :1] + 6 - 6),
@@ -274,6 +284,18 @@ def test_a_changed_global_a_hidden_field_and_a_method_are_other_runs(
         patch.setattr(FirstToken, "default_temperature", lambda self, fmt: RationalSoftmax(Fraction(3 if fmt else 2)))
         assert "differs in" in refused(FirstToken(8, hidden=Quiet(_closure(3))), path)
     assert exhaust(FirstToken(8, hidden=Quiet(_closure(3))), EXACT, limit=1, checkpoint=path).cases == 130
+
+
+def test_what_a_field_keeps_beside_its_own_fields_is_part_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dataclass in a field was looked at by its fields alone."""
+    path = tmp_path / "run.json"
+    before, after = Loaded("one file"), Loaded("one file")
+    object.__setattr__(after, "read", _closure(1))
+    begin(FirstToken(8, hidden=before), path)
+    assert exhaust(FirstToken(8, hidden=Loaded("one file")), EXACT, limit=1, checkpoint=path).cases == 129
+    assert "differs in code" in refused(FirstToken(8, hidden=after), path)
 
 
 @pytest.mark.parametrize("name", ["numpy", "python", "prefixproof", "sources"])

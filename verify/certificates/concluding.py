@@ -14,7 +14,7 @@ from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import other_weights
+from verify.running.model import asked_again
 from verify.running.temperatures import temperature_setting
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def certificate(
     """
     found.reason = (
         found.reason
-        or other_weights(construction, bound.source)
+        or asked_again(construction, bound.source)
         or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     )
     done = found.count > 0 and found.reason is None

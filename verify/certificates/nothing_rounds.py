@@ -25,7 +25,7 @@ from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
 from verify.running.cases import parameters_of
-from verify.running.model import other_weights
+from verify.running.model import asked_again
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -86,7 +86,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    reason = reason or other_weights(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
+    reason = reason or asked_again(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",

@@ -244,11 +244,10 @@ class _Feeder:
     def _object(self, value: object) -> None:
         """Feed an object by its class and its attributes, by its pickle, or by its class alone."""
         self.feed(type(value))
-        if is_dataclass(value):
-            self.feed({item.name: getattr(value, item.name, None) for item in fields(value)})
-            return
-        if hasattr(value, "__dict__") and _is_users(type(value).__module__):
-            self.feed(_without_lazy(value))
+        named = {item.name: getattr(value, item.name, None) for item in fields(value)} if is_dataclass(value) else {}
+        users = hasattr(value, "__dict__") and _is_users(type(value).__module__)
+        if is_dataclass(value) or users:  # what an author's own keeps beside its fields may decide, too
+            self.feed(named | (_without_lazy(value) if users else {}))
             return
         try:
             self.digest.update(pickle.dumps(value, protocol=4))

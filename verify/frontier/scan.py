@@ -20,7 +20,7 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.sparse_rows import SparseRows
-from verify.running.model import other_weights
+from verify.running.model import asked_again
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 
@@ -83,7 +83,7 @@ class Scanner:
             authored = bound.model.transformer.authored
             return (
                 left
-                or other_weights(construction, bound.source)
+                or asked_again(construction, bound.source)
                 or wrong_run(construction, authored, self.arithmetic.fmt)
             )
 

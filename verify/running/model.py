@@ -142,19 +142,24 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
-def other_weights(construction: Construction, before: Transformer[Any]) -> str | None:
-    """Ask for the weights twice more; return in words that they are not those of before, ``None`` where they are.
+def asked_again(construction: Construction, before: Transformer[Any]) -> str | None:
+    """Ask for the weights and the default temperatures twice more; return in words which are not those of before.
+
+    ``None`` where all are.
 
     Args:
-        construction: whose weights they are.
+        construction: whose they are.
         before: its transformer, as it was asked for before.
 
     """
-    if construction.transformer is before:
-        return None
-    asked = [construction.transformer for _ in range(2)]
-    same = all(transformer.lowered.sha256 == before.lowered.sha256 for transformer in asked)
-    return None if same else "transformer: other weights when it is asked again"
+    if construction.transformer is not before:
+        asked = [construction.transformer for _ in range(2)]
+        if any(transformer.lowered.sha256 != before.lowered.sha256 for transformer in asked):
+            return "transformer: other weights when it is asked again"
+    try:
+        return next((said for _ in range(2) if (said := construction.changed_default()) is not None), None)
+    except InvalidArgument as error:
+        return f"default_temperature, asked again: {error}"
 
 
 def bind_construction(

@@ -38,7 +38,6 @@ from verify.evidence.fingerprint import code_sha256, surroundings
 from verify.evidence.tally import no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.ranks import RankTally
-from verify.running.temperatures import temperature_setting
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
 from verify.shards.works.base import Work
@@ -103,7 +102,7 @@ class Certifying(Work):
             "arithmetic": arithmetic.name,
             "options": None if spec is None else spec.to_json(),
             "device": arithmetic.device,
-            "temperature": repr(temperature_setting(construction, arithmetic.fmt)),
+            "temperature": repr(construction.temperature_for(arithmetic.fmt)),
             "budget": budget,
             "points": points,
             "any_embedding": str(any_embedding),
