@@ -29,7 +29,7 @@ _NOT_REDEFINED = (
     "user_inputs",
     "reading",
     "temperature_for",
-    "changed_default",
+    "changed_temperature",
 )
 
 
@@ -142,30 +142,32 @@ class Construction(Specification):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        if self.temperature is not None:
-            return as_temperature(self.temperature)
-        if fmt not in self._defaults_held:
-            self._defaults_held[fmt] = as_temperature(self.default_temperature(fmt))
-        return self._defaults_held[fmt]
+        if fmt not in self._temperatures_held:
+            self._temperatures_held[fmt] = self._temperature_now(fmt)
+        return self._temperatures_held[fmt]
 
     @cached_property
-    def _defaults_held(self) -> dict[Format | None, Temperatures]:
-        """The defaults so far, each asked for once, so that a verdict names the temperature that ran."""
+    def _temperatures_held(self) -> dict[Format | None, Temperatures]:
+        """The temperatures so far, each asked for once, so that a verdict names the one that ran."""
         return {}
 
     @final
-    def changed_default(self) -> str | None:
-        """Ask for the defaults again; return in words one that is not what it was, ``None`` where there is none.
+    def _temperature_now(self, fmt: Format | None) -> Temperatures:
+        given = self.temperature
+        return as_temperature(self.default_temperature(fmt) if given is None else given)
+
+    @final
+    def changed_temperature(self) -> str | None:
+        """Ask for the temperatures again; return in words one that is not what it was, ``None`` where there is none.
 
         Raises:
             InvalidArgument: the hook gave no temperature.
 
         """
-        for fmt, held in self._defaults_held.items():
-            now = as_temperature(self.default_temperature(fmt))
-            if now != held:
+        for fmt, held in self._temperatures_held.items():
+            if (now := self._temperature_now(fmt)) != held:
                 name = "exact numbers" if fmt is None else fmt.name
-                return f"default_temperature in {name}: {now!r} when it is asked again, {held!r} before"
+                return f"temperature in {name}: {now!r} when it is asked again, {held!r} before"
         return None
 
     @final

@@ -56,7 +56,7 @@ def test_a_default_temperature_that_changes_never_holds(honest: int, arithmetic:
     verdict = exhaust(Cooling(3, 3, honest=honest), arithmetic)
     assert verdict.holds is not True
     if honest == 0:
-        assert "default_temperature in " in str(verdict.reason)
+        assert str(verdict.reason).startswith("temperature in ")
         assert " when it is asked again, " in str(verdict.reason)
 
 
@@ -74,10 +74,34 @@ def test_nor_is_it_certain_to_a_scan_of_the_frontier(honest: int) -> None:
     assert scanner.undecided(UnconditionalGeneration(3, 3)) is None
 
 
+@pytest.mark.parametrize("honest", range(8))
+def test_nor_does_a_temperature_that_is_computed_hold(honest: int) -> None:
+    """A property may take the place of the field."""
+    assert exhaust(Reading(3, 3, honest=honest), RationalArithmetic()).holds is not True
+    assert certify(Reading(3, 3, honest=honest), BallArithmetic()).holds is not True
+
+
+@dataclass(frozen=True, repr=False)
+class Reading(UnconditionalGeneration):  # type: ignore[misc] # as above
+    """Theorem 1 whose temperature is sharp enough at one of the times when it is read."""
+
+    honest: int = 0
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def temperature(self) -> Any:
+        self.__dict__.setdefault("times", []).append(0)
+        return RationalSoftmax(Fraction(19 if len(self.__dict__["times"]) == self.honest + 1 else 2))
+
+    @temperature.setter
+    def temperature(self, given: Any) -> None:
+        pass
+
+
 def test_a_default_that_fails_when_it_is_asked_again_shows_nothing() -> None:
     verdict = exhaust(Failing(3, 2), RationalArithmetic())
     assert verdict.holds is None
-    assert "default_temperature, asked again: temperature: expected" in str(verdict.reason)
+    assert "temperature, asked again: temperature: expected" in str(verdict.reason)
 
 
 @dataclass(frozen=True, repr=False)

@@ -273,7 +273,7 @@ class _Slots:
 
 def _closed(factor: int) -> Any:
     def times(value: Any) -> Any:
-        return times(factor * value) if value is None else factor * value
+        return times(0) if value is None else factor * value
 
     return times
 

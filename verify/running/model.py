@@ -143,7 +143,7 @@ def check_transformer(construction: Construction) -> None:
 
 
 def asked_again(construction: Construction, before: Transformer[Any]) -> str | None:
-    """Ask for the weights and the default temperatures twice more; return in words which are not those of before.
+    """Ask for the weights and the temperatures twice more; return in words which are not those of before.
 
     ``None`` where all are.
 
@@ -157,9 +157,9 @@ def asked_again(construction: Construction, before: Transformer[Any]) -> str | N
         if any(transformer.lowered.sha256 != before.lowered.sha256 for transformer in asked):
             return "transformer: other weights when it is asked again"
     try:
-        return next((said for _ in range(2) if (said := construction.changed_default()) is not None), None)
+        return next((said for _ in range(2) if (said := construction.changed_temperature()) is not None), None)
     except InvalidArgument as error:
-        return f"default_temperature, asked again: {error}"
+        return f"temperature, asked again: {error}"
 
 
 def bind_construction(
