@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
@@ -84,8 +85,8 @@ class ModuleBackend(Backend):
         return f"{self.name} on {self.device} is now {now.name} on {now.device}"
 
     def code(self) -> tuple[object, ...]:
-        """Return the class, and a digest of parameters and buffers."""
-        return (type(self.module), state_sha256(self.module))
+        """Return what is known of the module and of the modules in it, see :func:`known_of`."""
+        return (known_of(self.module),)
 
     def assumptions(self) -> str:
         """Return that nothing is known of it but what it gave."""
@@ -131,10 +132,53 @@ def state_sha256(module: nn.Module) -> str:
     """Return a digest of a module's parameters and buffers."""
     digest = hashlib.sha256()
     for part in _held(module):
-        values = part.detach().to("cpu").contiguous()
-        digest.update(f"{values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+        for said in _numbers(part):
+            digest.update(said)
     return digest.hexdigest()
+
+
+def _numbers(part: Tensor) -> tuple[bytes, bytes]:
+    """Return format and shape of a tensor, and its numbers."""
+    values = part.detach().to("cpu").contiguous()
+    numbers = values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b""
+    return f"{values.dtype} {tuple(values.shape)}".encode(), numbers
+
+
+def known_of(module: nn.Module) -> tuple[Any, ...]:
+    """Return a digest of a module's parameters and buffers, and of each module in it the class, attributes and hooks.
+
+    A number that is no parameter, such as the ``eps`` of a norm, decides as much as a weight.
+    """
+    parts = [(name, type(part), *_kept_by(part)) for name, part in module.named_modules()]
+    return (state_sha256(module), parts)
+
+
+def _kept_by(part: nn.Module) -> tuple[dict[str, Any], list[Any]]:
+    """Return the attributes of a module beside its parameters, buffers and modules, and its hooks."""
+    own, hooks = dict[str, Any](), list[Any]()
+    for name, value in vars(part).items():
+        if name in {"_parameters", "_buffers", "_modules"}:
+            continue
+        if name in _EMPTY and isinstance(value, Mapping):  # by numbers that count all hooks of the process
+            hooks.append((name, *map(_known, value.values())))
+        else:
+            own[name] = _known(value)
+    return own, hooks
+
+
+#: What every module has.
+_EMPTY = frozenset(vars(nn.Module()))
+
+
+def _known(value: Any) -> Any:
+    """Return a value with the numbers of tensors in their place: no pickle of one is the same in all processes."""
+    if isinstance(value, Tensor):
+        return _numbers(value)
+    if isinstance(value, nn.Module):
+        return known_of(value)
+    if type(value) in {list, tuple}:
+        return [type(value), *map(_known, value)]
+    return {key: _known(part) for key, part in value.items()} if type(value) is dict else value
 
 
 def _held(module: nn.Module) -> list[Tensor]:
