@@ -243,7 +243,7 @@ class _Feeder:
             self.feed(vars(module)[name])
 
     def _object(self, value: object) -> None:
-        """Feed an object by its class and its attributes, by its pickle, by what that would be, or by its class alone."""
+        """Feed an object by its class and attributes, by its pickle, by what that would be, or by its class alone."""
         self.feed(type(value))
         named = {item.name: getattr(value, item.name, None) for item in fields(value)} if is_dataclass(value) else {}
         users = hasattr(value, "__dict__") and _is_users(type(value).__module__)
