@@ -6,16 +6,14 @@ import sys
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import partial
-from numbers import Number
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
+from constructions.layers.described import described, kind_of
 from constructions.lowering import Bindings, explicit_matrix
 from constructions.operations import WeightT
 from constructions.validation import reject
@@ -199,10 +197,10 @@ class Weighted(ABC, Generic[WeightT]):
     def describe(self) -> str:
         """Return everything but the weights in words, of its parts too: it goes into digests."""
         hidden = ("bindings", "family")  # of symbols, which exact weights no longer have
-        options = {name: _described(value) for name, value in self.options.items() if name not in hidden}
+        options = {name: described(value) for name, value in self.options.items() if name not in hidden}
         inner = ", ".join(part.describe() for part in self.own_parts)
         present = [name for name, _, _ in self.own_weights]
-        return f"{_kind(self)}({options}, {present}, [{inner}])"
+        return f"{kind_of(self)}({options}, {present}, [{inner}])"
 
     def _expressions(self, where: str) -> None:
         """Turn what an author gave for the weights into sympy matrices."""
@@ -252,78 +250,3 @@ def is_ours(thing: object) -> bool:
         found = getattr(found, name, None)
     hidden = any(callable(getattr(kind, name, None)) for name in getattr(thing, "__dict__", ()))
     return found is kind and not hidden
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _described(value: Any, around: tuple[Any, ...] = ()) -> str:
-    """Return an option by what it holds: its ``repr`` may be a shared name, or leave out most of an array.
-
-    Args:
-        value: the option, or something in it.
-        around: what it is in, the outermost first; one that is in itself is named by its place there.
-
-    """
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.tolist()!r}"
-    if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):  # without importing torch
-        return f"{value.dtype} {value.detach().cpu().tolist()!r}"
-    for place, outer in enumerate(around):
-        if value is outer:
-            return f"again {place}"
-
-    def inside(part: Any) -> str:
-        return _described(part, (*around, value))
-
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(inside, value))}]"
-    if isinstance(value, (set, frozenset)):
-        return f"{{{', '.join(sorted(map(inside, value)))}}}"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key!r}: {inside(part)}' for key, part in value.items())}}}"
-    if (code := _code(value)) is not None:
-        return f"{_kind(value)}({', '.join(map(inside, code))})"
-    held = _attributes(value)
-    # what an object has no attributes for, its repr may still say; that of Python's own says where it is
-    own: Any = type(value).__repr__
-    shown = "" if own is object.__repr__ else repr(value)
-    return f"{_kind(value)}({shown}{', '.join(f'{name}={inside(part)}' for name, part in sorted(held.items()))})"
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object, those in slots too; of a number and of an expression the repr says all."""
-    found = dict(getattr(value, "__dict__", {}))
-    if isinstance(value, (Number, sp.Basic)):
-        return found
-    for kind in type(value).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            private = name.startswith("__") and not name.endswith("__")
-            where = f"_{kind.__name__.lstrip('_')}{name}" if private else name
-            if name not in {"__dict__", "__weakref__"} and hasattr(value, where):
-                found[where] = getattr(value, where)
-    return found
-
-
-def _code(value: Any) -> tuple[Any, ...] | None:
-    """Return what a function computes, whose repr says where it is; ``None`` of anything else.
-
-    What it finds by global names is not looked at, as the code of a class is not.
-    """
-    if isinstance(value, partial):
-        return value.func, value.args, value.keywords
-    if isinstance(value, MethodType):
-        return value.__func__, value.__self__
-    if isinstance(value, BuiltinFunctionType):
-        return value.__qualname__, None if isinstance(value.__self__, ModuleType) else value.__self__
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != CellType()]
-        return value.__module__, value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, cells
-    if isinstance(value, CodeType):
-        taken = value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount, value.co_flags
-        return value.co_code, value.co_names, value.co_consts, *taken
-    return None

@@ -26,9 +26,9 @@ from verify.evidence.kinds import EXPORTED
 from verify.evidence.verdict import Refutation, Verdict, library_versions
 from verify.export.base import SAMPLE, Engine, ExportFormat, Held, described, forced, said_of, weights_of
 from verify.export.enclosing import enclosed
-from verify.export.record import names_of
 from verify.files.strict import canonical
 from verify.numbers import Margin
+from verify.requests.own import names_of
 from verify.running.cases import Runner, parameters_of
 from verify.running.model import asked_again
 from verify.running.respond import Produced

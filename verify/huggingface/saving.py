@@ -18,7 +18,6 @@ from constructions.validation import InvalidArgument, check_integer, reject
 from verify.evidence.enumeration import exhaust
 from verify.evidence.fuzzing import fuzz
 from verify.evidence.verdict import Verdict
-from verify.export.record import names_of
 from verify.extras import needed
 from verify.files.folders import file_sha256, new_folder
 from verify.huggingface.adapters import to_multitask, to_peft
@@ -28,6 +27,7 @@ from verify.huggingface.card import Saved, card
 from verify.huggingface.classes import PURPOSE
 from verify.huggingface.convert import different_tensors, to_huggingface
 from verify.huggingface.models import quiet
+from verify.requests.own import names_of
 from verify.running.cases import parameters_of, spaces
 from verify.running.temperatures import temperature_setting
 
