@@ -13,7 +13,8 @@ from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
-from verify.running.model import Model, asked_again, bind_construction
+from verify.running.asked import asked_again
+from verify.running.model import Model, bind_construction
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace

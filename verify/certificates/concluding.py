@@ -13,8 +13,8 @@ from verify.certificates.code_on_bounds import pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
 from verify.evidence.verdict import Verdict
+from verify.running.asked import asked_again
 from verify.running.cases import parameters_of
-from verify.running.model import asked_again
 from verify.running.temperatures import temperature_setting
 
 if TYPE_CHECKING:

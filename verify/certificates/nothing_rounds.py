@@ -24,8 +24,8 @@ from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
+from verify.running.asked import asked_again
 from verify.running.cases import parameters_of
-from verify.running.model import asked_again
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 

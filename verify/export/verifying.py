@@ -29,8 +29,8 @@ from verify.export.enclosing import enclosed
 from verify.files.strict import canonical
 from verify.numbers import Margin
 from verify.requests.own import names_of
+from verify.running.asked import asked_again
 from verify.running.cases import Runner, parameters_of
-from verify.running.model import asked_again
 from verify.running.respond import Produced
 from verify.running.torch_module import TorchTransformer, to_torch
 from verify.running.trace import Trace

@@ -20,7 +20,7 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.sparse_rows import SparseRows
-from verify.running.model import asked_again
+from verify.running.asked import asked_again
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 

@@ -142,26 +142,6 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
-def asked_again(construction: Construction, before: Transformer[Any]) -> str | None:
-    """Ask for the weights and the temperatures twice more; return in words which are not those of before.
-
-    ``None`` where all are.
-
-    Args:
-        construction: whose they are.
-        before: its transformer, as it was asked for before.
-
-    """
-    if construction.transformer is not before:
-        asked = [construction.transformer for _ in range(2)]
-        if any(transformer.lowered.sha256 != before.lowered.sha256 for transformer in asked):
-            return "transformer: other weights when it is asked again"
-    try:
-        return next((said for _ in range(2) if (said := construction.changed_temperature()) is not None), None)
-    except InvalidArgument as error:
-        return f"temperature, asked again: {error}"
-
-
 def bind_construction(
     construction: Construction, arithmetic: NumbersT, *, transformer: Transformer[Any] | None = None
 ) -> Model[Any, Any, Any, NumbersT]:
