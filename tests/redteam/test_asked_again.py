@@ -88,7 +88,7 @@ class Reading(UnconditionalGeneration):  # type: ignore[misc] # as above
     honest: int = 0
     asked: list[int] = field(default_factory=list)
 
-    @property
+    @property  # type: ignore[misc] # the same
     def temperature(self) -> Any:
         self.__dict__.setdefault("times", []).append(0)
         return RationalSoftmax(Fraction(19 if len(self.__dict__["times"]) == self.honest + 1 else 2))

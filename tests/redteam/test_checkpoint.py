@@ -339,7 +339,7 @@ def test_a_number_of_a_module_that_is_no_parameter_is_part_of_the_run(tmp_path: 
     for text in (None, "hook"):
         if text is not None:  # right, too, but of another run
             wrong = module(9, 9, 9, 9, 9)
-            wrong.module.inside.register_forward_hook(lambda *_: None)
+            next(wrong.module.children()).register_forward_hook(lambda *_: None)
         with pytest.raises(InvalidArgument, match="differs in code"):
             exhaust(promise, wrong, checkpoint=path)
     assert exhaust(promise, module(9, 9, 9, 9, 9), checkpoint=path).holds is True
