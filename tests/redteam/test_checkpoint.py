@@ -35,7 +35,7 @@ from constructions import (
 )
 from constructions.validation import IntArray
 from tests.redteam.test_functions import Echo, Stateful, _as_promised, _encoded, _moved, _next
-from verify import ModuleBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic
+from verify import ModuleBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic, to_torch
 from verify.evidence import fingerprint as fingerprints
 from verify.evidence.checkpoint import Checkpoint, sealed
 from verify.report.tables import explanation
@@ -303,6 +303,20 @@ def test_what_a_field_keeps_beside_its_own_fields_is_part_of_the_run(
     assert "differs in code" in refused(FirstToken(8, hidden=after), path)
 
 
+def test_a_module_of_a_construction_is_known_by_what_decides(tmp_path: Path) -> None:
+    """Every module has a name of its own, and symbols of this process."""
+    path = tmp_path / "run.json"
+
+    def module(temperature: float) -> ModuleBackend:
+        return ModuleBackend(to_torch(UnconditionalGeneration(4, 4, temperature=temperature)).eval())
+
+    made = UnconditionalGeneration(4, 4)
+    assert exhaust(made, module(60.0), limit=100, checkpoint=path).holds is None
+    with pytest.raises(InvalidArgument, match="differs in code"):
+        exhaust(made, module(61.0), checkpoint=path)
+    assert exhaust(made, module(60.0), checkpoint=path).holds is True
+
+
 @pytest.mark.parametrize(
     "make", [np.vectorize, lambda code: SimpleNamespace(code=code), defaultdict], ids=["numpy", "namespace", "default"]
 )
@@ -320,6 +334,7 @@ class _Last(torch.nn.Module):
     def __init__(self, but: Any) -> None:
         super().__init__()
         self.but, self.inside = but, torch.nn.Identity()
+        self.owner = [self]  # as one does that hides a module from torch
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         wrong = (tokens == torch.as_tensor(self.but)).all(dim=1)

@@ -16,6 +16,7 @@ from constructions.validation import IntArray, InvalidArgument, reject
 from verify.backends.base import Backend, Prepared
 from verify.backends.outputs import respond_by_logits
 from verify.running.respond import Produced
+from verify.running.torch_module import TorchTransformer
 from verify.running.trace import Trace
 
 
@@ -144,25 +145,36 @@ def _numbers(part: Tensor) -> tuple[bytes, bytes]:
     return f"{values.dtype} {tuple(values.shape)}".encode(), numbers
 
 
-def known_of(module: nn.Module) -> tuple[Any, ...]:
+def known_of(module: nn.Module, seen: frozenset[int] = frozenset()) -> tuple[Any, ...]:
     """Return a digest of a module's parameters and buffers, and of each module in it the class, attributes and hooks.
 
     A number that is no parameter, such as the ``eps`` of a norm, decides as much as a weight.
+
+    Args:
+        module: the module.
+        seen: the modules that hold it in an attribute, by their ids: it may hold one of them in turn.
+
     """
-    parts = [(name, type(part), *_kept_by(part)) for name, part in module.named_modules()]
+    around = seen | {id(part) for part in module.modules()}
+    parts = [
+        (name, type(part), part.decisive() if isinstance(part, TorchTransformer) else None, *_kept_by(part, around))
+        for name, part in module.named_modules()
+    ]
     return (state_sha256(module), parts)
 
 
-def _kept_by(part: nn.Module) -> tuple[dict[str, Any], list[Any]]:
+def _kept_by(part: nn.Module, around: frozenset[int]) -> tuple[dict[str, Any], list[Any]]:
     """Return the attributes of a module beside its parameters, buffers and modules, and its hooks."""
     own, hooks = dict[str, Any](), list[Any]()
     for name, value in vars(part).items():
         if name in {"_parameters", "_buffers", "_modules"}:
             continue
+        if isinstance(part, TorchTransformer) and name not in _EMPTY:
+            continue  # it has a name of its own in every process, and symbols; it says itself what decides
         if name in _EMPTY and isinstance(value, Mapping):  # by numbers that count all hooks of the process
-            hooks.append((name, *map(_known, value.values())))
+            hooks.append((name, *(_known(hook, around) for hook in value.values())))
         else:
-            own[name] = _known(value)
+            own[name] = _known(value, around)
     return own, hooks
 
 
@@ -170,15 +182,15 @@ def _kept_by(part: nn.Module) -> tuple[dict[str, Any], list[Any]]:
 _EMPTY = frozenset(vars(nn.Module()))
 
 
-def _known(value: Any) -> Any:
+def _known(value: Any, around: frozenset[int]) -> Any:
     """Return a value with the numbers of tensors in their place: no pickle of one is the same in all processes."""
     if isinstance(value, Tensor):
         return _numbers(value)
     if isinstance(value, nn.Module):
-        return known_of(value)
+        return type(value) if id(value) in around else known_of(value, around)
     if type(value) in {list, tuple}:
-        return [type(value), *map(_known, value)]
-    return {key: _known(part) for key, part in value.items()} if type(value) is dict else value
+        return [type(value), *(_known(part, around) for part in value)]
+    return {key: _known(part, around) for key, part in value.items()} if type(value) is dict else value
 
 
 def _held(module: nn.Module) -> list[Tensor]:
