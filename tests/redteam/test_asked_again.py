@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -10,9 +11,17 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from constructions import ConditionalGeneration, InvalidArgument, RationalSoftmax, Softmax, UnconditionalGeneration
+from constructions import (
+    ConditionalGeneration,
+    InvalidArgument,
+    Layout,
+    RationalSoftmax,
+    Softmax,
+    UnconditionalGeneration,
+)
 from constructions.transformer import Transformer
 from tests.redteam.test_symmetric_weights import Changed
 from verify import (
@@ -113,6 +122,42 @@ class Failing(UnconditionalGeneration):  # type: ignore[misc] # as above
     def default_temperature(self, fmt: Any) -> Any:
         self.asked.append(0)
         return super().default_temperature(fmt) if len(self.asked) == 1 else -1
+
+
+# the layout ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Shortened(UnconditionalGeneration):  # type: ignore[misc] # as above
+    """Theorem 1 with a wrong promise for its last token, which is not there at some of the times that it is asked for.
+
+    Its answer is as long as the layout was last said to be.
+    """
+
+    short: tuple[int, int] = (0, 0)
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        self.asked.append(0)
+        short = self.short[0] <= len(self.asked) - 1 < self.short[1]
+        self.__dict__["said"] = 1 if short else 3
+        return Layout(virtual=1, user=0, response=self.__dict__["said"])
+
+    def answer(self, targets: Any, user_inputs: Any) -> Any:
+        whole = np.concatenate([targets[:, :2], targets[:, :1]], axis=1)
+        return whole[:, : self.__dict__["said"]]
+
+
+#: The times at which certificates of such lengths held.
+_TIMES = [(start, start + length) for start in range(14) for length in range(5, 11)]
+
+
+@pytest.mark.parametrize("times", _TIMES)
+def test_a_response_that_is_shorter_for_a_while_is_not_certified(times: tuple[int, int]) -> None:
+    """Only the cells of the first token had been planned, and all were counted."""
+    with contextlib.suppress(ValueError, IndexError):  # arrays of both lengths met
+        assert certify(Shortened(3, 3, short=times), BallArithmetic()).holds is not True
 
 
 # exports -------------------------------------------------------------------------------------------------------------

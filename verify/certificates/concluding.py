@@ -45,6 +45,7 @@ def certificate(
     """
     found.reason = (
         found.reason
+        or _left_out(construction, found)
         or asked_again(construction, bound.source)
         or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     )
@@ -72,6 +73,12 @@ def certificate(
             else "no cell was looked at"
         ),
     )
+
+
+def _left_out(construction: Construction, found: Found) -> str | None:
+    """Return in words a step of the response, as long as the layout now says it is, of which no cell was looked at."""
+    left = set(range(construction.layout.response)) - found.steps if found.count else set()
+    return f"response position {min(left)} was not looked at, as the layout had another length" if left else None
 
 
 def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:

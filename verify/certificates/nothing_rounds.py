@@ -86,6 +86,8 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
+    if reason is None and construction.layout.response != steps:
+        reason = f"the layout had {steps} response positions, and has {construction.layout.response}"
     reason = reason or asked_again(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(

@@ -62,12 +62,14 @@ class Scanner:
         with np.errstate(all="ignore"):  # numbers that are not finite are never certain
             bound = bind_for_certificate(construction, self.arithmetic)
             held: list[_Seen] = []
+            steps = set[int]()
             count = numbers = 0
             try:
                 check_passes(bound, construction.layout.response)
                 for batch in cells(construction, budget=self.budget):
                     box = readout_input(bound, batch).dense()
                     held.append(_Seen(batch.step, box, batch.expected))
+                    steps.add(batch.step)
                     count += len(batch.expected)
                     numbers += len(batch.expected) * box.shape[2]
                     if numbers > _HELD_NUMBERS:
@@ -79,6 +81,8 @@ class Scanner:
                 return str(error)
             if not count:
                 return "no cell was looked at"
+            if steps != set(range(construction.layout.response)):
+                return "some response positions were not looked at, as the layout had another length"
             left = self._first(bound, held) if held else None
             authored = bound.model.transformer.authored
             return (

@@ -209,7 +209,8 @@ class Certifying(Work):
         tally, total = state.findings.tally, self.run.total
         if self._whole is not None:  # all of it is one piece
             return self._verdict(replace(self._whole), started=started, resumed=resumed)
-        found = Found(members=state.findings.members, together=self._together)
+        steps = frozenset[int]().union(*(piece.steps for piece in self._pieces))
+        found = Found(members=state.findings.members, together=self._together, steps=steps)
         found.count = sum(self._pieces[unit].count for unit in state.right())
         found.lower(np.inf if tally.margin is None else float(tally.margin))
         if tally.failure is not None:
