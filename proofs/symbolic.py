@@ -90,11 +90,44 @@ def substituted(expr: Any, given: Given) -> Any:
 
 def total(expr: Expr, index: sp.Dummy, size: Expr) -> Expr:
     """Return the sum of ``expr`` over ``index`` from 0 to ``size - 1``, evaluated as far as sympy can."""
+    shared, summed = expr.as_independent(index, as_Add=False) if expr.is_Mul else (sp.S.One, expr)
     result: Expr = sp.S.Zero
-    for term in sp.Add.make_args(sp.expand_mul(expr)):
+    for term in sp.Add.make_args(sp.expand_mul(summed)):
         constant, varying = term.as_independent(index, as_Add=False)
-        result += constant * sp.Sum(varying, (index, 0, size - 1)).doit()
-    return result
+        picked = _picked(varying, index, size)
+        result += constant * (sp.Sum(varying, (index, 0, size - 1)).doit() if picked is None else picked)
+    return shared * result
+
+
+def _picked(varying: Expr, index: sp.Dummy, size: Expr) -> Expr | None:
+    """Return the sum of a product in which a Kronecker delta leaves one summand, or none.
+
+    Sympy's own way to it solves an equation for every delta, and is slower by far.
+
+    Args:
+        varying: what is summed.
+        index: an integer.
+        size: how many summands, from 0 on.
+
+    Returns:
+        The sum; ``None`` where there is no such delta, or it is not decided whether its summand is one of them.
+
+    """
+    factors = sp.Mul.make_args(varying)
+    for delta in factors:
+        if not isinstance(delta, sp.KroneckerDelta) or index not in delta.free_symbols:
+            continue
+        difference = delta.args[0] - delta.args[1]
+        slope = difference.coeff(index)
+        place = sp.expand(index - difference / slope) if slope in (1, -1) else index
+        if index in place.free_symbols or not place.is_integer:
+            continue
+        if place.is_negative or (place - size).is_nonnegative:
+            return sp.S.Zero
+        inside = place.is_nonnegative and (size - 1 - place).is_nonnegative
+        if inside and delta.xreplace({index: place}) == 1:  # its own range, where it has one, has it too
+            return sp.Mul(*(factor.xreplace({index: place}) for factor in factors if factor is not delta))
+    return None
 
 
 def _grid(matrix: Any) -> list[list[Any]]:
@@ -142,9 +175,19 @@ def image(weight: Any, vector: Vector, row: Expr, *, given: Given, where: str, b
     sizes = [part.shape[1] for part in parts], [piece.size for piece in vector]
     result: Expr = sp.S.Zero
     for part, piece, part_start, piece_start, size in _overlaps(*sizes, where):
-        entry = parts[part][row, part_start + _COLUMN] * vector[piece].entry(piece_start + _COLUMN)
+        if isinstance(parts[part], sp.ZeroMatrix):
+            continue
+        entry = _entry(parts[part], row, part_start + _COLUMN) * vector[piece].entry(piece_start + _COLUMN)
         result += total(entry, _COLUMN, size)
     return result
+
+
+def _entry(matrix: Any, row: Expr, column: Expr) -> Expr:
+    """Return an entry of a weight, whose row and column were held against its shape by the caller.
+
+    Sympy would ask of both once more whether they may be in it, which takes longer than the entry.
+    """
+    return matrix.lamda(row, column) if isinstance(matrix, sp.FunctionMatrix) else matrix[row, column]
 
 
 def _overlaps(parts: Sequence[Expr], pieces: Sequence[Expr], where: str) -> Iterator[tuple[int, int, Expr, Expr, Expr]]:
@@ -184,7 +227,7 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
 def output(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
     """Return one coordinate of the layer's output; sympy decides the sign that its ReLU (if any) depends on."""
     before = affine(layer, vector, row, given=given, block=block)
-    return relu(f"{layer.family or layer.name}: the sign of {before}", before) if layer.has_relu else before
+    return relu(f"{layer.family or layer.name}: what its ReLU is given", before) if layer.has_relu else before
 
 
 def score(head: Head, at: Vector, key: Vector, *, given: Given) -> Expr:

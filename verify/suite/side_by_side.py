@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -86,10 +87,12 @@ class SideBySide:
         self._pool = ProcessPoolExecutor(
             min(jobs, len(series)), multiprocessing.get_context("fork"), initializer=_alone
         )
+        gc.freeze()  # what is imported is never garbage; a process that looked for some there would copy all its pages
         with warnings.catch_warnings():
             # of Python 3.12 and later, about the threads of libraries, which have none that computes by now
             warnings.simplefilter("ignore", DeprecationWarning)
             self._runs = {self._pool.submit(_gather, places): places for places in series.values()}
+        gc.unfreeze()  # here alone: the processes are started by now
 
     def __enter__(self) -> Self:
         """Return the processes."""
