@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from proofs.decide import Expr, natural
-from proofs.symbolic import total
+from proofs.sums import total
 
 INDEX, SIZE = sp.Dummy("index", integer=True, nonnegative=True), 5
 F = sp.Function("f")
