@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -53,6 +53,7 @@ class _Drive:
         halves: units that a shard may have now, by its first unit, after something was raised in a longer one: a case
             below may fail, and comes first.
         again: what the ledger had found before, while the shard of its smallest margin runs again.
+        found: what this driver wrote into the ledger, which anybody may edit in the meantime.
 
     """
 
@@ -68,6 +69,7 @@ class _Drive:
     errors: dict[int, Exception] = field(default_factory=dict)
     halves: dict[int, int] = field(default_factory=dict)
     again: Findings | None = None
+    found: Findings = field(default_factory=Findings)
 
     @property
     def below(self) -> int | None:
@@ -144,12 +146,40 @@ class _Drive:
         if shard.id == _AGAIN:
             self._compare(findings)
             return
-        self.ledger.complete(shard, findings)  # not where it was given to another driver, who counts it
+        if self.ledger.complete(shard, findings):  # not where it was given to another driver, who counts it
+            self.found += replace(findings, identities=frozenset())
         driver = way.driver + time.perf_counter() - now
         self.sizes.measured(
             shard.stop - shard.start, seconds=seconds, way=max(0.0, now - way.since - seconds), driver=driver
         )
         self.progress(self.ledger.standing().units, self.work.run.total)
+
+    def check(self, after: State) -> None:
+        """Refuse a ledger that says something better than what this driver wrote into it.
+
+        Args:
+            after: what it says at the end.
+
+        Raises:
+            InvalidArgument: it was edited while the run was under way.
+
+        """
+        if self.below is not None:  # what was raised is told, or a failure below it: nothing holds
+            return
+        mine, theirs = self.found.tally, after.findings.tally
+        lost = None
+        if mine.failure is not None and (theirs.failure is None or theirs.failure > mine.failure):
+            lost = f"unit {mine.failure} is not shown right"
+        elif theirs.failure is None and self.found.changed is not None and after.findings.changed is None:
+            lost = self.found.changed[1]
+        elif theirs.failure is None and mine.margin is not None:
+            smaller = theirs.margin is not None and theirs.margin <= mine.margin
+            lost = None if smaller else f"unit {mine.closest} has a margin of {mine.margin}"
+        if lost is not None:
+            raise InvalidArgument(
+                f"ledger: expected {self.ledger.path} as this run wrote it but it was edited in the meantime, and no"
+                f" longer says that {lost}; take another file to start afresh"
+            )
 
     def _compare(self, findings: Findings) -> None:
         assert self.again is not None, "it was asked for"
@@ -280,6 +310,7 @@ def gather(
             drive = _Drive(work, chosen, book, Sizes(chosen.workers, work.unit), limit, progress)
             drive.run(before)
         standing, after = book.standing(below=drive.below), book.state(below=drive.below)
+        drive.check(after)
         failure = after.findings.tally.failure
         if drive.below is not None and (failure is None or failure >= drive.below):
             raise drive.errors[drive.below]
