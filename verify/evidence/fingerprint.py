@@ -276,14 +276,19 @@ def _names(code: types.CodeType) -> set[str]:
 def _library_of(code: type | types.FunctionType) -> str | None:
     """Return what a function or class belongs to, as :func:`_library` does of its module.
 
-    Anybody can write the name of a module into a class or function. So the files of the code itself decide, where it
-    comes from any: methods that a decorator makes have none.
+    Anybody can write the name of a module into a class or function. Where that module does not hold it, the files of
+    the code itself decide, if it comes from any: methods that a decorator makes have none.
     """
+    library = _library(code.__module__)
+    if library is None:
+        return None
+    found: Any = sys.modules.get(code.__module__)
+    for name in code.__qualname__.split("."):
+        found = getattr(found, name, None)
     held = vars(code).values() if isinstance(code, type) else (code,)
     files = (each.__code__.co_filename for each in held if isinstance(each, types.FunctionType))
-    if any(_library_at(file) is None for file in files if not file.startswith("<")):
-        return None
-    return _library(code.__module__)
+    away = found is not code and any(_library_at(file) is None for file in files if not file.startswith("<"))
+    return None if away else library
 
 
 def _library(module: str | None) -> str | None:
