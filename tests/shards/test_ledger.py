@@ -332,6 +332,21 @@ def test_a_ledger_that_is_edited_while_its_driver_runs_is_met(
         gather(work, ledger=file, progress=forge)
 
 
+def test_a_failure_of_another_driver_is_not_edited_away_while_this_one_runs(tmp_path: Path) -> None:
+    file, work = tmp_path / "ledger", Counting(10, (3,), unit=10)
+    text = json.dumps(Findings(RankTally(10, 1.0, 0), (0, 10)).to_json())
+    assert gather(work, ledger=file).holds is None
+
+    def forge(units: int, total: int) -> None:
+        edit(file, "UPDATE done SET findings = ?, seal = ?", text, sealed(work.run.digest, 0, 10, text))
+        edit(file, "UPDATE run SET bound = NULL, verdict = NULL")
+
+    with pytest.raises(
+        InvalidArgument, match="was edited in the meantime, and no longer says that unit 3 is not shown"
+    ):
+        gather(work, ledger=file, progress=forge)
+
+
 def test_a_ledger_that_is_edited_while_its_driver_runs_hides_no_change(tmp_path: Path) -> None:
     class Changing(Counting):
         def shard(self, start: int, stop: int) -> Findings:

@@ -53,7 +53,7 @@ class _Drive:
         halves: units that a shard may have now, by its first unit, after something was raised in a longer one: a case
             below may fail, and comes first.
         again: what the ledger had found before, while the shard of its smallest margin runs again.
-        found: what this driver wrote into the ledger, which anybody may edit in the meantime.
+        found: what this driver read in the ledger and wrote into it, which anybody may edit in the meantime.
 
     """
 
@@ -78,6 +78,7 @@ class _Drive:
 
     def run(self, before: State) -> None:
         """Run shards until nothing is left to do below the first failure; first, one of those done before again."""
+        self.found = replace(before.findings, identities=frozenset())
         if before.findings.shard is not None:
             self.again = before.findings
             self._hand(Shard(_AGAIN, *before.findings.shard), 0.0)
@@ -155,7 +156,7 @@ class _Drive:
         self.progress(self.ledger.standing().units, self.work.run.total)
 
     def check(self, after: State) -> None:
-        """Refuse a ledger that says something better than what this driver wrote into it.
+        """Refuse a ledger that says something better than what this driver read in it and wrote into it.
 
         Args:
             after: what it says at the end.
@@ -177,7 +178,7 @@ class _Drive:
             lost = None if smaller else f"unit {mine.closest} has a margin of {mine.margin}"
         if lost is not None:
             raise InvalidArgument(
-                f"ledger: expected {self.ledger.path} as this run wrote it but it was edited in the meantime, and no"
+                f"ledger: expected {self.ledger.path} as this run left it but it was edited in the meantime, and no"
                 f" longer says that {lost}; take another file to start afresh"
             )
 
