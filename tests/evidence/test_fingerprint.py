@@ -66,18 +66,20 @@ def test_a_file_with_the_name_of_a_module_of_pythons_is_looked_at(name: str, tmp
     assert (found[0] == found[2], found[0] == found[1]) == (True, False)
 
 
-@pytest.mark.parametrize("kind", ["of a distribution", "copied there"])
+@pytest.mark.parametrize("kind", ["with a record", "without one", "copied there"])
 def test_an_installed_package_is_told_from_another_version(kind: str, tmp_path: Path) -> None:
     """One that was copied there, and that no distribution has, is looked at as a user's own code."""
     folder, info = tmp_path / "site-packages", tmp_path / "site-packages" / "mine-1.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: mine\nVersion: 1\n", encoding="utf-8")
     found = list[str]()
     for text in (RIGHT, WRONG, RIGHT):
         (folder / "tables_of_mine.py").write_text(text, encoding="utf-8")
+        version, named = ("1", "") if kind != "without one" else (str(len(text)), "mine_installed\ntables_of_mine\n")
+        (info / "METADATA").write_text(f"Name: mine\nVersion: {version}\n", encoding="utf-8")
+        (info / "top_level.txt").write_text(named, encoding="utf-8")
         record = [f"{name}.py,sha256={len(text)},1" for name in ("mine_installed", "tables_of_mine")]
         record += [f"mine-1.dist-info/INSTALLER,sha256={len(found)},3", f"__pycache__/{len(found)}.pyc,,"]
-        (info / "RECORD").write_text("\n".join(record if kind == "of a distribution" else []), encoding="utf-8")
+        (info / "RECORD").write_text("\n".join(record if kind == "with a record" else []), encoding="utf-8")
         found.append(digest(folder, "mine_installed"))
     assert (found[0] == found[2], found[0] == found[1]) == (True, False)
 

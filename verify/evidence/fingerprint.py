@@ -25,7 +25,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
@@ -329,13 +329,19 @@ def _distribution(folder: str, top: str) -> str | None:
         distribution has it.
 
     """
-    found = []
-    for held in sorted(distributions(path=[folder]), key=lambda each: each.name not in library_versions()):
-        files = [line for line in (held.read_text("RECORD") or "").splitlines() if ",sha256=" in line]
-        if not any(line.startswith((f"{top}/", f"{top},")) for line in files):
-            continue
-        if held.name in library_versions():
-            return ""
-        # how it was installed is written down beside its files
-        found.append([held.name, held.version, *sorted(line for line in files if ".dist-info/" not in line)])
-    return hashlib.sha256(repr(found).encode()).hexdigest() if found else None
+    if any(_files(held, top) for name in library_versions() for held in distributions(name=name, path=[folder])):
+        return ""
+    found = [(held.name, held.version, files) for held in distributions(path=[folder]) if (files := _files(held, top))]
+    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest() if found else None
+
+
+def _files(held: Distribution, top: str) -> list[str]:
+    """Return the names and digests of a distribution's files, empty where it has nothing of this name.
+
+    What says how it was installed is left out. A system's own packages have no record of their files.
+    """
+    files = sorted(line for line in (held.read_text("RECORD") or "").splitlines() if ",sha256=" in line)
+    if any(line.startswith((f"{top}/", f"{top},")) for line in files):
+        return [line for line in files if ".dist-info/" not in line]
+    named = (held.read_text("top_level.txt") or "").split()
+    return [top] if top.partition(".")[0] in named else []
