@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from verify.evidence import fingerprint
+from verify.evidence import libraries
 from verify.evidence.fingerprint import code_sha256, package_sha256
 from verify.requests.own import _name_of, module_of
 
@@ -32,8 +32,8 @@ def _modules() -> Iterator[None]:
     """Forget the modules and distributions of each test."""
     before = {**sys.modules}
     yield
-    fingerprint._distribution.cache_clear()
-    fingerprint._library_at.cache_clear()
+    libraries._distribution.cache_clear()
+    libraries._library_at.cache_clear()
     for name in sys.modules.keys() - before.keys():
         del sys.modules[name]
 
@@ -50,8 +50,8 @@ def loaded(path: Path, name: str) -> ModuleType:
 
 def digest(folder: Path, name: str, helper: str = "tables_of_mine") -> str:
     """Return the digest of a construction whose promise is in a module beside its own."""
-    fingerprint._distribution.cache_clear()  # as in a new process
-    fingerprint._library_at.cache_clear()
+    libraries._distribution.cache_clear()  # as in a new process
+    libraries._library_at.cache_clear()
     (folder / f"{name}.py").write_text(SOURCE.format(helper=helper), encoding="utf-8")
     loaded(folder / f"{helper}.py", helper)
     return code_sha256(loaded(folder / f"{name}.py", name).Own(3, 3))
@@ -85,10 +85,10 @@ def test_an_installed_package_is_told_from_another_version(kind: str, tmp_path: 
 
 
 def test_libraries_whose_versions_are_named_have_no_digest_of_their_own() -> None:
-    assert fingerprint._library("numpy") == fingerprint._library("json.decoder") == ""
-    assert fingerprint._library("proofs.claims") == fingerprint._library("builtins") == ""
-    assert len(str(fingerprint._library(pytest.__name__))) == 64
-    assert fingerprint._library(__name__) is None
+    assert libraries.library("numpy") == libraries.library("json.decoder") == ""
+    assert libraries.library("proofs.claims") == libraries.library("builtins") == ""
+    assert len(str(libraries.library(pytest.__name__))) == 64
+    assert libraries.library(__name__) is None
 
 
 def test_the_name_of_a_module_makes_no_code_a_librarys(tmp_path: Path) -> None:

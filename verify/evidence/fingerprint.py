@@ -6,9 +6,7 @@ modules; of functions and classes among them their code in turn; the methods of 
 source of its module; and the fields of the construction, those that its ``repr`` hides too. What is not: files, clocks,
 the state of random generators, and what is reached by names that are computed.
 
-Code of a library is not looked at, but told from that of another version: Python's and that of the libraries whose
-versions a verdict names by these, that of any other one by its distribution's own record of its files. Where files are
-decides what a library is. The name of a module does not: a user's file may be called ``code.py``.
+Code of a library is not looked at, but told from that of another version: see :mod:`verify.evidence.libraries`.
 """
 
 from __future__ import annotations
@@ -18,20 +16,18 @@ import hashlib
 import inspect
 import pickle
 import sys
-import sysconfig
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from importlib.metadata import Distribution, distributions
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from constructions.specification import Specification
+from verify.evidence.libraries import OURS, library, library_of
 from verify.evidence.verdict import library_versions
 
 #: Types of values that are written out as they are.
@@ -53,19 +49,11 @@ _NOT_CODE = frozenset(
 )
 
 
-#: The folders of this package: what claims say decides what is run, and so does all else.
-_OURS = tuple(Path(__file__).parents[2] / name for name in ("constructions", "proofs", "verify"))
-#: The folders of Python's own modules, in a virtual environment those that it was made from.
-_PYTHONS = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
-#: The folders in which libraries are installed.
-_INSTALLED = frozenset(("site-packages", "dist-packages"))
-
-
 @lru_cache(maxsize=1)
 def package_sha256() -> str:
     """Return a digest of the sources of this package, which a version does not name between releases."""
     digest = hashlib.sha256()
-    for folder in _OURS:
+    for folder in OURS:
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size} ".encode())
             digest.update(path.read_bytes())
@@ -121,7 +109,7 @@ class _Feeder:
     def module_source(self, module: str) -> None:
         """Feed the source of a module of the user's, where it has any."""
         found = sys.modules.get(module)
-        if found is None or _library(module) == "":
+        if found is None or library(module) == "":
             return
         try:
             self.text("source", inspect.getsource(found))
@@ -154,7 +142,7 @@ class _Feeder:
         elif isinstance(value, types.CodeType):
             self._code(value)
         elif isinstance(value, types.ModuleType):
-            self.text(value.__name__, getattr(value, "__version__", ""), _library(value.__name__) or "")
+            self.text(value.__name__, getattr(value, "__version__", ""), library(value.__name__) or "")
         elif isinstance(value, type):
             self._class(value)
         elif not self._callable(value):
@@ -191,8 +179,8 @@ class _Feeder:
 
     def _class(self, kind: type) -> None:
         self.text(kind.__module__, kind.__qualname__)
-        if (library := _library_of(kind)) is not None:
-            self.text(library)
+        if (known := library_of(kind)) is not None:
+            self.text(known)
             return
         for base in kind.__mro__[1:]:
             self.feed(base)
@@ -227,8 +215,8 @@ class _Feeder:
 
     def _function(self, function: types.FunctionType) -> None:
         self.text(function.__module__, function.__qualname__)
-        if (library := _library_of(function)) is not None:
-            self.text(library)
+        if (known := library_of(function)) is not None:
+            self.text(known)
             return
         self.feed(function.__code__)
         self.feed((function.__defaults__, function.__kwdefaults__))
@@ -242,7 +230,7 @@ class _Feeder:
                 self.text(name)
                 held = function.__globals__[name]
                 self.feed(held)
-                if isinstance(held, types.ModuleType) and _library(held.__name__) is None:
+                if isinstance(held, types.ModuleType) and library(held.__name__) is None:
                     self._attributes(held, function.__code__)
 
     def _attributes(self, module: types.ModuleType, code: types.CodeType) -> None:
@@ -258,7 +246,7 @@ class _Feeder:
         if is_dataclass(value):
             self.feed({item.name: getattr(value, item.name, None) for item in fields(value)})
             return
-        if hasattr(value, "__dict__") and _library_of(type(value)) is None:
+        if hasattr(value, "__dict__") and library_of(type(value)) is None:
             self.feed(_without_lazy(value))
             return
         try:
@@ -271,77 +259,3 @@ def _names(code: types.CodeType) -> set[str]:
     """Return the names that a function's code mentions, and those that functions inside it do."""
     nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*(_names(one) for one in nested))
-
-
-def _library_of(code: type | types.FunctionType) -> str | None:
-    """Return what a function or class belongs to, as :func:`_library` does of its module.
-
-    Anybody can write the name of a module into a class or function. Where that module does not hold it, the files of
-    the code itself decide, if it comes from any: methods that a decorator makes have none.
-    """
-    library = _library(code.__module__)
-    if library is None:
-        return None
-    found: Any = sys.modules.get(code.__module__)
-    for name in code.__qualname__.split("."):
-        found = getattr(found, name, None)
-    held = vars(code).values() if isinstance(code, type) else (code,)
-    files = (each.__code__.co_filename for each in held if isinstance(each, types.FunctionType))
-    away = found is not code and any(_library_at(file) is None for file in files if not file.startswith("<"))
-    return None if away else library
-
-
-def _library(module: str | None) -> str | None:
-    """Return what tells the library of a module from other versions of it; ``None`` of a module of the user's.
-
-    Returns:
-        The digest of its distribution; empty where :func:`surroundings` looks at the library by itself.
-
-    """
-    file = None if module is None else getattr(sys.modules.get(module), "__file__", None)
-    if file is None:  # built in, typed at a prompt, or code that was made
-        return "" if module is not None and module.partition(".")[0] in sys.stdlib_module_names else None
-    return _library_at(file)
-
-
-@lru_cache(maxsize=4096)
-def _library_at(file: str) -> str | None:
-    """Return the same of a file."""
-    path = Path(file)
-    if any(path.is_relative_to(folder) for folder in _OURS):
-        return ""
-    place = next((place for place, part in enumerate(path.parts) if part in _INSTALLED), None)
-    if place is not None:
-        return _distribution(str(Path(*path.parts[: place + 1])), path.parts[place + 1])
-    return "" if any(path.resolve().is_relative_to(folder) for folder in _PYTHONS) else None
-
-
-@lru_cache(maxsize=256)
-def _distribution(folder: str, top: str) -> str | None:
-    """Return a digest of the distributions that a package or module of a folder came with.
-
-    Args:
-        folder: where it is installed.
-        top: its name there.
-
-    Returns:
-        The digest of their names, versions and files; empty where a verdict names the version; ``None`` where no
-        distribution has it.
-
-    """
-    if any(_files(held, top) for name in library_versions() for held in distributions(name=name, path=[folder])):
-        return ""
-    found = [(held.name, held.version, files) for held in distributions(path=[folder]) if (files := _files(held, top))]
-    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest() if found else None
-
-
-def _files(held: Distribution, top: str) -> list[str]:
-    """Return the names and digests of a distribution's files, empty where it has nothing of this name.
-
-    What says how it was installed is left out. A system's own packages have no record of their files.
-    """
-    files = sorted(line for line in (held.read_text("RECORD") or "").splitlines() if ",sha256=" in line)
-    if any(line.startswith((f"{top}/", f"{top},")) for line in files):
-        return [line for line in files if ".dist-info/" not in line]
-    named = (held.read_text("top_level.txt") or "").split()
-    return [top] if top.partition(".")[0] in named else []
