@@ -6,6 +6,7 @@ import inspect
 import math
 from abc import abstractmethod
 from dataclasses import Field, dataclass, field
+from functools import cached_property
 from typing import Any, Self, final
 
 from constructions.formats import Format
@@ -28,6 +29,7 @@ _NOT_REDEFINED = (
     "user_inputs",
     "reading",
     "temperature_for",
+    "changed_temperature",
 )
 
 
@@ -114,6 +116,8 @@ class Construction(Specification):
     def default_temperature(self, fmt: Format | None) -> Temperature:
         """Return the temperature to use when none was given: a hook, hardmax unless overridden.
 
+        It must be a pure function of the fields and the format.
+
         Args:
             fmt: the number format of the forward pass; ``None`` for exact arithmetic.
 
@@ -138,7 +142,33 @@ class Construction(Specification):
             fmt: the number format; ``None`` for exact arithmetic.
 
         """
-        return as_temperature(self.default_temperature(fmt) if self.temperature is None else self.temperature)
+        if fmt not in self._temperatures_held:
+            self._temperatures_held[fmt] = self._temperature_now(fmt)
+        return self._temperatures_held[fmt]
+
+    @cached_property
+    def _temperatures_held(self) -> dict[Format | None, Temperatures]:
+        """The temperatures so far, each asked for once, so that a verdict names the one that ran."""
+        return {}
+
+    @final
+    def _temperature_now(self, fmt: Format | None) -> Temperatures:
+        given = self.temperature
+        return as_temperature(self.default_temperature(fmt) if given is None else given)
+
+    @final
+    def changed_temperature(self) -> str | None:
+        """Ask for the temperatures again; return in words one that is not what it was, ``None`` where there is none.
+
+        Raises:
+            InvalidArgument: the hook gave no temperature.
+
+        """
+        for fmt, held in self._temperatures_held.items():
+            if (now := self._temperature_now(fmt)) != held:
+                name = "exact numbers" if fmt is None else fmt.name
+                return f"temperature in {name}: {now!r} when it is asked again, {held!r} before"
+        return None
 
     @final
     def virtual_tokens(self, target: object) -> Ratios:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple, Self, final
 
@@ -24,6 +24,11 @@ LARGEST_SIZE = 2**25
 
 #: Evidence counts and compares by these.
 _NOT_REDEFINED = ("response", "target_space", "user_inputs", "reading")
+
+
+def at_default(item: Field[Any], value: Any) -> bool:
+    """Say whether a field has its default; arrays, which compare to no plain truth, only where they are the same."""
+    return value is item.default or (type(value) is type(item.default) and (value == item.default) is True)
 
 
 @dataclass(frozen=True)
@@ -288,6 +293,6 @@ class Specification(ABC):
         shown = [
             f"{item.name}={getattr(self, item.name)!r}"
             for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
-            if item.init and (item.default is MISSING or getattr(self, item.name) != item.default)
+            if item.init and not at_default(item, getattr(self, item.name))
         ]
         return f"{type(self).__name__}({', '.join(shown)})"

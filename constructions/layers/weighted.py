@@ -9,11 +9,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from constructions.exact_matrix import ExactMatrix
+from constructions.layers.described import described, kind_of
 from constructions.lowering import Bindings, explicit_matrix
 from constructions.operations import WeightT
 from constructions.validation import reject
@@ -197,10 +197,10 @@ class Weighted(ABC, Generic[WeightT]):
     def describe(self) -> str:
         """Return everything but the weights in words, of its parts too: it goes into digests."""
         hidden = ("bindings", "family")  # of symbols, which exact weights no longer have
-        options = {name: _described(value) for name, value in self.options.items() if name not in hidden}
+        options = {name: described(value) for name, value in self.options.items() if name not in hidden}
         inner = ", ".join(part.describe() for part in self.own_parts)
         present = [name for name, _, _ in self.own_weights]
-        return f"{_kind(self)}({options}, {present}, [{inner}])"
+        return f"{kind_of(self)}({options}, {present}, [{inner}])"
 
     def _expressions(self, where: str) -> None:
         """Turn what an author gave for the weights into sympy matrices."""
@@ -250,22 +250,3 @@ def is_ours(thing: object) -> bool:
         found = getattr(found, name, None)
     hidden = any(callable(getattr(kind, name, None)) for name in getattr(thing, "__dict__", ()))
     return found is kind and not hidden
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _described(value: Any) -> str:
-    """Return an option by what it holds: its ``repr`` may be a shared name, or leave out most of an array."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.tolist()!r}"
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_described, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key!r}: {_described(part)}' for key, part in value.items())}}}"
-    held = {} if callable(value) else getattr(value, "__dict__", {})
-    # what an object has no attributes for, its repr may still say; that of Python's own says where it is
-    own: Any = type(value).__repr__
-    shown = "" if own is object.__repr__ else repr(value)
-    return f"{_kind(value)}({shown}{', '.join(f'{name}={_described(part)}' for name, part in sorted(held.items()))})"

@@ -123,6 +123,32 @@ class _Steep(NearRelu):
         return flint.arb(-1.5), flint.arb(-1)
 
 
+class _Raised(NearRelu):
+    """``max(0, x)`` and a number, which Python's own comparison of attributes does not see."""
+
+    __slots__ = ("by",)
+    name = "raised"
+    latex = symbol = numpy = torch = error = bottom = lambda self, *given: None  # type: ignore[assignment] # never asked
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def ball(self, value: flint.arb) -> flint.arb:
+        return value.max(flint.arb(0)) + self.by
+
+    def beside_relu(self, nearest: flint.arb, farthest: flint.arb) -> flint.arb:
+        return flint.arb(self.by)
+
+
+def test_activations_that_are_equal_have_bounds_of_their_own() -> None:
+    """Bounds of the first were taken for the second."""
+    assert _Raised(0) == _Raised(1)
+    for by in (0, 1):
+        arithmetic = _factors(BallArithmetic())
+        found = arithmetic.numbers(arithmetic.pointwise(_known(arithmetic, [[1, 2]]), _Raised(by)))[0, 0]
+        assert all(low <= value + by <= high for (low, high), value in zip(found, (1, 2), strict=True))
+
+
 def test_an_activation_that_tells_no_slope_of_its_ratio_shares_none() -> None:
     arithmetic = _factors(BallArithmetic())
     found = arithmetic.numbers(arithmetic.pointwise(_known(arithmetic, [[1, 2]]), _Steep()))[0, 0]

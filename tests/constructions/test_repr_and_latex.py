@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +28,7 @@ from constructions import (
 from constructions.article import numbers_article
 from constructions.expressions import N, UnitRow, V, entries, latex
 from constructions.typeset import numbers_text, transformer_latex, transformer_text, weights
+from verify import RationalArithmetic, exhaust
 
 _temperatures = st.one_of(
     st.none(),
@@ -59,6 +61,20 @@ def test_repr_rebuilds_the_object(construction: Construction) -> None:
     assert rebuilt == construction
     assert type(rebuilt) is type(construction)
     assert repr(rebuilt) == repr(construction)
+
+
+@dataclass(frozen=True, repr=False)
+class _OfATable(UnconditionalGeneration):  # type: ignore[misc] # final to a type checker, as claims are about it alone
+    table: Any = None
+
+
+def test_an_option_that_is_an_array_is_shown() -> None:
+    """Arrays compare to no plain truth, and the ``repr`` ended in numpy's error."""
+    assert repr(_OfATable(4, 3)) == "_OfATable(vocab_size=4, context_size=3)"
+    assert repr(_OfATable(4, 3, table=np.ones(2))) == ("_OfATable(vocab_size=4, context_size=3, table=array([1., 1.]))")
+    verdict = exhaust(_OfATable(2, 2, table=np.ones(2)), RationalArithmetic())
+    assert verdict.holds
+    assert verdict.parameters["table"] == "array([1., 1.])"
 
 
 def test_repr_leaves_defaults_out() -> None:

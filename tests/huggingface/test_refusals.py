@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 import transformers
 
 from constructions import InvalidArgument, Softmax, UnconditionalGeneration
-from constructions.activations import SQUARE
+from constructions.activations import GELU, SQUARE, Gelu
 from constructions.layers import (
     Attention,
     Head,
@@ -29,6 +29,7 @@ from constructions.layers import (
 from tests.huggingface.models import KEYS, VOCAB, WIDTH, Weights, attention, random_model
 from tests.huggingface.test_families import model_of
 from verify.huggingface import different_tensors, stock_rotary, to_huggingface, to_peft
+from verify.huggingface.families.base import activation_name
 
 pytestmark = pytest.mark.extras
 
@@ -383,3 +384,18 @@ def test_values_wider_than_a_head_take_several() -> None:
     model = to_huggingface(made, "gpt2", dtype="float64")
     assert model.config.n_head == 4  # those of the other block
     assert different_tensors(made, model) == ()
+
+
+class _Impostor(Gelu):  # type: ignore[misc] # as an author does
+    """Another function, which says that it is equal to every other one; Python asks a subclass first."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = Gelu.__hash__
+
+
+def test_an_activation_that_calls_itself_equal_to_gelu_is_not_gelu() -> None:
+    assert activation_name(GELU) is not None
+    assert _Impostor() == GELU
+    assert activation_name(_Impostor()) is None

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
@@ -179,6 +181,36 @@ def test_verdicts_about_something_else_are_refused(tmp_path: Path) -> None:
             save(construction_, tmp_path / "saved", verdicts=[verdict])
         assert str(raised.value).startswith(said)
     assert list(tmp_path.iterdir()) == []
+
+
+@dataclass(frozen=True, repr=False)
+class Own(ResidualGeneration):  # type: ignore[misc] # final to a type checker, as claims are about it alone
+    """The same sizes, and weights of its own."""
+
+
+@dataclass(frozen=True, repr=False)
+class OfATable(ResidualGeneration):  # type: ignore[misc] # as above
+    """Has an array, of which numpy's repr leaves out most."""
+
+    table: Any = None
+
+
+def test_verdicts_about_another_class_or_another_array_are_refused(tmp_path: Path) -> None:
+    torch = get_arithmetic("torch", dtype="float32")
+    verdict = exhaust(ResidualGeneration(2, 2), torch)
+    with pytest.raises(InvalidArgument) as raised:
+        save(Own(2, 2), tmp_path / "saved", verdicts=[verdict])
+    assert (
+        str(raised.value)
+        == "verdicts: expected verdicts about Own(vocab_size=2, context_size=2) but one is of ResidualGeneration"
+    )
+    first, second = (OfATable(2, 2, table=np.arange(2000) == place) for place in (1000, 1001))
+    assert repr(first) == repr(second)
+    with pytest.raises(InvalidArgument, match="verdicts: expected None, as no verdict says what the table of OfATable"):
+        save(first, tmp_path / "saved", verdicts=[exhaust(second, torch)])
+    assert list(tmp_path.iterdir()) == []
+    folder = save(Own(2, 2), tmp_path / "saved", verdicts=[exhaust(Own(2, 2), torch, claim="own.py:Own")])
+    assert "| own.py:Own | " in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:

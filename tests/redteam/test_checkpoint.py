@@ -7,18 +7,22 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from constructions import (
     Construction,
+    Domain,
     InvalidArgument,
     Layout,
     Linear,
@@ -27,10 +31,11 @@ from constructions import (
     TargetSpace,
     Transformer,
     UnconditionalGeneration,
+    specify,
 )
 from constructions.validation import IntArray
 from tests.redteam.test_functions import Echo, Stateful, _as_promised, _encoded, _moved, _next
-from verify import NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic
+from verify import ModuleBackend, NumpyArithmetic, RationalArithmetic, Verdict, exhaust, get_arithmetic, to_torch
 from verify.evidence import fingerprint as fingerprints
 from verify.evidence.checkpoint import Checkpoint, sealed
 from verify.report.tables import explanation
@@ -240,6 +245,16 @@ class Quiet:
         return "Quiet()"
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Keeps what it read beside its fields, as one does that opens a file."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", ANSWER)
+
+
 CHANGES: dict[str, tuple[Any, Any]] = {
     "code": (_one, lambda targets: targets[:, 0:1]),
     "a constant": (lambda targets: targets[:, :1] + 5 - 5, lambda targets: targets[:, :1] + 6 - 6),
@@ -274,6 +289,75 @@ def test_a_changed_global_a_hidden_field_and_a_method_are_other_runs(
         patch.setattr(FirstToken, "default_temperature", lambda self, fmt: RationalSoftmax(Fraction(3 if fmt else 2)))
         assert "differs in" in refused(FirstToken(8, hidden=Quiet(_closure(3))), path)
     assert exhaust(FirstToken(8, hidden=Quiet(_closure(3))), EXACT, limit=1, checkpoint=path).cases == 130
+
+
+def test_what_a_field_keeps_beside_its_own_fields_is_part_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dataclass in a field was looked at by its fields alone."""
+    path = tmp_path / "run.json"
+    before, after = Loaded("one file"), Loaded("one file")
+    object.__setattr__(after, "read", _closure(1))
+    begin(FirstToken(8, hidden=before), path)
+    assert exhaust(FirstToken(8, hidden=Loaded("one file")), EXACT, limit=1, checkpoint=path).cases == 129
+    assert "differs in code" in refused(FirstToken(8, hidden=after), path)
+
+
+def test_a_module_of_a_construction_is_known_by_what_decides(tmp_path: Path) -> None:
+    """Every module has a name of its own, and symbols of this process."""
+    path = tmp_path / "run.json"
+
+    def module(temperature: float) -> ModuleBackend:
+        return ModuleBackend(to_torch(UnconditionalGeneration(4, 4, temperature=temperature)).eval())
+
+    made = UnconditionalGeneration(4, 4)
+    assert exhaust(made, module(60.0), limit=100, checkpoint=path).holds is None
+    with pytest.raises(InvalidArgument, match="differs in code"):
+        exhaust(made, module(61.0), checkpoint=path)
+    assert exhaust(made, module(60.0), checkpoint=path).holds is True
+
+
+@pytest.mark.parametrize(
+    "make", [np.vectorize, lambda code: SimpleNamespace(code=code), defaultdict], ids=["numpy", "namespace", "default"]
+)
+def test_a_function_in_something_that_has_no_pickle_is_part_of_the_run(tmp_path: Path, make: Any) -> None:
+    """What cannot be pickled was looked at by its class alone."""
+    path = tmp_path / "run.json"
+    begin(FirstToken(8, hidden=Quiet(make(lambda: 1))), path)
+    assert exhaust(FirstToken(8, hidden=Quiet(make(lambda: 1))), EXACT, limit=1, checkpoint=path).cases == 129
+    assert "differs in code" in refused(FirstToken(8, hidden=Quiet(make(lambda: 2))), path)
+
+
+class _Last(torch.nn.Module):
+    """Gives the last token again, but of one input; what it is called with is no parameter."""
+
+    def __init__(self, but: Any) -> None:
+        super().__init__()
+        self.but, self.inside = but, torch.nn.Identity()
+        self.owner = [self]  # as one does that hides a module from torch
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        wrong = (tokens == torch.as_tensor(self.but)).all(dim=1)
+        return self.inside(torch.eye(4)[torch.where(wrong, 3 - tokens[:, -1], tokens[:, -1])])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", [tuple, list, torch.tensor])
+def test_a_number_of_a_module_that_is_no_parameter_is_part_of_the_run(tmp_path: Path, kind: Any) -> None:
+    """Of a torch module, the class, the parameters and the buffers alone were looked at."""
+    path, promise = tmp_path / "run.json", specify(Domain.of(4, 5), lambda x: x[:, -1:])
+
+    def module(*but: int) -> ModuleBackend:
+        return ModuleBackend(_Last(kind(but)).eval())
+
+    right, wrong = module(9, 9, 9, 9, 9), module(0, 0, 0, 0, 1)
+    assert exhaust(promise, right, limit=512, checkpoint=path).holds is None
+    for text in (None, "hook"):
+        if text is not None:  # right, too, but of another run
+            wrong = module(9, 9, 9, 9, 9)
+            next(wrong.module.children()).register_forward_hook(lambda *_: None)
+        with pytest.raises(InvalidArgument, match="differs in code"):
+            exhaust(promise, wrong, checkpoint=path)
+    assert exhaust(promise, module(9, 9, 9, 9, 9), checkpoint=path).holds is True
 
 
 @pytest.mark.parametrize("name", ["numpy", "python", "prefixproof", "sources"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
@@ -15,6 +16,7 @@ from constructions.validation import IntArray, InvalidArgument, reject
 from verify.backends.base import Backend, Prepared
 from verify.backends.outputs import respond_by_logits
 from verify.running.respond import Produced
+from verify.running.torch_module import TorchTransformer
 from verify.running.trace import Trace
 
 
@@ -84,8 +86,8 @@ class ModuleBackend(Backend):
         return f"{self.name} on {self.device} is now {now.name} on {now.device}"
 
     def code(self) -> tuple[object, ...]:
-        """Return the class, and a digest of parameters and buffers."""
-        return (type(self.module), state_sha256(self.module))
+        """Return what is known of the module and of the modules in it, see :func:`known_of`."""
+        return (known_of(self.module),)
 
     def assumptions(self) -> str:
         """Return that nothing is known of it but what it gave."""
@@ -131,10 +133,64 @@ def state_sha256(module: nn.Module) -> str:
     """Return a digest of a module's parameters and buffers."""
     digest = hashlib.sha256()
     for part in _held(module):
-        values = part.detach().to("cpu").contiguous()
-        digest.update(f"{values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+        for said in _numbers(part):
+            digest.update(said)
     return digest.hexdigest()
+
+
+def _numbers(part: Tensor) -> tuple[bytes, bytes]:
+    """Return format and shape of a tensor, and its numbers."""
+    values = part.detach().to("cpu").contiguous()
+    numbers = values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b""
+    return f"{values.dtype} {tuple(values.shape)}".encode(), numbers
+
+
+def known_of(module: nn.Module, seen: frozenset[int] = frozenset()) -> tuple[Any, ...]:
+    """Return a digest of a module's parameters and buffers, and of each module in it the class, attributes and hooks.
+
+    A number that is no parameter, such as the ``eps`` of a norm, decides as much as a weight.
+
+    Args:
+        module: the module.
+        seen: the modules that hold it in an attribute, by their ids: it may hold one of them in turn.
+
+    """
+    around = seen | {id(part) for part in module.modules()}
+    parts = [
+        (name, type(part), part.decisive() if isinstance(part, TorchTransformer) else None, *_kept_by(part, around))
+        for name, part in module.named_modules()
+    ]
+    return (state_sha256(module), parts)
+
+
+def _kept_by(part: nn.Module, around: frozenset[int]) -> tuple[dict[str, Any], list[Any]]:
+    """Return the attributes of a module beside its parameters, buffers and modules, and its hooks."""
+    own, hooks = dict[str, Any](), list[Any]()
+    for name, value in vars(part).items():
+        if name in {"_parameters", "_buffers", "_modules"}:
+            continue
+        if isinstance(part, TorchTransformer) and name not in _EMPTY:
+            continue  # it has a name of its own in every process, and symbols; it says itself what decides
+        if name in _EMPTY and isinstance(value, Mapping):  # by numbers that count all hooks of the process
+            hooks.append((name, *(_known(hook, around) for hook in value.values())))
+        else:
+            own[name] = _known(value, around)
+    return own, hooks
+
+
+#: What every module has.
+_EMPTY = frozenset(vars(nn.Module()))
+
+
+def _known(value: Any, around: frozenset[int]) -> Any:
+    """Return a value with the numbers of tensors in their place: no pickle of one is the same in all processes."""
+    if isinstance(value, Tensor):
+        return _numbers(value)
+    if isinstance(value, nn.Module):
+        return type(value) if id(value) in around else known_of(value, around)
+    if type(value) in {list, tuple}:
+        return [type(value), *(_known(part, around) for part in value)]
+    return {key: _known(part, around) for key, part in value.items()} if type(value) is dict else value
 
 
 def _held(module: nn.Module) -> list[Tensor]:

@@ -13,7 +13,8 @@ from constructions.specification import Specification
 from constructions.validation import IntArray, InvalidArgument
 from verify.arithmetic.base import Arithmetic
 from verify.backends.base import Backend, Prepared
-from verify.running.model import Model, bind_construction, other_weights
+from verify.running.asked import asked_again
+from verify.running.model import Model, bind_construction
 from verify.running.respond import Produced, respond
 from verify.running.temperatures import show_temperature, temperature_setting
 from verify.running.trace import Trace
@@ -162,7 +163,7 @@ class PreparedTransformer(Prepared):
         return self._at_once
 
     def changed(self) -> str | None:
-        """Ask for the weights twice more and compare them with those that were bound; and what ran at once."""
+        """Ask for weights and temperature twice more, and compare them with what was bound; and what ran at once."""
         if self._at_once is not None and (otherwise := self._at_once.changed()) is not None:
             return otherwise
-        return other_weights(self.construction, self.transformer)
+        return asked_again(self.construction, self.transformer)

@@ -13,8 +13,8 @@ from verify.certificates.code_on_bounds import pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
 from verify.evidence.verdict import Verdict
+from verify.running.asked import asked_again
 from verify.running.cases import parameters_of
-from verify.running.model import other_weights
 from verify.running.temperatures import temperature_setting
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def certificate(
     """
     found.reason = (
         found.reason
-        or other_weights(construction, bound.source)
+        or _left_out(construction, found)
+        or asked_again(construction, bound.source)
         or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     )
     done = found.count > 0 and found.reason is None
@@ -72,6 +73,12 @@ def certificate(
             else "no cell was looked at"
         ),
     )
+
+
+def _left_out(construction: Construction, found: Found) -> str | None:
+    """Return in words a step of the response, as long as the layout now says it is, of which no cell was looked at."""
+    left = set(range(construction.layout.response)) - found.steps if found.count else set()
+    return f"response position {min(left)} was not looked at, as the layout had another length" if left else None
 
 
 def _assumptions(arithmetic: EnclosingArithmetic[Any, Any, Any], any_embedding: Fraction | None) -> str:

@@ -21,6 +21,7 @@ class Found:
         reason: why nothing is shown; ``None`` while every cell is certain.
         by: why cells that were not looked at are certain too, as the beginning of a sentence; empty without such cells.
         together: how many targets were run so for all cells at once, before any of them was looked at.
+        steps: the steps of the response of which cells were looked at.
 
     """
 
@@ -30,6 +31,7 @@ class Found:
     reason: str | None = None
     by: str = ""
     together: int = 0
+    steps: frozenset[int] = frozenset()
 
     @property
     def looked_at(self) -> int:
@@ -57,6 +59,7 @@ class Found:
 
         """
         self.count += len(expected)
+        self.steps |= {step}
         self.lower(float(margins.lower.min()))
         undecided = np.flatnonzero(~margins.certain)
         if len(undecided):

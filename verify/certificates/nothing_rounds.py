@@ -24,8 +24,8 @@ from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.evidence.verdict import Verdict
+from verify.running.asked import asked_again
 from verify.running.cases import parameters_of
-from verify.running.model import other_weights
 from verify.running.temperatures import temperature_setting
 from verify.running.trace import Trace
 
@@ -86,7 +86,9 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    reason = reason or other_weights(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
+    if reason is None and construction.layout.response != steps:
+        reason = f"the layout had {steps} response positions, and has {construction.layout.response}"
+    reason = reason or asked_again(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",

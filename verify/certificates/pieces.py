@@ -56,6 +56,11 @@ class Piece(ABC):
 
     @property
     @abstractmethod
+    def steps(self) -> frozenset[int]:
+        """The steps of the response that they are of."""
+
+    @property
+    @abstractmethod
     def apart(self) -> Iterator[Piece]:
         """The same cells in batches that share nothing."""
 
@@ -89,6 +94,11 @@ class OwnCells(Piece):
         return sum(self.batch.counts)
 
     @property
+    def steps(self) -> frozenset[int]:
+        """The step of the batch."""
+        return frozenset({self.batch.step})
+
+    @property
     def apart(self) -> Iterator[Piece]:
         """This piece."""
         yield self
@@ -119,6 +129,11 @@ class CellsThatShare(Piece):
         return self.part.count
 
     @property
+    def steps(self) -> frozenset[int]:
+        """Those that have cells."""
+        return frozenset(step for step, places in enumerate(self.part.steps) if places)
+
+    @property
     def apart(self) -> Iterator[Piece]:
         """The same cells in batches that share nothing."""
         return map(OwnCells, batches_of(self.construction, self.part.steps))
@@ -126,7 +141,7 @@ class CellsThatShare(Piece):
     def at_once(self, by: Judge) -> Found | None:
         """Return the findings of one pass; see :meth:`Piece.at_once`."""
         margin = tally_part(by.bound, self.construction, self.part, points=by.points)
-        return None if margin is None else Found(self.count, margin=margin, together=self.together)
+        return None if margin is None else Found(self.count, margin=margin, together=self.together, steps=self.steps)
 
     def judge(self, by: Judge, found: Found) -> None:
         """Bound their margins; see :meth:`Piece.judge`."""
@@ -134,6 +149,7 @@ class CellsThatShare(Piece):
         shown = self.at_once(by)
         if shown is not None:
             found.count += shown.count
+            found.steps |= shown.steps
             found.lower(shown.margin)
             by.progress(len(self.part.steps) - 1, self.construction.layout.response)
             return

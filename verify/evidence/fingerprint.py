@@ -17,7 +17,7 @@ import inspect
 import pickle
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
@@ -139,6 +139,7 @@ class _Feeder:
             self._unordered(dict.fromkeys(value))
         elif isinstance(value, Mapping):
             self._unordered(value)
+            self.feed(getattr(value, "default_factory", None))
         elif isinstance(value, types.CodeType):
             self._code(value)
         elif isinstance(value, types.ModuleType):
@@ -241,18 +242,26 @@ class _Feeder:
             self.feed(vars(module)[name])
 
     def _object(self, value: object) -> None:
-        """Feed an object by its class and its attributes, by its pickle, or by its class alone."""
+        """Feed an object by its class and attributes, by its pickle, by what that would be, or by its class alone."""
         self.feed(type(value))
-        if is_dataclass(value):
-            self.feed({item.name: getattr(value, item.name, None) for item in fields(value)})
-            return
-        if hasattr(value, "__dict__") and library_of(type(value)) is None:
-            self.feed(_without_lazy(value))
+        named = {item.name: getattr(value, item.name, None) for item in fields(value)} if is_dataclass(value) else {}
+        users = hasattr(value, "__dict__") and library_of(type(value)) is None
+        if is_dataclass(value) or users:  # what an author's own keeps beside its fields may decide, too
+            self.feed(named | (_without_lazy(value) if users else {}))
             return
         try:
             self.digest.update(pickle.dumps(value, protocol=4))
         except Exception:  # noqa: BLE001 # whatever an object's own code raises, it has no pickle
+            self._reduced(value)
+
+    def _reduced(self, value: object) -> None:
+        """Feed what an object would be pickled as, where that holds a function of no module, which has no pickle."""
+        try:
+            parts = value.__reduce_ex__(4)
+        except Exception:  # noqa: BLE001 # as above
             self.text("no pickle")
+            return
+        self.feed(tuple(list(part) if isinstance(part, Iterator) else part for part in parts))
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from constructions.construction import Construction
 from constructions.formats import FORMATS, get_format
 from constructions.temperature import Temperatures
+from constructions.transformer import ExactTransformer
 from constructions.validation import IntArray, InvalidArgument, check_choice
 from verify.evidence.verdict import library_versions
 from verify.export.record import Record, fields_of, ranks_of
@@ -77,10 +78,10 @@ class Export:
         return Record(
             format=form.name,
             claim=self.claim,
-            **said_of(construction),
+            **said_of(construction, self.module.source.lowered),
             temperature=construction.temperature_for(get_format(self.dtype)).words,
             dtype=self.dtype,
-            exact_sha256=construction.transformer.lowered.sha256,
+            exact_sha256=self.module.source.lowered.sha256,
             weights=described(self.weights),
             ranks=ranks_of(construction, self.targets),
             user_inputs=tuple(tuple(row) for row in self.user_inputs.tolist()),
@@ -175,9 +176,9 @@ class ExportFormat(ABC):
         check_choice(f"dtype of {self.name}", dtype, self.dtypes)
 
 
-def said_of(construction: Construction) -> dict[str, Any]:
+def said_of(construction: Construction, exact: ExactTransformer) -> dict[str, Any]:
     """Return what a record says of a construction beside its numbers, by the names of the record."""
-    layout, exact = construction.layout, construction.transformer.lowered
+    layout = construction.layout
     return {
         "construction": type(construction).__name__,
         "fields": fields_of(construction),
@@ -195,7 +196,7 @@ def said_of(construction: Construction) -> dict[str, Any]:
 
 def weights_of(module: TorchTransformer) -> dict[str, Tensor]:
     """Return the weights of a module by the names of its matrices."""
-    names = module.construction.transformer.lowered.matrices()
+    names = module.source.lowered.matrices()
     return dict(zip(names, module.buffers(), strict=True))
 
 
@@ -227,6 +228,8 @@ def of_weights(record: Record, weights: Mapping[str, Tensor]) -> Callable[[Const
 
     def engines(construction: Construction) -> Iterator[Engine]:
         module = to_torch(construction, record.dtype)
+        if module.source.lowered.sha256 != record.exact_sha256:
+            raise InvalidArgument("transformer: other weights when it is asked again")
         for name, place in weights_of(module).items():
             place.copy_(weights[name])
         yield Engine(f"torch {record.dtype}", module)

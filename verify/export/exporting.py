@@ -13,9 +13,9 @@ from verify.evidence.verdict import Verdict
 from verify.export.base import SAMPLE as SAMPLE
 from verify.export.base import Export, ExportFormat
 from verify.export.formats import EXPORTS
-from verify.export.record import names_of
 from verify.export.verifying import Verification
 from verify.files.atomic import check_output
+from verify.requests.own import names_of
 from verify.running.torch_module import to_torch
 
 

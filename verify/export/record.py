@@ -146,12 +146,6 @@ def fields_of(construction: Construction) -> dict[str, Any]:
     return found
 
 
-def names_of(construction: Construction) -> tuple[str, ...]:
-    """Return what the claim of an export may be called: the name of the class, and the claims registered for it."""
-    kind = type(construction)
-    return kind.__name__, *(name for name, claim in CLAIMS.items() if claim.construction is kind)
-
-
 def ranks_of(construction: Construction, targets: IntArray) -> tuple[str, ...]:
     """Return the ranks of targets as decimal strings."""
     return tuple(decimal(construction.target_space.rank(target)) for target in targets)

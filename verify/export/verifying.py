@@ -26,12 +26,13 @@ from verify.evidence.kinds import EXPORTED
 from verify.evidence.verdict import Refutation, Verdict, library_versions
 from verify.export.base import SAMPLE, Engine, ExportFormat, Held, described, forced, said_of, weights_of
 from verify.export.enclosing import enclosed
-from verify.export.record import names_of
 from verify.files.strict import canonical
 from verify.numbers import Margin
+from verify.requests.own import names_of
+from verify.running.asked import asked_again
 from verify.running.cases import Runner, parameters_of
 from verify.running.respond import Produced
-from verify.running.torch_module import to_torch
+from verify.running.torch_module import TorchTransformer, to_torch
 from verify.running.trace import Trace
 
 
@@ -135,7 +136,7 @@ class Verification:
 
     def _other_than(self, known: Construction) -> Refutation | None:
         """Return what of the export is not the construction's."""
-        record, weights, exact = self.held.record, self.held.weights, known.transformer.lowered
+        record, weights, exact = self.held.record, self.held.weights, self._module.source.lowered
         shapes = {name: matrix.shape for name, matrix in exact.matrices().items()}
         for name in sorted(() if weights is None else {*shapes, *weights}):
             assert weights is not None, "there are some"
@@ -150,11 +151,11 @@ class Verification:
         names = names_of(known)
         if record.claim not in names:  # the file does not choose what it proves
             return self._refutation("the claim", " or ".join(names), record.claim)
-        for name, expected in said_of(known).items():
+        for name, expected in said_of(known, exact).items():
             found = getattr(record, name)
             if canonical(found) != canonical(expected):
                 return self._refutation(f"the {name}", expected, found)
-        rounded = weights_of(to_torch(known, self.dtype))
+        rounded = weights_of(self._module)
         for name, weight in ({} if weights is None else rounded).items():
             assert weights is not None, "there are some"
             differing = (weight != weights[name]).nonzero()  # NaN, which no construction holds, differs from all
@@ -192,10 +193,16 @@ class Verification:
             )
             found = self._refutation(place, expected, produced, least)
             return self._verdict(name, cases=cases, holds=False, margin=least, refutation=found)
-        reason = self._outside(logits)
+        reason = self._outside(logits) or asked_again(known, self._module.source)
         if reason is not None:
             return self._verdict(name, cases=cases, holds=None, margin=margin, reason=reason)
         return self._verdict(name, cases=cases, holds=True, margin=margin, assumptions=backend.assumptions())
+
+    @cached_property
+    def _module(self) -> TorchTransformer:
+        """The construction's own module: what the export is compared with is asked for once."""
+        assert self.construction is not None, "weights are of a construction"
+        return to_torch(self.construction, self.dtype)
 
     @cached_property
     def _cases(self) -> tuple[IntArray, IntArray]:

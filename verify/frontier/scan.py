@@ -20,7 +20,7 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.sparse_rows import SparseRows
-from verify.running.model import other_weights
+from verify.running.asked import asked_again
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
 
@@ -62,12 +62,14 @@ class Scanner:
         with np.errstate(all="ignore"):  # numbers that are not finite are never certain
             bound = bind_for_certificate(construction, self.arithmetic)
             held: list[_Seen] = []
+            steps = set[int]()
             count = numbers = 0
             try:
                 check_passes(bound, construction.layout.response)
                 for batch in cells(construction, budget=self.budget):
                     box = readout_input(bound, batch).dense()
                     held.append(_Seen(batch.step, box, batch.expected))
+                    steps.add(batch.step)
                     count += len(batch.expected)
                     numbers += len(batch.expected) * box.shape[2]
                     if numbers > _HELD_NUMBERS:
@@ -79,11 +81,13 @@ class Scanner:
                 return str(error)
             if not count:
                 return "no cell was looked at"
+            if steps != set(range(construction.layout.response)):
+                return "some response positions were not looked at, as the layout had another length"
             left = self._first(bound, held) if held else None
             authored = bound.model.transformer.authored
             return (
                 left
-                or other_weights(construction, bound.source)
+                or asked_again(construction, bound.source)
                 or wrong_run(construction, authored, self.arithmetic.fmt)
             )
 

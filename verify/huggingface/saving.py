@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from constructions.construction import Construction
 from constructions.formats import FORMATS, Format, get_format
+from constructions.layers.weighted import is_ours
 from constructions.validation import InvalidArgument, check_integer, reject
 from verify.evidence.enumeration import exhaust
 from verify.evidence.fuzzing import fuzz
@@ -25,6 +27,7 @@ from verify.huggingface.card import Saved, card
 from verify.huggingface.classes import PURPOSE
 from verify.huggingface.convert import different_tensors, to_huggingface
 from verify.huggingface.models import quiet
+from verify.requests.own import names_of
 from verify.running.cases import parameters_of, spaces
 from verify.running.temperatures import temperature_setting
 
@@ -183,7 +186,8 @@ def _check_about(verdict: Verdict, construction: Construction) -> None:
     """
     if not isinstance(verdict, Verdict):
         reject("verdicts", "verdicts, such as verify.exhaust returns,", verdict)
-    hidden = [item.name for item in fields(construction) if item.init and not item.repr]
+    held = {item: getattr(construction, item.name) for item in fields(construction) if item.init}
+    hidden = [item.name for item, value in held.items() if not (item.repr and _is_told(value))]
     if hidden:
         raise InvalidArgument(
             f"verdicts: expected None, as no verdict says what the {hidden[0]} of {construction!r} is"
@@ -203,6 +207,16 @@ def _check_about(verdict: Verdict, construction: Construction) -> None:
             f"verdicts: expected verdicts about {construction!r} but one of {verdict.claim} says"
             f" {verdict.parameters['temperature']}"
         )
+    names = names_of(construction)
+    if verdict.claim not in names and verdict.claim.rpartition(":")[2] != names[0]:  # FILE:CLASS on the command line
+        raise InvalidArgument(f"verdicts: expected verdicts about {construction!r} but one is of {verdict.claim}")
+
+
+def _is_told(value: Any) -> bool:
+    """Say whether a ``repr`` tells all of a value: of a number, and of no array, of which numpy leaves out most."""
+    if isinstance(value, tuple):
+        return all(map(_is_told, value))
+    return isinstance(value, (type(None), int, float, str, Fraction)) or is_ours(value)
 
 
 def _check_files(folder: Path) -> None:

@@ -76,6 +76,12 @@ def _title(found: type[Construction]) -> str:
     return lines[0] if lines and not lines[0].startswith(generated) else found.__name__
 
 
+def names_of(construction: Construction) -> tuple[str, ...]:
+    """Return what a claim about a construction is called: the name of its class, and the claims registered for it."""
+    kind = type(construction)
+    return kind.__name__, *(name for name, claim in CLAIMS.items() if claim.construction is kind)
+
+
 def module_of(given: str, *, argument: str = "claim", named: str = "Class") -> ModuleType:
     """Return the module of the user's that a command names, imported.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from constructions.construction import Construction
 from constructions.fields import letter, options_of_class, short, words
+from constructions.specification import at_default
 from constructions.temperature import as_temperature
 from proofs import CLAIMS
 
@@ -93,7 +94,7 @@ def command_for(claim: str, construction: Construction) -> dict[str, str] | None
             sizes[f"--{option.name}"] = str(value)
         elif option is None and type(value) is int:
             own.append(f"{name}={value}")
-        elif value != item.default:
+        elif not at_default(item, value):
             if option is None or type(value) is not option.kind:
                 return None
             options[f"--{option.name}"] = "" if value is True else str(value)

@@ -12,7 +12,7 @@ from constructions.construction import Construction
 from constructions.decoding import Answers, Argmax, Decoding
 from constructions.domain import Domain
 from constructions.ratios import Ratios
-from constructions.specification import Specification
+from constructions.specification import Specification, at_default
 from constructions.targets import TargetSpace
 from constructions.temperature import as_temperature
 from constructions.validation import IntArray
@@ -205,7 +205,7 @@ def options_of(construction: Construction) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in fields(construction):
         value = getattr(construction, item.name)
-        if item.kw_only and item.init and item.name != "temperature" and value != item.default:
+        if item.kw_only and item.init and item.name != "temperature" and not at_default(item, value):
             found[item.name] = _as_json(value)
     given = construction.temperature
     found["temperature"] = "default of each size" if given is None else show_temperature(as_temperature(given))

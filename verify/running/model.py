@@ -142,21 +142,6 @@ def check_transformer(construction: Construction) -> None:
         )
 
 
-def other_weights(construction: Construction, before: Transformer[Any]) -> str | None:
-    """Ask for the weights twice more; return in words that they are not those of before, ``None`` where they are.
-
-    Args:
-        construction: whose weights they are.
-        before: its transformer, as it was asked for before.
-
-    """
-    if construction.transformer is before:
-        return None
-    asked = [construction.transformer for _ in range(2)]
-    same = all(transformer.lowered.sha256 == before.lowered.sha256 for transformer in asked)
-    return None if same else "transformer: other weights when it is asked again"
-
-
 def bind_construction(
     construction: Construction, arithmetic: NumbersT, *, transformer: Transformer[Any] | None = None
 ) -> Model[Any, Any, Any, NumbersT]:

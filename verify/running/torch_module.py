@@ -86,6 +86,10 @@ class TorchTransformer(nn.Module):
         for name, weight in model.transformer.matrices().items():
             self.register_buffer(held[name], weight)
 
+    def decisive(self) -> tuple[str, ...]:
+        """Return in words what decides what a call computes, beside the buffers: the same in every process."""
+        return self.source.lowered.sha256, repr(self.temperature), self.construction.mask, self.precision
+
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
         exact = self.source.lowered

@@ -55,13 +55,12 @@ def traced_program(module: TorchTransformer) -> ExportedProgram:
         2
 
     """
-    construction = module.construction
-    virtual, width = construction.layout.virtual, construction.transformer.lowered.embedding_size
-    room = construction.transformer.lowered.context_size - virtual
+    virtual, exact = module.construction.layout.virtual, module.source.lowered
+    room = exact.context_size - virtual
     # a size of 0 or 1 in the example would be taken for a constant; a length beyond the context fails when it runs
     batch, length = Dim("batch"), Dim("length", min=0, max=max(2, room))
     example = (
-        torch.zeros((2, virtual, width), dtype=module.get_buffer("embedding").dtype),
+        torch.zeros((2, virtual, exact.embedding_size), dtype=module.get_buffer("embedding").dtype),
         torch.zeros((2, 2), dtype=torch.int64),
     )
     program = torch.export.export(module, example, dynamic_shapes=({0: batch}, {0: batch, 1: length}), strict=False)

@@ -209,8 +209,11 @@ class Family(ABC):
 
 
 def activation_name(activation: Activation | None) -> str | None:
-    """Return transformers' name of an activation, ``None`` where it has none."""
-    return next((name for name, known in ACTIVATIONS if known == activation), None)
+    """Return transformers' name of an activation, ``None`` where it has none.
+
+    One of another class may equal it, and do otherwise.
+    """
+    return next((name for name, known in ACTIVATIONS if type(known) is type(activation) and known == activation), None)
 
 
 def activation_called(name: Any) -> Activation | None:

@@ -38,7 +38,6 @@ from verify.evidence.fingerprint import code_sha256, surroundings
 from verify.evidence.tally import no_progress
 from verify.evidence.verdict import Verdict
 from verify.running.ranks import RankTally
-from verify.running.temperatures import temperature_setting
 from verify.shards.findings import Findings
 from verify.shards.records import Run, State
 from verify.shards.works.base import Work
@@ -103,7 +102,7 @@ class Certifying(Work):
             "arithmetic": arithmetic.name,
             "options": None if spec is None else spec.to_json(),
             "device": arithmetic.device,
-            "temperature": repr(temperature_setting(construction, arithmetic.fmt)),
+            "temperature": repr(construction.temperature_for(arithmetic.fmt)),
             "budget": budget,
             "points": points,
             "any_embedding": str(any_embedding),
@@ -210,7 +209,8 @@ class Certifying(Work):
         tally, total = state.findings.tally, self.run.total
         if self._whole is not None:  # all of it is one piece
             return self._verdict(replace(self._whole), started=started, resumed=resumed)
-        found = Found(members=state.findings.members, together=self._together)
+        steps = frozenset[int]().union(*(piece.steps for piece in self._pieces))
+        found = Found(members=state.findings.members, together=self._together, steps=steps)
         found.count = sum(self._pieces[unit].count for unit in state.right())
         found.lower(np.inf if tally.margin is None else float(tally.margin))
         if tally.failure is not None:

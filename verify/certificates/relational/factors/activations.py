@@ -72,7 +72,7 @@ class Activations:
 
     def knows(self, activation: Activation) -> bool:
         """Return whether an activation says how far it is from ReLU."""
-        return bool(np.isfinite(_distance(activation, 0.0, 1.0)))
+        return bool(np.isfinite(_distance(_One(activation), 0.0, 1.0)))
 
     def near_relu(self, row: Row, activation: Activation) -> Row:
         """Return an activation that is a known distance from ReLU at most.
@@ -130,7 +130,7 @@ class Activations:
         first, ends, apart = of
         cells = np.arange(len(first))
         least, most = (np.asarray(end[cells, first]).tolist() for end in ends)
-        shares = [_share(activation, low, high) for low, high in zip(least, most, strict=True)]
+        shares = [_share(_One(activation), low, high) for low, high in zip(least, most, strict=True)]
         shares = [
             share if some else (1.0, 1.0)
             for share, some in zip(shares, np.asarray(near.any(axis=1)).tolist(), strict=True)
@@ -166,7 +166,7 @@ def _distances(activation: Activation, ends: Bounds) -> _Array:
     farthest = np.maximum(np.abs(low), np.abs(high))
     near, far = _power_below(nearest), 2 * _power_below(farthest)
     pairs, place = np.unique(np.stack([near.reshape(-1), far.reshape(-1)]), axis=1, return_inverse=True)
-    found = np.array([_distance(activation, *pair) for pair in pairs.T.tolist()])
+    found = np.array([_distance(_One(activation), *pair) for pair in pairs.T.tolist()])
     return np.asarray(found[place.reshape(-1)].reshape(near.shape))
 
 
@@ -176,20 +176,33 @@ def _power_below(values: _Array) -> _Array:
     return np.asarray(np.where(np.isfinite(values), np.ldexp(np.floor(mantissa * 8) / 8, exponent), np.nan))
 
 
+class _One:
+    """An activation as a key: itself alone, as those of other authors may equal others that compute something else."""
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _One) and other.activation is self.activation
+
+    def __hash__(self) -> int:
+        return id(self.activation)  # which no other has as long as this is kept
+
+
 @lru_cache(maxsize=2**12)
-def _share(activation: Activation, low: float, high: float) -> tuple[float, float]:
+def _share(one: _One, low: float, high: float) -> tuple[float, float]:
     """Return bounds of ``f(x)/x`` between two positive numbers; NaN where there are none."""
     if not 0 < low <= high < np.inf:
         return float("nan"), float("nan")
     with ball_precision():
-        least, most = activation.ratio(flint.arb(low), flint.arb(high))
+        least, most = one.activation.ratio(flint.arb(low), flint.arb(high))
     return float(np.nextafter(float(least.lower()), 0)), float(np.nextafter(float(most.upper()), np.inf))
 
 
 @lru_cache(maxsize=2**12)
-def _distance(activation: Activation, nearest: float, farthest: float) -> float:
+def _distance(one: _One, nearest: float, farthest: float) -> float:
     if not (np.isfinite(nearest) and np.isfinite(farthest)):
         return float("nan")
     with ball_precision():
-        most = activation.beside_relu(flint.arb(nearest), flint.arb(farthest))
+        most = one.activation.beside_relu(flint.arb(nearest), flint.arb(farthest))
     return float("inf") if most is None else float(np.nextafter(float(most.upper()), np.inf))
