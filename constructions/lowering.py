@@ -51,9 +51,15 @@ def _compiled(expr: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., Fr
     return function
 
 
+@lru_cache(maxsize=1024)
+def _bound_symbols(expr: sp.Expr, indices: tuple[sp.Symbol, ...]) -> tuple[sp.Symbol, ...]:
+    """Return the symbols of ``expr`` that need a number, sorted by name: that takes longer than the evaluation."""
+    return tuple(sorted(expr.free_symbols - set(indices), key=str))
+
+
 def _scalar_function(expr: sp.Expr, indices: tuple[sp.Symbol, ...], bindings: Bindings) -> Callable[..., Fraction]:
     """Return ``expr`` as an exact function of ``indices`` at the given bindings."""
-    bound = tuple(sorted(expr.free_symbols - set(indices), key=str))
+    bound = _bound_symbols(expr, indices)
     missing = [str(symbol) for symbol in bound if symbol not in bindings]
     if missing:
         raise InvalidArgument(f"bindings: expected a number for {', '.join(missing)} in {expr}")
@@ -79,6 +85,8 @@ def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
     expr = sp.sympify(expr)
     if expr.is_Rational:
         return Fraction(int(expr.p), int(expr.q))
+    if expr.is_Symbol and expr in bindings:
+        return Fraction(bindings[expr])
     if expr.is_number:
         raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
     return _scalar_function(expr, (), bindings)()

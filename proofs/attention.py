@@ -15,7 +15,7 @@ import sympy as sp
 
 from proofs.decide import Decision, Expr, natural, positive, prove_equal
 from proofs.obligations import Obligation
-from proofs.symbolic import total
+from proofs.sums import total
 
 RESCALING, BIAS, SECOND_LAYER = "attention-rescaling", "attention-bias", "second-layer-attention"
 

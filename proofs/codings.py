@@ -19,6 +19,7 @@ from proofs.decide import Decision, Expr, natural, prove_equal, prove_floor, pro
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import SHARE
+from proofs.sums import total
 from proofs.symbolic import (
     Given,
     Piece,
@@ -29,7 +30,6 @@ from proofs.symbolic import (
     position,
     read,
     substituted,
-    total,
     trichotomy,
     unknown,
 )

@@ -17,6 +17,7 @@ from constructions.expressions import BASE, GRID, N
 from proofs.decide import Decision, Expr, natural, nonnegative, prove_equal, prove_floor, prove_positive
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
+from proofs.sums import total
 from proofs.symbolic import (
     Given,
     Piece,
@@ -26,7 +27,6 @@ from proofs.symbolic import (
     only,
     output,
     read,
-    total,
     trichotomy,
     unknown,
 )

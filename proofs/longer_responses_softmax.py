@@ -18,6 +18,7 @@ from proofs.decide import Decision, Expr, natural, positive, prove_equal, prove_
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import logit_gap
+from proofs.sums import total
 from proofs.symbolic import (
     Given,
     Vector,
@@ -27,7 +28,6 @@ from proofs.symbolic import (
     position,
     softmax_read,
     substituted,
-    total,
     trichotomy,
 )
 

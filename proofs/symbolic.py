@@ -14,6 +14,7 @@ import sympy as sp
 
 from constructions import Head, Linear, Transformer
 from proofs.decide import Expr, ObligationFailed, ObligationUndecided, natural, relu
+from proofs.sums import total
 
 #: Numbers or expressions that stand for symbols of the weights: ``{N: i + 1 + z}`` says that ``i`` is a position.
 Given = Mapping[Any, Any]
@@ -88,15 +89,6 @@ def substituted(expr: Any, given: Given) -> Any:
     return sp.sympify(expr).xreplace(dict(given))
 
 
-def total(expr: Expr, index: sp.Dummy, size: Expr) -> Expr:
-    """Return the sum of ``expr`` over ``index`` from 0 to ``size - 1``, evaluated as far as sympy can."""
-    result: Expr = sp.S.Zero
-    for term in sp.Add.make_args(sp.expand_mul(expr)):
-        constant, varying = term.as_independent(index, as_Add=False)
-        result += constant * sp.Sum(varying, (index, 0, size - 1)).doit()
-    return result
-
-
 def _grid(matrix: Any) -> list[list[Any]]:
     if isinstance(matrix, sp.BlockMatrix):
         rows, columns = matrix.blocks.shape
@@ -142,9 +134,19 @@ def image(weight: Any, vector: Vector, row: Expr, *, given: Given, where: str, b
     sizes = [part.shape[1] for part in parts], [piece.size for piece in vector]
     result: Expr = sp.S.Zero
     for part, piece, part_start, piece_start, size in _overlaps(*sizes, where):
-        entry = parts[part][row, part_start + _COLUMN] * vector[piece].entry(piece_start + _COLUMN)
+        if isinstance(parts[part], sp.ZeroMatrix):
+            continue
+        entry = _entry(parts[part], row, part_start + _COLUMN) * vector[piece].entry(piece_start + _COLUMN)
         result += total(entry, _COLUMN, size)
     return result
+
+
+def _entry(matrix: Any, row: Expr, column: Expr) -> Expr:
+    """Return an entry of a weight, whose row and column were held against its shape by the caller.
+
+    Sympy would ask of both once more whether they may be in it, which takes longer than the entry.
+    """
+    return matrix.lamda(row, column) if isinstance(matrix, sp.FunctionMatrix) else matrix[row, column]
 
 
 def _overlaps(parts: Sequence[Expr], pieces: Sequence[Expr], where: str) -> Iterator[tuple[int, int, Expr, Expr, Expr]]:
@@ -184,7 +186,7 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
 def output(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:
     """Return one coordinate of the layer's output; sympy decides the sign that its ReLU (if any) depends on."""
     before = affine(layer, vector, row, given=given, block=block)
-    return relu(f"{layer.family or layer.name}: the sign of {before}", before) if layer.has_relu else before
+    return relu(f"{layer.family or layer.name}: what its ReLU is given", before) if layer.has_relu else before
 
 
 def score(head: Head, at: Vector, key: Vector, *, given: Given) -> Expr:

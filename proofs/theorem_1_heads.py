@@ -33,6 +33,7 @@ from proofs.decide import (
 from proofs.layers import heads, one_layer
 from proofs.obligations import Obligation
 from proofs.selection import logit_gap
+from proofs.sums import total
 from proofs.symbolic import (
     Given,
     Vector,
@@ -42,7 +43,6 @@ from proofs.symbolic import (
     position,
     softmax_read,
     substituted,
-    total,
     trichotomy,
 )
 

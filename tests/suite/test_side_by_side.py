@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,10 +47,29 @@ def _task(label: str, series: int, before: Any = lambda: None) -> Task:
     return Task(CLAIM, label, gather, series)
 
 
+def _count_frozen(_: Any) -> Verdict:
+    return replace(_verdict("frozen"), parameters={"frozen": gc.get_freeze_count()})
+
+
 def _claims(todo: list[Task], jobs: int = 2) -> list[str]:
     with SideBySide(todo, jobs) as running:
         found = dict(running.verdicts())
     return [found[place].claim for place in range(len(todo))]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_processes_leave_what_was_imported_out_of_their_searches_for_garbage(*, before: bool) -> None:
+    gc.unfreeze()
+    try:
+        if before:
+            gc.freeze()
+        todo = [replace(_task("", series), run=_count_frozen) for series in (0, 1)]
+        with SideBySide(todo, 2) as running:
+            found = dict(running.verdicts())
+        assert all(verdict.parameters["frozen"] > len(sys.modules) for verdict in found.values())
+        assert (gc.get_freeze_count() > 0) is before
+    finally:
+        gc.freeze()  # as the tests' own set-up leaves it
 
 
 # how many -------------------------------------------------------------------------------------------------------------

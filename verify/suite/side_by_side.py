@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -61,6 +62,21 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """Let processes that start here leave alone what is held by now, in their searches for garbage.
+
+    Most of it is libraries, of which nothing is ever garbage; a search takes time, and copies every page that it sees.
+    """
+    before = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not before:  # what somebody else had left out stays out
+            gc.unfreeze()
+
+
 class SideBySide:
     """Processes that gather the evidence of tasks; use it as a context.
 
@@ -86,7 +102,7 @@ class SideBySide:
         self._pool = ProcessPoolExecutor(
             min(jobs, len(series)), multiprocessing.get_context("fork"), initializer=_alone
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _nothing_is_garbage():
             # of Python 3.12 and later, about the threads of libraries, which have none that computes by now
             warnings.simplefilter("ignore", DeprecationWarning)
             self._runs = {self._pool.submit(_gather, places): places for places in series.values()}
