@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.own import written
 from tests.shards.test_ledger import edit
 from verify.cli.app import run
+from verify.shards.executors import Answer, Processes
 
 EXHAUST = "exhaust theorem-1 --vocab 3 --context 3 --arithmetic rational"
 
@@ -117,3 +119,27 @@ def test_fuzzes_with_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run([*words, "--q", "9", *file[:1], str(tmp_path / "wrong")]) == 1
     refuted = json.loads(capsys.readouterr().out)
     assert refuted["holds"] is False
+
+
+@pytest.mark.heavy
+def test_a_file_that_changes_while_it_runs_is_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker that is started in the place of a killed one imports the file as it is then."""
+    path, wait, changed = written(tmp_path, "changes-while-it-runs"), Processes.wait, list[bool]()
+
+    def watched(self: Processes, seconds: float) -> list[Answer]:
+        answers = wait(self, seconds)
+        if answers and not changed:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("(targets + user_inputs", "(user_inputs + targets"), encoding="utf-8")
+            for worker in self._pool:
+                worker.process.kill()
+                changed.append(True)
+        return answers
+
+    monkeypatch.setattr(Processes, "wait", watched)
+    words = f"exhaust {path}:Shifted --vocab 300 --arithmetic rational --jobs 1".split()
+    assert run(words) == 2
+    assert changed
+    assert "worker: expected the same run as the driver's but one differs in code" in capsys.readouterr().err

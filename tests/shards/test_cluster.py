@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,56 @@ def test_the_command_runs_on_a_cluster(cluster: Any, capsys: pytest.CaptureFixtu
     words = "exhaust theorem-1 --vocab 3 --context 3 --q 18 --arithmetic rational --engine dask --scheduler"
     assert run([*words.split(), cluster.scheduler_address]) == 1
     assert "target [0, 0, 2] must give 2" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.fixture
+def lost(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Kill a worker that has a shard in hand, as soon as another shard has come back; return what it had."""
+    cluster.wait_for_workers(2)
+    wait, held = Cluster.wait, list[str]()
+
+    def watched(self: Cluster, seconds: float) -> list[Answer]:
+        answers = wait(self, seconds)
+        busy = self._client.processing() if answers and not held else {}
+        for worker in cluster.workers.values():
+            if not held and busy.get(worker.worker_address):
+                held.extend(map(str, busy[worker.worker_address]))
+                os.kill(worker.process.process.pid, signal.SIGKILL)
+        return answers
+
+    monkeypatch.setattr(Cluster, "wait", watched)
+    return held
+
+
+#: Kinds of runs, of seconds each: pieces, ranks, seeds and vocabularies.
+RUNS = (
+    "certify theorem-1 --vocab 16 --context 56 --arithmetic ball",
+    "exhaust theorem-1 --vocab 7 --context 6 --arithmetic rational",
+    "fuzz theorem-1 --vocab 6 --context 4 --examples 144",
+    "sweep theorem-1 --vocab 40 --context 6 --arithmetic rational",
+)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("words", RUNS, ids=lambda words: words.split()[0])
+def test_every_kind_of_run_loses_a_shard_alone(
+    words: str, cluster: Any, lost: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is that of this process alone, and the ledger counts every unit once."""
+    facts = []
+    for where in ("in-process", f"dask --scheduler {cluster.scheduler_address} --ledger {tmp_path / 'ledger'}"):
+        assert run([*f"{words} --json --engine {where}".split()]) == 0
+        verdict = json.loads(capsys.readouterr().out)
+        verdict["parameters"].pop("shards", None)  # how many there were
+        facts.append({**verdict, "seconds": 0})
+    assert facts[0] == facts[1]
+    assert facts[0]["holds"] is True
+    assert lost
+    with closing(sqlite3.connect(tmp_path / "ledger")) as sql:
+        ((total, done, counted),) = sql.execute(
+            "SELECT total, (SELECT sum(stop - start) FROM done), (SELECT sum(units) FROM drivers) FROM run"
+        )
+    assert int(total) == done == counted
 
 
 @pytest.mark.parametrize("kind", ["closed", "silent", "no address"])

@@ -307,3 +307,57 @@ def test_a_locked_ledger_is_one_line(filled: Path, monkeypatch: pytest.MonkeyPat
         assert "it has been locked for" in refused(filled)
         other.execute("ROLLBACK")
     Ledger(filled, WORK.run).close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "better", "said"),
+    [
+        ((3,), RankTally(10, 1.0, 0), "unit 3 is not shown right"),
+        ((), RankTally(10, 2.0, 5), "unit 0 has a margin of 1.0"),
+    ],
+)
+def test_a_ledger_that_is_edited_while_its_driver_runs_is_met(
+    wrong: tuple[int, ...], better: RankTally, said: str, tmp_path: Path
+) -> None:
+    """The driver did all of it itself, so that nothing is taken over and nothing would run again."""
+    file, work = tmp_path / "ledger", Counting(10, wrong, unit=10)
+    text = json.dumps(Findings(better, (0, 10)).to_json())
+
+    def forge(units: int, total: int) -> None:
+        if units:
+            edit(file, "UPDATE done SET findings = ?, seal = ?", text, sealed(work.run.digest, 0, 10, text))
+            edit(file, "UPDATE run SET bound = NULL")
+
+    with pytest.raises(InvalidArgument, match=f"was edited in the meantime, and no longer says that {said}; take"):
+        gather(work, ledger=file, progress=forge)
+
+
+def test_a_failure_of_another_driver_is_not_edited_away_while_this_one_runs(tmp_path: Path) -> None:
+    file, work = tmp_path / "ledger", Counting(10, (3,), unit=10)
+    text = json.dumps(Findings(RankTally(10, 1.0, 0), (0, 10)).to_json())
+    assert gather(work, ledger=file).holds is None
+
+    def forge(units: int, total: int) -> None:
+        edit(file, "UPDATE done SET findings = ?, seal = ?", text, sealed(work.run.digest, 0, 10, text))
+        edit(file, "UPDATE run SET bound = NULL, verdict = NULL")
+
+    with pytest.raises(
+        InvalidArgument, match="was edited in the meantime, and no longer says that unit 3 is not shown"
+    ):
+        gather(work, ledger=file, progress=forge)
+
+
+def test_a_ledger_that_is_edited_while_its_driver_runs_hides_no_change(tmp_path: Path) -> None:
+    class Changing(Counting):
+        def shard(self, start: int, stop: int) -> Findings:
+            return replace(super().shard(start, stop), changed=(start, "answer is no function"))
+
+    file, work = tmp_path / "ledger", Changing(10, unit=10)
+    text = json.dumps(Counting(10).shard(0, 10).to_json())
+
+    def forge(units: int, total: int) -> None:
+        if units:
+            edit(file, "UPDATE done SET findings = ?, seal = ?", text, sealed(work.run.digest, 0, 10, text))
+
+    with pytest.raises(InvalidArgument, match="and no longer says that answer is no function; take another file"):
+        gather(work, ledger=file, progress=forge)

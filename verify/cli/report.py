@@ -12,6 +12,7 @@ from verify.cli.groups import register as register_commands
 from verify.cli.options import Json
 from verify.cli.terminal import echo, print_json
 from verify.cli.verifying import MAIN_JOB_DTYPES, MAIN_JOB_EXAMPLES, gathered
+from verify.evidence.fingerprint import package_sha256
 from verify.extras import needed
 from verify.files.atomic import check_folder, check_output, write_atomically
 from verify.files.strict import canonical
@@ -19,7 +20,7 @@ from verify.suite.coq_record import read_record
 from verify.suite.main_job import tasks
 from verify.suite.numbers import Chosen
 from verify.suite.side_by_side import chosen_jobs
-from verify.suite.whole import main_job_json, sources_sha256
+from verify.suite.whole import main_job_json
 
 #: The files: the page, and beside it the verdicts where this command gathers them.
 PAGE, VERDICTS = "index.html", "verdicts.json"
@@ -87,7 +88,7 @@ def report(
 
 def _gathered_now(jobs: int | None) -> dict[str, object]:
     """Return the document of the main job, run now."""
-    sources_sha256()  # of the sources as they are before anything runs
+    package_sha256()  # of the sources as they are before anything runs
     record, _ = read_record()
     numbers = Chosen(list(MAIN_JOB_DTYPES), "cpu", tf32=False)
     todo = [

@@ -20,6 +20,7 @@ from verify.cli.sizes import SizeOptions
 from verify.cli.start import STARTED
 from verify.cli.terminal import console, echo, print_json
 from verify.cli.verdicts import exit_status, show_verdicts
+from verify.evidence.fingerprint import package_sha256
 from verify.evidence.verdict import Verdict
 from verify.files.atomic import check_folder, write_atomically
 from verify.report.progress import shown_progress
@@ -30,7 +31,7 @@ from verify.suite.numbers import Chosen
 from verify.suite.proof_cache import ProofCache, cache_folder
 from verify.suite.side_by_side import SideBySide, chosen_jobs, one_thread
 from verify.suite.strongest import strongest_table
-from verify.suite.whole import main_job_json, sources_sha256
+from verify.suite.whole import main_job_json
 
 #: Cases that each fuzzing of the main job draws, so that all of them together stay well under a minute on two cores.
 MAIN_JOB_EXAMPLES = 50
@@ -95,7 +96,7 @@ def verify(
         check_folder(report, "report")
     processes = chosen_jobs(jobs, device)
     started = time.perf_counter()
-    sources_sha256()  # of the sources as they are before anything runs
+    package_sha256()  # of the sources as they are before anything runs
     record, missing = read_record()
     numbers = Chosen(dtypes, device, tf32)
     proofs = _cache() if cache else None

@@ -5,6 +5,8 @@ nested functions and closures; the values of the module globals that it names, a
 modules; of functions and classes among them their code in turn; the methods of every class of a construction and the
 source of its module; and the fields of the construction, those that its ``repr`` hides too. What is not: files, clocks,
 the state of random generators, and what is reached by names that are computed.
+
+Code of a library is not looked at, but told from that of another version: see :mod:`verify.evidence.libraries`.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from constructions.specification import Specification
+from verify.evidence.libraries import OURS, library, library_of
 from verify.evidence.verdict import library_versions
 
 #: Types of values that are written out as they are.
@@ -51,8 +53,7 @@ _NOT_CODE = frozenset(
 def package_sha256() -> str:
     """Return a digest of the sources of this package, which a version does not name between releases."""
     digest = hashlib.sha256()
-    for package in ("constructions", "verify"):
-        folder = Path(__file__).parents[2] / package
+    for folder in OURS:
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size} ".encode())
             digest.update(path.read_bytes())
@@ -91,10 +92,6 @@ def _without_lazy(value: object) -> dict[str, Any]:
     return {name: held for name, held in vars(value).items() if name not in lazy}
 
 
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in {"constructions", "verify"}
-
-
 class _Feeder:
     """Feeds values to a digest, each mutable one once."""
 
@@ -112,7 +109,7 @@ class _Feeder:
     def module_source(self, module: str) -> None:
         """Feed the source of a module of the user's, where it has any."""
         found = sys.modules.get(module)
-        if found is None or _is_ours(module):
+        if found is None or library(module) == "":
             return
         try:
             self.text("source", inspect.getsource(found))
@@ -146,7 +143,7 @@ class _Feeder:
         elif isinstance(value, types.CodeType):
             self._code(value)
         elif isinstance(value, types.ModuleType):
-            self.text(value.__name__, getattr(value, "__version__", ""))
+            self.text(value.__name__, getattr(value, "__version__", ""), library(value.__name__) or "")
         elif isinstance(value, type):
             self._class(value)
         elif not self._callable(value):
@@ -183,8 +180,9 @@ class _Feeder:
 
     def _class(self, kind: type) -> None:
         self.text(kind.__module__, kind.__qualname__)
-        if _is_ours(kind.__module__) or not _is_users(kind.__module__):
-            return  # of this package, or of a library: their versions and sources are looked at
+        if (known := library_of(kind)) is not None:
+            self.text(known)
+            return
         for base in kind.__mro__[1:]:
             self.feed(base)
         for name in sorted(vars(kind)):
@@ -218,7 +216,8 @@ class _Feeder:
 
     def _function(self, function: types.FunctionType) -> None:
         self.text(function.__module__, function.__qualname__)
-        if _is_ours(function.__module__) or not _is_users(function.__module__):
+        if (known := library_of(function)) is not None:
+            self.text(known)
             return
         self.feed(function.__code__)
         self.feed((function.__defaults__, function.__kwdefaults__))
@@ -232,7 +231,7 @@ class _Feeder:
                 self.text(name)
                 held = function.__globals__[name]
                 self.feed(held)
-                if isinstance(held, types.ModuleType) and _is_users(held.__name__):
+                if isinstance(held, types.ModuleType) and library(held.__name__) is None:
                     self._attributes(held, function.__code__)
 
     def _attributes(self, module: types.ModuleType, code: types.CodeType) -> None:
@@ -246,7 +245,7 @@ class _Feeder:
         """Feed an object by its class and attributes, by its pickle, by what that would be, or by its class alone."""
         self.feed(type(value))
         named = {item.name: getattr(value, item.name, None) for item in fields(value)} if is_dataclass(value) else {}
-        users = hasattr(value, "__dict__") and _is_users(type(value).__module__)
+        users = hasattr(value, "__dict__") and library_of(type(value)) is None
         if is_dataclass(value) or users:  # what an author's own keeps beside its fields may decide, too
             self.feed(named | (_without_lazy(value) if users else {}))
             return
@@ -269,12 +268,3 @@ def _names(code: types.CodeType) -> set[str]:
     """Return the names that a function's code mentions, and those that functions inside it do."""
     nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*(_names(one) for one in nested))
-
-
-@lru_cache(maxsize=4096)
-def _is_users(module: str) -> bool:
-    """Say whether a module is neither Python's, nor this package's, nor an installed library's."""
-    if _is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
-        return module == "__main__"
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file is None or not {"site-packages", "dist-packages"} & set(Path(file).parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -10,6 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -118,8 +120,7 @@ def _from_file(path: Path) -> ModuleType:
     for module in tuple(sys.modules.values()):  # the same file again is the same class
         if getattr(module, "__file__", None) == str(path):
             return module
-    # dataclasses look their module up by its name, which must be no other module's
-    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"_file_{len(sys.modules)}"
+    name = _name_of(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a file that ends in .py has a loader"
     assert spec.loader is not None, "the same"
@@ -131,6 +132,18 @@ def _from_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _name_of(path: Path) -> str:
+    """Return the name of a file's module: dataclasses look their module up by it, so that no other one may have it.
+
+    It is the same in a worker, whatever that has imported so far: digests of code hold it.
+    """
+    name, others = path.stem, [folder for folder in sys.path if Path(folder).resolve() != path.parent]
+    taken = name in sys.builtin_module_names or PathFinder.find_spec(name, others) is not None
+    if name.isidentifier() and not taken and name not in sys.modules:
+        return name
+    return f"_file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
 
 
 @contextlib.contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from constructions.validation import InvalidArgument, check_integer
 from verify.evidence.tally import Progress, no_progress
 from verify.evidence.verdict import Verdict
 from verify.numbers import decimal
+from verify.shards.answers import read
 from verify.shards.executors.base import ATTEMPTS, Answer, Executor, WorkerError
 from verify.shards.executors.in_process import InProcess
 from verify.shards.findings import Findings
@@ -53,6 +52,7 @@ class _Drive:
         halves: units that a shard may have now, by its first unit, after something was raised in a longer one: a case
             below may fail, and comes first.
         again: what the ledger had found before, while the shard of its smallest margin runs again.
+        found: what this driver read in the ledger and wrote into it, which anybody may edit in the meantime.
 
     """
 
@@ -68,6 +68,7 @@ class _Drive:
     errors: dict[int, Exception] = field(default_factory=dict)
     halves: dict[int, int] = field(default_factory=dict)
     again: Findings | None = None
+    found: Findings = field(default_factory=Findings)
 
     @property
     def below(self) -> int | None:
@@ -76,6 +77,7 @@ class _Drive:
 
     def run(self, before: State) -> None:
         """Run shards until nothing is left to do below the first failure; first, one of those done before again."""
+        self.found = replace(before.findings, identities=frozenset())
         if before.findings.shard is not None:
             self.again = before.findings
             self._hand(Shard(_AGAIN, *before.findings.shard), 0.0)
@@ -144,12 +146,40 @@ class _Drive:
         if shard.id == _AGAIN:
             self._compare(findings)
             return
-        self.ledger.complete(shard, findings)  # not where it was given to another driver, who counts it
+        if self.ledger.complete(shard, findings):  # not where it was given to another driver, who counts it
+            self.found += replace(findings, identities=frozenset())
         driver = way.driver + time.perf_counter() - now
         self.sizes.measured(
             shard.stop - shard.start, seconds=seconds, way=max(0.0, now - way.since - seconds), driver=driver
         )
         self.progress(self.ledger.standing().units, self.work.run.total)
+
+    def check(self, after: State) -> None:
+        """Refuse a ledger that says something better than what this driver read in it and wrote into it.
+
+        Args:
+            after: what it says at the end.
+
+        Raises:
+            InvalidArgument: it was edited while the run was under way.
+
+        """
+        if self.below is not None:  # what was raised is told, or a failure below it: nothing holds
+            return
+        mine, theirs = self.found.tally, after.findings.tally
+        lost = None
+        if mine.failure is not None and (theirs.failure is None or theirs.failure > mine.failure):
+            lost = f"unit {mine.failure} is not shown right"
+        elif theirs.failure is None and self.found.changed is not None and after.findings.changed is None:
+            lost = self.found.changed[1]
+        elif theirs.failure is None and mine.margin is not None:
+            smaller = theirs.margin is not None and theirs.margin <= mine.margin
+            lost = None if smaller else f"unit {mine.closest} has a margin of {mine.margin}"
+        if lost is not None:
+            raise InvalidArgument(
+                f"ledger: expected {self.ledger.path} as this run left it but it was edited in the meantime, and no"
+                f" longer says that {lost}; take another file to start afresh"
+            )
 
     def _compare(self, findings: Findings) -> None:
         assert self.again is not None, "it was asked for"
@@ -187,54 +217,6 @@ def run_request(
     work = WORKS[word].work.of(request, settings)
     recipe = Recipe.of_request(word, request, {**settings, **work.settings}) if executor.elsewhere else None
     return gather(work, recipe, executor, ledger=ledger, limit=limit, progress=progress)
-
-
-def read(text: str, work: Work, shard: Shard) -> tuple[Findings, float]:
-    """Return the findings of a worker's answer and its seconds.
-
-    Raises:
-        InvalidArgument: the worker runs something else, refused it, or answers for other units.
-        MemoryError: it had too little memory.
-        WorkerError: anything unexpected.
-
-    """
-    try:
-        told: dict[str, Any] = json.loads(text)
-        other = dict(told["key"]) if "key" in told else None
-        raised = (str(told["raised"]), str(told["message"])) if "raised" in told else None
-        if other is None and raised is None:
-            ran, seconds = (told["digest"], told["start"], told["stop"]), float(told["seconds"])
-            findings = Findings.from_json(told["findings"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError) as error:
-        raise WorkerError(f"a worker's answer cannot be read: {type(error).__name__}: {error}") from error
-    if other is not None:
-        _refuse_other(other, work)
-    if raised is not None:
-        _raise(*raised, shard)
-    if ran != (work.run.digest, shard.start, shard.stop):
-        raise WorkerError(f"a worker answered for other units: {ran[1]} up to {ran[2]}, of run {str(ran[0])[:8]}")
-    objection = work.objection(findings, shard.start, shard.stop)
-    if objection is None and findings.shard not in {None, (shard.start, shard.stop)}:
-        objection = f"it names shard {findings.shard}"
-    if objection is None and not 0 <= seconds < math.inf:
-        objection = f"it took {seconds} seconds"
-    if objection is not None:
-        raise WorkerError(f"a worker answered wrongly for units {shard.start}..{shard.stop - 1}: {objection}")
-    return findings, seconds
-
-
-def _refuse_other(key: Mapping[str, Any], work: Work) -> NoReturn:
-    mine = work.run.key
-    names = sorted(name for name in {*mine, *key} if mine.get(name) != key.get(name)) or ["how many units there are"]
-    raise InvalidArgument(f"worker: expected the same run as the driver's but one differs in {', '.join(names)}")
-
-
-def _raise(kind: str, message: str, shard: Shard) -> NoReturn:
-    if kind == "refusal":
-        raise InvalidArgument(message)
-    if kind == "memory":
-        raise MemoryError(message)
-    raise WorkerError(f"in units {shard.start}..{shard.stop - 1}, {message}")
 
 
 def gather(
@@ -280,6 +262,7 @@ def gather(
             drive = _Drive(work, chosen, book, Sizes(chosen.workers, work.unit), limit, progress)
             drive.run(before)
         standing, after = book.standing(below=drive.below), book.state(below=drive.below)
+        drive.check(after)
         failure = after.findings.tally.failure
         if drive.below is not None and (failure is None or failure >= drive.below):
             raise drive.errors[drive.below]

@@ -8,12 +8,12 @@ from typing import Any
 
 from constructions.validation import InvalidArgument
 from proofs import CLAIMS
+from verify.evidence.fingerprint import package_sha256
 from verify.evidence.kinds import kind_of
 from verify.evidence.verdict import Verdict
 from verify.report.page.found import Found
 from verify.suite.reread import reread
 from verify.suite.strongest import arithmetic_family, strongest_json
-from verify.suite.whole import sources_sha256
 
 _EXPECTED = "expected the output of prefixproof verify --json"
 
@@ -149,7 +149,7 @@ def reread_all(document: Found) -> Found:
 
 def age_of(document: Found) -> Age:
     """Return whether the verdicts are of the sources at hand; a document that does not say so is stale."""
-    return CURRENT if document.value.get("sources") == sources_sha256() else STALE
+    return CURRENT if document.value.get("sources") == package_sha256() else STALE
 
 
 def worst(states: Sequence[State]) -> State:
