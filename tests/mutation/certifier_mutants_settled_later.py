@@ -151,10 +151,10 @@ SETTLED: tuple[Mutant, ...] = (
         argument="Computing more coordinates cell by cell gives what the dense arithmetic gives.",
         proof="sparse, dense",
     ),
-    _kept(
+    _sparse(
         "what is 0 in a row is not read",
-        "(self.magnitude != 0).any(axis=(0, 1))",
-        "(self.magnitude != 0).all(axis=(0, 1))",
+        "np.flatnonzero(rows.shared.moving & weight.read_by(touched))",
+        "np.flatnonzero((rows.shared.magnitude != 0).all(axis=(0, 1)) & weight.read_by(touched))",
         "sparse, dense",
     ),
     _kept(
