@@ -142,10 +142,19 @@ class _Raised(NearRelu):
 
 def test_activations_that_are_equal_have_bounds_of_their_own() -> None:
     """Bounds of the first were taken for the second."""
-    assert _Raised(0) == _Raised(1)
+    first, second = _Raised(0), _Raised(1)
+    assert first == second
+    arithmetic = _factors(BallArithmetic())
+    for activation in (first, second):
+        found = arithmetic.numbers(arithmetic.pointwise(_known(arithmetic, [[1, 2]]), activation))[0, 0]
+        assert all(low <= value + activation.by <= high for (low, high), value in zip(found, (1, 2), strict=True))
+
+
+def test_an_activation_that_changed_has_other_bounds_in_the_next_certificate() -> None:
+    activation = _Raised(0)
     for by in (0, 1):
-        arithmetic = _factors(BallArithmetic())
-        found = arithmetic.numbers(arithmetic.pointwise(_known(arithmetic, [[1, 2]]), _Raised(by)))[0, 0]
+        activation.by, arithmetic = by, _factors(BallArithmetic())
+        found = arithmetic.numbers(arithmetic.pointwise(_known(arithmetic, [[1, 2]]), activation))[0, 0]
         assert all(low <= value + by <= high for (low, high), value in zip(found, (1, 2), strict=True))
 
 

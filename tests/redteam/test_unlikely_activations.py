@@ -1,4 +1,4 @@
-"""Activations of a user's own that are not finite everywhere."""
+"""Activations of a user's own: not finite everywhere, or equal to others that compute something else."""
 
 from __future__ import annotations
 
@@ -14,10 +14,49 @@ from constructions.activations.base import Activation, KernelError
 from constructions.formats import Format
 from constructions.lowering import lower
 from tests.certificates.own import Given, read_first, rounded
+from verify import RationalArithmetic, Runner
 from verify.certificates import BallArithmetic, certify
 from verify.certificates.relational import relational
 
 ARITHMETICS = (BallArithmetic(), rounded("float32"))
+
+
+_SQUARE = [[1, 0], [0, 1]]
+
+
+@final
+class Raised(Activation):
+    """``max(0, x)`` and a number, which Python's own comparison of attributes does not see."""
+
+    __slots__ = ("by",)
+    name = "raised"
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def latex(self, argument: str) -> str:
+        return argument
+
+    def exact(self, value: Fraction) -> Fraction | None:
+        return max(value, Fraction(0)) + self.by
+
+    def enclosure(self, low: flint.arb, high: flint.arb) -> tuple[flint.arb, flint.arb]:
+        return self.ball(low), self.ball(high)
+
+    def symbol(self, value: sp.Expr) -> sp.Expr:
+        return sp.Max(value, 0) + self.by
+
+    def ball(self, value: flint.arb) -> flint.arb:
+        return value.max(flint.arb(0)) + self.by
+
+    def numpy(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.asarray(np.maximum(values, 0) + self.by)
+
+    def torch(self, values: Any) -> Any:
+        return values.clamp(min=0) + self.by
+
+    def error(self, fmt: Format) -> KernelError:
+        return KernelError(0)
 
 
 @final
@@ -76,3 +115,24 @@ def test_a_pole_is_seen_behind_a_norm_that_only_its_symbols_define() -> None:
         assert not arithmetic.undefined
         arithmetic.pointwise(arithmetic.linear(normed, both), Reciprocal())
     assert arithmetic.undefined
+
+
+def test_activations_that_are_equal_have_bounds_of_their_own() -> None:
+    """Bounds of 4 by the first were taken for those by the last, and two targets that come out wrong were certified."""
+    assert Raised(0) == Raised(1)
+    vocab = 1000  # so that drawn cases miss the two
+    layers = (
+        read_first(2, 1),
+        Linear([[1, 0], [0, 0]], [[0], [4]], activation=Raised(0), name="first"),
+        Linear(_SQUARE, [[0], [0]], activation=Raised(0), name="again"),
+        Linear(_SQUARE, [[0], [0]], activation=Raised(1), name="raised"),
+    )
+    # the nearest token, and beside the token 1 twice what 5 is more than 4
+    weight = [[2 * token, 2 * (token == 1)] for token in range(vocab)]
+    bias = [[-(token**2) - 2 * token - 8 * (token == 1)] for token in range(vocab)]
+    readout = Linear(weight, bias, activation=None, name="readout")
+    made = Given(vocab, 2, [[0] * vocab] * 2, (*layers, readout))
+    failures = Runner(made, RationalArithmetic()).run(np.array([[0, 0], [1, 0], [2, 0]]), np.zeros((3, 0), dtype=int))
+    assert failures.failures().any(axis=1).tolist() == [True, False, True]
+    for arithmetic in ARITHMETICS:
+        assert certify(made, arithmetic).holds is None

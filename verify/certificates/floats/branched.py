@@ -28,6 +28,7 @@ from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.branched_rows import BranchedRows, Differing, at_nodes, prompt_parts, rows_of
 from verify.certificates.floats.places_reading import readings
 from verify.certificates.floats.sparse_rows import Places, SparseRows
+from verify.certificates.itself import Itself
 from verify.certificates.shared_cells import SharedCells, Tree
 from verify.certificates.sheets import UnsharedError
 
@@ -157,7 +158,7 @@ class BranchedArithmetic(EnclosingArithmetic[RoundedWeight, BranchedRows, Box]):
 
     def pointwise(self, rows: BranchedRows, activation: Activation) -> BranchedRows:
         """Return an activation of every coordinate."""
-        return self._each(rows, lambda box: self._base.pointwise(box, activation), "pointwise", activation)
+        return self._each(rows, lambda box: self._base.pointwise(box, activation), "pointwise", Itself(activation))
 
     def beside(self, left: BranchedRows, right: BranchedRows) -> BranchedRows:
         """Return the rows side by side."""

@@ -26,6 +26,7 @@ from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.branched import BranchedArithmetic
 from verify.certificates.floats.directed import largest_of
 from verify.certificates.floats.sparse_rows import Places, SparseRows, by_what_differs
+from verify.certificates.itself import Itself
 from verify.certificates.shared_cells import SharedCells
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ class SparseArithmetic(EnclosingArithmetic[RoundedWeight, SparseRows, Box]):
     def pointwise(self, rows: SparseRows, activation: Activation) -> SparseRows:
         """Return an activation of every coordinate."""
         varying = None if rows.varying is None else self.base.pointwise(rows.varying, activation)
-        shared = self.once(lambda: self.base.pointwise(rows.shared, activation), [rows.shared], "pointwise", activation)
+        key = "pointwise", Itself(activation)
+        shared = self.once(lambda: self.base.pointwise(rows.shared, activation), [rows.shared], *key)
         return SparseRows(shared, rows.places, varying)
 
     def multiply(self, left: SparseRows, right: SparseRows) -> SparseRows:

@@ -10,8 +10,9 @@ share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import flint
 import numpy as np
@@ -19,12 +20,15 @@ from jaxtyping import Bool, Float, Int
 
 from constructions.activations import Activation
 from verify.certificates.balls.columns import ball_precision
+from verify.certificates.itself import Itself
 from verify.certificates.relational.factors.kernels import Kernels
 from verify.certificates.relational.factors.parts import Part, nothing, part
 from verify.certificates.relational.factors.rows import Row, common
 from verify.certificates.relational.factors.table import ALONE, UNIT, Bounds, Table, reduce_sum, slack
 
 _Array = Float[np.ndarray, "..."]
+#: Results that are kept of each function: some hundred bytes each. The least recently used go first.
+_KEPT = 2**12
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Activations:
 
     table: Table
     kernels: Kernels
+
+    # kept for as long as these rows are computed: an activation of another author's may change between certificates
+
+    @cached_property
+    def _share(self) -> Callable[[Itself[Activation], float, float], tuple[float, float]]:
+        return lru_cache(maxsize=_KEPT)(_share)
+
+    @cached_property
+    def _distance(self) -> Callable[[Itself[Activation], float, float], float]:
+        return lru_cache(maxsize=_KEPT)(_distance)
 
     def relu(self, row: Row) -> Row:
         """Return ``max(0, .)``, which no kernel rounds."""
@@ -72,7 +86,7 @@ class Activations:
 
     def knows(self, activation: Activation) -> bool:
         """Return whether an activation says how far it is from ReLU."""
-        return bool(np.isfinite(_distance(_One(activation), 0.0, 1.0)))
+        return bool(np.isfinite(self._distance(Itself(activation), 0.0, 1.0)))
 
     def near_relu(self, row: Row, activation: Activation) -> Row:
         """Return an activation that is a known distance from ReLU at most.
@@ -83,7 +97,7 @@ class Activations:
         relative, absolute = self.kernels.activation(activation)
         size = np.maximum(np.abs(ends.low), np.abs(ends.high))
         self.table.note(2 * size)  # a kernel may double its argument
-        away = _distances(activation, ends)
+        away = self._distances(activation, ends)
         kept = self.relu(row)
         found = list(kept.parts)
         far = (ends.low > 0) & (away > UNIT * size)
@@ -130,7 +144,7 @@ class Activations:
         first, ends, apart = of
         cells = np.arange(len(first))
         least, most = (np.asarray(end[cells, first]).tolist() for end in ends)
-        shares = [_share(_One(activation), low, high) for low, high in zip(least, most, strict=True)]
+        shares = [self._share(Itself(activation), low, high) for low, high in zip(least, most, strict=True)]
         shares = [
             share if some else (1.0, 1.0)
             for share, some in zip(shares, np.asarray(near.any(axis=1)).tolist(), strict=True)
@@ -155,19 +169,18 @@ class Activations:
         own = slack(1) * np.maximum(np.abs(low), np.abs(high))
         return Bounds(np.fmax(ends.low, low - own), np.fmin(ends.high, high + own))
 
+    def _distances(self, activation: Activation, ends: Bounds) -> _Array:
+        """Return upper bounds of an activation's distance from ReLU between bounds, few of them computed.
 
-def _distances(activation: Activation, ends: Bounds) -> _Array:
-    """Return upper bounds of an activation's distance from ReLU between bounds, few of them computed.
-
-    The nearest and the farthest number from 0 are taken to powers of two outward, so that few are distinct.
-    """
-    low, high = ends
-    nearest = np.where((low <= 0) & (high >= 0), 0, np.minimum(np.abs(low), np.abs(high)))
-    farthest = np.maximum(np.abs(low), np.abs(high))
-    near, far = _power_below(nearest), 2 * _power_below(farthest)
-    pairs, place = np.unique(np.stack([near.reshape(-1), far.reshape(-1)]), axis=1, return_inverse=True)
-    found = np.array([_distance(_One(activation), *pair) for pair in pairs.T.tolist()])
-    return np.asarray(found[place.reshape(-1)].reshape(near.shape))
+        The nearest and the farthest number from 0 are taken to powers of two outward, so that few are distinct.
+        """
+        low, high = ends
+        nearest = np.where((low <= 0) & (high >= 0), 0, np.minimum(np.abs(low), np.abs(high)))
+        farthest = np.maximum(np.abs(low), np.abs(high))
+        near, far = _power_below(nearest), 2 * _power_below(farthest)
+        pairs, place = np.unique(np.stack([near.reshape(-1), far.reshape(-1)]), axis=1, return_inverse=True)
+        found = np.array([self._distance(Itself(activation), *pair) for pair in pairs.T.tolist()])
+        return np.asarray(found[place.reshape(-1)].reshape(near.shape))
 
 
 def _power_below(values: _Array) -> _Array:
@@ -176,33 +189,18 @@ def _power_below(values: _Array) -> _Array:
     return np.asarray(np.where(np.isfinite(values), np.ldexp(np.floor(mantissa * 8) / 8, exponent), np.nan))
 
 
-class _One:
-    """An activation as a key: itself alone, as those of other authors may equal others that compute something else."""
-
-    def __init__(self, activation: Activation) -> None:
-        self.activation = activation
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _One) and other.activation is self.activation
-
-    def __hash__(self) -> int:
-        return id(self.activation)  # which no other has as long as this is kept
-
-
-@lru_cache(maxsize=2**12)
-def _share(one: _One, low: float, high: float) -> tuple[float, float]:
+def _share(one: Itself[Activation], low: float, high: float) -> tuple[float, float]:
     """Return bounds of ``f(x)/x`` between two positive numbers; NaN where there are none."""
     if not 0 < low <= high < np.inf:
         return float("nan"), float("nan")
     with ball_precision():
-        least, most = one.activation.ratio(flint.arb(low), flint.arb(high))
+        least, most = one.thing.ratio(flint.arb(low), flint.arb(high))
     return float(np.nextafter(float(least.lower()), 0)), float(np.nextafter(float(most.upper()), np.inf))
 
 
-@lru_cache(maxsize=2**12)
-def _distance(one: _One, nearest: float, farthest: float) -> float:
+def _distance(one: Itself[Activation], nearest: float, farthest: float) -> float:
     if not (np.isfinite(nearest) and np.isfinite(farthest)):
         return float("nan")
     with ball_precision():
-        most = one.activation.beside_relu(flint.arb(nearest), flint.arb(farthest))
+        most = one.thing.beside_relu(flint.arb(nearest), flint.arb(farthest))
     return float("inf") if most is None else float(np.nextafter(float(most.upper()), np.inf))
