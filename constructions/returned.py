@@ -12,8 +12,10 @@ from constructions.ratios import Ratios
 from constructions.unknown_tokens import is_unknown
 from constructions.validation import IntArray, InvalidArgument
 
+#: The kinds of numpy's integers. Spans of time are among its classes of integers, and one of them is no number.
+_KINDS = "iu"
 #: Python's integers and numpy's, by their classes.
-_INTEGERS = frozenset({int, *(kind for kind in np.sctypeDict.values() if issubclass(kind, np.integer))})
+_INTEGERS = frozenset({int, *(kind for kind in np.sctypeDict.values() if np.dtype(kind).kind in _KINDS)})
 
 
 def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
@@ -31,12 +33,12 @@ def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> n
     expected = f"Ratios of shape {_product(shape)} (batch x virtual x embedding size)"
     if not isinstance(found, Ratios):
         raise InvalidArgument(f"encode: expected {expected} but got {_described(found)} ({owner})")
-    numerators = found.numerators
-    if is_unknown(numerators) or not (isinstance(numerators, np.ndarray) and integral(numerators)):
-        raise InvalidArgument(f"encode: expected integer numerators but got {_described(numerators)} ({owner})")
+    numerators = _integers(found.numerators)
+    if numerators is None:
+        raise InvalidArgument(f"encode: expected integer numerators but got {_described(found.numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"encode: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
-    return np.asarray(numerators)
+    return numerators
 
 
 def checked_answer(owner: str, found: Any, shape: tuple[int, int], vocab_size: int) -> IntArray:
@@ -60,12 +62,11 @@ def answered_tokens(owner: str, found: Any, shape: tuple[int, int], vocab_size: 
 
     """
     expected = f"integers of shape {_product(shape)} (batch x response)"
-    if is_unknown(found) or not (isinstance(found, np.ndarray) and integral(found)):
+    tokens = _integers(found)
+    if tokens is None:
         raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
-    if found.shape != shape:
-        raise InvalidArgument(f"answer: expected {expected} but got shape {_product(found.shape)} ({owner})")
-    # of numpy's own class: a subclass decides for itself what equals what
-    tokens: np.ndarray[Any, Any] = np.asarray(found)
+    if tokens.shape != shape:
+        raise InvalidArgument(f"answer: expected {expected} but got shape {_product(tokens.shape)} ({owner})")
     if tokens.size and (tokens.min() < 0 or tokens.max() >= vocab_size):
         outside = (tokens < 0) | (tokens >= vocab_size)
         raise InvalidArgument(f"answer: expected tokens in 0..{vocab_size - 1} but got {tokens[outside][0]} ({owner})")
@@ -88,9 +89,9 @@ def checked_numbers(owner: str, found: Any, shape: tuple[int, int]) -> np.ndarra
     numbers = Ratios(found, 1) if isinstance(found, np.ndarray) else found
     if not isinstance(numbers, Ratios):
         raise InvalidArgument(f"answer: expected {expected} but got {_described(found)} ({owner})")
-    numerators = numbers.numerators
-    if is_unknown(numerators) or not (isinstance(numerators, np.ndarray) and integral(numerators)):
-        raise InvalidArgument(f"answer: expected {expected} but got {_described(numerators)} ({owner})")
+    numerators = _integers(numbers.numerators)
+    if numerators is None:
+        raise InvalidArgument(f"answer: expected {expected} but got {_described(numbers.numerators)} ({owner})")
     if numerators.shape != shape:
         raise InvalidArgument(f"answer: expected {expected} but got shape {_product(numerators.shape)} ({owner})")
     exact = np.empty(shape, dtype=object)
@@ -119,14 +120,18 @@ def refuse_redefinition(owner: type, base: type, names: tuple[str, ...]) -> None
             raise InvalidArgument(f"{owner.__name__}: expected {name} as {base.__name__} has it, but it is redefined")
 
 
-def integral(array: np.ndarray[Any, Any]) -> bool:
-    """Return whether an array is of integers, Python's included; booleans are none.
+def _integers(found: Any) -> np.ndarray[Any, Any] | None:
+    """Return an array of integers, Python's included, as one of numpy's own class; ``None`` of anything else.
 
-    Nor are those of a subclass, which decides for itself what equals what.
+    Booleans are none. Nor are those of a subclass of Python's or numpy's integers, which decides for itself what equals
+    what. A subclass of arrays does so too, and may say that it is of another shape or dtype.
     """
+    if is_unknown(found) or not isinstance(found, np.ndarray):
+        return None
+    array: np.ndarray[Any, Any] = np.asarray(found)
     if array.dtype == object:
-        return all(type(item) in _INTEGERS for item in array.reshape(-1))
-    return bool(np.issubdtype(array.dtype, np.integer))
+        return array if all(type(item) in _INTEGERS for item in array.reshape(-1)) else None
+    return array if array.dtype.kind in _KINDS else None
 
 
 def forgotten_dataclass(owner: type, base: type) -> None:
@@ -152,5 +157,6 @@ def _product(shape: tuple[int, ...]) -> str:
 
 def _described(value: Any) -> str:
     if isinstance(value, np.ndarray) and not is_unknown(value):
-        return f"an array of {value.dtype} of shape {_product(value.shape)}"
+        array = np.asarray(value)
+        return f"an array of {array.dtype} of shape {_product(array.shape)}"
     return f"a value of type {type(value).__name__}"

@@ -6,7 +6,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,12 @@ from constructions import (
     one_hot,
     select,
 )
-from tests.certificates.own import Given, as_numbers, rounded
+from constructions.returned import checked_answer
+from constructions.validation import InvalidArgument
+from tests.certificates.own import Given, as_numbers, nearest, read_first, rounded
 from verify import RationalArithmetic, exhaust
 from verify.certificates import bit_exact, certificate_arithmetic, certify
+from verify.certificates.code_on_bounds import IMPURE
 
 BALLS = certificate_arithmetic("ball")
 EXACT = RationalArithmetic()
@@ -421,3 +424,52 @@ def test_integers_that_agree_with_everything_are_none(sizes: tuple[int, int], wr
         assert verdict.holds is None
         assert f"{wrong}: expected integer" in str(verdict.reason)
         assert "_Agreeing" in str(verdict.reason)
+
+
+def test_numbers_that_no_float_tells_apart_are_told_apart() -> None:
+    """Of 16 targets that are asked alone, uint64 beside int64 made floats of all: some were off by one in the last."""
+    scale = 2**54
+
+    def encoding(targets: Any, *, off: int) -> Ratios:
+        found = targets[:, None, :] * scale
+        if not isinstance(targets, UnknownTokens) and len(targets) == 1 and targets[0, 0] % 2:
+            found = (found + (found > 0) * off).astype(np.uint64)
+        return Ratios(found, scale)
+
+    first = Linear([[1] + [0] * 69], activation=None, name="first")
+    for off, holds in ((0, True), (1, None)):
+        made = Given(
+            64, 70, [[0] * 64] * 70, (read_first(70, 1), first, nearest(64)), encoding=partial(encoding, off=off)
+        )
+        verdict = certify(made, rounded())
+        assert verdict.holds is holds
+        assert off == 0 or verdict.reason == f"encode {IMPURE}"
+
+
+class _Posing(np.ndarray):
+    """An array that says it is of integers, and of another shape."""
+
+    dtype = property(lambda self: np.dtype(np.int64))
+    shape = property(lambda self: (2, 3))
+
+
+def test_an_array_is_taken_for_what_it_is_and_not_for_what_it_says() -> None:
+    for given, said in (
+        (np.full((2, 3), 0.5), "an array of float64 of shape 2 x 3"),
+        (np.zeros((3, 2), dtype=np.int64), "shape 3 x 2"),
+    ):
+        with pytest.raises(InvalidArgument, match=rf"answer: expected .* but got {said} \(Mine\)"):
+            checked_answer("Mine", given.view(_Posing), (2, 3), 9)
+
+
+def test_spans_of_time_are_no_tokens() -> None:
+    """A span that is no time is neither below 0 nor above any token, and was taken for one of -2^63."""
+    spans = np.array([[1, "NaT"]], dtype="timedelta64[D]")
+    for given in (spans, spans.astype(object), np.array([[np.timedelta64(1, "D")] * 2], dtype=object)):
+        with pytest.raises(InvalidArgument, match="answer: expected integers of shape 1 x 2"):
+            checked_answer("Mine", given, (1, 2), 9)
+    never = Given(
+        3, 1, [[0] * 3], (nearest_row(3),), promise=lambda targets, _: targets[:, :1].astype("timedelta64[D]")
+    )
+    with pytest.raises(InvalidArgument, match="answer: expected integers"):
+        exhaust(never, RationalArithmetic())

@@ -148,7 +148,7 @@ def _integers(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if values.dtype == np.int64:
         return values
     whole = values.dtype == object and all(type(value) is int for value in values.reshape(-1))
-    if not whole and not np.issubdtype(values.dtype, np.integer):
+    if not whole and values.dtype.kind not in "iu":  # spans of time are among numpy's classes of integers
         raise CellsError(f"{name} must give integers, not {values.dtype}")
     try:
         exact = np.array_equal(found := values.astype(np.int64), values)  # numpy wraps uint64

@@ -173,6 +173,8 @@ class Sheet:
             found = checked_numerators(self._owner, prompt, (len(part), virtual, width))
             if prompt.denominator != self.prompt[1]:
                 raise CellsError("encode gives a target another denominator than the set that holds it")
+            # numpy puts these beside integers with a sign as floats, which hold no more than 53 bits
+            found = found.astype(object) if found.dtype == np.uint64 else found
             return found.reshape(len(part), -1)
 
         return self._inchunks(targets, run)
