@@ -75,13 +75,22 @@ SHARED: list[Construction] = [
 ]
 
 
+def test_the_model_is_looked_at_once_for_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "_NUMBERS", 1)  # a pass for each user input
+    asked, check = [], sharing._check_steps
+    monkeypatch.setattr(sharing, "_check_steps", lambda *given: asked.append(check(*given)))
+    assert certify(ConditionalGeneration(24), rounded()).holds
+    assert certify(ConditionalGeneration(24), rounded(), budget=100).holds  # one user input stands for all
+    assert len(asked) == 2
+
+
 @pytest.mark.share(2)
 @pytest.mark.parametrize("construction", SHARED, ids=repr)
 def test_no_run_has_a_smaller_margin(construction: Construction) -> None:
     bound = all_targets.bind_for_certificate(construction, rounded().for_cells())
     with np.errstate(all="ignore"):
         parts = parts_that_share(bound, construction, budget=2**20)
-        (margin,) = [tally_part(bound, construction, part, points=64) for part in parts]
+        (margin,) = [tally_part(bound, part, points=64) for part in parts]
     assert margin is not None
     assert sum(part.count for part in parts) >= construction.vocab_size * construction.layout.response
     targets, users = construction.targets.sample(64, seed=2), construction.user_inputs.sample(64, seed=3)

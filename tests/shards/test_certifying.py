@@ -82,8 +82,8 @@ def test_user_inputs_of_several_passes(spoiled: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sharing, "_NUMBERS", 1)
     construction, tally = ConditionalGeneration(24), sharing.tally_part
 
-    def some(bound: Any, made: Any, part: Any, *, points: int) -> float | None:
-        return None if part.steps[0][0].user[0] in spoiled else tally(bound, made, part, points=points)
+    def some(bound: Any, part: Any, *, points: int) -> float | None:
+        return None if part.steps[0][0].user[0] in spoiled else tally(bound, part, points=points)
 
     monkeypatch.setattr("verify.certificates.pieces.tally_part", some)
     alone, work = certify(construction, ROUNDED), Certifying(construction, ROUNDED)

@@ -140,7 +140,7 @@ class CellsThatShare(Piece):
 
     def at_once(self, by: Judge) -> Found | None:
         """Return the findings of one pass; see :meth:`Piece.at_once`."""
-        margin = tally_part(by.bound, self.construction, self.part, points=by.points)
+        margin = tally_part(by.bound, self.part, points=by.points)
         return None if margin is None else Found(self.count, margin=margin, together=self.together, steps=self.steps)
 
     def judge(self, by: Judge, found: Found) -> None:

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 _NUMBERS = 2**17
 
 
-def tally_part(bound: Bound[Any, Any, Any], construction: Construction, part: Part, *, points: int) -> float | None:
-    """Return the smallest margin of a part if all are certain, ``None`` where that is not shown by what cells share."""
+def tally_part(bound: Bound[Any, Any, Any], part: Part, *, points: int) -> float | None:
+    """Return the smallest margin of a part if all are certain, ``None`` where that is not shown by what cells share.
+
+    The part is one of :func:`parts_that_share`, which looked at the model once for all of them.
+    """
     try:
-        ((_, margins),) = margins_of(bound, construction, [part.cells()], points=points)
+        margins = _margins(bound, part.cells(), points)
     except UnsharedError:
         return None
     return float(margins.lower.min()) if margins.certain.all() else None
@@ -61,15 +64,19 @@ def margins_of(
         UnsharedError: a pass cannot be part of a longer one.
 
     """
-    branched = bound.arithmetic.branched()
     _check_steps(bound.model, construction.layout.context_size)
     for cells in batches:
-        arithmetic: Any = branched(cells)
-        model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
-        rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
-        length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
-        rows = forward(model, rows, length)
-        yield cells, arithmetic.margins(rows, bound.readout.weight, bound.bias, cells.expected, points=points)
+        yield cells, _margins(bound, cells, points)
+
+
+def _margins(bound: Bound[Any, Any, Any], cells: SharedCells, points: int) -> Margins:
+    arithmetic: Any = bound.arithmetic.branched()(cells)
+    model = Model(arithmetic, bound.model.transformer, bound.model.mask, bound.model.temperature)
+    rows = arithmetic.prompt_of(bound.model.embedding, bound.any_embedding)
+    length = cells.low.shape[1] + cells.users.shape[1] + cells.fed
+    rows = forward(model, rows, length)
+    found: Margins = arithmetic.margins(rows, bound.readout.weight, bound.bias, cells.expected, points=points)
+    return found
 
 
 def _check_steps(model: Model[Any, Any, Any, Any], length: int) -> None:
