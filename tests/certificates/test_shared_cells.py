@@ -77,7 +77,8 @@ SHARED: list[Construction] = [
 
 def test_the_model_is_looked_at_once_for_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_NUMBERS", 1)  # a pass for each user input
-    asked, check = [], sharing._check_steps
+    asked: list[None] = []
+    check = sharing._check_steps
     monkeypatch.setattr(sharing, "_check_steps", lambda *given: asked.append(check(*given)))
     assert certify(ConditionalGeneration(24), rounded()).holds
     assert certify(ConditionalGeneration(24), rounded(), budget=100).holds  # one user input stands for all

@@ -259,7 +259,7 @@ CELLS: tuple[Mutant, ...] = (
     ),
     _passes(
         "layers of a length that grows",
-        "if by_length and len(layers) > 1 and steps > 1 and model.causal:",
+        "if by_length and len(layers) > 1 and model.causal:",
         "if False:",
         "wrong in floats",
     ),

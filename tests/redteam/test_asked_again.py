@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -15,14 +16,18 @@ import numpy as np
 import pytest
 
 from constructions import (
+    Attention,
     ConditionalGeneration,
+    Head,
     InvalidArgument,
     Layout,
+    Linear,
     RationalSoftmax,
     Softmax,
     UnconditionalGeneration,
 )
 from constructions.transformer import Transformer
+from tests.certificates.own import Given, nearest
 from tests.redteam.test_symmetric_weights import Changed
 from verify import (
     EngineArithmetic,
@@ -158,6 +163,77 @@ def test_a_response_that_is_shorter_for_a_while_is_not_certified(times: tuple[in
     """Only the cells of the first token had been planned, and all were counted."""
     with contextlib.suppress(ValueError, IndexError):  # arrays of both lengths met
         assert certify(Shortened(3, 3, short=times), BallArithmetic()).holds is not True
+
+
+_ONE = Layout(virtual=1, user=1, response=1)
+
+
+@dataclass(frozen=True, repr=False)
+class Unsettled(Given):
+    """A construction with another layout at some of the times that it is asked for."""
+
+    lasting: Layout = _ONE
+    passing: Layout = _ONE
+    times: tuple[int, int] = (0, 0)
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        self.asked.append(0)
+        passes = self.times[0] <= len(self.asked) - 1 < self.times[1]
+        self.__dict__["said"] = self.passing if passes else self.lasting
+        said: Layout = self.__dict__["said"]
+        return said
+
+    def answer(self, targets: Any, user_inputs: Any) -> Any:
+        return super().answer(targets, user_inputs)[:, : self.__dict__["said"].response]
+
+
+def _kept() -> Unsettled:
+    """Return what is right in one pass, and wrong where a lower layer ran when there were fewer positions."""
+    first = Head("first", [[1, 1, 1, 1]], [[0, 1, 0, 0]], [[1, 0, 0, 0]])  # less sharp with every position
+    mean = Head("mean", [[0]], [[0]], [[1]])
+    # of a target of 1 the mean is 0.902 after the first step, and then 0.791 in one pass and 0.806 in two
+    readout = Linear([[0], [1]], [[0], [Fraction(-798, 1000)]], activation=None, name="readout")
+    return Unsettled(
+        2,
+        1,
+        [[0, 0]],
+        (Attention((first,), name="lower"), Attention((mean,), name="upper"), readout),
+        promise=lambda targets, _: targets * np.array([1, 0]),
+        temperature=Softmax(2.0, scaled_by="length"),
+        lasting=Layout(virtual=1, user=1, response=2),
+    )
+
+
+def _elsewhere() -> Unsettled:
+    """Return what is right at the last position, and wrong at the one where it is read."""
+    last = Head("last", [[0, 0, 0, 1]], [[0, 1, 0, 0]], [[1, 0, 0, 0]])
+    return Unsettled(
+        3,
+        1,
+        [[0] * 3],
+        (Attention((last,)), nearest(3)),
+        lasting=Layout(virtual=1, user=2, response=1, read=(0,)),
+        passing=Layout(virtual=1, user=2, response=1),
+    )
+
+
+@pytest.mark.parametrize("made", [_kept, _elsewhere])
+@pytest.mark.parametrize("start", range(9))
+def test_a_layout_that_is_another_for_a_while_is_not_certified(start: int, made: Callable[[], Unsettled]) -> None:
+    """Whether all steps are one pass, and where the response is read, was asked once, apart from what then ran."""
+    settled, scanner = made(), Scanner(RoundedArithmetic.of("float32"))
+    ways: tuple[Callable[[Any], bool], ...] = (
+        lambda wrong: certify(wrong, BallArithmetic()).holds is True,
+        lambda wrong: certify(wrong, RoundedArithmetic.of("float32")).holds is True,
+        lambda wrong: scanner.undecided(wrong) is None,
+    )
+    assert exhaust(settled, NumpyArithmetic()).holds is False
+    for length in range(1, 10):
+        for certifies in ways:
+            with contextlib.suppress(ValueError, IndexError):  # arrays of both lengths met
+                assert not certifies(replace(settled, times=(start, start + length), asked=[]))
 
 
 # exports -------------------------------------------------------------------------------------------------------------

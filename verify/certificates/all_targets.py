@@ -30,7 +30,7 @@ from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.concluding import certificate
 from verify.certificates.enclosing import EnclosingArithmetic, Margins
 from verify.certificates.found import Found
-from verify.certificates.passes import check_one_pass, check_parts, last_row
+from verify.certificates.passes import check_parts, last_row
 from verify.certificates.pieces import Judge, pieces
 from verify.certificates.relational import factored, relational
 from verify.certificates.symmetry import tally_symmetric
@@ -108,7 +108,7 @@ def certify(
     with arithmetic.bounding(), np.errstate(all="ignore"):  # what is not finite is never certain
         bound = replace(bind_for_certificate(construction, arithmetic.for_cells()), any_embedding=any_embedding)
         try:
-            check_passes(bound, construction.layout.response)
+            check_parts(bound.model.transformer, bound.readout)
             alike = tally_symmetric(bound, construction, progress, budget=budget, points=points)
             found = found if alike is None else alike
             judge = Judge(bound, Ways(bound, points), points, progress)
@@ -165,18 +165,6 @@ def bind_for_certificate(
     return Bound(arithmetic, model.without_readout(), readout, held, source)
 
 
-def check_passes(bound: Bound[Any, Any, Any], steps: int) -> None:
-    """Refuse a construction whose generation is not bounded by passes over all of its layers but the readout.
-
-    Raises:
-        CellsError: as of :func:`~verify.certificates.passes.check_parts` and
-            :func:`~verify.certificates.passes.check_one_pass`.
-
-    """
-    check_parts(bound.model.transformer, bound.readout)
-    check_one_pass(bound.model, steps)
-
-
 def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace: Trace | None = None) -> RowsT:
     """Return bounds of the readout's input at the last position.
 
@@ -184,6 +172,9 @@ def readout_input(bound: Bound[WeightT, RowsT, ScoresT], batch: Cells, *, trace:
         bound: the construction.
         batch: cells of one step.
         trace: records every intermediate.
+
+    Raises:
+        CellsError: as of :func:`~verify.certificates.passes.last_row`.
 
     """
     arithmetic = bound.arithmetic

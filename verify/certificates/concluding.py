@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from constructions.construction import Construction
 from verify.certificates.authored import same_function, wrong_run
-from verify.certificates.code_on_bounds import pure_functions
+from verify.certificates.cells import check_reading
+from verify.certificates.code_on_bounds import CellsError, pure_functions
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
 from verify.evidence.verdict import Verdict
@@ -45,7 +46,7 @@ def certificate(
     """
     found.reason = (
         found.reason
-        or _left_out(construction, found)
+        or (other_layout(construction, found.steps) if found.count else None)
         or asked_again(construction, bound.source)
         or wrong_run(construction, bound.model.transformer.authored, arithmetic.fmt)
     )
@@ -75,9 +76,21 @@ def certificate(
     )
 
 
-def _left_out(construction: Construction, found: Found) -> str | None:
-    """Return in words a step of the response, as long as the layout now says it is, of which no cell was looked at."""
-    left = set(range(construction.layout.response)) - found.steps if found.count else set()
+def other_layout(construction: Construction, steps: Set[int]) -> str | None:
+    """Ask for the layout again; return in words why its response is another than the one whose cells were looked at.
+
+    ``None`` where it is not.
+
+    Args:
+        construction: whose layout it is.
+        steps: those of the response of which cells were looked at, each at its last position.
+
+    """
+    try:
+        check_reading(construction)
+    except CellsError as error:
+        return str(error)
+    left = set(range(construction.layout.response)) - steps
     return f"response position {min(left)} was not looked at, as the layout had another length" if left else None
 
 

@@ -17,12 +17,14 @@ import numpy as np
 
 from constructions.construction import Construction
 from verify.arithmetic.base import NumberSystem
-from verify.certificates.all_targets import Bound, bind_for_certificate, check_passes, readout_input
+from verify.certificates.all_targets import Bound, bind_for_certificate, readout_input
 from verify.certificates.authored import same_function, wrong_run
 from verify.certificates.cells import Cells, everything
 from verify.certificates.code_on_bounds import CellsError, pure_functions
+from verify.certificates.concluding import other_layout
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
+from verify.certificates.passes import check_parts
 from verify.evidence.verdict import Verdict
 from verify.running.asked import asked_again
 from verify.running.cases import parameters_of
@@ -77,7 +79,7 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
         bound = bind_for_certificate(construction, arithmetic)
         for step in range(steps):
             try:
-                check_passes(bound, steps)
+                check_parts(bound.model.transformer, bound.readout)
                 cell = everything(construction, step)
                 members += cell.members
                 reason = _rounded_at(cell, arithmetic, bound)
@@ -86,9 +88,12 @@ def bit_exact(construction: Construction, arithmetic: RoundedArithmetic, *, clai
             if reason is not None:
                 break
     authored = bound.model.transformer.authored
-    if reason is None and construction.layout.response != steps:
-        reason = f"the layout had {steps} response positions, and has {construction.layout.response}"
-    reason = reason or asked_again(construction, bound.source) or wrong_run(construction, authored, arithmetic.fmt)
+    reason = (
+        reason
+        or other_layout(construction, set(range(steps)))
+        or asked_again(construction, bound.source)
+        or wrong_run(construction, authored, arithmetic.fmt)
+    )
     space = construction.target_space.size * construction.user_inputs.size
     return Verdict(
         claim=f"{claim or type(construction).__name__}.bit-exact",

@@ -36,20 +36,20 @@ def check_parts(transformer: Transformer[Any], readout: Linear[Any]) -> None:
         raise CellsError(f"a readout of class {type(readout).__name__} may give other logits than its weights")
 
 
-def check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]], steps: int) -> None:
-    """Refuse attention whose temperature is not that of generation in one pass over all positions.
+def _check_one_pass(model: Model[Any, Any, Any, NumberSystem[Any, Any, Any]]) -> None:
+    """Refuse attention whose temperature is not that of generation in one pass over positions that were fed back.
 
     Generation keeps the keys and values of earlier positions. Under a causal mask they are those of one pass, unless
     the temperature is scaled by the number of positions, which was smaller when a lower layer attended there.
 
     Raises:
-        CellsError: several layers of such attention, over several steps.
+        CellsError: several layers of such attention.
 
     """
     layers = list(model.transformer.attentions)
     temperatures = [head_temperature(model.temperature, head.name) for layer in layers for head in layer.heads]
     by_length = any(isinstance(one, Softmax) and one.scaled_by == "length" for one in temperatures)
-    if by_length and len(layers) > 1 and steps > 1 and model.causal:
+    if by_length and len(layers) > 1 and model.causal:
         raise CellsError("several attention layers scaled by the length keep keys of other temperatures between steps")
 
 
@@ -70,6 +70,9 @@ def last_row(
         fed: how many tokens were fed back since, and a function that returns the embeddings of some of them.
         trace: records every intermediate, of the last pass where there are several.
 
+    Raises:
+        CellsError: tokens were fed back, and attention depends on the number of positions when it ran.
+
     """
     arithmetic, (steps, embedded) = model.arithmetic, fed
     by_position = model.transformer.runs_by_position
@@ -80,6 +83,7 @@ def last_row(
             rows = forward(model, embedded(slice(step, step + 1)), 1, cache=cache, trace=trace)
         return arithmetic.last(rows)
     if steps:
+        _check_one_pass(model)
         given = arithmetic.below(given, embedded(slice(steps)))
     rows = forward(model, given, count + steps, last_only=by_position, trace=trace)
     return rows if by_position else arithmetic.last(rows)

@@ -13,13 +13,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from constructions.construction import Construction
-from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, check_passes, readout_input
+from verify.certificates.all_targets import BUDGET, POINTS, Bound, bind_for_certificate, readout_input
 from verify.certificates.authored import wrong_run
 from verify.certificates.cells import cells
 from verify.certificates.code_on_bounds import CellsError
+from verify.certificates.concluding import other_layout
 from verify.certificates.floats.arithmetic import RoundedArithmetic
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.sparse_rows import SparseRows
+from verify.certificates.passes import check_parts
 from verify.running.asked import asked_again
 
 _Bound: TypeAlias = Bound[RoundedWeight, SparseRows, Box]
@@ -65,7 +67,7 @@ class Scanner:
             steps = set[int]()
             count = numbers = 0
             try:
-                check_passes(bound, construction.layout.response)
+                check_parts(bound.model.transformer, bound.readout)
                 for batch in cells(construction, budget=self.budget):
                     box = readout_input(bound, batch).dense()
                     held.append(_Seen(batch.step, box, batch.expected))
@@ -81,12 +83,11 @@ class Scanner:
                 return str(error)
             if not count:
                 return "no cell was looked at"
-            if steps != set(range(construction.layout.response)):
-                return "some response positions were not looked at, as the layout had another length"
             left = self._first(bound, held) if held else None
             authored = bound.model.transformer.authored
             return (
                 left
+                or other_layout(construction, steps)
                 or asked_again(construction, bound.source)
                 or wrong_run(construction, authored, self.arithmetic.fmt)
             )

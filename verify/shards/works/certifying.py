@@ -25,12 +25,13 @@ import numpy as np
 from constructions.construction import Construction
 from constructions.validation import InvalidArgument
 from verify.certificates import BUDGET, POINTS
-from verify.certificates.all_targets import Bound, Ways, bind_for_certificate, check_limits, check_passes
+from verify.certificates.all_targets import Bound, Ways, bind_for_certificate, check_limits
 from verify.certificates.cells import batches_of, check_reading, cuts
 from verify.certificates.code_on_bounds import CellsError
 from verify.certificates.concluding import certificate
 from verify.certificates.enclosing import EnclosingArithmetic
 from verify.certificates.found import Found
+from verify.certificates.passes import check_parts
 from verify.certificates.pieces import Judge, OwnCells, Piece, pieces
 from verify.certificates.symmetry import tally_symmetric
 from verify.evidence.checkpoint import run_sha256
@@ -127,7 +128,7 @@ class Certifying(Work):
     def _cut(self, *, apart: bool | None) -> Sequence[Piece]:
         """Return the pieces; keep what one pass finds of all cells, where it decides them."""
         construction = self.construction
-        check_passes(self._bound, construction.layout.response)
+        check_parts(self._bound.model.transformer, self._bound.readout)
         if apart:
             check_reading(construction)
             return [*map(OwnCells, batches_of(construction, cuts(construction, self._budget)))]
