@@ -10,12 +10,10 @@ import numpy as np
 
 from constructions.ratios import Ratios
 from constructions.unknown_tokens import is_unknown
-from constructions.validation import IntArray, InvalidArgument
+from constructions.validation import IntArray, InvalidArgument, is_integral
 
-#: The kinds of numpy's integers. Spans of time are among its classes of integers, and one of them is no number.
-_KINDS = "iu"
 #: Python's integers and numpy's, by their classes.
-_INTEGERS = frozenset({int, *(kind for kind in np.sctypeDict.values() if np.dtype(kind).kind in _KINDS)})
+_INTEGERS = frozenset({int, *(kind for kind in np.sctypeDict.values() if is_integral(np.dtype(kind)))})
 
 
 def checked_numerators(owner: str, found: Any, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
@@ -131,7 +129,7 @@ def _integers(found: Any) -> np.ndarray[Any, Any] | None:
     array: np.ndarray[Any, Any] = np.asarray(found)
     if array.dtype == object:
         return array if all(type(item) in _INTEGERS for item in array.reshape(-1)) else None
-    return array if array.dtype.kind in _KINDS else None
+    return array if is_integral(array.dtype) else None
 
 
 def forgotten_dataclass(owner: type, base: type) -> None:

@@ -179,6 +179,17 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     return value
 
 
+def is_integral(dtype: np.dtype[Any]) -> bool:
+    """Return whether a dtype is one of numpy's integers: spans of time are among its classes of integers, and are none.
+
+    Example:
+        >>> is_integral(np.dtype(np.uint8)), is_integral(np.dtype("timedelta64[s]")), is_integral(np.dtype(bool))
+        (True, False, False)
+
+    """
+    return dtype.kind in "iu"
+
+
 def check_tokens(name: str, value: Any, vocab_size: int, shape: tuple[int, ...]) -> IntArray:
     """Return an int64 array of tokens ``0..vocab_size-1`` with leading batch axes and trailing axes ``shape``.
 
@@ -204,7 +215,7 @@ def check_tokens(name: str, value: Any, vocab_size: int, shape: tuple[int, ...])
         reject(name, expected, value)
     if array.size == 0 and 0 in array.shape:
         array = array.astype(np.int64)
-    if not np.issubdtype(array.dtype, np.integer):
+    if not is_integral(array.dtype):
         reject(name, expected, value)
     batch_axes = array.ndim - len(shape)
     if batch_axes < 0 or array.shape[batch_axes:] != shape:

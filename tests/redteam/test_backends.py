@@ -189,6 +189,7 @@ WRONG_KINDS: dict[str, tuple[str, Callable[[Any, Any], Any], str]] = {
     "a negative token": ("tokens", lambda v, t: _tokens(v, t) - 5, r"in 0\.\.4 but got -[1-5]"),
     "unsigned tokens far beyond": ("tokens", lambda v, t: _tokens(v, t).astype(np.uint64) + 2**63, r"in 0\.\.4 but"),
     "objects": ("tokens", lambda v, t: _tokens(v, t).astype(object), "integers of shape .*object"),
+    "spans of time": ("tokens", lambda v, t: _tokens(v, t).astype("m8[s]"), "integers of shape .*timedelta64"),
     "tokens for logits": ("logits", _tokens, "logits .*int64.*gives='tokens'"),
     "complex logits": ("logits", lambda v, t: _logits(v, t) + 0j, "logits .*complex128"),
     "logits as objects": ("logits", lambda v, t: _logits(v, t).astype(object), "logits .*object"),

@@ -468,6 +468,8 @@ def test_spans_of_time_are_no_tokens() -> None:
     for given in (spans, spans.astype(object), np.array([[np.timedelta64(1, "D")] * 2], dtype=object)):
         with pytest.raises(InvalidArgument, match="answer: expected integers of shape 1 x 2"):
             checked_answer("Mine", given, (1, 2), 9)
+    with pytest.raises(InvalidArgument, match="target: expected integers from 0 to 2"):
+        UnconditionalGeneration(3, 2).virtual_tokens(spans)
     never = Given(
         3, 1, [[0] * 3], (nearest_row(3),), promise=lambda targets, _: targets[:, :1].astype("timedelta64[D]")
     )

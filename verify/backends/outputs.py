@@ -9,7 +9,7 @@ import numpy as np
 
 from constructions.decoding import Answers
 from constructions.specification import Specification
-from constructions.validation import IntArray, InvalidArgument
+from constructions.validation import IntArray, InvalidArgument, is_integral
 from verify.running.respond import Produced
 
 #: Logits at every position, or at the last one, for user tokens (and what was fed back after them): cases x length.
@@ -51,7 +51,7 @@ def checked_tokens(name: str, found: np.ndarray[Any, Any], specification: Specif
 
     """
     shape, outputs = (cases, specification.layout.response), specification.output_vocab_size
-    if not np.issubdtype(found.dtype, np.integer) or found.shape != shape:
+    if not is_integral(found.dtype) or found.shape != shape:
         raise InvalidArgument(
             f"backend: expected tokens from {name}, integers of shape {_product(shape)} (cases x response), but got"
             f" {_described(found)}"

@@ -22,7 +22,7 @@ from constructions.construction import Construction
 from constructions.ratios import Ratios
 from constructions.returned import checked_answer, checked_numerators
 from constructions.unknown_tokens import bounds, dependence, is_unknown, run_of, unknown_tokens
-from constructions.validation import InvalidArgument
+from constructions.validation import InvalidArgument, is_integral
 
 #: Members drawn inside every batch of cells, at least; and never fewer than one in each cell. Code that treats a share
 #: ``p`` of all targets in another way is missed with probability ``(1 - p)^256``: below 1e-11 for one in ten, 0.08 for
@@ -148,7 +148,7 @@ def _integers(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if values.dtype == np.int64:
         return values
     whole = values.dtype == object and all(type(value) is int for value in values.reshape(-1))
-    if not whole and values.dtype.kind not in "iu":  # spans of time are among numpy's classes of integers
+    if not whole and not is_integral(values.dtype):
         raise CellsError(f"{name} must give integers, not {values.dtype}")
     try:
         exact = np.array_equal(found := values.astype(np.int64), values)  # numpy wraps uint64

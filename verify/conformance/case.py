@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from constructions.decoding import Answers, Decoding
-from constructions.validation import IntArray, check_integer
+from constructions.validation import IntArray, check_integer, is_integral
 from verify.conformance.answers import KnownAnswers
 from verify.numbers import shortened
 
@@ -57,7 +57,7 @@ class KnownCase:
 
         """
         tokens = np.asarray(found).reshape(-1)
-        if not np.issubdtype(tokens.dtype, np.integer) or len(tokens) != len(self.promised):
+        if not is_integral(tokens.dtype) or len(tokens) != len(self.promised):
             raise AssertionError(
                 f"{self._said()} must give {len(self.promised)} tokens, but {shortened(tokens.tolist())} was produced"
             )
