@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from constructions import Ratios
+from constructions import FORMATS, Ratios
 from tests.certificates.own import rounded
-from verify.certificates.floats import linear, places_reading
+from verify.certificates import RoundedArithmetic
+from verify.certificates.floats import directed, linear, places_reading
 from verify.certificates.floats.boxes import Box, RoundedWeight
 from verify.certificates.floats.branched_rows import _numbers
-from verify.certificates.floats.directed import grid_of
-from verify.certificates.floats.linear import _only_entries
+from verify.certificates.floats.directed import grid_of, grids_between, only_entries, round_array
 from verify.certificates.floats.places_reading import readings
 from verify.certificates.floats.sparse_weight import SparseWeight
 
@@ -84,20 +86,71 @@ def test_one_product_is_the_sum_of_it_and_zeros(seed: int, fmt: str, monkeypatch
         weight = RoundedWeight(values.astype(rows.low.dtype), grid_of(values), exact=True)
         shift = rng.integers(-1, 2, (outputs, 1)) / 3
         bias = RoundedWeight(shift.astype(rows.low.dtype), grid_of(shift), exact=False) if seed % 3 else None
+        _check_alone(arithmetic, rows, weight, bias, monkeypatch)
+
+
+def _check_alone(
+    arithmetic: RoundedArithmetic,
+    rows: Box,
+    weight: RoundedWeight,
+    bias: RoundedWeight | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hold products of single entries against the same sums, as products of matrices give them."""
+    with np.errstate(all="ignore"):
         alone = arithmetic.linear(rows, weight, bias)
         with monkeypatch.context() as patched:
-            patched.setattr(linear, "_only_entries", lambda values: None)
+            for module in (linear, directed):
+                patched.setattr(module, "only_entries", lambda values: None)
             whole = arithmetic.linear(rows, weight, bias)
-        assert (alone.low == whole.low).all()
-        assert (alone.high == whole.high).all()
-        assert (alone.grid == whole.grid).all()
-        assert alone.exact == whole.exact
+    assert (alone.low == whole.low).all()
+    assert (alone.high == whole.high).all()
+    assert (alone.grid == whole.grid).all()
+    assert alone.exact == whole.exact
+
+
+_UNITS = (("fp16", "volta"), ("tf32", "ampere"), ("bf16", "hopper"), ("fp16", "cdna2"))
+_KERNELS = {
+    **{f"{fmt}, {products}": rounded(fmt, products) for fmt in FORMATS for products in ("either", "fused", "separate")},
+    "tf32": rounded(tf32=True),
+    **{f"{dtype} on {unit}": RoundedArithmetic.of(dtype, unit=unit) for dtype, unit in _UNITS},
+}
+
+
+@pytest.mark.parametrize("name", _KERNELS)
+def test_one_product_is_the_sum_of_it_at_the_ends_of_a_format(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that underflow or overflow, powers of two, negative zeros, and what may be anything."""
+    arithmetic, rng = _KERNELS[name], np.random.default_rng(0)
+    fmt = arithmetic.fmt
+    for _ in range(60):
+        batch, count, width, outputs = rng.integers(1, 5, 4)
+
+        def numbers(*shape: int) -> Any:
+            bits = rng.choice([1, 3, fmt.precision], shape[-1])
+            exponents = rng.integers(fmt.min_exponent - fmt.precision, fmt.max_exponent, shape) // rng.choice(
+                [1, 8, 64]
+            )
+            size = np.ldexp(
+                rng.integers(2 ** (bits - 1), 2**bits, shape).astype(arithmetic._dtype), exponents - bits + 1
+            )
+            signs = rng.choice([-1, -0.0, 0, 1], shape).astype(arithmetic._dtype)
+            return round_array(signs * size, fmt)
+
+        first = numbers(batch, count, width)
+        second = np.where(rng.random(width) < 0.5, first, numbers(*first.shape))
+        wild = rng.random(first.shape) < rng.choice([0, 0.1])
+        low = np.where(wild, -np.inf, np.minimum(first, second))
+        high = np.where(wild, np.inf, np.maximum(first, second))
+        grid = grids_between(low, high, fmt).min(axis=(0, 1))
+        values = np.where(np.arange(width) == rng.integers(0, width, (outputs, 1)), numbers(outputs, width), -0.0)
+        weight, bias = (RoundedWeight(held, grid_of(held), exact=True) for held in (values, numbers(outputs, 1)))
+        _check_alone(arithmetic, Box(low, high, grid), weight, bias if rng.random() < 0.5 else None, monkeypatch)
 
 
 def test_only_entries_are_those_of_rows_that_have_no_other() -> None:
-    assert _only_entries(np.array([[0.0, 2.0], [0.0, 0.0], [-1.0, 0.0]])).tolist() == [1, 0, 0]  # type: ignore[union-attr]
-    assert _only_entries(np.array([[1.0, 2.0], [0.0, 1.0]])) is None
-    assert _only_entries(np.zeros((2, 0))) is None
+    assert only_entries(np.array([[0.0, 2.0], [0.0, 0.0], [-1.0, 0.0]])).tolist() == [1, 0, 0]  # type: ignore[union-attr]
+    assert only_entries(np.array([[1.0, 2.0], [0.0, 1.0]])) is None
+    assert only_entries(np.zeros((2, 0))) is None
 
 
 def test_python_s_integers_are_told_apart_by_what_they_are() -> None:

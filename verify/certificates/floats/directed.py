@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 from constructions.formats import FORMATS, Format
 
@@ -158,12 +158,26 @@ def two_sum(left: _Array, right: _Array) -> tuple[_Array, _Array]:
     return total, (left - (total - part)) + (right - part)
 
 
+def only_entries(matrix: _Array) -> Int[np.ndarray, " rows"] | None:
+    """Return where the one entry of every row is that is not 0, anywhere in a row of zeros; ``None`` if one has more.
+
+    Most weights select coordinates, and a product of each with a number is less work than a product of matrices.
+    """
+    nonzero = matrix != 0
+    if not matrix.shape[1] or nonzero.sum(axis=1).max(initial=0) > 1:
+        return None
+    return np.asarray(nonzero.argmax(axis=1))
+
+
+def entry_products(left: _Array, right: _Array) -> _Array:
+    """Return products number by number, 0 with a weight of 0, whatever it meets."""
+    return np.asarray(np.where(right == 0, 0, left * right))
+
+
 def matrix_product(left: _Array, right: _Array) -> _Array:
     """Return a product with a matrix; what may be anything stays so (``inf * 0`` is NaN)."""
-    counts = (right != 0).sum(axis=0)
+    place = only_entries(right.T)
     with np.errstate(invalid="ignore"):
-        if right.shape[0] and counts.max(initial=0) <= 1:  # a selection of coordinates, as most of the weights are
-            place = (right != 0).argmax(axis=0)
-            factor = right[place, np.arange(right.shape[1])]
-            return np.asarray(np.where(factor == 0, 0, left[..., place] * factor))
+        if place is not None:
+            return entry_products(left[..., place], right[place, np.arange(len(place))])
         return np.asarray(left @ right)

@@ -8,7 +8,15 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from verify.certificates.floats.boxes import MOST, Box, Few, RoundedWeight, collapsed, fits, tainted, unbounded
-from verify.certificates.floats.directed import EVERYTHING, grid_of, grids_between, is_power_of_two, matrix_product
+from verify.certificates.floats.directed import (
+    EVERYTHING,
+    entry_products,
+    grid_of,
+    grids_between,
+    is_power_of_two,
+    matrix_product,
+    only_entries,
+)
 from verify.certificates.floats.sums import Sums, Terms
 
 #: float64 or longdouble, which jaxtyping does not know as a float.
@@ -101,11 +109,11 @@ class LinearBounds(Sums):
         simple = np.asarray((x.is_point & is_power_of_two(x.low)).all(axis=(0, 1)))
         sizes, near = self._near(x, len(values))
         x_low, x_high, size, product = x.low, x.high, x.magnitude, matrix_product
-        place = _only_entries(values) if np.isfinite(size).all() else None
+        place = only_entries(values) if np.isfinite(size).all() else None
         if place is None:
             simple, sizes, near = simple[None, :], sizes[..., None, :], near[..., None, :]
         else:  # every sum is one product, with the one coordinate that it reads: the rest is 0 and no part of it
-            x_low, x_high, size, product = x_low[..., place], x_high[..., place], size[..., place], _products
+            x_low, x_high, size, product = x_low[..., place], x_high[..., place], size[..., place], entry_products
             values, value_grid = (part[np.arange(len(place)), place][:, None] for part in (values, value_grid))
             simple, sizes, near = simple[place][:, None], sizes[..., place, None], near[..., place, None]
         positive, negative = np.maximum(values, 0).T, np.minimum(values, 0).T
@@ -200,22 +208,6 @@ class LinearBounds(Sums):
         if bias is not None:
             found &= self.rounding.rounds_products(bias.values)
         return np.asarray(found)
-
-
-def _only_entries(values: _Array) -> Int[np.ndarray, " rows"] | None:
-    """Return where the one entry of every row is that is not 0, anywhere in a row of zeros; ``None`` if one has more.
-
-    Most weights select coordinates, and a product of each with a number is less work than a product of matrices.
-    """
-    nonzero = values != 0
-    if not values.shape[1] or nonzero.sum(axis=1).max(initial=0) > 1:
-        return None
-    return np.asarray(nonzero.argmax(axis=1))
-
-
-def _products(left: _Array, right: _Array) -> _Array:
-    """Return products coordinate by coordinate, 0 with a weight of 0."""
-    return np.asarray(np.where(right == 0, 0, left * right))
 
 
 def _point_grids(x: Box) -> np.ndarray[Any, Any]:
