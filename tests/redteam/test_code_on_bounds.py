@@ -446,6 +446,31 @@ def test_numbers_that_no_float_tells_apart_are_told_apart() -> None:
         assert off == 0 or verdict.reason == f"encode {IMPURE}"
 
 
+@pytest.mark.parametrize("own", [lambda array: array.flags.owndata, lambda array: array.base is None])
+@pytest.mark.parametrize("wrong", ["encode", "answer"])
+def test_code_that_asks_whose_memory_it_is_given_is_no_pure_function(
+    wrong: str, own: Callable[[Any], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members that were to be in an array of their own came as a view of it, as all others did."""
+    monkeypatch.setattr("verify.certificates.shared_cells.SHARED_FROM", 0)
+
+    def changed(targets: Any) -> Any:
+        known = isinstance(targets, UnknownTokens)
+        return targets if known or len(targets) == 1 or not own(targets) else (targets + 1) % 5
+
+    first = Linear([[1, 0, 0]], activation=None, name="first")
+    layers = (read_first(3, 1), first, nearest(5))
+    honest = Given(5, 3, [[0] * 5] * 3, layers)
+    assert certify(honest, rounded()).holds is True
+    if wrong == "encode":
+        lying = Given(5, 3, [[0] * 5] * 3, layers, encoding=lambda targets: as_numbers(changed(targets)))
+    else:
+        lying = Given(5, 3, [[0] * 5] * 3, layers, promise=lambda targets, _: changed(targets)[:, :1])
+    verdict = certify(lying, rounded())
+    assert verdict.holds is None
+    assert verdict.reason == f"{wrong} {IMPURE}"
+
+
 class _Posing(np.ndarray):
     """An array that says it is of integers, and of another shape."""
 

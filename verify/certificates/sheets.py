@@ -196,16 +196,16 @@ class Sheet:
     def _inchunks(
         self, targets: Int[np.ndarray, "targets entries"], run: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
     ) -> np.ndarray[Any, Any]:
-        """Return what code gives for targets that it cannot change.
+        """Return what code gives for targets that it cannot change, or for copies where the array may be changed.
 
         Raises:
             UnsharedError: it fails; cell by cell it is given copies, and its error is reported.
 
         """
-        shape = self.construction.target_space.shape
+        shape, own = self.construction.target_space.shape, targets.flags.writeable
         with running_code(UnsharedError):
-            runs = (run(targets[chosen].reshape(-1, *shape)) for chosen in chunks(*targets.shape))
-            return joined(runs, len(targets))
+            parts = (targets[chosen].reshape(-1, *shape) for chosen in chunks(*targets.shape))
+            return joined((run(part.copy() if own else part) for part in parts), len(targets))
 
     # members ---------------------------------------------------------------------------------------------------------
 
@@ -222,18 +222,15 @@ class Sheet:
         order = random.permutation(len(targets))
         alone = order[:ALONE]
         self._check_encoded(row, targets, order, alone)
-        ordered, users = row[order], list(self.places)
-        again: np.ndarray[Any, Any] | None = None
+        ordered, again, users = row[order], targets[order], list(self.places)
         asked = {users[int(random.integers(len(users)))] for _ in alone}
         for user in users:
             told, tokens = self._promised(user), self.answered(targets, user)
             if not self.places[user][0].promised.holds(tokens) or told.differs(tokens, row):
                 raise CellsError("answer gives a target tokens outside the bounds of the set that holds it")
             rest = tokens[:, told.rest]
-            # for some users in an array of their own, as a forward pass gives them: code may ask whether it can write
-            if again is None or user in asked or again.flags.writeable:
-                again = targets[order]
-                again.setflags(write=user in asked)
+            # for some users in an array of their own, as a forward pass gives them: code may ask whose memory it is
+            again.setflags(write=user in asked)
             tokens = self.answered(again, user)
             if told.differs(tokens, ordered) or (tokens[:, told.rest] != rest[order]).any():
                 raise CellsError(f"answer {IMPURE}")
@@ -259,7 +256,7 @@ class Sheet:
         rest = found[:, told.rest]
         for chosen in chunks(*targets.shape):
             members = order[chosen]
-            found = self.encoded(targets[members])  # in an array of their own, as for answers
+            found = self.encoded(targets[members])  # which may be changed: in an array of their own, as for answers
             if told.differs(found, row[members]) or (found[:, told.rest] != rest[members]).any():
                 raise CellsError(f"encode {IMPURE}")
         if len(alone):
@@ -325,4 +322,4 @@ def _one_by_one(
     alone: Int[np.ndarray, " alone"],
 ) -> np.ndarray[Any, Any]:
     """Return what code gives for some members, each alone and in an array of its own."""
-    return np.concatenate([run(targets[member : member + 1].copy()).copy() for member in alone.tolist()])
+    return np.concatenate([run(targets[[member]]).copy() for member in alone.tolist()])
