@@ -151,7 +151,8 @@ def relu_column(column: Column | None) -> Column | None:
 
 
 def _relu(values: Balls) -> Balls:
-    changed = np.where(values <= ZERO, ZERO, values)
+    changed = values.copy()
+    changed[values <= ZERO] = ZERO
     either = ~(changed >= ZERO)  # those of which no sign is certain
     changed[either] = larger(changed[either], ZERO)
     return changed
