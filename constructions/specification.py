@@ -237,13 +237,8 @@ class Specification(ABC):
     @final
     @property
     def target_space(self) -> TargetSpace:
-        """The :attr:`targets`, which evidence counts.
-
-        Raises:
-            InvalidArgument: they are anything else, or an attribute hides a final method, such as :meth:`response`.
-
-        """
-        refuse_hidden(self)
+        """The :attr:`targets`, which evidence counts; raises :class:`InvalidArgument` for anything else."""
+        refuse_hidden(self)  # here, as all evidence asks for this, whatever an author's own code did before
         space = self.targets
         if type(space) is not TargetSpace:
             reject("targets", "a TargetSpace", space)

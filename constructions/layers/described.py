@@ -110,7 +110,7 @@ def _shown(value: Any) -> str:
     return shown
 
 
-def without_lazy(value: object) -> dict[str, Any]:
+def _without_lazy(value: object) -> dict[str, Any]:
     """Return what is in the dictionary of an object but what is computed when it is first asked for."""
     classes = type(value).__mro__
     lazy = {name for kind in classes for name, held in vars(kind).items() if isinstance(held, cached_property)}
@@ -119,7 +119,7 @@ def without_lazy(value: object) -> dict[str, Any]:
 
 def _attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of an object: in its dictionary, in slots, in members of C, and computed fields."""
-    found = without_lazy(value)
+    found = _without_lazy(value)
     for kind in type(value).__mro__:
         if kind in _FUNCTIONS or kind.__module__.partition(".")[0] == "sympy":  # whose slots hold caches, too
             continue

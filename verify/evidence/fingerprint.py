@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from constructions.layers.described import without_lazy
 from constructions.specification import Specification
 from verify.evidence.libraries import OURS, library, library_of
 from verify.evidence.verdict import library_versions
@@ -79,11 +78,18 @@ def code_sha256(construction: Specification, *others: object, whole: tuple[objec
     for kind in (type(construction), *(type(other) for other in others)):
         feeder.feed(kind)
         feeder.module_source(kind.__module__)
-    feeder.feed(without_lazy(construction))
+    feeder.feed(_without_lazy(construction))
     for other in others:  # what it is made with, and not what it keeps
         feeder.feed({name: held for name, held in vars(other).items() if isinstance(held, _PLAIN)})
     feeder.feed(whole)
     return feeder.digest.hexdigest()
+
+
+def _without_lazy(value: object) -> dict[str, Any]:
+    """Return the attributes of an object but those that are computed when they are first asked for."""
+    classes = type(value).__mro__
+    lazy = {name for kind in classes for name, held in vars(kind).items() if isinstance(held, cached_property)}
+    return {name: held for name, held in vars(value).items() if name not in lazy}
 
 
 class _Feeder:
@@ -241,7 +247,7 @@ class _Feeder:
         named = {item.name: getattr(value, item.name, None) for item in fields(value)} if is_dataclass(value) else {}
         users = hasattr(value, "__dict__") and library_of(type(value)) is None
         if is_dataclass(value) or users:  # what an author's own keeps beside its fields may decide, too
-            self.feed(named | (without_lazy(value) if users else {}))
+            self.feed(named | (_without_lazy(value) if users else {}))
             return
         try:
             self.digest.update(pickle.dumps(value, protocol=4))
