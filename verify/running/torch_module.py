@@ -110,7 +110,7 @@ class TorchTransformer(nn.Module):
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def decisive(self) -> tuple[str, ...]:
-        """Return all of :attr:`DECISIVE` in words, the same in every process."""
+        """Return in words what of :attr:`DECISIVE` decides, the same in every process."""
         kernels = self.arithmetic.expression()
         return self.source.lowered.sha256, repr(self.temperature), self.construction.mask, self.precision, kernels
 
