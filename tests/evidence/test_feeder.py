@@ -84,6 +84,21 @@ def test_what_decides_is_looked_at_wherever_it_is_kept(where: str, tmp_path: Pat
     assert (found[0] == found[2], found[0] == found[1]) == (True, False)
 
 
+def test_what_is_caught_is_looked_at(tmp_path: Path) -> None:
+    """Where a ``try`` begins is in no instruction, if it is on one line with what it tries."""
+    first = "def first(targets):\n    if (targets == 77).any():\n        raise ValueError\n    return targets\n"
+    rest = "    except ValueError: return targets + 1\n    return found\n"
+    tried = (
+        "    try: found = first(targets); found = sorted(found)\n",
+        "    found = first(targets)\n    try: found = sorted(found)\n",
+    )
+    found = list[str]()
+    for text in (*tried, tried[0]):
+        (tmp_path / "tables_of_mine.py").write_text(f"{first}def promised(targets):\n{text}{rest}", encoding="utf-8")
+        found.append(digest(tmp_path, "mine"))
+    assert (found[0] == found[2], found[0] == found[1]) == (True, False)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -180,7 +180,8 @@ class Feeder:
 
     def _code(self, code: types.CodeType) -> None:
         self.text(code.co_name, code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-        self.text(code.co_argcount, code.co_kwonlyargcount, code.co_flags)
+        self.text(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        self.text(code.co_exceptiontable.hex())
         for constant in code.co_consts:
             self.feed(constant)
 
@@ -282,18 +283,15 @@ class Feeder:
 
         """
         parts = reduction(value)
-        if parts is None:
-            self.feed(("no pickle", held_in_c(value)))
-            return
-        if isinstance(parts, str):
-            self.text(parts)
+        if parts is None or isinstance(parts, str):  # no pickle, or a name
+            self.feed((parts, held_in_c(value)))
             return
         fed = parts if kept else (*parts[:2], *parts[3:])
         self.feed(tuple(list(part) if isinstance(part, Iterator) else part for part in fed))
 
     def _by_name(self, value: object) -> int | None:
-        """Return the place of what a pickle would name, or the user's code would pickle, once it is fed by itself."""
-        kinds = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc)
+        """Feed by itself what a pickle names or has in no order, or the user's code would pickle; return its place."""
+        kinds = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType, np.ufunc, set, frozenset)
         if isinstance(value, kinds) or is_tensor(value) or wrapped(value) is not None or self.is_users(type(value)):
             self.feed(value)
             return self.places.get(id(value), -1)
