@@ -6,7 +6,7 @@ functions and classes among them their code in turn. Of a class: its methods, ba
 class and attributes, those that its ``repr`` hides too. Of a compiled module: its file.
 
 Not looked at are files, clocks, the state of random generators, what only weak references keep, what is put into
-classes of a library from outside, the other libraries that a library uses, and names that are computed.
+a library from outside, the other libraries that a library uses, and names that are computed.
 """
 
 from __future__ import annotations
