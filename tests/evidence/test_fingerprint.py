@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.evidence.own_code import PROMISING, digest, loaded
 from verify.evidence import libraries
 from verify.evidence.fingerprint import code_sha256, package_sha256
 from verify.requests.own import _name_of, module_of
 
-SOURCE = """
-from dataclasses import dataclass
-from constructions import UnconditionalGeneration
-from {helper} import promised
-@dataclass(frozen=True, repr=False)
-class Own(UnconditionalGeneration):
-    def answer(self, targets, user_inputs):
-        return promised(targets)
-"""
 RIGHT = "def promised(targets):\n    return targets\n"
 WRONG = "def promised(targets):\n    return targets + (targets == 77)\n"
 
-
-@pytest.fixture(autouse=True)
-def _modules() -> Iterator[None]:
-    """Forget the modules and distributions of each test."""
-    before = {**sys.modules}
-    yield
-    libraries._distribution.cache_clear()
-    libraries._library_at.cache_clear()
-    for name in sys.modules.keys() - before.keys():
-        del sys.modules[name]
-
-
-def loaded(path: Path, name: str) -> ModuleType:
-    """Import a file under a name, as if no other module had it."""
-    spec = spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def digest(folder: Path, name: str, helper: str = "tables_of_mine") -> str:
-    """Return the digest of a construction whose promise is in a module beside its own."""
-    libraries._distribution.cache_clear()  # as in a new process
-    libraries._library_at.cache_clear()
-    (folder / f"{name}.py").write_text(SOURCE.format(helper=helper), encoding="utf-8")
-    loaded(folder / f"{helper}.py", helper)
-    return code_sha256(loaded(folder / f"{name}.py", name).Own(3, 3))
+pytestmark = pytest.mark.usefixtures("forgotten_modules")
 
 
 @pytest.mark.parametrize("name", ["mine", "antigravity", "idlelib"])
@@ -66,20 +28,23 @@ def test_a_file_with_the_name_of_a_module_of_pythons_is_looked_at(name: str, tmp
     assert (found[0] == found[2], found[0] == found[1]) == (True, False)
 
 
-@pytest.mark.parametrize("kind", ["with a record", "without one", "copied there"])
+@pytest.mark.parametrize("kind", ["with a record", "edited", "without a record", "copied there"])
 def test_an_installed_package_is_told_from_another_version(kind: str, tmp_path: Path) -> None:
-    """One that was copied there, and that no distribution has, is looked at as a user's own code."""
+    """A record stays as it is where a file is edited; what no distribution has is looked at as a user's own code."""
     folder, info = tmp_path / "site-packages", tmp_path / "site-packages" / "mine-1.dist-info"
     info.mkdir(parents=True)
     found = list[str]()
     for text in (RIGHT, WRONG, RIGHT):
         (folder / "tables_of_mine.py").write_text(text, encoding="utf-8")
-        version, named = ("1", "") if kind != "without one" else (str(len(text)), "mine_installed\ntables_of_mine\n")
+        version, named = (
+            ("1", "") if kind != "without a record" else (str(len(text)), "mine_installed\ntables_of_mine\n")
+        )
         (info / "METADATA").write_text(f"Name: mine\nVersion: {version}\n", encoding="utf-8")
         (info / "top_level.txt").write_text(named, encoding="utf-8")
-        record = [f"{name}.py,sha256={len(text)},1" for name in ("mine_installed", "tables_of_mine")]
+        sha256 = 0 if kind == "edited" else len(text)
+        record = [f"{name}.py,sha256={sha256},1" for name in ("mine_installed", "tables_of_mine")]
         record += [f"mine-1.dist-info/INSTALLER,sha256={len(found)},3", f"__pycache__/{len(found)}.pyc,,"]
-        (info / "RECORD").write_text("\n".join(record if kind == "with a record" else []), encoding="utf-8")
+        (info / "RECORD").write_text("\n".join(record if kind in {"with a record", "edited"} else []), encoding="utf-8")
         found.append(digest(folder, "mine_installed"))
     assert (found[0] == found[2], found[0] == found[1]) == (True, False)
 
@@ -96,7 +61,7 @@ def test_the_name_of_a_module_makes_no_code_a_librarys(tmp_path: Path) -> None:
     for text in (RIGHT, WRONG):
         (tmp_path / "tables_of_mine.py").write_text(text, encoding="utf-8")
         loaded(tmp_path / "tables_of_mine.py", "tables_of_mine")
-        (tmp_path / "mine.py").write_text(SOURCE.format(helper="tables_of_mine"), encoding="utf-8")
+        (tmp_path / "mine.py").write_text(PROMISING.format(helper="tables_of_mine"), encoding="utf-8")
         own = loaded(tmp_path / "mine.py", "mine").Own
         own.__module__ = own.answer.__module__ = "constructions.unconditional_generation"
         found.append(code_sha256(own(3, 3)))

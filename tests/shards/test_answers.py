@@ -60,12 +60,14 @@ def _with(**changes: Any) -> Any:
         _with(failure="3"),
         _with(seconds=float("nan")),
         _with(seconds=-1.0),
+        _with(seconds=10**400),
         lambda text: '{"key": 3}',
         lambda text: '{"raised": "error"}',
         lambda text: text[:-1],
         lambda text: "[]",
         lambda text: "{}",
         lambda text: "null",
+        lambda text: "[" * 100_000,
     ],
 )
 def test_an_answer_that_is_none_is_refused(change: Any) -> None:
@@ -80,6 +82,8 @@ def test_a_worker_that_runs_something_else_is_refused() -> None:
 
     with pytest.raises(InvalidArgument, match=r"worker: expected the same run as the driver's but one differs in of$"):
         gather(Counting(5, unit=5), executor=Lying(other))
+    with pytest.raises(InvalidArgument, match=r"worker: expected the same run .* differs in 1, .*, of$"):
+        gather(Counting(5, unit=5), executor=Lying(lambda text: '{"key": [[1, 2]]}'))
 
 
 def test_a_failure_that_nobody_sees_again_shows_nothing() -> None:

@@ -361,3 +361,39 @@ def test_a_ledger_that_is_edited_while_its_driver_runs_hides_no_change(tmp_path:
 
     with pytest.raises(InvalidArgument, match="and no longer says that answer is no function; take another file"):
         gather(work, ledger=file, progress=forge)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "changed", "said"),
+    [((3,), None, "unit 3 is not shown right"), ((), (3, "answer is no function"), "answer is no function")],
+)
+def test_a_failure_is_not_forgotten_where_its_claim_is_edited_away(
+    wrong: tuple[int, ...], changed: tuple[int, str] | None, said: str, tmp_path: Path
+) -> None:
+    """The ledger says that another driver did the shard, and found nothing wrong in it."""
+    file = tmp_path / "ledger"
+
+    class Edited(Counting):
+        def shard(self, start: int, stop: int) -> Findings:
+            text = json.dumps(Counting(10).shard(start, stop).to_json())
+            seal = sealed(self.run.digest, start, stop, text)
+            edit(file, "DELETE FROM claims")
+            edit(file, "INSERT INTO done VALUES (?, ?, ?, ?, 1.0)", start, stop, text, seal)
+            return replace(super().shard(start, stop), changed=changed)
+
+    with pytest.raises(InvalidArgument, match=f"was edited in the meantime, and no longer says that {said}; take"):
+        gather(Edited(10, wrong, unit=10), ledger=file)
+
+
+def test_a_failure_that_another_driver_finds_as_well_is_told_once(tmp_path: Path) -> None:
+    """A driver that was taken for dead comes back with the failure, after the other has written it down."""
+    file = tmp_path / "ledger"
+
+    class Overtaken(Counting):
+        def shard(self, start: int, stop: int) -> Findings:
+            edit(file, "UPDATE claims SET until = 0")
+            assert gather(Counting(10, (3,), unit=10), ledger=file).cases == 3
+            return super().shard(start, stop)
+
+    verdict = gather(Overtaken(10, (3,), unit=10), ledger=file)
+    assert (verdict.holds, verdict.cases) == (None, 3)

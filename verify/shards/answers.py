@@ -20,19 +20,19 @@ def read(text: str, work: Work, shard: Shard) -> tuple[Findings, float]:
     """Return the findings of a worker's answer and its seconds.
 
     Raises:
-        InvalidArgument: the worker runs something else, refused it, or answers for other units.
+        InvalidArgument: the worker runs something else, or refused it.
         MemoryError: it had too little memory.
-        WorkerError: anything unexpected.
+        WorkerError: it answers for other units, or wrongly, or raised something unexpected.
 
     """
     try:
         told: dict[str, Any] = json.loads(text)
-        other = dict(told["key"]) if "key" in told else None
+        other = {str(name): held for name, held in dict(told["key"]).items()} if "key" in told else None
         raised = (str(told["raised"]), str(told["message"])) if "raised" in told else None
         if other is None and raised is None:
             ran, seconds = (told["digest"], told["start"], told["stop"]), float(told["seconds"])
             findings = Findings.from_json(told["findings"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
         raise WorkerError(f"a worker's answer cannot be read: {type(error).__name__}: {error}") from error
     if other is not None:
         _refuse_other(other, work)

@@ -53,6 +53,7 @@ class _Drive:
             below may fail, and comes first.
         again: what the ledger had found before, while the shard of its smallest margin runs again.
         found: what this driver read in the ledger and wrote into it, which anybody may edit in the meantime.
+        uncounted: what it found to be wrong in shards that were given to another driver, who must find it as well.
 
     """
 
@@ -69,6 +70,7 @@ class _Drive:
     halves: dict[int, int] = field(default_factory=dict)
     again: Findings | None = None
     found: Findings = field(default_factory=Findings)
+    uncounted: list[Findings] = field(default_factory=list)
 
     @property
     def below(self) -> int | None:
@@ -148,17 +150,20 @@ class _Drive:
             return
         if self.ledger.complete(shard, findings):  # not where it was given to another driver, who counts it
             self.found += replace(findings, identities=frozenset())
+        elif findings.tally.failure is not None or findings.changed is not None:
+            self.uncounted.append(findings)
         driver = way.driver + time.perf_counter() - now
         self.sizes.measured(
             shard.stop - shard.start, seconds=seconds, way=max(0.0, now - way.since - seconds), driver=driver
         )
         self.progress(self.ledger.standing().units, self.work.run.total)
 
-    def check(self, after: State) -> None:
-        """Refuse a ledger that says something better than what this driver read in it and wrote into it.
+    def check(self, after: State, *, complete: bool) -> None:
+        """Refuse a ledger that says something better than what this driver read in it, found and wrote into it.
 
         Args:
             after: what it says at the end.
+            complete: whether every unit below the first failure is done.
 
         Raises:
             InvalidArgument: it was edited while the run was under way.
@@ -167,11 +172,14 @@ class _Drive:
         if self.below is not None:  # what was raised is told, or a failure below it: nothing holds
             return
         mine, theirs = self.found.tally, after.findings.tally
+        known = [self.found, *(self.uncounted if complete else [])]
+        failure = min((each.tally.failure for each in known if each.tally.failure is not None), default=None)
+        changed = next((each.changed for each in known if each.changed is not None), None)
         lost = None
-        if mine.failure is not None and (theirs.failure is None or theirs.failure > mine.failure):
-            lost = f"unit {mine.failure} is not shown right"
-        elif theirs.failure is None and self.found.changed is not None and after.findings.changed is None:
-            lost = self.found.changed[1]
+        if failure is not None and (theirs.failure is None or theirs.failure > failure):
+            lost = f"unit {failure} is not shown right"
+        elif theirs.failure is None and changed is not None and after.findings.changed is None:
+            lost = changed[1]
         elif theirs.failure is None and mine.margin is not None:
             smaller = theirs.margin is not None and theirs.margin <= mine.margin
             lost = None if smaller else f"unit {mine.closest} has a margin of {mine.margin}"
@@ -262,7 +270,7 @@ def gather(
             drive = _Drive(work, chosen, book, Sizes(chosen.workers, work.unit), limit, progress)
             drive.run(before)
         standing, after = book.standing(below=drive.below), book.state(below=drive.below)
-        drive.check(after)
+        drive.check(after, complete=standing.complete)
         failure = after.findings.tally.failure
         if drive.below is not None and (failure is None or failure >= drive.below):
             raise drive.errors[drive.below]
