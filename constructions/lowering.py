@@ -19,7 +19,7 @@ from sympy.printing.pycode import PythonCodePrinter
 from constructions.entries import Entries
 from constructions.entry_functions import Unsupported, entries_of
 from constructions.exact_matrix import ExactMatrix, Leaf, as_entries, check_dense
-from constructions.expressions import UnitRow
+from constructions.expressions import UnitRow, has_range
 from constructions.validation import InvalidArgument
 
 Bindings = Mapping[sp.Symbol, int]
@@ -38,6 +38,8 @@ class _FractionPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy ships n
     _print_Half = _print_Rational
 
     def _print_KroneckerDelta(self, expr: sp.KroneckerDelta) -> str:
+        if has_range(expr):  # which sympy itself forgets where both indices are the same
+            raise InvalidArgument(f"matrix: expected Kronecker deltas without a range but got {expr}")
         return f"Fraction({self._print(expr.args[0])} == {self._print(expr.args[1])})"
 
     def _print_floor(self, expr: sp.floor) -> str:

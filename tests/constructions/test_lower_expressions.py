@@ -58,6 +58,10 @@ def test_what_lowers(expression: Any, expected: list[list[Any]]) -> None:
         (entries(N, 1, lambda i, _: i + sp.Symbol("M")), "bindings: expected a number for M in M + i"),
         (sp.Matrix([[sp.Symbol("M")]]), "bindings: expected a number for M in M"),
         (sp.Symbol("M") * sp.Identity(2), "bindings: expected a number for M in M"),
+        (
+            entries(N, N, lambda i, j: sp.KroneckerDelta(i, j, (0, 0))),
+            "matrix: expected Kronecker deltas without a range but got KroneckerDelta(i, j, (0, 0))",
+        ),
         (sp.Identity(N - 3), "matrix size: expected a natural number but N - 3 is -1"),
         (sp.OneMatrix(1, V / 2), "matrix size: expected a natural number but V/2 is 3/2"),
         (
