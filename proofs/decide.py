@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import Boolean
 
 from proofs.quotients import quotient
 
@@ -26,6 +28,30 @@ _TRIED = (0, 1, 2, 3)
 _MOST_TRIED = 64
 #: Longest expression that a decision or a message quotes; the rest is cut.
 _LONGEST_QUOTE = 300
+#: The parts of an expression that are exact numbers, or conditions and bounds, wherever their own parts are: powers and
+#: remainders if besides nothing divides by 0, and cases if one of them is always met.
+_NUMBERS_OF_NUMBERS = (
+    sp.Rational,
+    sp.NumberSymbol,
+    sp.Symbol,
+    AppliedUndef,
+    sp.Add,
+    sp.Mul,
+    sp.Pow,
+    sp.Mod,
+    sp.Piecewise,
+    sp.exp,
+    sp.Abs,
+    sp.floor,
+    sp.ceiling,
+    sp.Max,
+    sp.Min,
+    sp.KroneckerDelta,
+    sp.Sum,
+    sp.Tuple,
+    ExprCondPair,
+    Boolean,
+)
 
 
 class ObligationError(Exception):
@@ -69,17 +95,18 @@ def positive(name: str) -> sp.Dummy:
     return sp.Dummy(name, real=True, positive=True)
 
 
-def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
+def prove_equal(what: str, left: Expr, right: Expr, *, nonzero: Sequence[Expr] = ()) -> Decision:
     """Return the decision that two expressions are equal for all values of their symbols.
 
     Args:
         what: the statement in words, for messages.
         left: a scalar expression.
         right: a scalar expression.
+        nonzero: what the statement supposes not to be 0, beside what the assumptions of the symbols say.
 
     Raises:
         ObligationFailed: they differ.
-        ObligationUndecided: sympy cannot tell.
+        ObligationUndecided: sympy cannot tell, or one of them is not shown to be a number for all values.
 
     Example:
         >>> import sympy as sp
@@ -88,7 +115,9 @@ def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
         Decision(what='a square', shown='both sides are V**2 + 2*V + 1')
 
     """
-    _prove(what, sp.sympify(left) - sp.sympify(right), "zero")
+    left, right = sp.sympify(left), sp.sympify(right)
+    _prove(what, left - right, "zero")
+    require_defined(what, left, right, nonzero=nonzero)
     return Decision(what, f"both sides are {_quote(right)}")
 
 
@@ -102,7 +131,7 @@ def prove_positive(what: str, expr: Expr) -> Decision:
         Decision(what='V is positive', shown='V is positive')
 
     """
-    return _prove(what, sp.sympify(expr), "positive")
+    return _prove_sign(what, expr, "positive")
 
 
 def prove_nonnegative(what: str, expr: Expr) -> Decision:
@@ -115,7 +144,7 @@ def prove_nonnegative(what: str, expr: Expr) -> Decision:
         Decision(what='V is at least 1', shown='V - 1 is nonnegative')
 
     """
-    return _prove(what, sp.sympify(expr), "nonnegative")
+    return _prove_sign(what, expr, "nonnegative")
 
 
 def prove_floor(what: str, expr: Expr, value: Expr) -> Decision:
@@ -135,6 +164,7 @@ def relu(what: str, expr: Expr) -> Expr:
 
     """
     expr = sp.sympify(expr)
+    require_defined(what, expr)
     if expr.is_nonnegative:
         return expr
     signs = quotient(expr)
@@ -158,6 +188,64 @@ def require(what: str, *, holds: bool) -> Decision:
     if not holds:
         raise ObligationFailed(f"false: {what}")
     return Decision(what, "read off the object")
+
+
+def require_defined(what: str, *exprs: Expr, nonzero: Sequence[Expr] = ()) -> None:
+    """Refuse expressions that are not shown to be numbers for all values of their symbols.
+
+    Sympy calculates as if nothing that it divides by were 0: to it, ``(n**2 - n)/n`` is ``n - 1`` for ``n = 0`` too.
+    It rounds floats, too: to it, ``n + 1e-20 n`` is ``1.0 n``.
+
+    Args:
+        what: the statement in words, for messages.
+        exprs: scalar expressions.
+        nonzero: what is supposed not to be 0.
+
+    Raises:
+        ObligationUndecided: something that may be 0 divides or has a negative power, a case is left out, or there is a
+            float, an infinity or a function in it of which nothing says where it is defined.
+
+    Example:
+        >>> n = natural("n")
+        >>> require_defined("a quotient", n / (n + 1))
+
+    """
+    checked: set[Expr] = set()
+    left = [sp.sympify(expr) for expr in exprs]
+    while left:
+        part = left.pop()
+        if part in checked:
+            continue
+        checked.add(part)
+        left.extend(part.args)
+        if not isinstance(part, _NUMBERS_OF_NUMBERS):
+            _undecided(what, part, "an exact number")
+        if isinstance(part, sp.Piecewise) and part.args[-1].cond != sp.true:
+            _undecided(what, part, "defined")
+        divisor = _divisor(part)
+        if divisor is not None and divisor not in nonzero and not _is_nonzero(divisor):
+            _undecided(what, divisor, "nonzero")
+
+
+def _divisor(part: Expr) -> Expr | None:
+    """Return what must not be 0 for a part of an expression to be a number."""
+    if isinstance(part, sp.Pow) and not part.exp.is_nonnegative:
+        return part.base
+    return part.args[1] if isinstance(part, sp.Mod) else None
+
+
+def _is_nonzero(expr: Expr) -> bool:
+    if expr.is_zero is False:
+        return True
+    signs = quotient(expr)
+    return signs is not None and (signs.is_positive or signs.is_negative)
+
+
+def _prove_sign(what: str, expr: Expr, wanted: str) -> Decision:
+    expr = sp.sympify(expr)
+    decision = _prove(what, expr, wanted)
+    require_defined(what, expr)
+    return decision
 
 
 def _prove(what: str, expr: Expr, wanted: str) -> Decision:
