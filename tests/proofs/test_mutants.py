@@ -384,7 +384,8 @@ def test_weights_that_are_no_exact_numbers_for_all_sizes_are_undecided(
     factor: Callable[[sp.Symbol], Any], what: str
 ) -> None:
     def multiplied(bias: Any) -> Any:
-        return entries(*bias.shape, lambda row, column: bias[row, column] * factor(row))
+        rows, columns = bias.shape
+        return entries(rows, columns, lambda row, column: bias[row, column] * factor(row))
 
     obligation = OBLIGATIONS["theorem-1.readout"]
     with pytest.raises(
