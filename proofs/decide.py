@@ -14,9 +14,8 @@ from typing import Any, NoReturn
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
-from sympy.functions.elementary.piecewise import ExprCondPair
-from sympy.logic.boolalg import Boolean
 
+from proofs.defined import undefined_part
 from proofs.quotients import quotient
 
 #: A sympy expression; sympy ships no types.
@@ -28,30 +27,6 @@ _TRIED = (0, 1, 2, 3)
 _MOST_TRIED = 64
 #: Longest expression that a decision or a message quotes; the rest is cut.
 _LONGEST_QUOTE = 300
-#: The parts of an expression that are exact numbers, or conditions and bounds, wherever their own parts are: powers and
-#: remainders if besides nothing divides by 0, and cases if one of them is always met.
-_NUMBERS_OF_NUMBERS = (
-    sp.Rational,
-    sp.NumberSymbol,
-    sp.Symbol,
-    AppliedUndef,
-    sp.Add,
-    sp.Mul,
-    sp.Pow,
-    sp.Mod,
-    sp.Piecewise,
-    sp.exp,
-    sp.Abs,
-    sp.floor,
-    sp.ceiling,
-    sp.Max,
-    sp.Min,
-    sp.KroneckerDelta,
-    sp.Sum,
-    sp.Tuple,
-    ExprCondPair,
-    Boolean,
-)
 
 
 class ObligationError(Exception):
@@ -193,8 +168,7 @@ def require(what: str, *, holds: bool) -> Decision:
 def require_defined(what: str, *exprs: Expr, nonzero: Sequence[Expr] = ()) -> None:
     """Refuse expressions that are not shown to be numbers for all values of their symbols.
 
-    Sympy calculates as if nothing that it divides by were 0: to it, ``(n**2 - n)/n`` is ``n - 1`` for ``n = 0`` too.
-    It rounds floats, too: to it, ``n + 1e-20 n`` is ``1.0 n``.
+    See :mod:`proofs.defined` for what sympy takes for granted.
 
     Args:
         what: the statement in words, for messages.
@@ -210,35 +184,10 @@ def require_defined(what: str, *exprs: Expr, nonzero: Sequence[Expr] = ()) -> No
         >>> require_defined("a quotient", n / (n + 1))
 
     """
-    checked: set[Expr] = set()
-    left = [sp.sympify(expr) for expr in exprs]
-    while left:
-        part = left.pop()
-        if part in checked:
-            continue
-        checked.add(part)
-        left.extend(part.args)
-        if not isinstance(part, _NUMBERS_OF_NUMBERS):
-            _undecided(what, part, "an exact number")
-        if isinstance(part, sp.Piecewise) and part.args[-1].cond != sp.true:
-            _undecided(what, part, "defined")
-        divisor = _divisor(part)
-        if divisor is not None and divisor not in nonzero and not _is_nonzero(divisor):
-            _undecided(what, divisor, "nonzero")
-
-
-def _divisor(part: Expr) -> Expr | None:
-    """Return what must not be 0 for a part of an expression to be a number."""
-    if isinstance(part, sp.Pow) and not part.exp.is_nonnegative:
-        return part.base
-    return part.args[1] if isinstance(part, sp.Mod) else None
-
-
-def _is_nonzero(expr: Expr) -> bool:
-    if expr.is_zero is False:
-        return True
-    signs = quotient(expr)
-    return signs is not None and (signs.is_positive or signs.is_negative)
+    found = undefined_part(exprs, nonzero)
+    if found is not None:
+        part, wanted = found
+        _undecided(what, part, wanted)
 
 
 def _prove_sign(what: str, expr: Expr, wanted: str) -> Decision:
