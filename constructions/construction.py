@@ -30,6 +30,8 @@ _NOT_REDEFINED = (
     "reading",
     "temperature_for",
     "changed_temperature",
+    "_temperatures_held",
+    "_temperature_now",
 )
 
 

@@ -99,6 +99,20 @@ def checked_numbers(owner: str, found: Any, shape: tuple[int, int]) -> np.ndarra
     return exact
 
 
+def refuse_hidden(thing: object) -> None:
+    """Refuse an attribute of an object that hides a final method of its class, as a field without a default does.
+
+    Raises:
+        InvalidArgument: there is one.
+
+    """
+    kind = type(thing)
+    for name in vars(thing):
+        hidden = getattr(kind, name, None)
+        if inspect.isfunction(hidden) and getattr(hidden, "__final__", False):  # a cached property is no function
+            raise InvalidArgument(f"{kind.__name__}: expected {name} as its class has it, but an attribute hides it")
+
+
 def refuse_redefinition(owner: type, base: type, names: tuple[str, ...]) -> None:
     """Refuse a subclass that redefines members through which all evidence runs.
 

@@ -13,7 +13,7 @@ import numpy as np
 from constructions.decoding import Answers, Argmax, Decoding, check_decoding
 from constructions.domain import Domain
 from constructions.ratios import Ratios
-from constructions.returned import forgotten_dataclass, refuse_redefinition
+from constructions.returned import forgotten_dataclass, refuse_hidden, refuse_redefinition
 from constructions.targets import TargetSpace
 from constructions.validation import IntArray, InvalidArgument, TokenArray, check_integer, check_tokens, reject
 
@@ -23,7 +23,7 @@ from constructions.validation import IntArray, InvalidArgument, TokenArray, chec
 LARGEST_SIZE = 2**25
 
 #: Evidence counts and compares by these.
-_NOT_REDEFINED = ("response", "target_space", "user_inputs", "reading")
+_NOT_REDEFINED = ("response", "target_space", "user_inputs", "reading", "_domain_held")
 
 
 def at_default(item: Field[Any], value: Any) -> bool:
@@ -238,6 +238,7 @@ class Specification(ABC):
     @property
     def target_space(self) -> TargetSpace:
         """The :attr:`targets`, which evidence counts; raises :class:`InvalidArgument` for anything else."""
+        refuse_hidden(self)  # here, as all evidence asks for this, whatever an author's own code did before
         space = self.targets
         if type(space) is not TargetSpace:
             reject("targets", "a TargetSpace", space)

@@ -23,6 +23,7 @@ from constructions.layers.attention import Attention as Attention
 from constructions.layers.attention import check_distinct
 from constructions.layers.base import Layer as Layer
 from constructions.layers.base import narrowed
+from constructions.layers.described import kind_of
 from constructions.layers.head import Head as Head
 from constructions.layers.linear import Linear as Linear
 from constructions.layers.masks import Mask
@@ -232,10 +233,14 @@ class Transformer(Generic[WeightT]):
             digest.update(f"{name} {matrix.shape}".encode())
             for entry in matrix.nonzero():
                 digest.update(repr(entry).encode())
-        for part in (self.positions, *self.layers):
-            digest.update(part.describe().encode())
-        digest.update(f"{self.context_size} {type(self).__module__}.{type(self).__qualname__}".encode())
+        digest.update(self.structure.encode())
         return digest.hexdigest()
+
+    @property
+    def structure(self: Transformer[ExactMatrix]) -> str:
+        """Everything but the weights, in words."""
+        parts = "".join(part.describe() for part in self._parts)
+        return f"{parts}{self.context_size} {kind_of(self)}"
 
 
 #: A transformer at given numbers: every weight an exact rational matrix.

@@ -23,7 +23,7 @@ from verify.arithmetic import RationalArithmetic
 from verify.certificates import BallArithmetic
 from verify.certificates.all_targets import bind_for_certificate, readout_input
 from verify.certificates.balls.arithmetic import BallRows, BallScores
-from verify.certificates.balls.columns import ball, ball_precision
+from verify.certificates.balls.columns import Column, ball, ball_precision, relu_column
 from verify.certificates.balls.margins import ball_margins
 from verify.certificates.cells import cells
 from verify.running.model import bind_construction, forward
@@ -198,3 +198,49 @@ def test_rounded_hardmax_of_scores_that_are_not_known() -> None:
     assert all(low <= 0.5 <= high for low, high in tied)
     with np.errstate(all="ignore"):
         assert weights([-np.inf, 0], [np.inf, 0]) == [(-np.inf, np.inf)] * 2
+
+
+def test_columns_of_tokens_have_a_batch_where_members_differ_alone() -> None:
+    balls = BallArithmetic()
+    embedding = balls.weight(ConditionalGeneration(3).transformer.lowered.embedding)
+    tokens = np.array([[1], [2], [1]])
+    rows = balls.embed(embedding, tokens)
+    assert rows.batch == 3
+    low, high = _balls_of(rows)
+    batches = set[int]()
+    for at, entries in enumerate(embedding.entries):
+        held = dict(entries)
+        for member, (token,) in enumerate(tokens.tolist()):
+            assert low[member, 0, at] == high[member, 0, at] == held.get(token, flint.arb(0))
+        column = rows.columns[at]
+        batches |= set() if column is None else {len(column.low)}
+        differs = held.get(1, flint.arb(0)) != held.get(2, flint.arb(0))
+        assert column is None or differs == (len(column.low) == 3)
+    assert batches == {1, 3}
+
+
+def test_columns_of_tokens_between_two_hold_the_ends_of_each_member() -> None:
+    balls = BallArithmetic()
+    embedding = balls.weight(ConditionalGeneration(3).transformer.lowered.embedding)
+    rows = balls.embed_between(embedding, np.array([[0], [1]]), np.array([[1], [1]]))
+    low, high = _balls_of(rows)
+    for at, entries in enumerate(embedding.entries):
+        first, second = (dict(entries).get(token, flint.arb(0)) for token in (0, 1))
+        assert low[0, 0, at] == first.min(second)
+        assert high[0, 0, at] == first.max(second)
+        assert low[1, 0, at] == high[1, 0, at] == second
+
+
+def test_relu_of_balls_on_either_side_of_zero_and_of_none() -> None:
+    values = [flint.arb(-1), flint.arb(0), flint.arb(2), flint.arb(1, 3), flint.arb(-2, 3), flint.arb("nan")]
+    held = np.array([values], dtype=object)
+    column = relu_column(Column(held, held))
+    assert column is not None
+    (found,) = column.low.tolist()
+    assert found[:3] == [0, 0, 2]
+    for before, after in zip(values[3:5], found[3:5], strict=True):
+        assert after.upper() >= before.upper(), "the number may be as large as before"
+        assert after.lower() <= 0, "and it may have been below zero"
+    assert not found[5] >= 0
+    assert not found[5] <= 0
+    assert relu_column(Column(held[:, :2], held[:, :2])) is None

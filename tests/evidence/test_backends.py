@@ -29,6 +29,7 @@ from constructions import (
 )
 from tests.evidence.hand_built import InductionHead
 from verify import CallableBackend, ModuleBackend, TransformerBackend, exhaust, fuzz, get_arithmetic
+from verify.arithmetic.sdpa import SdpaArithmetic
 from verify.backends import as_backend
 from verify.evidence.finder import find_counterexample
 from verify.report.tables import explanation
@@ -338,3 +339,17 @@ def test_a_checkpoint_of_other_code_of_the_same_name_is_refused(tmp_path: Any) -
     with pytest.raises(InvalidArgument, match="differs in code"):
         exhaust(construction, CallableBackend(made(3)), checkpoint=path)
     assert exhaust(construction, CallableBackend(made(1)), checkpoint=path).holds is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("arithmetic", SdpaArithmetic("float32", "math")), ("forward", lambda virtual, tokens: None)],
+)
+def test_a_checkpoint_of_a_module_that_computes_otherwise_is_refused(tmp_path: Any, name: str, value: Any) -> None:
+    """What a construction's module computes with, or instead, was no part of the run."""
+    path, construction = tmp_path / "run.json", UnconditionalGeneration(3, 2)
+    module = verify.to_torch(construction).eval()
+    exhaust(construction, ModuleBackend(module), checkpoint=path, limit=4)
+    setattr(module, name, value)
+    with pytest.raises(InvalidArgument, match="differs in code"):
+        exhaust(construction, ModuleBackend(module), checkpoint=path)

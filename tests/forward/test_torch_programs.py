@@ -26,12 +26,16 @@ from constructions import (
     LongerResponses,
     Ratios,
     Softmax,
+    Transformer,
     UnconditionalGeneration,
+    Window,
 )
 from constructions.layers import Mask
 from tests.forward.test_torch_layers import Tree
-from tests.forward.trees import MODELS, attending
+from tests.forward.trees import MODELS, attending, normed
 from verify.arithmetic import RationalArithmetic
+from verify.arithmetic.sdpa import SdpaArithmetic
+from verify.arithmetic.tensors import TorchArithmetic
 from verify.running.model import bind_construction, forward
 from verify.running.torch_module import TorchTransformer, to_torch
 
@@ -209,6 +213,7 @@ def test_a_compiled_module_is_one_graph(constructions: str) -> None:
 
 
 _CONSTANTS = """
+import copy
 import torch
 from constructions import Softmax, Window
 from tests.forward.test_torch_layers import Tree
@@ -231,6 +236,11 @@ for made in (window, behind, normed):
             raise SystemExit(f"{made.__name__} {size}: not its own program")
     if torch.equal(*found):
         raise SystemExit(f"{made.__name__}: the same numbers")
+
+copied = copy.deepcopy(module)
+copied.source = normed(1)
+if not torch.equal(copied(prompts, tokens), copied.forward(prompts, tokens)):
+    raise SystemExit("a copy ran the program of what it was")
 """
 
 
@@ -241,6 +251,66 @@ def test_compiled_modules_that_differ_in_a_constant_alone_have_one_each() -> Non
     Their constructions are equal, as a user's may be that asks a table: nothing but the modules tells them apart.
     """
     subprocess.run([sys.executable, "-W", "error", "-c", _CONSTANTS], check=True, cwd=Path(__file__).parents[2])
+
+
+_EQUAL = """
+import torch
+from torch._dynamo import config
+from constructions import UnconditionalGeneration
+from verify import to_torch
+
+for _ in range(config.recompile_limit + 1):
+    module = to_torch(UnconditionalGeneration(4, 3))
+    prompts, tokens = module.prompt([[3, 1, 2]]), torch.zeros((1, 0), dtype=torch.int64)
+    module.compile(backend="eager", fullgraph=True)
+    module(prompts, tokens)
+"""
+
+
+@pytest.mark.heavy
+def test_equal_modules_share_a_program() -> None:
+    """One more than the programs that torch keeps for one function ended in its error."""
+    subprocess.run([sys.executable, "-W", "error", "-c", _EQUAL], check=True, cwd=Path(__file__).parents[2])
+
+
+def _fixed(model: Transformer, **options: Any) -> TorchTransformer:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "this", model)
+        return to_torch(Tree(model="this", **{"temperature": Softmax(1.5), **options}), "float64")
+
+
+def test_modules_are_called_by_all_that_a_program_holds() -> None:
+    """Were the names of two of these equal, one of them would run the program of the other."""
+    made = [
+        _fixed(attending(Window(1))),
+        _fixed(attending(Window(2))),
+        _fixed(attending(Window(1)), temperature=Softmax(2.5)),
+        _fixed(normed(1)),
+        _fixed(normed(3)),
+        _fixed(normed(1), mask="none"),
+        _fixed(attending(Behind(1))),
+        _fixed(attending(Behind(1))),  # as other authors may write a class of this name that does something else
+    ]
+    assert len({module.made for module in made}) == len(made)
+    for again in (_fixed(attending(Window(1))), copy.deepcopy(made[0]), pickle.loads(pickle.dumps(made[0]))):
+        assert again.made == made[0].made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("source", normed(3)),
+        ("temperature", Softmax(2.5)),
+        ("arithmetic", SdpaArithmetic("float64", "math")),
+        ("arithmetic", type("Own", (TorchArithmetic,), {})("float64")),  # it may compute something else
+        ("construction", Tree(model="swiglu", temperature=Softmax(1.5), mask="none")),
+    ],
+)
+def test_what_is_assigned_to_a_module_gives_it_another_name(name: str, value: Any) -> None:
+    module = _fixed(normed(1))
+    before = module.made
+    setattr(module, name, value)
+    assert module.made != before
 
 
 def _exact_slope(construction: Construction, target: Any, tokens: Any, token: int) -> list[Fraction]:

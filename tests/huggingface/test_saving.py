@@ -21,6 +21,7 @@ import transformers
 from constructions import (
     InvalidArgument,
     RationalSoftmax,
+    Ratios,
     ResidualConditional,
     ResidualGeneration,
     Softmax,
@@ -195,6 +196,13 @@ class OfATable(ResidualGeneration):  # type: ignore[misc] # as above
     table: Any = None
 
 
+class Quiet(int):
+    """A number whose ``repr`` does not say which."""
+
+    def __repr__(self) -> str:
+        return "a number"
+
+
 def test_verdicts_about_another_class_or_another_array_are_refused(tmp_path: Path) -> None:
     torch = get_arithmetic("torch", dtype="float32")
     verdict = exhaust(ResidualGeneration(2, 2), torch)
@@ -204,10 +212,13 @@ def test_verdicts_about_another_class_or_another_array_are_refused(tmp_path: Pat
         str(raised.value)
         == "verdicts: expected verdicts about Own(vocab_size=2, context_size=2) but one is of ResidualGeneration"
     )
-    first, second = (OfATable(2, 2, table=np.arange(2000) == place) for place in (1000, 1001))
-    assert repr(first) == repr(second)
-    with pytest.raises(InvalidArgument, match="verdicts: expected None, as no verdict says what the table of OfATable"):
-        save(first, tmp_path / "saved", verdicts=[exhaust(second, torch)])
+    numbers = [np.arange(2000) == place for place in (1000, 1001)]
+    for tables in (numbers, [Ratios(1 * array, 1) for array in numbers], [(Quiet(0),), (Quiet(1),)]):
+        first, second = (OfATable(2, 2, table=table) for table in tables)
+        assert repr(first) == repr(second)
+        expected = "verdicts: expected None, as no verdict says what the table of OfATable"
+        with pytest.raises(InvalidArgument, match=expected):
+            save(first, tmp_path / "saved", verdicts=[exhaust(second, torch)])
     assert list(tmp_path.iterdir()) == []
     folder = save(Own(2, 2), tmp_path / "saved", verdicts=[exhaust(Own(2, 2), torch, claim="own.py:Own")])
     assert "| own.py:Own | " in (folder / "README.md").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ from verify.prefixes import (
 from verify.prefixes import measured as measured_module
 from verify.prefixes import passes as passes_module
 from verify.prefixes.layer import float_gap
+from verify.prefixes.layer_verdicts import describe
 from verify.prefixes.measured import Deviation, deviations
 from verify.prefixes.rounding import OperationError, attended, linear, scored
 from verify.prefixes.tally import Tally
@@ -126,6 +127,7 @@ def test_given_layers_exactly(claim: str, mask: Any, temperature: Any) -> None:
     next_head = plain_head([[2]], [[3]], [[1]])
     layer = small_layer(mask, temperature)
     assert check_layer(claim, layer, CONTENT, PREFIX, EXACT, next_head=next_head).holds is True
+    assert f"mask {mask if isinstance(mask, str) else 'given'}, " in describe(layer, 3, 1)
 
 
 def test_against_numbers_worked_out_by_hand() -> None:

@@ -163,12 +163,25 @@ def liars() -> dict[str, Callable[[], Construction]]:
         "answer is of the user's token": lambda: Given(
             V, 3, [[0] * V] * 3, (read_first(3, 2), _READOUT), users=1, promise=lambda t, u: (t[:, :1] + u) % V
         ),
+        "the last user token is answered otherwise": lambda: _wrong_at_last(20),
         "the second response is another": lambda: Given(
             V, 3, [[0] * V] * 3, (read_first(3, 2), _READOUT), steps=2, promise=lambda t, _: t[:, :2]
         ),
         "a fed token spoils the second response": _spoiled,
         "two entries in one number": lambda: _packed(wrong=True),
     }
+
+
+def _wrong_at_last(vocab_size: int) -> Construction:
+    """Return a construction that is wrong for one user token, whose cells are in another batch than the first ones."""
+    from constructions import ConditionalGeneration
+
+    class WrongAtLast(ConditionalGeneration):  # type: ignore[misc] # final to a type checker alone
+        def answer(self, targets: Any, user_inputs: Any) -> Any:
+            off = user_inputs[:, :1] == self.vocab_size - 1
+            return (super().answer(targets, user_inputs) + off) % self.vocab_size
+
+    return WrongAtLast(vocab_size)
 
 
 def _spoiled() -> Given:

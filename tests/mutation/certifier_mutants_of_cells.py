@@ -244,7 +244,12 @@ CELLS: tuple[Mutant, ...] = (
         "ends = (Ratios(0 * numerators, largest.denominator), Ratios(numerators, largest.denominator))",
         "networks, free embedding",
     ),
-    _certify("the first batch alone", "if found.reason is not None:\n                    break", "break", "liars"),
+    _certify(
+        "the first batch alone",
+        "if found.reason is not None:\n                    break",
+        "break",
+        "liars, balls",
+    ),
     _certify(
         "fed tokens are not seen",
         "fed = batch.fed_low.shape[1], lambda",

@@ -315,8 +315,8 @@ MARGINS: tuple[Mutant, ...] = (
     ),
     _balls(
         "an embedding between two is the first",
-        "extreme(values, smaller), extreme(values, larger)",
-        "extreme(values, smaller), extreme(values, smaller)",
+        "most = least if known else [extreme(values, larger) for values in ranges]",
+        "most = least if known else [extreme(values, smaller) for values in ranges]",
         "columns",
     ),
     _columns(
@@ -339,9 +339,21 @@ MARGINS: tuple[Mutant, ...] = (
     ),
     _columns(
         "ReLU keeps what is negative",
-        "ZERO if value <= 0 else value if value >= 0 else value.max(ZERO)",
-        "value",
+        "column.map(_relu)",
+        "column.map(np.copy)",
         "balls, linear",
+    ),
+    _columns(
+        "ReLU forgets what may be positive",
+        "larger(changed[either], ZERO)",
+        "ZERO",
+        "columns",
+    ),
+    _columns(
+        "all members have the first one's token",
+        "(place,) = alike(np.array(same)[place])",
+        "place = np.array(same)[place][:1]",
+        "columns",
     ),
     _columns(
         "a sum of the lower ends",

@@ -86,6 +86,10 @@ def columns() -> list[str]:
         for at, sign in enumerate((1, -1)):
             if not Fraction(float(low[0, at])) < Fraction(sign, 3) < Fraction(float(high[0, at])):
                 return ["a third is not between its bounds"]
+        wide = relu_column(known_column(np.array([[flint.arb(1, 3)]], dtype=object))) or _column(0, 0)
+        for value in (0, 4):
+            if not _holds(wide.low[0, 0], wide.high[0, 0], Fraction(value)):
+                return [f"ReLU: {value} of a number from -2 to 4"]
         rows = _embedded()
         if rows:
             return rows
@@ -115,6 +119,13 @@ def _embedded() -> list[str]:
     for token in range(3):
         if not _holds(column.low[0, 0], column.high[0, 0], Fraction(table[token])):
             return [f"the embedding of token {token} of 0 to 2"]
+    tokens = [0, 2, 0]
+    (known,) = arithmetic.embed(arithmetic.weight(matrix), np.array(tokens)[:, None]).columns
+    assert known is not None
+    for member, token in enumerate(tokens):
+        low, high = (np.broadcast_to(end, (len(tokens), 1))[member, 0] for end in (known.low, known.high))
+        if not _holds(low, high, Fraction(table[token])):
+            return [f"the embedding of token {token} of member {member}"]
     return []
 
 

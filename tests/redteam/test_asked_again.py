@@ -208,7 +208,7 @@ print(digest())
 
 def digest() -> str:
     """Return the digest of a model with options that Python shows by their place in memory, or in any order."""
-    from tests.redteam.test_layers import OPTIONS, with_option  # it is run as a program, too
+    from tests.redteam.test_options import OPTIONS, with_option  # it is run as a program, too
 
     return " ".join(with_option(make(1)) for make in OPTIONS.values())
 

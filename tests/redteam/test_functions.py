@@ -12,9 +12,19 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from constructions import Construction, InvalidArgument, Layout, Linear, Ratios, TargetSpace, Transformer
+from constructions import (
+    Construction,
+    InvalidArgument,
+    Layout,
+    Linear,
+    Ratios,
+    TargetSpace,
+    Transformer,
+    UnconditionalGeneration,
+)
 from constructions.validation import IntArray
 from verify import NumpyArithmetic, RationalArithmetic, Verdict, check, exhaust, fuzz, sweep
+from verify.certificates import BallArithmetic, certify
 from verify.evidence.finder import find_counterexample
 
 EXACT = RationalArithmetic()
@@ -208,11 +218,41 @@ def test_a_space_of_another_size_is_refused() -> None:
         assert "targets: expected a TargetSpace but got" in str(reason)
 
 
-@pytest.mark.parametrize("name", ["virtual_tokens", "response", "user_inputs", "target_space", "temperature_for"])
-def test_methods_that_all_evidence_runs_through_are_not_redefined(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("virtual_tokens", "Construction"),
+        ("response", "Construction"),
+        ("user_inputs", "Construction"),
+        ("target_space", "Construction"),
+        ("temperature_for", "Construction"),
+        ("_temperatures_held", "Construction"),
+        ("_temperature_now", "Construction"),
+        ("_domain_held", "Specification"),
+    ],
+)
+def test_methods_that_all_evidence_runs_through_are_not_redefined(name: str, base: str) -> None:
     kind = type("Redefined", (Echo,), {name: property(lambda _: TargetSpace(1, (1,)))})
-    with pytest.raises(InvalidArgument, match=f"Redefined: expected {name} as Construction has it"):
+    with pytest.raises(InvalidArgument, match=f"Redefined: expected {name} as {base} has it"):
         kind(3)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Hiding(UnconditionalGeneration):  # type: ignore[misc] # final to a type checker, as claims are about it alone
+    """Theorem 1 with a wrong promise, and another one in a field of the name of a final method."""
+
+    response: Any  # type: ignore[misc] # the same
+
+    def answer(self, targets: Any, user_inputs: Any) -> Any:
+        return (targets + 1) % self.vocab_size
+
+
+@pytest.mark.parametrize("run", [lambda made: exhaust(made, EXACT), lambda made: certify(made, BallArithmetic())])
+def test_a_field_that_hides_a_final_method_is_refused(run: Callable[[Construction], Verdict]) -> None:
+    """The promise in the field was enumerated, and the run held."""
+    hiding = Hiding(vocab_size=3, context_size=2, response=lambda targets, inputs=(): np.asarray(targets))
+    with pytest.raises(InvalidArgument, match="Hiding: expected response as its class has it, but an attribute hides"):
+        run(hiding)
 
 
 def test_targets_that_change_are_noticed() -> None:

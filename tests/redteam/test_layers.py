@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import torch
 
 from constructions import (
     Domain,
@@ -249,79 +247,6 @@ def test_models_that_differ_have_different_digests() -> None:
     for first, second in pairs:
         assert _sha256(first) != _sha256(second)
         assert _sha256(first) == _sha256(first)
-
-
-class _Called:
-    """A function with a state, which Python shows by its place."""
-
-    def __init__(self, factor: int) -> None:
-        self.factor = factor
-
-    def __call__(self, value: Any) -> Any:
-        return self.factor * value
-
-
-class _Slots:
-    __slots__ = ("__hidden", "factor")
-
-    def __init__(self, factor: int) -> None:
-        self.factor, self.__hidden = 0, factor
-
-    def times(self, value: Any) -> Any:
-        return self.__hidden * value
-
-
-def _closed(factor: int) -> Any:
-    def times(value: Any) -> Any:
-        return times(0) if value is None else factor * value
-
-    return times
-
-
-def _tensor(factor: int) -> Any:
-    found = torch.zeros(2000)
-    found[1000] = factor
-    return found
-
-
-def _round(factor: int) -> list[Any]:
-    found: list[Any] = [factor]
-    found.append(found)
-    return found
-
-
-#: Things of a factor that an option of a layer may be: two of them compute something else.
-OPTIONS: dict[str, Any] = {
-    "called": _Called,
-    "slots": _Slots,
-    "method": lambda factor: _Slots(factor).times,
-    "built-in method": lambda factor: [factor].index,
-    "closure": _closed,
-    "default": lambda factor: lambda value, by=factor: value * by,
-    "code": lambda factor: (lambda value: value, lambda value: 2 * value)[factor - 1],
-    "partial": lambda factor: partial(_closed, factor),
-    "words": lambda factor: {"one", "two", "three", str(factor)},
-    "tensor": _tensor,
-    "module": lambda factor: torch.nn.PReLU(init=factor),
-    "in itself": _round,
-}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _Optional(Relu):  # type: ignore[misc] # as an author does
-    option: Any
-
-
-def with_option(option: Any) -> str:
-    """Return the digest of a model whose activation has an option."""
-    return _sha256(Linear(EYE, activation=_Optional(option)))
-
-
-@pytest.mark.parametrize("make", OPTIONS.values(), ids=OPTIONS)
-def test_models_that_differ_in_an_option_have_different_digests(make: Any) -> None:
-    """The state of what can be called, and what is in slots, was no part of it."""
-    assert with_option(make(1)) != with_option(make(2))
-    assert with_option(make(1)) == with_option(make(1))
 
 
 def test_a_layer_of_ones_own_is_not_the_papers() -> None:

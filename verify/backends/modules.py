@@ -169,8 +169,8 @@ def _kept_by(part: nn.Module, around: frozenset[int]) -> tuple[dict[str, Any], l
     for name, value in vars(part).items():
         if name in {"_parameters", "_buffers", "_modules"}:
             continue
-        if isinstance(part, TorchTransformer) and name not in _EMPTY:
-            continue  # it has a name of its own in every process, and symbols; it says itself what decides
+        if isinstance(part, TorchTransformer) and name in {*part.DECISIVE, "made"}:
+            continue  # some differ from process to process; it says itself what decides
         if name in _EMPTY and isinstance(value, Mapping):  # by numbers that count all hooks of the process
             hooks.append((name, *(_known(hook, around) for hook in value.values())))
         else:

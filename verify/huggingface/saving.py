@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -213,10 +213,15 @@ def _check_about(verdict: Verdict, construction: Construction) -> None:
 
 
 def _is_told(value: Any) -> bool:
-    """Say whether a ``repr`` tells all of a value: of a number, and of no array, of which numpy leaves out most."""
-    if isinstance(value, tuple):
+    """Say whether a ``repr`` tells all of a value: of a number, and of no array, of which numpy leaves out most.
+
+    That of a subclass of somebody else's may leave out anything.
+    """
+    if type(value) is tuple:
         return all(map(_is_told, value))
-    return isinstance(value, (type(None), int, float, str, Fraction)) or is_ours(value)
+    if is_ours(value) and is_dataclass(value):
+        return all(item.repr and _is_told(getattr(value, item.name)) for item in fields(value))
+    return type(value) in {type(None), bool, int, float, str, Fraction}
 
 
 def _check_files(folder: Path) -> None:

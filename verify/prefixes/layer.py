@@ -199,6 +199,11 @@ class AttentionLayer:
         return int(self.heads[0].own_value.shape[0])
 
     @property
+    def mask_word(self) -> str:
+        """The word for the mask, ``given`` where it is an array."""
+        return self.mask if isinstance(self.mask, str) else "given"
+
+    @property
     def attention(self) -> Attention[Numbers]:
         """The layer as a transformer has it; its heads are called by their numbers."""
         return Attention(tuple(head.changed(name=str(place)) for place, head in enumerate(self.heads)))

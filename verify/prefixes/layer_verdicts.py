@@ -23,10 +23,9 @@ from verify.running.cases import show_temperature
 
 def describe(layer: AttentionLayer, positions: int, prefix: int) -> str:
     """Return a layer's sizes in words."""
-    mask = layer.mask if isinstance(layer.mask, str) else "given"
     return (
         f"attention layer ({len(layer.heads)} heads, width {layer.width}, {positions} positions, {prefix} prefix"
-        f" vectors, mask {mask}, {show_temperature(layer.temperature)})"
+        f" vectors, mask {layer.mask_word}, {show_temperature(layer.temperature)})"
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import uuid
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ class TorchTransformer(nn.Module):
     Attributes:
         construction: what the module was made from.
         source: the construction's transformer, as it was when the module was made.
-        made: a name of this module and its copies alone, by which a compiler tells it from all others.
+        made: a name for all that a compiler may hold as constants; another one once something is assigned to one of
+            :attr:`DECISIVE`. Modules of one name can run one program.
         arithmetic: dtype and device at construction.
         temperature: the inverse temperature of all heads, or of each.
         precision: torch's precision of float32 products during a call.
@@ -49,6 +51,9 @@ class TorchTransformer(nn.Module):
         [[2]]
 
     """
+
+    #: The attributes that decide what a call computes, beside the buffers.
+    DECISIVE: ClassVar[frozenset[str]] = frozenset(("construction", "source", "arithmetic", "temperature", "precision"))
 
     def __init__(
         self,
@@ -77,7 +82,6 @@ class TorchTransformer(nn.Module):
         self.precision: MatmulPrecision = precision
         self.arithmetic = TorchArithmetic(dtype, device)
         self.source = construction.transformer
-        self.made = uuid.uuid4().hex
         model = bind_construction(construction, self.arithmetic, transformer=self.source)
         self.temperature = model.temperature
         held = {name: buffer_name(name) for name in model.transformer.matrices()}
@@ -85,10 +89,30 @@ class TorchTransformer(nn.Module):
         check_distinct("buffers, named as the matrices with __ for every dot", list(held.values()))
         for name, weight in model.transformer.matrices().items():
             self.register_buffer(held[name], weight)
+        self.made = self._name()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign an attribute; with one that decides what a call computes, the module gets a name of its own."""
+        super().__setattr__(name, value)
+        if name in self.DECISIVE and "made" in vars(self):
+            self.made = uuid.uuid4().hex
+
+    def _name(self) -> str:
+        """Return a digest of what decides beside the buffers, whose numbers no program holds.
+
+        Two classes of other authors may have one name and compute different things: with any of them, the name is of
+        this module and its copies alone.
+        """
+        exact = self.source.lowered
+        if exact.authored:
+            return uuid.uuid4().hex
+        said = exact.structure, repr(self.temperature), self.construction.mask, self.arithmetic.expression()
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def decisive(self) -> tuple[str, ...]:
-        """Return in words what decides what a call computes, beside the buffers: the same in every process."""
-        return self.source.lowered.sha256, repr(self.temperature), self.construction.mask, self.precision
+        """Return in words what of :attr:`DECISIVE` decides, the same in every process."""
+        kernels = self.arithmetic.expression()
+        return self.source.lowered.sha256, repr(self.temperature), self.construction.mask, self.precision, kernels
 
     def model(self) -> Model[Tensor, Tensor, Tensor, Arithmetic[Tensor, Tensor, Tensor]]:
         """Return the model that a call runs: the buffers as they are now, wherever they are now."""
@@ -121,7 +145,7 @@ class TorchTransformer(nn.Module):
         model = self.model()
         if torch.compiler.is_compiling():  # torch.export too
             # torch keeps one program for all modules of a class, and runs it again where the values that it reads are
-            # the same. Those that it holds as constants, as a mask's, it does not read: it must read whose they are.
+            # the same. Those that it holds as constants, as a mask's, it does not read: it must read their name.
             if not self.made:
                 raise InvalidArgument("made: expected the name that the module was given")
             return traced_forward(model, virtual_tokens, tokens)

@@ -35,6 +35,7 @@ from verify.certificates.balls.columns import (
     extreme,
     known_column,
     larger,
+    placed,
     raised,
     ratios,
     relu_column,
@@ -84,14 +85,15 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
     def prompt_between(self, low: Ratios, high: Ratios) -> BallRows:
         """Return virtual tokens between two, shape batch x rows x width."""
         batch, rows, width = low.shape
+        least, most = ratios(np.stack([low.numerators, high.numerators]), low.denominator)
         columns: list[Column | None] = []
         for at in range(width):
             below, above = alike(low.numerators[..., at], high.numerators[..., at])
             if not below.any() and not above.any():
                 columns.append(None)
                 continue
-            least = ratios(below, low.denominator)
-            columns.append(Column(least, least if (below == above).all() else ratios(above, low.denominator)))
+            held = least[: len(below), :, at]
+            columns.append(Column(held, held if (below == above).all() else most[: len(below), :, at]))
         return BallRows(tuple(columns), batch, rows)
 
     def reals_between(self, low: Ratios, high: Ratios) -> BallRows:
@@ -112,12 +114,9 @@ class BallArithmetic(EnclosingArithmetic[BallWeight, BallRows, BallScores]):
                 continue
             held = dict(entries)
             ranges = [[held.get(token, ZERO) for token in range(first, last + 1)] for first, last in pairs.tolist()]
-            least, most = zeros(len(pairs)), zeros(len(pairs))
-            for index, values in enumerate(ranges):
-                least[index], most[index] = extreme(values, smaller), extreme(values, larger)
-            columns.append(Column(least[place], most[place]))
-            if known:
-                columns[-1] = known_column(least[place])
+            least = [extreme(values, smaller) for values in ranges]
+            most = least if known else [extreme(values, larger) for values in ranges]
+            columns.append(placed(least, most, place))
         return BallRows(tuple(columns), low.shape[0], low.shape[1])
 
     def positions(self, context_size: int, start: int, stop: int) -> BallRows:

@@ -10,6 +10,7 @@ from typing import Any
 
 import flint
 import numpy as np
+from jaxtyping import Int
 
 from constructions.activations import Activation
 
@@ -121,6 +122,16 @@ def ratios(numerators: np.ndarray[Any, Any], denominator: int) -> Balls:
     return np.asarray(balls[place.reshape(numerators.shape)])
 
 
+def placed(low: list[flint.arb], high: list[flint.arb], place: Int[np.ndarray, "batch length"]) -> Column:
+    """Return the column of pairs of values, for each entry the one at its place: a batch of 1 where all are equal."""
+    numbers: dict[tuple[int, int], int] = {}  # the same objects are equal, as tokens without an entry are
+    pairs = zip(map(id, low), map(id, high), strict=True)
+    same = [numbers.setdefault(pair, at) for at, pair in enumerate(pairs)]
+    (place,) = alike(np.array(same)[place])
+    below = np.array(low, dtype=object)[place]
+    return Column(below, below if low is high else np.array(high, dtype=object)[place])
+
+
 def extreme(values: list[flint.arb], pick: Any) -> flint.arb:
     """Return the smallest or the largest of some balls, by the one that ``pick`` returns of two."""
     found = values[0]
@@ -133,10 +144,17 @@ def relu_column(column: Column | None) -> Column | None:
     """Return ``max(0, .)`` of a column; ``None`` where nothing is left of it."""
     if column is None:
         return None
-    relu = np.frompyfunc(lambda value: ZERO if value <= 0 else value if value >= 0 else value.max(ZERO), 1, 1)
-    changed = column.map(lambda part: np.asarray(relu(part), dtype=object))
+    changed = column.map(_relu)
     if all(value is ZERO for value in changed.high.flat):
         return None
+    return changed
+
+
+def _relu(values: Balls) -> Balls:
+    changed = values.copy()
+    changed[values <= ZERO] = ZERO
+    either = ~(changed >= ZERO)  # those of which no sign is certain
+    changed[either] = larger(changed[either], ZERO)
     return changed
 
 
