@@ -18,6 +18,7 @@ import sympy as sp
 
 from constructions.entries import Entries
 from constructions.exact_matrix import check_dense
+from constructions.expressions import has_range
 from constructions.integers import Integers, product, scaled_integers, smallest_dtype, total
 from constructions.ratios import Ratios
 
@@ -78,7 +79,7 @@ def evaluate_over(expr: sp.Expr, known: Mapping[sp.Symbol, Integers]) -> Value:
         dividend, divisor = parts
         quotient = _floor(_product(dividend, _power(divisor, Value(-1, 1))))
         return _sum(dividend, _product(Value(-1, 1), _product(divisor, quotient)))
-    if isinstance(expr, sp.KroneckerDelta) and len(parts) == 2:
+    if isinstance(expr, sp.KroneckerDelta) and not has_range(expr):
         difference = _sum(parts[0], _product(Value(-1, 1), parts[1])).numerators
         if isinstance(difference, int):
             return Value(int(difference == 0), 1)
@@ -191,7 +192,7 @@ def _places(
     row, column = indices
     for own, other, own_count, other_count in ((column, row, columns, rows), (row, column, rows, columns)):
         for delta in factors:
-            if not (isinstance(delta, sp.KroneckerDelta) and len(delta.args) == 2 and own in delta.args):
+            if not (isinstance(delta, sp.KroneckerDelta) and not has_range(delta) and own in delta.args):
                 continue
             place = delta.args[1] if delta.args[0] == own else delta.args[0]
             if own in place.free_symbols:

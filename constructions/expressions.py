@@ -63,6 +63,17 @@ class UnitRow(MatrixExpr):  # type: ignore[misc] # sympy ships no types
         return rf"e_{{{printer.doprint(self.index)}}}^{{\top}}"
 
 
+def has_range(delta: sp.KroneckerDelta) -> bool:
+    """Say whether a Kronecker delta has a range beside its two indices, outside which it is 0.
+
+    Example:
+        >>> has_range(sp.KroneckerDelta(ROW, COLUMN)), has_range(sp.KroneckerDelta(ROW, COLUMN, (0, 2)))
+        (False, True)
+
+    """
+    return len(delta.args) > len(delta.indices)
+
+
 def entries(
     rows: sp.Expr | int, columns: sp.Expr | int, entry: Callable[[sp.Symbol, sp.Symbol], sp.Expr]
 ) -> sp.FunctionMatrix:

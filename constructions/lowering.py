@@ -6,73 +6,21 @@ that no weight is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
-from sympy.printing.pycode import PythonCodePrinter
 
 from constructions.entries import Entries
 from constructions.entry_functions import Unsupported, entries_of
+from constructions.exact_code import Bindings as Bindings
+from constructions.exact_code import not_rational, scalar_function
 from constructions.exact_matrix import ExactMatrix, Leaf, as_entries, check_dense
 from constructions.expressions import UnitRow
 from constructions.validation import InvalidArgument
-
-Bindings = Mapping[sp.Symbol, int]
-
-
-class _FractionPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy ships no types
-    """Python code that stays in exact rationals: numbers print as Fractions, never as float divisions."""
-
-    def _print_Integer(self, expr: sp.Integer) -> str:
-        return f"Fraction({int(expr)})"
-
-    def _print_Rational(self, expr: sp.Rational) -> str:
-        return f"Fraction({int(expr.p)}, {int(expr.q)})"
-
-    _print_One = _print_NegativeOne = _print_Zero = _print_Integer
-    _print_Half = _print_Rational
-
-    def _print_KroneckerDelta(self, expr: sp.KroneckerDelta) -> str:
-        return f"Fraction({self._print(expr.args[0])} == {self._print(expr.args[1])})"
-
-    def _print_floor(self, expr: sp.floor) -> str:
-        return f"Fraction({self._print(expr.args[0])} // 1)"
-
-
-@lru_cache(maxsize=1024)
-def _compiled(expr: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., Fraction]:
-    printer = _FractionPrinter({"fully_qualified_modules": False})
-    function: Callable[..., Fraction] = sp.lambdify(symbols, expr, modules=[{"Fraction": Fraction}], printer=printer)
-    return function
-
-
-@lru_cache(maxsize=1024)
-def _bound_symbols(expr: sp.Expr, indices: tuple[sp.Symbol, ...]) -> tuple[sp.Symbol, ...]:
-    """Return the symbols of ``expr`` that need a number, sorted by name: that takes longer than the evaluation."""
-    return tuple(sorted(expr.free_symbols - set(indices), key=str))
-
-
-def _scalar_function(expr: sp.Expr, indices: tuple[sp.Symbol, ...], bindings: Bindings) -> Callable[..., Fraction]:
-    """Return ``expr`` as an exact function of ``indices`` at the given bindings."""
-    bound = _bound_symbols(expr, indices)
-    missing = [str(symbol) for symbol in bound if symbol not in bindings]
-    if missing:
-        raise InvalidArgument(f"bindings: expected a number for {', '.join(missing)} in {expr}")
-    function = _compiled(expr, indices + bound)
-    fixed = tuple(Fraction(bindings[symbol]) for symbol in bound)
-
-    def exact(*values: int) -> Fraction:
-        value = function(*map(Fraction, values), *fixed)
-        if not isinstance(value, (int, Fraction)):  # a root or a transcendental function leaves the rationals
-            raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
-        return Fraction(value)
-
-    return exact
 
 
 def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
@@ -88,8 +36,8 @@ def evaluate(expr: sp.Expr | int, bindings: Bindings) -> Fraction:
     if expr.is_Symbol and expr in bindings:
         return Fraction(bindings[expr])
     if expr.is_number:
-        raise InvalidArgument(f"matrix: expected rational entries but {expr} is not one")
-    return _scalar_function(expr, (), bindings)()
+        raise not_rational(expr)
+    return scalar_function(expr, (), bindings)()
 
 
 def lower(expr: Any, bindings: Bindings) -> ExactMatrix:
@@ -161,7 +109,7 @@ def _scaled(leaf: Leaf | None, factor: Fraction) -> Leaf | None:
 def _lower_function(expr: sp.FunctionMatrix, rows: int, columns: int, bindings: Bindings) -> Leaf | None:
     """Return the block of an entry function: over whole arrays if it can be, entry by entry if not."""
     indices, entry = tuple(expr.lamda.variables), expr.lamda.expr
-    exact = _scalar_function(entry, indices, bindings)
+    exact = scalar_function(entry, indices, bindings)
     known = {symbol: int(bindings[symbol]) for symbol in entry.free_symbols - set(indices)}
     try:
         return _entries_leaf(entries_of(entry, rows, columns, indices, known))

@@ -48,8 +48,18 @@ def softmax() -> AttentionRule:
 
 @dataclass(frozen=True)
 class _Weights:
-    """Attention of a query, over an index of the content and one of the prefix."""
+    """Attention of a query, over an index of the content and one of the prefix.
 
+    Attributes:
+        visible: the normaliser without the prefix, which is not 0: the query sees some content.
+        alone: attention without the prefix.
+        content: attention with it.
+        prefix: attention on it.
+        strength: the attention on all of it.
+
+    """
+
+    visible: Expr
     alone: Callable[[Expr], Expr]
     content: Callable[[Expr], Expr]
     prefix: Callable[[Expr], Expr]
@@ -69,6 +79,7 @@ def _weights(rule: AttentionRule, head: Expr, query: Expr) -> _Weights:
     alone = total(content(_CONTENT), _CONTENT, _N)
     everything = rule.normaliser(alone, total(prefix(_VIRTUAL), _VIRTUAL, _P))
     return _Weights(
+        visible=alone,
         alone=lambda j: content(j) / alone,
         content=lambda j: content(j) / everything,
         prefix=lambda k: prefix(k) / everything,
@@ -81,31 +92,40 @@ def _rescaling(rule: AttentionRule) -> Iterator[Decision]:
     summed = total(weights.prefix(_VIRTUAL), _VIRTUAL, _P)
     yield prove_equal("alpha_i is the attention on the prefix, summed", summed, weights.strength)
     j = natural("j0")
-    yield prove_equal("A^pt_ij = (1 - alpha_i) A_ij", weights.content(j), (1 - weights.strength) * weights.alone(j))
+    yield prove_equal(
+        "A^pt_ij = (1 - alpha_i) A_ij",
+        weights.content(j),
+        (1 - weights.strength) * weights.alone(j),
+        nonzero=[weights.visible],
+    )
     other = natural("j1")
     yield prove_equal(
         "the ratio of two content weights does not change",
         weights.content(j) * weights.alone(other),
         weights.content(other) * weights.alone(j),
+        nonzero=[weights.visible],
     )
     everything = total(weights.content(_CONTENT), _CONTENT, _N) + weights.strength
     yield prove_equal("with the prefix, attention sums to 1", everything, sp.S.One)
 
 
-def _outputs(rule: AttentionRule, head: Expr, query: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """Return ``t``, ``t^pt``, ``alpha`` and ``sum_p alpha_p W_V s_p``, one coordinate of each."""
-    weights = _weights(rule, head, query)
+def _outputs(weights: _Weights, head: Expr) -> tuple[Expr, Expr, Expr]:
+    """Return ``t``, ``t^pt`` and ``sum_p alpha_p W_V s_p``, one coordinate of each."""
     alone = total(weights.alone(_CONTENT) * _VALUE(head, _CONTENT), _CONTENT, _N)
     bias = total(weights.prefix(_VIRTUAL) * _PREFIX_VALUE(head, _VIRTUAL), _VIRTUAL, _P)
     joined = total(weights.content(_CONTENT) * _VALUE(head, _CONTENT), _CONTENT, _N) + bias
-    return alone, joined, weights.strength, bias
+    return alone, joined, bias
 
 
 def _bias(rule: AttentionRule) -> Iterator[Decision]:
-    alone, joined, strength, bias = _outputs(rule, _HEAD, _QUERY)
+    weights = _weights(rule, _HEAD, _QUERY)
+    alone, joined, bias = _outputs(weights, _HEAD)
     # head h is a symbol, so that the terms of the sum over the heads agree one by one
     yield prove_equal(
-        "t^pt_i = (1 - alpha_i) t_i + sum_p alpha_ip W_V s_p in every head", joined, (1 - strength) * alone + bias
+        "t^pt_i = (1 - alpha_i) t_i + sum_p alpha_ip W_V s_p in every head",
+        joined,
+        (1 - weights.strength) * alone + bias,
+        nonzero=[weights.visible],
     )
 
 

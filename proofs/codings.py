@@ -25,6 +25,7 @@ from proofs.symbolic import (
     Piece,
     blocks,
     column,
+    entry_of,
     only,
     output,
     position,
@@ -99,9 +100,9 @@ def _logit(readout: Linear, vector: Sequence[Piece], token: Expr, given: Given, 
     """Return a token's logit; ``floors`` are settled inside the weights, before anything is summed."""
     bias = substituted(readout.bias, given)
     parts = blocks(readout.weight, 0, len(vector), "readout.weight")
-    result: Expr = bias[token, 0].xreplace(dict(floors))
+    result: Expr = entry_of(bias, token, sp.S.Zero).xreplace(dict(floors))
     for part, piece in zip(parts, vector, strict=True):
-        entry = substituted(part, given)[token, _COLUMN].xreplace(dict(floors))
+        entry = entry_of(substituted(part, given), token, _COLUMN).xreplace(dict(floors))
         result += total(entry * piece.entry(_COLUMN), _COLUMN, piece.size)
     return result
 

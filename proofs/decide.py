@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from proofs.defined import undefined_part
 from proofs.quotients import quotient
 
 #: A sympy expression; sympy ships no types.
@@ -69,17 +70,18 @@ def positive(name: str) -> sp.Dummy:
     return sp.Dummy(name, real=True, positive=True)
 
 
-def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
+def prove_equal(what: str, left: Expr, right: Expr, *, nonzero: Sequence[Expr] = ()) -> Decision:
     """Return the decision that two expressions are equal for all values of their symbols.
 
     Args:
         what: the statement in words, for messages.
         left: a scalar expression.
         right: a scalar expression.
+        nonzero: what the statement supposes not to be 0, beside what the assumptions of the symbols say.
 
     Raises:
         ObligationFailed: they differ.
-        ObligationUndecided: sympy cannot tell.
+        ObligationUndecided: sympy cannot tell, or one of them is not shown to be a number for all values.
 
     Example:
         >>> import sympy as sp
@@ -88,7 +90,9 @@ def prove_equal(what: str, left: Expr, right: Expr) -> Decision:
         Decision(what='a square', shown='both sides are V**2 + 2*V + 1')
 
     """
-    _prove(what, sp.sympify(left) - sp.sympify(right), "zero")
+    left, right = sp.sympify(left), sp.sympify(right)
+    _prove(what, left - right, "zero")
+    require_defined(what, left, right, nonzero=nonzero)
     return Decision(what, f"both sides are {_quote(right)}")
 
 
@@ -102,7 +106,7 @@ def prove_positive(what: str, expr: Expr) -> Decision:
         Decision(what='V is positive', shown='V is positive')
 
     """
-    return _prove(what, sp.sympify(expr), "positive")
+    return _prove_sign(what, expr, "positive")
 
 
 def prove_nonnegative(what: str, expr: Expr) -> Decision:
@@ -115,7 +119,7 @@ def prove_nonnegative(what: str, expr: Expr) -> Decision:
         Decision(what='V is at least 1', shown='V - 1 is nonnegative')
 
     """
-    return _prove(what, sp.sympify(expr), "nonnegative")
+    return _prove_sign(what, expr, "nonnegative")
 
 
 def prove_floor(what: str, expr: Expr, value: Expr) -> Decision:
@@ -135,6 +139,7 @@ def relu(what: str, expr: Expr) -> Expr:
 
     """
     expr = sp.sympify(expr)
+    require_defined(what, expr)
     if expr.is_nonnegative:
         return expr
     signs = quotient(expr)
@@ -158,6 +163,38 @@ def require(what: str, *, holds: bool) -> Decision:
     if not holds:
         raise ObligationFailed(f"false: {what}")
     return Decision(what, "read off the object")
+
+
+def require_defined(what: str, *exprs: Expr, nonzero: Sequence[Expr] = ()) -> None:
+    """Refuse expressions that are not shown to be numbers for all values of their symbols.
+
+    See :mod:`proofs.defined` for what sympy takes for granted.
+
+    Args:
+        what: the statement in words, for messages.
+        exprs: scalar expressions.
+        nonzero: what is supposed not to be 0.
+
+    Raises:
+        ObligationUndecided: something that may be 0 divides or has a negative power, a case is left out, or there is a
+            float, an infinity or a function in it of which nothing says where it is defined.
+
+    Example:
+        >>> n = natural("n")
+        >>> require_defined("a quotient", n / (n + 1))
+
+    """
+    found = undefined_part(exprs, nonzero)
+    if found is not None:
+        part, wanted = found
+        _undecided(what, part, wanted)
+
+
+def _prove_sign(what: str, expr: Expr, wanted: str) -> Decision:
+    expr = sp.sympify(expr)
+    decision = _prove(what, expr, wanted)
+    require_defined(what, expr)
+    return decision
 
 
 def _prove(what: str, expr: Expr, wanted: str) -> Decision:

@@ -22,6 +22,7 @@ from proofs.symbolic import (
     Given,
     Piece,
     blocks,
+    entry_of,
     fraction_below_1,
     one_hot,
     only,
@@ -124,11 +125,11 @@ def _hat(transformer: Transformer) -> Iterator[Decision]:
     for order, own, other, bases in _digit_orders():
         logits = []
         for digits in (own, other):
-            logit = _settled(readout.given_bias[token, 0], token, digits)
+            logit = _settled(entry_of(readout.given_bias, token, sp.S.Zero), token, digits)
             for k, (value, base) in enumerate(zip(digits, bases, strict=True)):
                 given = {BASE: base}
                 ramp = _summed(summed, own[k], value, given, block=k, source=k)
-                entry = _settled(parts[k][token, _COLUMN], token, digits)
+                entry = _settled(entry_of(parts[k], token, _COLUMN), token, digits)
                 logit += total(entry * only(ramp, value, base).entry(_COLUMN), _COLUMN, base)
             logits.append(logit)
         distance = sp.Add(*(sp.Abs(a - b) for a, b in zip(own, other, strict=True)))
@@ -154,11 +155,11 @@ def _split(transformer: Transformer) -> Iterator[Decision]:
     for order, own, other, _ in _digit_orders():
         logits = []
         for digits in (own, other):
-            logit = _settled(readout.given_bias[token, 0], token, digits)
+            logit = _settled(entry_of(readout.given_bias, token, sp.S.Zero), token, digits)
             for k in range(DIGITS):
                 above = below[k] + own[k] - sp.floor(BASE / 2)
                 for part, number in ((parts[k], above), (parts[DIGITS + k], below[k])):
-                    logit += _settled(part[token, 0], token, digits) * number
+                    logit += _settled(entry_of(part, token, sp.S.Zero), token, digits) * number
             logits.append(logit)
         distance = sp.Add(*((a - b) ** 2 for a, b in zip(own, other, strict=True)))
         gap = logits[0] - logits[1]

@@ -34,6 +34,7 @@ from proofs.symbolic import (
     Piece,
     Vector,
     affine,
+    entry_of,
     one_hot,
     only,
     position,
@@ -58,7 +59,7 @@ def _cancel(transformer: Transformer) -> Iterator[Decision]:
         def key(j: Expr, token: Expr = token, given: Given = given, embedding: Expr = embedding) -> Vector:
             def content(row: Expr) -> Expr:
                 virtual = sp.KroneckerDelta(j, 0)
-                return virtual * SHARE(row) + (1 - virtual) * embedding[row, token]
+                return virtual * SHARE(row) + (1 - virtual) * entry_of(embedding, row, token)
 
             return position(transformer, j, Piece(embedding.shape[0], content), given)
 

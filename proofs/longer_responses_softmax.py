@@ -24,6 +24,7 @@ from proofs.symbolic import (
     Vector,
     affine,
     anywhere,
+    entry_of,
     only,
     position,
     softmax_read,
@@ -77,7 +78,7 @@ def _leaks(transformer: Transformer) -> Iterator[Decision]:
     wanted = ((q - 1) * (content(step) + content(size)) + 2 * whole) / (q + visible - 1)
     yield prove_equal("h_r = ((q-1)(c_p + c_N0) + 2 sum_j c_j) / (q+t-1)", _summed_contents(hidden, whole), wanted)
     for order, token, place, bound in trichotomy(V):
-        entry = substituted(transformer.embedding, bound)[place, token]
+        entry = entry_of(substituted(transformer.embedding, bound), place, token)
         yield prove_equal(
             f"the embedding of a token is 1 in its coordinate and 0 in others, {order}", entry, int(token == place)
         )

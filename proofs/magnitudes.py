@@ -16,7 +16,7 @@ from constructions.expressions import BAND, V
 from proofs.decide import Decision, natural, prove_equal, prove_nonnegative, prove_positive
 from proofs.layers import one_layer
 from proofs.obligations import Obligation
-from proofs.symbolic import substituted
+from proofs.symbolic import entry_of, substituted
 
 
 def _lines(transformer: Transformer) -> Iterator[Decision]:
@@ -25,7 +25,10 @@ def _lines(transformer: Transformer) -> Iterator[Decision]:
     for order, token, x in (("v <= y", v, v + a), ("v > y", v + 1 + a, v)):
         size = v + 1 + a + 1 + rest
         given = {V: size}
-        slope, bias = substituted(readout.weight, given)[token, 0], substituted(readout.bias, given)[token, 0]
+        slope, bias = (
+            entry_of(substituted(readout.weight, given), token, sp.S.Zero),
+            entry_of(substituted(readout.bias, given), token, sp.S.Zero),
+        )
         yield prove_nonnegative(f"|bias| <= (V-1)^2, {order}", (size - 1) ** 2 + bias)
         yield prove_nonnegative(f"the bias is not positive, {order}", -bias)
         yield prove_equal(f"the product is 2 v y, even, {order}", slope * x, 2 * (token * x))
@@ -39,7 +42,8 @@ def _hat(transformer: Transformer) -> Iterator[Decision]:
     size = y + 1 + a + 1 + rest
     given = {V: size}
     token = y + 1 + a
-    slope, bias = substituted(readout.weight, given)[token, token], substituted(readout.bias, given)[token, 0]
+    slope = entry_of(substituted(readout.weight, given), token, token)
+    bias = entry_of(substituted(readout.bias, given), token, sp.S.Zero)
     ramp = token - y  # ReLU(v - y); no ramp is larger than its token
     yield prove_equal("the product is -2 ReLU(v - y), even", slope * ramp, -2 * ramp)
     yield prove_nonnegative("the ramp is at most V-1", size - 1 - ramp)
@@ -58,8 +62,8 @@ def _banded(transformer: Transformer) -> Iterator[Decision]:
         token = band * size + place
         floors = {sp.floor(token / size): band}
         unit = 2 * size**2
-        bias = substituted(readout.bias, given)[token, 0].xreplace(floors) * unit
-        slope = substituted(readout.weight.blocks[0, 2], given)[token, band].xreplace(floors) * unit
+        bias = entry_of(substituted(readout.bias, given), token, sp.S.Zero).xreplace(floors) * unit
+        slope = entry_of(substituted(readout.weight.blocks[0, 2], given), token, band).xreplace(floors) * unit
         inside = slope * offset + bias
         yield prove_equal(f"the bias is -l^2, {order}", bias, -(place**2))
         yield prove_equal(f"the product is 2 l O, even, {order}", slope * offset, 2 * place * offset)
@@ -73,9 +77,9 @@ def _banded(transformer: Transformer) -> Iterator[Decision]:
     size, token = low + 1 + rest, band * (low + 1 + rest) + low
     floors = {sp.floor(token / size): band}
     unit = 2 * size**2
-    bias = substituted(readout.bias, given)[token, 0].xreplace(floors) * unit
-    slope = substituted(readout.weight.blocks[0, 2], given)[token, band].xreplace(floors) * unit
-    above = substituted(readout.weight.blocks[0, 1], given)[token, band].xreplace(floors) * unit
+    bias = entry_of(substituted(readout.bias, given), token, sp.S.Zero).xreplace(floors) * unit
+    slope = entry_of(substituted(readout.weight.blocks[0, 2], given), token, band).xreplace(floors) * unit
+    above = entry_of(substituted(readout.weight.blocks[0, 1], given), token, band).xreplace(floors) * unit
     value = slope * (far + size) + above * (far + 1) + bias
     magnitude = slope * (far + size) - above * (far + 1) - bias
     yield prove_positive("5 |logit| > the sum of the magnitudes of its terms, x above the band", -5 * value - magnitude)

@@ -7,7 +7,7 @@ are decided so, in arithmetic on polynomials, which is faster by far than rewrit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -56,13 +56,21 @@ class Quotient:
     @property
     def is_nonpositive(self) -> bool:
         """Whether they show that it is at most 0 for all values."""
-        return Quotient(-self.numerator, self.denominator).is_nonnegative
+        return self._negated().is_nonnegative
 
     @property
     def is_positive(self) -> bool:
         """Whether they show that it is above 0 for all values."""
         sign = self._sign_below()
         return sign != 0 and _above_0(self.numerator * sign)
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether they show that it is below 0 for all values."""
+        return self._negated().is_positive
+
+    def _negated(self) -> Quotient:
+        return Quotient(-self.numerator, self.denominator)
 
     def _sign_below(self) -> int:
         """Return the sign of the denominator for all values of the variables; 0 if none is shown."""
@@ -142,7 +150,7 @@ class _Conversion:
         parts = [self.of(part) for part in expr.args]
         return self._sum(parts) if expr.is_Add else self._product(parts)
 
-    def _sum(self, parts: Iterable[Quotient]) -> Quotient:
+    def _sum(self, parts: Sequence[Quotient]) -> Quotient:
         common: Counter[Polynomial] = Counter()
         for part in parts:
             common |= Counter(part.denominator)
@@ -152,7 +160,7 @@ class _Conversion:
             numerator += self._multiplied(missing, part.numerator)
         return Quotient(numerator, common)
 
-    def _product(self, parts: Iterable[Quotient]) -> Quotient:
+    def _product(self, parts: Sequence[Quotient]) -> Quotient:
         numerator, denominator = self.one, Counter[Polynomial]()
         for part in parts:
             numerator *= part.numerator

@@ -13,7 +13,8 @@ from typing import Any
 import sympy as sp
 
 from constructions import Head, Linear, Transformer
-from proofs.decide import Expr, ObligationFailed, ObligationUndecided, natural, relu
+from constructions.expressions import has_range
+from proofs.decide import Expr, ObligationFailed, ObligationUndecided, natural, relu, require_defined
 from proofs.sums import total
 
 #: Numbers or expressions that stand for symbols of the weights: ``{N: i + 1 + z}`` says that ``i`` is a position.
@@ -81,12 +82,22 @@ def fraction_below_1(name: str) -> Callable[[Expr], Expr]:
 def column(matrix: Any, index: Expr, given: Given) -> Piece:
     """Return a column of a weight, such as the embedding of a token."""
     matrix = substituted(matrix, given)
-    return Piece(matrix.shape[0], lambda row: matrix[row, index])
+    return Piece(matrix.shape[0], lambda row: entry_of(matrix, row, index))
 
 
 def substituted(expr: Any, given: Given) -> Any:
     """Return an expression with its symbols replaced."""
     return sp.sympify(expr).xreplace(dict(given))
+
+
+def entry_of(matrix: Any, row: Expr, column: Expr) -> Expr:
+    """Return an entry of a weight.
+
+    Raises:
+        ObligationUndecided: it is not shown to be a number for all sizes.
+
+    """
+    return _without_ranges(matrix[row, column])
 
 
 def _grid(matrix: Any) -> list[list[Any]]:
@@ -142,11 +153,24 @@ def image(weight: Any, vector: Vector, row: Expr, *, given: Given, where: str, b
 
 
 def _entry(matrix: Any, row: Expr, column: Expr) -> Expr:
-    """Return an entry of a weight, whose row and column were held against its shape by the caller.
+    """Return an entry as :func:`entry_of` does, whose row and column the caller has held against the shape.
 
     Sympy would ask of both once more whether they may be in it, which takes longer than the entry.
     """
-    return matrix.lamda(row, column) if isinstance(matrix, sp.FunctionMatrix) else matrix[row, column]
+    if isinstance(matrix, sp.FunctionMatrix):
+        return _without_ranges(matrix.lamda(row, column))
+    return entry_of(matrix, row, column)
+
+
+def _without_ranges(entry: Expr) -> Expr:
+    """Return an entry of a weight once it is shown to be a number, without the ranges of its Kronecker deltas.
+
+    Sympy gives the entries of an identity a range, which says that its row and column are in its shape, and forgets it
+    where both are equal. No other delta of a weight has one: :func:`constructions.lowering.lower` refuses it.
+    """
+    require_defined("an entry of a weight", entry)
+    ranged = {delta for delta in entry.atoms(sp.KroneckerDelta) if has_range(delta)}
+    return entry.xreplace({delta: sp.KroneckerDelta(*delta.args[:2]) for delta in ranged})
 
 
 def _overlaps(parts: Sequence[Expr], pieces: Sequence[Expr], where: str) -> Iterator[tuple[int, int, Expr, Expr, Expr]]:
@@ -180,7 +204,7 @@ def affine(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int
         heights, row, block = [sum(heights)], sum(heights[:block]) + row, 0
     if len(bias) != len(heights) or not sp.expand_mul(bias[block].shape[0] - heights[block]).is_zero:
         raise ObligationFailed(f"false: {where} and its bias have the same rows")
-    return weighted + bias[block][row, 0]
+    return weighted + _entry(bias[block], row, sp.S.Zero)
 
 
 def output(layer: Linear, vector: Vector, row: Expr, *, given: Given, block: int = 0) -> Expr:

@@ -33,6 +33,7 @@ from proofs.symbolic import (
     Vector,
     affine,
     anywhere,
+    entry_of,
     only,
     output,
     position,
@@ -55,7 +56,7 @@ def _hidden(transformer: Transformer, i: Expr, place: Expr, q: Expr, given: Give
     def key(j: Expr) -> Vector:
         def content(row: Expr) -> Expr:
             virtual = sp.KroneckerDelta(j, 0)
-            return virtual * SHARE(row) + (1 - virtual) * embedding[row, token(j)]
+            return virtual * SHARE(row) + (1 - virtual) * entry_of(embedding, row, token(j))
 
         return position(transformer, j, Piece(size, content), given)
 

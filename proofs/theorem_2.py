@@ -18,6 +18,7 @@ from proofs.symbolic import (
     Vector,
     anywhere,
     column,
+    entry_of,
     position,
     read,
     score,
@@ -99,7 +100,7 @@ def hidden(transformer: Transformer, token: Expr, place: Expr, qs: tuple[Expr, E
     def key(j: Expr) -> Vector:
         def content(row: Expr) -> Expr:
             virtual = sp.KroneckerDelta(j, _VIRTUAL)
-            return virtual * SHARE(row) + (1 - virtual) * embedding[row, token]
+            return virtual * SHARE(row) + (1 - virtual) * entry_of(embedding, row, token)
 
         return position(transformer, j, Piece(embedding.shape[0], content), given)
 

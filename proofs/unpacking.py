@@ -26,7 +26,7 @@ from proofs.decide import (
 from proofs.layers import linear_of
 from proofs.obligations import Obligation
 from proofs.restoring import CLAIM, FOUND, STREAMS, block, ramp, subject, vector
-from proofs.symbolic import Given, Piece, Vector, affine, blocks, only, output, substituted, trichotomy
+from proofs.symbolic import Given, Piece, Vector, affine, blocks, entry_of, only, output, substituted, trichotomy
 
 _QUARTER = sp.Rational(1, 4)
 
@@ -157,7 +157,7 @@ def _pack(transformer: Transformer) -> Iterator[Decision]:
     named = {count: digits_each, 1 / count: 1 / digits_each}
     for order, owner, row, _ in trichotomy(V):
         place = digits_each * owner + t
-        entry = parts["digits"][row, place].xreplace(named)
+        entry = entry_of(parts["digits"], row, place).xreplace(named)
         settled = entry.xreplace({sp.floor(place / digits_each): owner})
         wanted = V ** (-1 - t) if row == owner else sp.S.Zero
         yield prove_equal(
@@ -166,11 +166,11 @@ def _pack(transformer: Transformer) -> Iterator[Decision]:
     c, v = natural("c"), natural("v")
     whole = c + 2 + v
     for name, sign in (("upper", 1), ("lower", -1)):
-        last = substituted(parts[name], {V: whole})[whole - 1, c]
+        last = entry_of(substituted(parts[name], {V: whole}), whole - 1, c)
         wanted = sign * whole ** (-(whole ** (n_X - BLOCK - 1)))
         yield prove_equal(f"the last digit weighs V^-K in candidate V-1: {name}", last, wanted)
         other = natural("j")
-        elsewhere = substituted(parts[name], {V: other + 2 + v})[other, c]
+        elsewhere = entry_of(substituted(parts[name], {V: other + 2 + v}), other, c)
         yield prove_equal(f"the last digit weighs nothing in the others: {name}", elsewhere, 0)
 
 

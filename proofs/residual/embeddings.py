@@ -11,7 +11,7 @@ from constructions import Added, Stream, Transformer, Unmarked
 from constructions.expressions import N, V
 from constructions.residual.symbols import FIRST
 from proofs.decide import Decision, Expr, ObligationFailed, natural, prove_equal
-from proofs.symbolic import Given
+from proofs.symbolic import Given, entry_of
 
 #: For a block of the stream its entry in a row and a column; blocks that are left out hold 0.
 _Held = Mapping[str, Callable[[Expr, Expr], Expr]]
@@ -71,4 +71,4 @@ def _holds(what: str, stream: Stream, matrix: Any, held: _Held) -> Iterator[Deci
             at = sp.S.Zero if size == 1 else row
             part = matrix.blocks[index, 0].xreplace(dict(given))
             wanted = held.get(name, lambda *_: sp.S.Zero)(at, column)
-            yield prove_equal(f"{what} in block {name}", part[at, column], wanted)
+            yield prove_equal(f"{what} in block {name}", entry_of(part, at, column), wanted)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from constructions import FORMATS, Format, InvalidArgument, lower, round_to_format
 from constructions.entries import Entries
 from constructions.entry_functions import Unsupported, entries_of, evaluate_over
+from constructions.exact_code import scalar_function
 from constructions.exact_matrix import LARGEST_DENSE
 from constructions.expressions import COLUMN, ROW, N, V, entries
 from constructions.integers import product, smallest_dtype, total
-from constructions.lowering import _scalar_function
 from constructions.ratios import Ratios, round_ratios
 
 Oracle = Callable[[Fraction, float, str], bool]
@@ -149,7 +149,7 @@ ARRAYS: list[Any] = [
 def test_arrays_are_what_the_entries_are(expr: Any, sizes: tuple[int, int, int, int]) -> None:
     rows, columns, vocab_size, other = sizes
     bindings = {V: vocab_size, N: other}
-    entry = _scalar_function(sp.sympify(expr), (ROW, COLUMN), bindings)
+    entry = scalar_function(sp.sympify(expr), (ROW, COLUMN), bindings)
     wanted = [(row, column, entry(row, column)) for row in range(rows) for column in range(columns)]
     found = entries_of(sp.sympify(expr), rows, columns, (ROW, COLUMN), bindings)
     assert list(found) == [item for item in wanted if item[2]]

@@ -58,6 +58,10 @@ def test_what_lowers(expression: Any, expected: list[list[Any]]) -> None:
         (entries(N, 1, lambda i, _: i + sp.Symbol("M")), "bindings: expected a number for M in M + i"),
         (sp.Matrix([[sp.Symbol("M")]]), "bindings: expected a number for M in M"),
         (sp.Symbol("M") * sp.Identity(2), "bindings: expected a number for M in M"),
+        (
+            entries(N, N, lambda i, j: sp.KroneckerDelta(i, j, (0, 0))),
+            "matrix: expected Kronecker deltas without a range but got KroneckerDelta(i, j, (0, 0))",
+        ),
         (sp.Identity(N - 3), "matrix size: expected a natural number but N - 3 is -1"),
         (sp.OneMatrix(1, V / 2), "matrix size: expected a natural number but V/2 is 3/2"),
         (
@@ -84,6 +88,47 @@ def test_the_block_structure_is_kept() -> None:
     assert matrix.leaves == {(0, 0): Leaf("identity"), (1, 1): Leaf("constant", Fraction(5))}
     one, five = Fraction(1), Fraction(5)
     assert sorted(matrix.nonzero()) == [(0, 0, one), (1, 1, one), (2, 2, five), (2, 3, five), (2, 4, five)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (sp.floor(V / 2 + N / 3), 2),  # 13/6
+        (sp.floor(-V / 2 - N / 3), -3),
+        (sp.ceiling(V / 2 + N / 3), 3),
+        (sp.ceiling(V / 2) / sp.ceiling(N / 3), 2),
+        (sp.ceiling(V / 2) ** 2 - sp.ceiling(N / 3), 3),
+        (sp.frac(V / 2), Fraction(1, 2)),
+        (sp.frac(V / 2 + N / 3), Fraction(1, 6)),
+        (sp.Mod(V + N, 3) * sp.Mod(V / 2, 1), 1),
+        (sp.KroneckerDelta(V - 1, N) + sp.Abs(N - V), 2),
+        (sp.Max(V, N + 2) - sp.Min(V / 2, N), Fraction(5, 2)),
+        (sp.Piecewise((V / N, V > N), (0, True)), Fraction(3, 2)),
+        (V ** (N - V) + N**V, 8 + Fraction(1, 3)),
+    ],
+)
+def test_an_entry_is_the_value_of_its_expression(expression: sp.Expr, value: Fraction) -> None:
+    assert evaluate(expression, SIZES) == value == Fraction(str(expression.subs(SIZES)))
+    assert lower(sp.Matrix([[expression]]), SIZES).to_fractions() == [[value]]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        sp.floor(sp.sqrt(V)),
+        sp.floor(sp.log(V) / sp.log(3)),  # in floats log(243)/log(3) is below 5
+        sp.floor(sp.Float(0.1) * V),
+        sp.ceiling(V ** (V / 2)),
+        sp.Max(sp.sqrt(V), 5),
+        sp.Piecewise((1, sp.sqrt(V) > N), (0, True)),
+        sp.KroneckerDelta(sp.sqrt(V), N),
+        sp.KroneckerDelta(sp.Function("f")(V), N),
+    ],
+)
+def test_a_rounded_number_is_hidden_in_no_floor_and_no_comparison(expression: sp.Expr) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        evaluate(expression, SIZES)
+    assert str(caught.value) == f"matrix: expected rational entries but {expression} is not one"
 
 
 def test_scalars() -> None:

@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "B.v").write_text("Definition b := 2.\n", encoding="utf-8")
     audit = "theorem theorem_1_hardmax\nAxioms:\nclassic : forall P : Prop,\n  P \\/ ~ P\n"
     (tmp_path / "audit.golden").write_text(audit, encoding="utf-8")
+    (tmp_path / "subjects.txt").write_text("# a table\ntheorem_1_hardmax | theorem-1 | reals\n", encoding="utf-8")
     return tmp_path
 
 
@@ -36,7 +37,7 @@ def test_a_record_of_these_sources_is_read(folder: Path) -> None:
     _write(folder)
     record, reason = read_record(folder)
     assert reason is None
-    assert record == CoqRecord("8.16.1", (CoqTheorem("theorem_1_hardmax", ("classic",)),))
+    assert record == CoqRecord("8.16.1", (CoqTheorem("theorem_1_hardmax", ("classic",), "theorem-1", "reals"),))
 
 
 def test_without_a_build_nothing_is_proved(folder: Path) -> None:
@@ -93,26 +94,39 @@ def test_the_committed_audit_is_read() -> None:
     assert {axiom.split(".")[-1] for theorem in theorems for axiom in theorem.axioms} <= allowed
 
 
+def test_a_theorem_without_a_subject_is_an_error(folder: Path) -> None:
+    (folder / "subjects.txt").write_text("theorem_1 | theorem-1 | reals\n", encoding="utf-8")
+    with pytest.raises(KeyError, match="theorem_1_hardmax"):
+        audited(folder)
+
+
 def test_a_broken_file_proves_nothing(folder: Path) -> None:
     (folder / "build-record.json").write_text("{", encoding="utf-8")
     assert read_record(folder)[0] is None
 
 
 def test_a_verdict_names_its_theorems_and_only_those_over_the_reals() -> None:
-    names = ("theorem_1", "theorem_1_hardmax", "theorem_1_binary32", "theorem_1_powers_of_two", "theorem_2_softmax")
-    record = CoqRecord("8.16.1", tuple(CoqTheorem(name, ()) for name in names))
+    ieee = "IEEE formats"
+    rows = [
+        ("a", "theorem-1", "reals"),
+        ("b", "theorem-1", "reals"),
+        ("c", "theorem-1", ieee),
+        ("d", "theorem-1", ieee),
+    ]
+    rows += [("theorem_1_softmax", "theorem-2", "reals")]  # what it is about, no name says
+    record = CoqRecord("8.16.1", tuple(CoqTheorem(name, (), claim, numbers) for name, claim, numbers in rows))
     verdict = coq_verdict("theorem-1", record)
     assert verdict is not None
     assert verdict.holds is True
     assert (verdict.method, verdict.arithmetic, verdict.cases) == ("proved", "real", 2)
-    assert verdict.reason == "proved in Coq: theorem_1, theorem_1_hardmax; and 2 about IEEE formats, see TRUST.md"
-    more = CoqRecord("8.16.1", (*record.theorems, CoqTheorem("theorem_1_matrix_unit_bf16", ())))
+    assert verdict.reason == "proved in Coq: a, b; and 2 about IEEE formats, see TRUST.md"
+    more = CoqRecord("8.16.1", (*record.theorems, CoqTheorem("e", (), "theorem-1", "matrix units")))
     told = coq_verdict("theorem-1", more)
     assert told is not None
     assert (told.reason or "").endswith("; and 2 about IEEE formats, 1 about matrix units, see TRUST.md")
     assert coq_verdict("longer-inputs", record) is None
-    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_1_ieee", ()),))) is None
-    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_10", ()),))) is None
+    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_1", (), "theorem-1", ieee),))) is None
+    assert coq_verdict("theorem-1", CoqRecord("8.16.1", (CoqTheorem("theorem_1", (), None, "reals"),))) is None
 
 
 def test_the_digest_is_of_the_sources_that_the_project_lists() -> None:

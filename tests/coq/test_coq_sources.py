@@ -61,19 +61,47 @@ def test_axioms_are_the_four_of_the_standard_library_and_trust_md_tells_which() 
         assert set(table[name]) == {letters[axiom] for axiom in used}
 
 
-def test_every_theorem_is_about_one_claim_and_every_claim_has_theorems() -> None:
-    """A theorem is named after its claim; not so section 6's expansion, several digits and residual streams.
+#: The sections of Theorems.v, with the numbers of their theorems, and the claims of those that are about the reals.
+SECTIONS = {
+    "Theorem 1": ("reals", {"theorem-1"}),
+    "Theorem 2": ("reals", {"theorem-2"}),
+    "Longer responses": ("reals", {"longer-responses"}),
+    "Longer user inputs": ("reals", {"longer-inputs"}),
+    "Attention under a prefix": ("reals", {"attention-rescaling", "attention-bias"}),
+    "IEEE floating-point arithmetic": ("IEEE formats", None),
+    "Matrix units": ("matrix units", None),
+}
+#: The transformers that statements name, by their claims. The others only say that there is one.
+TRANSFORMERS = {
+    "theorem-1": r"unconditional_\w+",
+    "theorem-2": r"conditional_\w+",
+    "longer-responses": r"longer_responses\w*",
+    "longer-inputs": r"longer_inputs\w*",
+}
 
-    ``matrix_unit_...`` is about the arithmetic alone.
-    """
-    stems = {claim: claim.replace("-", "_") for claim in CLAIMS}
-    about_claims = [name for name in theorem_names() if not name.startswith("matrix_unit_")]
-    owners = {
-        name: [claim for claim, stem in stems.items() if name == stem or name.startswith(f"{stem}_")]
-        for name in about_claims
-    }
-    assert all(len(claims) == 1 for claims in owners.values()), owners
-    assert {claim for (claim,) in owners.values()} == set(stems) - {
+
+def test_the_subject_of_every_theorem_is_as_in_the_sources() -> None:
+    text = (COQ / "Theorems.v").read_text()
+    found = []
+    for section in text.split("(** ** ")[1:]:
+        (title,) = (title for title in SECTIONS if section.startswith(title))
+        numbers, claims = SECTIONS[title]
+        for statement in re.split(r"^Theorem ", without_comments("(*" + section), flags=re.MULTILINE)[1:]:
+            name = statement.split()[0]
+            theorem = next(each for each in audited() if each.name == name)
+            assert theorem.numbers == numbers
+            assert claims is None or theorem.claim in claims
+            stated = statement.partition("Proof.")[0].removeprefix(name)
+            named = [claim for claim, words in TRANSFORMERS.items() if re.search(rf"\b{words}", stated)]
+            assert named in ([], [theorem.claim])
+            found.append(name)
+    table = [line.split(" | ")[0] for line in (COQ / "subjects.txt").read_text().splitlines()[1:]]
+    assert found == table == theorem_names()
+
+
+def test_every_claim_has_theorems_but_for_those_that_sympy_proves_alone() -> None:
+    """Those are section 6's expansion, several digits and residual streams."""
+    assert {theorem.claim for theorem in audited()} - {None} == set(CLAIMS) - {
         "second-layer-attention",
         "digits",
         "residual-theorem-1",

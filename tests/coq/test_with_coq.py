@@ -27,7 +27,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("coq") / "coq"
     copy.mkdir()
     exports = ["export_golden.v", "export_matrix_units.v"]
-    for name in [*SOURCES, *exports, "_CoqProject", "Makefile", "audit.sh", "record.sh", "audit.golden"]:
+    for name in [
+        *SOURCES,
+        *exports,
+        "_CoqProject",
+        "Makefile",
+        "audit.sh",
+        "record.sh",
+        "audit.golden",
+        "subjects.txt",
+    ]:
         shutil.copy2(COQ / name, copy / name)
     if read_record(COQ)[0] is not None:
         for name in SOURCES:

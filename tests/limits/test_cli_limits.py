@@ -112,7 +112,8 @@ def test_the_finder_takes_a_class_of_the_users(capsys: pytest.CaptureFixture[str
 def test_the_main_job_covers_the_layer_claims(
     claim: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = CoqRecord("8.16.1", (CoqTheorem("attention_rescaling", ()), CoqTheorem("attention_bias_layer", ())))
+    claims = ("attention-rescaling", "attention-bias")
+    record = CoqRecord("8.16.1", tuple(CoqTheorem("a_theorem", (), about, "reals") for about in claims))
     monkeypatch.setattr("verify.cli.verifying.read_record", lambda: (record, None))
     assert run(["verify", claim, "--examples", "20", "--json"]) == 0
     verdicts = [Verdict.from_json(record) for record in json.loads(capsys.readouterr().out)["verdicts"]]

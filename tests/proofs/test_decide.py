@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 from proofs import ObligationFailed, ObligationUndecided, prove_equal, prove_nonnegative, prove_positive
-from proofs.decide import natural, nonnegative, positive, prove_floor, relu, require
+from proofs.decide import natural, nonnegative, positive, prove_floor, relu, require, require_defined
 
 N, X, Q = natural("n"), nonnegative("x"), positive("q")
 UNKNOWN = sp.Function("f")(N)
@@ -90,3 +90,49 @@ def test_long_expressions_are_cut_in_messages() -> None:
     with pytest.raises(ObligationFailed) as raised:
         prove_equal("it is zero", many, 0)
     assert len(str(raised.value)) < 3 * 300
+
+
+@pytest.mark.parametrize(
+    ("expr", "what"),
+    [
+        ((N**2 - N) / N, "n is nonzero"),
+        (1 / (Q - 1), "q - 1 is nonzero"),
+        (N**-Q, "n is nonzero"),
+        (sp.sqrt(N) ** -1, "n is nonzero"),
+        (sp.Mod(N, X), "x is nonzero"),
+        (sp.log(N), r"log\(n\) is an exact number"),
+        (N + sp.I, "I is an exact number"),
+        (N + sp.Float(0.5), "0.5* is an exact number"),
+        (sp.floor(1 / X), "x is nonzero"),
+        (sp.Piecewise((1, N > 0)), r"Piecewise\(\(1, n > 0\)\) is defined"),
+        (sp.Piecewise((1, N > 0), (sp.zoo, True)), "zoo is an exact number"),
+    ],
+)
+def test_what_is_no_number_for_some_values_is_never_shown(expr: sp.Expr, what: str) -> None:
+    with pytest.raises(ObligationUndecided, match=f"undecided: it is one: sympy cannot tell whether .*{what}"):
+        require_defined("it is one", expr)
+    with pytest.raises(ObligationUndecided):
+        prove_equal("it is itself", expr, expr)
+
+
+@pytest.mark.parametrize("expr", [sp.Mod(1 / N, 2), sp.Piecewise((N, N > 0))])
+def test_nor_has_it_a_sign(expr: sp.Expr) -> None:
+    assert expr.is_nonnegative
+    with pytest.raises(ObligationUndecided):
+        prove_nonnegative("it is not negative", expr)
+    with pytest.raises(ObligationUndecided):
+        prove_positive("it is above -1", expr + 1)
+    with pytest.raises(ObligationUndecided):
+        relu("x", expr)
+
+
+@pytest.mark.parametrize("expr", [1 / (N + 1), Q**-N, 2**N / (-Q - 2), N ** sp.Rational(1, 2), 1 / -Q, UNKNOWN])
+def test_what_is_a_number_for_all_values(expr: sp.Expr) -> None:
+    require_defined("it is one", expr)
+
+
+def test_what_a_statement_supposes_not_to_be_0() -> None:
+    left, right = (N**2 - N) / N, N - 1
+    with pytest.raises(ObligationUndecided, match="n is nonzero"):
+        prove_equal("one less", left, right)
+    assert prove_equal("one less", left, right, nonzero=[N]).what == "one less"

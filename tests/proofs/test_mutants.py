@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -370,3 +370,25 @@ def test_weights_that_sympy_cannot_resolve_are_undecided() -> None:
     obligation = OBLIGATIONS["theorem-1.sum"]
     with pytest.raises(ObligationUndecided):
         obligation.discharge(opaque(obligation.subject()))
+
+
+@pytest.mark.parametrize(
+    ("factor", "what"),
+    [
+        (lambda v: (v**2 + v) / v / (v + 1), "v is nonzero"),  # 1, but 0/0 for the first token
+        (lambda _: (V**2 - 5 * V + 6) / (V - 2) / (V - 3), r"v \+ z - 2 is nonzero"),  # for V = 2 and 3
+        (lambda v: sp.Float(1) + sp.Float("1e-20") * v, "is an exact number"),
+    ],
+)
+def test_weights_that_are_no_exact_numbers_for_all_sizes_are_undecided(
+    factor: Callable[[sp.Symbol], Any], what: str
+) -> None:
+    def multiplied(bias: Any) -> Any:
+        rows, columns = bias.shape
+        return entries(rows, columns, lambda row, column: bias[row, column] * factor(row))
+
+    obligation = OBLIGATIONS["theorem-1.readout"]
+    with pytest.raises(
+        ObligationUndecided, match=f"^undecided: an entry of a weight: sympy cannot tell whether .*{what}$"
+    ):
+        obligation.discharge(linear("readout", bias=multiplied)(obligation.subject()))

@@ -57,6 +57,7 @@ def test_the_quotient_is_the_expression_and_numbers_contradict_no_sign(
         assert value >= 0 or not found.is_nonnegative
         assert value <= 0 or not found.is_nonpositive
         assert value > 0 or not found.is_positive
+        assert value < 0 or not found.is_negative
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ def test_signs(expr: sp.Expr, *, positive: bool, nonnegative: bool) -> None:
     negative = quotient(-expr)
     assert negative is not None
     assert (negative.is_positive, negative.is_nonpositive) == (False, nonnegative)
+    assert (found.is_negative, negative.is_negative) == (False, positive)
 
 
 def test_zero_is_decided_over_a_common_denominator() -> None:

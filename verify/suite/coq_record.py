@@ -1,11 +1,15 @@
-"""Theorems that Coq proved, read from the record that the proofs' own build leaves; never from a list in Python."""
+"""Theorems that Coq proved, read from the record that the proofs' own build leaves; never from a list in Python.
+
+What a theorem is about is declared beside the sources, in ``subjects.txt``: no name says it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +19,8 @@ from verify.evidence.verdict import Verdict
 SOURCES = Path(__file__).parents[2] / "proofs" / "coq"
 RECORD = "build-record.json"
 
-#: Words in the names of theorems that are about floats, by the floats that they are about.
-_FLOATS = {
-    "IEEE formats": {"ieee", "binary16", "bfloat16", "binary32", "binary64", "powers"},
-    "matrix units": {"matrix"},
-}
+#: What the table of subjects calls the numbers of a theorem that is about no floats, and the claim of one without.
+_REALS, _NO_CLAIM = "reals", "no claim"
 
 #: The layout of the record that this module reads.
 _FORMAT = 1
@@ -32,11 +33,15 @@ class CoqTheorem:
     Attributes:
         name: in ``Theorems.v``.
         axioms: what ``Print Assumptions`` lists.
+        claim: the id of the claim that it is about; ``None`` for one about arithmetic alone.
+        numbers: over which it speaks: ``"reals"``, ``"IEEE formats"`` or ``"matrix units"``.
 
     """
 
     name: str
     axioms: tuple[str, ...]
+    claim: str | None
+    numbers: str
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,8 @@ class CoqRecord:
     theorems: tuple[CoqTheorem, ...]
 
     def of_claim(self, claim: str) -> tuple[CoqTheorem, ...]:
-        """Return the theorems named after the claim: ``theorem_1`` and ``theorem_1_...`` for ``theorem-1``."""
-        stem = claim.replace("-", "_")
-        return tuple(item for item in self.theorems if item.name == stem or item.name.startswith(f"{stem}_"))
+        """Return the theorems about a claim."""
+        return tuple(item for item in self.theorems if item.claim == claim)
 
 
 def sources_sha256(folder: Path = SOURCES) -> str:
@@ -71,15 +75,28 @@ def audited(folder: Path = SOURCES) -> tuple[CoqTheorem, ...]:
     """Return the theorems and axioms of the committed audit, ``audit.golden``, which a build must reproduce.
 
     A record is a file that a build leaves; this is what it is held against, so that editing it adds no theorem.
+
+    Raises:
+        KeyError: a theorem that is not in the table of subjects.
+
     """
+    subjects = _subjects(folder)
     found: list[CoqTheorem] = []
     for line in (folder / "audit.golden").read_text(encoding="utf-8").splitlines():
         if line.startswith("theorem "):
-            found.append(CoqTheorem(line.removeprefix("theorem "), ()))
+            name = line.removeprefix("theorem ")
+            found.append(CoqTheorem(name, (), *subjects[name]))
         named = re.match(r"([A-Za-z_.0-9]+) *(:|$)", line)
         if named is not None and named[1] != "Axioms":
-            found[-1] = CoqTheorem(found[-1].name, (*found[-1].axioms, named[1]))
+            found[-1] = replace(found[-1], axioms=(*found[-1].axioms, named[1]))
     return tuple(found)
+
+
+def _subjects(folder: Path) -> dict[str, tuple[str | None, str]]:
+    """Return the claim and the numbers of each theorem, from the table beside the sources."""
+    lines = (folder / "subjects.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if not line.startswith("#")]
+    return {name: (None if claim == _NO_CLAIM else claim, numbers) for name, claim, numbers in rows}
 
 
 def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
@@ -97,7 +114,7 @@ def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
         return None, "the Coq proofs are not built here; `make proofs` builds them"
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
-        theorems = tuple(CoqTheorem(item["name"], tuple(item["axioms"])) for item in record["theorems"])
+        theorems = [(item["name"], tuple(item["axioms"])) for item in record["theorems"]]
         layout, coq, digest = record["format"], str(record["coq"]), record["sources_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         return None, f"the record of the Coq proofs' build cannot be read: {error!r}"
@@ -105,12 +122,13 @@ def read_record(folder: Path = SOURCES) -> tuple[CoqRecord | None, str | None]:
         return None, f"the record of the Coq proofs' build has layout {layout}, not {_FORMAT}"
     if digest != sources_sha256(folder):
         return None, "the Coq proofs were built from other sources; `make proofs` builds these"
-    if theorems != audited(folder):
+    expected = audited(folder)
+    if theorems != [(theorem.name, theorem.axioms) for theorem in expected]:
         return (
             None,
             "the record of the Coq proofs' build lists other theorems or axioms than the audit that they passed",
         )
-    return CoqRecord(coq, theorems), None
+    return CoqRecord(coq, expected), None
 
 
 def coq_verdict(claim: str, record: CoqRecord) -> Verdict | None:
@@ -121,14 +139,11 @@ def coq_verdict(claim: str, record: CoqRecord) -> Verdict | None:
     sizes.
     """
     theorems = record.of_claim(claim)
-    floats = {
-        kind: [theorem.name for theorem in theorems if words & set(theorem.name.split("_"))]
-        for kind, words in _FLOATS.items()
-    }
-    real = [theorem.name for theorem in theorems if not any(theorem.name in names for names in floats.values())]
+    real = [theorem.name for theorem in theorems if theorem.numbers == _REALS]
     if not real:
         return None
-    counts = ", ".join(f"{len(names)} about {kind}" for kind, names in floats.items() if names)
+    floats = Counter(theorem.numbers for theorem in theorems if theorem.numbers != _REALS)
+    counts = ", ".join(f"{count} about {numbers}" for numbers, count in floats.items())
     return Verdict(
         claim=claim,
         parameters={"sizes": "all", "prover": f"Coq {record.coq}"},

@@ -25,7 +25,7 @@ def reread(verdict: Verdict) -> Verdict:
 
     Example:
         >>> from verify.suite.coq_record import CoqTheorem
-        >>> forged = coq_verdict("theorem-2", CoqRecord("8.16.1", (CoqTheorem("theorem_2", ()),)))
+        >>> forged = coq_verdict("theorem-2", CoqRecord("8.16.1", (CoqTheorem("theorem_2", (), "theorem-2", "reals"),)))
         >>> forged.holds, reread(forged).holds
         (True, None)
 
