@@ -17,6 +17,7 @@ from tests.certificates.own import Given, read_first, rounded
 from verify import RationalArithmetic, Runner
 from verify.certificates import BallArithmetic, certify
 from verify.certificates.relational import relational
+from verify.frontier.scan import Scanner
 
 ARITHMETICS = (BallArithmetic(), rounded("float32"))
 
@@ -117,22 +118,34 @@ def test_a_pole_is_seen_behind_a_norm_that_only_its_symbols_define() -> None:
     assert arithmetic.undefined
 
 
-def test_activations_that_are_equal_have_bounds_of_their_own() -> None:
-    """Bounds of 4 by the first were taken for those by the last, and two targets that come out wrong were certified."""
-    assert Raised(0) == Raised(1)
+def _wrong_twice(last: Raised) -> Given:
+    """Return a construction that is right but for two targets, and for all if the last activation left 4 as it is."""
     vocab = 1000  # so that drawn cases miss the two
     layers = (
         read_first(2, 1),
         Linear([[1, 0], [0, 0]], [[0], [4]], activation=Raised(0), name="first"),
         Linear(_SQUARE, [[0], [0]], activation=Raised(0), name="again"),
-        Linear(_SQUARE, [[0], [0]], activation=Raised(1), name="raised"),
+        Linear(_SQUARE, [[0], [0]], activation=last, name="raised"),
     )
     # the nearest token, and beside the token 1 twice what 5 is more than 4
     weight = [[2 * token, 2 * (token == 1)] for token in range(vocab)]
     bias = [[-(token**2) - 2 * token - 8 * (token == 1)] for token in range(vocab)]
     readout = Linear(weight, bias, activation=None, name="readout")
-    made = Given(vocab, 2, [[0] * vocab] * 2, (*layers, readout))
+    return Given(vocab, 2, [[0] * vocab] * 2, (*layers, readout))
+
+
+def test_activations_that_are_equal_have_bounds_of_their_own() -> None:
+    """Bounds of 4 by the first were taken for those by the last, and two targets that come out wrong were certified."""
+    assert Raised(0) == Raised(1)
+    made = _wrong_twice(Raised(1))
     failures = Runner(made, RationalArithmetic()).run(np.array([[0, 0], [1, 0], [2, 0]]), np.zeros((3, 0), dtype=int))
     assert failures.failures().any(axis=1).tolist() == [True, False, True]
     for arithmetic in ARITHMETICS:
         assert certify(made, arithmetic).holds is None
+
+
+def test_a_scan_keeps_no_bounds_of_an_activation_that_changes() -> None:
+    scanner, last = Scanner(rounded("float32")), Raised(0)
+    assert scanner.undecided(_wrong_twice(last)) is not None
+    last.by = 1
+    assert scanner.undecided(_wrong_twice(last)) is not None

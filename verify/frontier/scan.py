@@ -51,7 +51,7 @@ class Scanner:
             points: the most floats of a box that are tried one by one.
 
         """
-        self.arithmetic = arithmetic.for_cells()
+        self._given, self.arithmetic = arithmetic, arithmetic.for_cells()
         self.budget, self.points = budget, points
 
     def undecided(self, construction: Construction) -> str | None:
@@ -63,6 +63,8 @@ class Scanner:
         """
         with np.errstate(all="ignore"):  # numbers that are not finite are never certain
             bound = bind_for_certificate(construction, self.arithmetic)
+            if bound.model.transformer.authored:  # whose code may change: bounds kept of other constructions are of it
+                bound = bind_for_certificate(construction, self._given.for_cells())
             held: list[_Seen] = []
             steps = set[int]()
             count = numbers = 0
