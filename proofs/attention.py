@@ -90,23 +90,24 @@ def _weights(rule: AttentionRule, head: Expr, query: Expr) -> _Weights:
 def _rescaling(rule: AttentionRule) -> Iterator[Decision]:
     weights = _weights(rule, _HEAD, _QUERY)
     summed = total(weights.prefix(_VIRTUAL), _VIRTUAL, _P)
-    yield prove_equal("alpha_i is the attention on the prefix, summed", summed, weights.strength)
+    seen = [weights.visible]
+    yield prove_equal("alpha_i is the attention on the prefix, summed", summed, weights.strength, nonzero=seen)
     j = natural("j0")
     yield prove_equal(
         "A^pt_ij = (1 - alpha_i) A_ij",
         weights.content(j),
         (1 - weights.strength) * weights.alone(j),
-        nonzero=[weights.visible],
+        nonzero=seen,
     )
     other = natural("j1")
     yield prove_equal(
         "the ratio of two content weights does not change",
         weights.content(j) * weights.alone(other),
         weights.content(other) * weights.alone(j),
-        nonzero=[weights.visible],
+        nonzero=seen,
     )
     everything = total(weights.content(_CONTENT), _CONTENT, _N) + weights.strength
-    yield prove_equal("with the prefix, attention sums to 1", everything, sp.S.One)
+    yield prove_equal("with the prefix, attention sums to 1", everything, sp.S.One, nonzero=seen)
 
 
 def _outputs(weights: _Weights, head: Expr) -> tuple[Expr, Expr, Expr]:

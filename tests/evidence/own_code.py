@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import cache_from_source, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +24,7 @@ class Own(UnconditionalGeneration):
 
 def loaded(path: Path, name: str) -> ModuleType:
     """Import a file under a name, as if no other module had it."""
+    Path(cache_from_source(str(path))).unlink(missing_ok=True)  # a file of the same second and size would pass for it
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -26,8 +26,8 @@ MUTANTS = {
     "no normaliser": rule(lambda content, prefix: sp.S.One),
 }
 OTHER_RULES = {
-    "without an exponential": AttentionRule(lambda score: score, softmax().normaliser),
-    "a power of the score": AttentionRule(lambda score: score**4, softmax().normaliser),
+    "without an exponential": AttentionRule(lambda score: 1 + score**2, softmax().normaliser),
+    "a power of two": AttentionRule(lambda score: sp.Integer(2) ** score, softmax().normaliser),
 }
 
 

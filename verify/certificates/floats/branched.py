@@ -2,9 +2,8 @@
 
 What no cell changes is computed for all nodes of the tree together: rows one by one, and attention from every node to
 those before it in its own pass. What differs among the cells of a place is computed at the virtual tokens and, after
-attention, at the last node of its own pass. Equal numbers give equal results, so that places which differ in the same
-numbers at other coordinates are computed once from where a layer reads these coordinates: that they are equal is
-looked up, not assumed.
+attention, at the last node of its own pass. Places that differ in equal numbers at other coordinates are computed once
+from where a layer reads these coordinates: that they are equal is looked up, not assumed.
 
 Only passes are bounded in which attention weights are the same for all cells, and everything is finite.
 """
